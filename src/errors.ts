@@ -1,0 +1,136 @@
+import { constants } from 'node:os'
+
+/** What a caller may do after an error: nothing, the same call again, or open the volume again first. */
+export type Retry = 'no' | 'same-call' | 'reopen'
+
+/**
+ * Everything that is not a POSIX failure of a file operation.
+ * `message` is one sentence that says what is wrong; `remedy` one that says what to do.
+ */
+export class CairnError extends Error {
+  readonly code: string
+  readonly retry: Retry
+  readonly remedy: string
+  /** Exit code of the command line: 2 for a mistake of usage, else 1. */
+  readonly exitCode: number
+
+  constructor(code: string, message: string, remedy: string, options: { retry?: Retry; exitCode?: number; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = 'CairnError'
+    this.code = code
+    this.retry = options.retry ?? 'no'
+    this.remedy = remedy
+    this.exitCode = options.exitCode ?? 1
+  }
+
+  toJSON(): { code: string; message: string; remedy: string; retry: Retry } {
+    return { code: this.code, message: this.message, remedy: this.remedy, retry: this.retry }
+  }
+}
+
+/** Stored bytes that do not verify: reads of them fail with EIO, never return wrong data. */
+export class CorruptError extends CairnError {
+  /** The damaged object, such as a pack's key and the offset within it. */
+  readonly object: string
+
+  constructor(object: string, what: string) {
+    super('ERR_CORRUPT', `${object} is damaged: ${what}.`, 'Run `cairn fsck` to see the extent of it, and restore the object from a copy or the volume from a checkpoint.')
+    this.object = object
+  }
+}
+
+/** Names of POSIX errors, as in `node:os`. */
+export type PosixCode = keyof typeof constants.errno
+
+const E = constants.errno
+/** The errno values that operations return negated; numbers of the running platform. */
+export const EPERM = E.EPERM
+export const ENOENT = E.ENOENT
+export const EINTR = E.EINTR
+export const EIO = E.EIO
+export const ENXIO = E.ENXIO
+export const EBADF = E.EBADF
+export const EAGAIN = E.EAGAIN
+export const ENOMEM = E.ENOMEM
+export const EACCES = E.EACCES
+export const EBUSY = E.EBUSY
+export const EEXIST = E.EEXIST
+export const EXDEV = E.EXDEV
+export const ENODEV = E.ENODEV
+export const ENOTDIR = E.ENOTDIR
+export const EISDIR = E.EISDIR
+export const EINVAL = E.EINVAL
+export const EFBIG = E.EFBIG
+export const ENOSPC = E.ENOSPC
+export const EROFS = E.EROFS
+export const EMLINK = E.EMLINK
+export const ERANGE = E.ERANGE
+export const ENAMETOOLONG = E.ENAMETOOLONG
+export const ENOSYS = E.ENOSYS
+export const ENOTEMPTY = E.ENOTEMPTY
+export const ELOOP = E.ELOOP
+export const ENODATA = E.ENODATA
+export const EOPNOTSUPP = E.EOPNOTSUPP
+export const EDQUOT = E.EDQUOT
+export const ESTALE = E.ESTALE
+export const ENOTCONN = E.ENOTCONN
+export const EOVERFLOW = E.EOVERFLOW
+
+const names = new Map<number, string>()
+for (const [name, value] of Object.entries(E)) if (!names.has(value) || name === 'EAGAIN' || name === 'EOPNOTSUPP') names.set(value, name)
+
+/** The name of an errno value, such as `ENOENT` for 2. */
+export function errnoName(errno: number): string {
+  return names.get(errno) ?? `E${errno}`
+}
+
+/** Messages as libuv words them, so that errors read exactly as those of node:fs. */
+const messages: Readonly<Record<string, string>> = {
+  EPERM: 'operation not permitted',
+  ENOENT: 'no such file or directory',
+  EINTR: 'interrupted system call',
+  EIO: 'i/o error',
+  ENXIO: 'no such device or address',
+  EBADF: 'bad file descriptor',
+  EAGAIN: 'resource temporarily unavailable',
+  ENOMEM: 'not enough memory',
+  EACCES: 'permission denied',
+  EBUSY: 'resource busy or locked',
+  EEXIST: 'file already exists',
+  EXDEV: 'cross-device link not permitted',
+  ENODEV: 'no such device',
+  ENOTDIR: 'not a directory',
+  EISDIR: 'illegal operation on a directory',
+  EINVAL: 'invalid argument',
+  EFBIG: 'file too large',
+  ENOSPC: 'no space left on device',
+  EROFS: 'read-only file system',
+  EMLINK: 'too many links',
+  ERANGE: 'result too large',
+  ENAMETOOLONG: 'name too long',
+  ENOSYS: 'function not implemented',
+  ENOTEMPTY: 'directory not empty',
+  ELOOP: 'too many symbolic links encountered',
+  ENODATA: 'no data available',
+  EOPNOTSUPP: 'operation not supported on socket',
+  EDQUOT: 'disk quota exceeded',
+  ESTALE: 'stale file handle',
+  EOVERFLOW: 'value too large for defined data type',
+}
+
+/**
+ * A POSIX failure with the shape that node:fs gives it.
+ * @param errno positive errno value
+ * @param syscall the call as libuv names it (`open`, `stat`, `rename` …)
+ */
+export function posixError(errno: number, syscall: string, path?: string, dest?: string): NodeJS.ErrnoException & { dest?: string } {
+  const code = errnoName(errno)
+  const where = path === undefined ? '' : dest === undefined ? ` '${path}'` : ` '${path}' -> '${dest}'`
+  const error: NodeJS.ErrnoException & { dest?: string } = new Error(`${code}: ${messages[code] ?? code.toLowerCase()}, ${syscall}${where}`)
+  error.errno = -errno
+  error.code = code
+  error.syscall = syscall
+  if (path !== undefined) error.path = path
+  if (dest !== undefined) error.dest = dest
+  return error
+}

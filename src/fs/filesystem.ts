@@ -1,0 +1,118 @@
+import type { Attr } from '../codec/index.js'
+import type { Session } from '../volume/session.js'
+
+/**
+ * Who asks. `undefined` in place of it means trusted: no permission check, files belong to 0:0
+ * unless the operation is told otherwise. Behind FUSE the kernel checks (`default_permissions`).
+ */
+export interface Cred {
+  uid: number
+  gid: number
+  /** Supplementary groups. */
+  groups: readonly number[]
+}
+
+/** Which fields of `SetAttr` count. */
+export const Set = { mode: 1, uid: 2, gid: 4, size: 8, atime: 16, mtime: 32, atimeNow: 64, mtimeNow: 128, flags: 256 } as const
+
+export interface SetAttr {
+  mode: number
+  uid: number
+  gid: number
+  size: number
+  atimeS: number
+  atimeNs: number
+  mtimeS: number
+  mtimeNs: number
+  flags: number
+}
+
+export const Rename = { noReplace: 1, exchange: 2 } as const
+
+/** Called after a change, for caches elsewhere (the kernel's, above all). */
+export interface ChangeListener {
+  /** Attributes or content of an inode changed. */
+  inode(ino: number): void
+  /** The entry `name` of `parent` appeared, vanished or means another inode. */
+  entry(parent: number, name: string, ino: number): void
+}
+
+/**
+ * POSIX semantics over a session, by inode number. Front ends only translate.
+ *
+ * Every method is synchronous and returns a number: 0 or a result on success, a negated errno on failure. Names are
+ * byte strings: one char per byte (latin1). `attr` holds the attributes of the file that a call concerned, until the next call.
+ * Damage throws CorruptError, which front ends answer with EIO.
+ */
+export interface FileSystemApi {
+  readonly session: Session
+  /** Filled by lookup, getattr, setattr, create, mkdir, mknod, symlink, link. */
+  readonly attr: Attr
+  /** Set while changes should be announced. */
+  listener: ChangeListener | undefined
+
+  /** Inode number of `name` in `dir` (`.` and `..` too). Fills `attr`. Checks search permission when `cred` is given. */
+  lookup(dir: number, name: string, cred?: Cred): number
+  /** As lookup, without filling `attr`. */
+  find(dir: number, name: string): number
+  getattr(ino: number): number
+  setattr(ino: number, valid: number, set: SetAttr, cred?: Cred): number
+  access(ino: number, mask: number, cred?: Cred): number
+
+  /** Regular files, FIFOs, devices, sockets. `mode` with its type bits, umask already applied. Returns the inode number. */
+  mknod(dir: number, name: string, mode: number, rdev: number, cred?: Cred): number
+  mkdir(dir: number, name: string, mode: number, cred?: Cred): number
+  symlink(dir: number, name: string, target: string, cred?: Cred): number
+  link(ino: number, dir: number, name: string, cred?: Cred): number
+  unlink(dir: number, name: string, cred?: Cred): number
+  rmdir(dir: number, name: string, cred?: Cred): number
+  rename(dir: number, name: string, toDir: number, toName: string, flags: number, cred?: Cred): number
+
+  /**
+   * Checks that `ino` may be opened with `flags` (O_* of Linux) and truncates for O_TRUNC. Holds the inode, so that it
+   * outlives its last link, until `release`.
+   */
+  open(ino: number, flags: number, cred?: Cred): number
+  /** Ends one `open`. The last one of an unlinked inode removes it. */
+  release(ino: number): void
+  /** The kernel forgot an inode: removes it when it is unlinked and not open here. */
+  forget(ino: number): void
+  /** Removes all unlinked inodes that nobody holds; at start and at unmount. Returns how many. */
+  collectOrphans(): number
+
+  /** Bytes read, 0 at the end. Updates atime as relatime does when `touch`. */
+  read(ino: number, offset: number, into: Uint8Array, at: number, length: number, touch?: boolean): number
+  /** Bytes written. `append` writes at the end whatever `offset` says. Clears setuid and setgid for writers without privilege when `cred` or `killPriv` says so. */
+  write(ino: number, offset: number, from: Uint8Array, at: number, length: number, append?: boolean, killPriv?: boolean): number
+  /** `mode` as fallocate(2): 0, KEEP_SIZE 1, PUNCH_HOLE 2 (with 1), ZERO_RANGE 16. */
+  fallocate(ino: number, mode: number, offset: number, length: number): number
+  /** SEEK_DATA (3) and SEEK_HOLE (4). */
+  lseek(ino: number, offset: number, whence: number): number
+
+  /** The target, one char per byte, left in `text`. */
+  readlink(ino: number): number
+  text: string
+
+  /**
+   * Entries of `dir` after the offset (`high`, `low`), in hash order, `.` and `..` not among them; `0, 0` is the start. `visit` gets
+   * (name, ino, d_type, offset high, offset low) and returns false to stop before that entry. It may not change the tree.
+   */
+  readdir(dir: number, high: number, low: number, visit: (name: string, ino: number, type: number, high: number, low: number) => boolean): number
+
+  /** Length of the value, left in `value`; -ENODATA. */
+  getxattr(ino: number, name: string): number
+  value: Uint8Array
+  /** flags: XATTR_CREATE 1, XATTR_REPLACE 2. */
+  setxattr(ino: number, name: string, value: Uint8Array, flags: number, cred?: Cred): number
+  /** Names, left in `names`. */
+  listxattr(ino: number): number
+  names: string[]
+  removexattr(ino: number, name: string, cred?: Cred): number
+
+  /** Resolves a path (byte string, `/`-separated, from the root) following symlinks; the last one only when `follow`. Fills `attr`. */
+  resolve(path: string, follow: boolean, cred?: Cred): number
+  /** The directory that holds the last component, and that component in `text`. */
+  resolveParent(path: string, cred?: Cred): number
+  /** A path of an inode of kind directory, by its parents; in `text`. */
+  pathOf(dir: number): number
+}

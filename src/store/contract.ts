@@ -1,0 +1,78 @@
+/**
+ * Where bytes live: a pool of immutable objects plus a few small mutable ones (heads, names, counters).
+ * Every backend implements this and passes `testing/store-suite.ts`. Keys are `/`-separated ASCII
+ * (`[A-Za-z0-9._%-]` in each part), never absolute, never with `.` or `..` parts.
+ */
+export interface ObjectStore {
+  /** How messages name it, without any credential: `directory /path`, `memory`, `s3://bucket/prefix`. */
+  readonly description: string
+
+  /** Reads an object or a range of it; `undefined` when there is none. A range past the end is cut short. */
+  get(key: string, options?: GetOptions): Promise<StoredObject | undefined>
+
+  /**
+   * Writes an object; atomic: readers see the old bytes or the new ones. When it returns the object is durable.
+   * @throws CairnError `ERR_PRECONDITION` when `ifAbsent` or `ifMatch` does not hold; nothing was written then.
+   * Any other failure means unknown: read, compare, decide.
+   */
+  put(key: string, bytes: Uint8Array, options?: PutOptions): Promise<{ version: string }>
+
+  /** Size and version; `undefined` when there is none. */
+  head(key: string): Promise<ObjectInfo | undefined>
+
+  /** Keys that start with `prefix`, in bytewise order, a page at a time. */
+  list(prefix: string, cursor?: string): Promise<ListPage>
+
+  /** Deletes; a missing key is no error. */
+  delete(keys: readonly string[]): Promise<void>
+
+  close(): Promise<void>
+}
+
+/** A store on this machine answers synchronously too; the engine runs on it without a promise. */
+export interface LocalStore extends ObjectStore {
+  getSync(key: string, options?: GetOptions): StoredObject | undefined
+  /** Reads up to `length` bytes at `offset` of an object into `into` at `at`; returns how many, -1 when there is no such object. Keeps descriptors open. */
+  readSync(key: string, offset: number, into: Uint8Array, at: number, length: number): number
+  putSync(key: string, bytes: Uint8Array, options?: PutOptions): { version: string }
+  headSync(key: string): ObjectInfo | undefined
+  listSync(prefix: string, cursor?: string): ListPage
+  deleteSync(keys: readonly string[]): void
+  /**
+   * Makes a finished, already synced local file the object `key`, by rename where the file system allows it, else by copy;
+   * the file is gone from `path` afterwards. A no-op when the object is there already and `path` is not.
+   */
+  adoptSync(key: string, path: string): void
+}
+
+export interface GetOptions {
+  range?: { offset: number; length: number }
+  signal?: AbortSignal
+}
+
+export interface PutOptions {
+  /** Only when there is no object of this key. */
+  ifAbsent?: boolean
+  /** Only when the object's version is this one. */
+  ifMatch?: string
+  /** Skip the fsync: for objects whose loss after power failure is harmless. */
+  relaxed?: boolean
+  signal?: AbortSignal
+}
+
+export interface StoredObject {
+  bytes: Uint8Array
+  version: string
+}
+
+export interface ObjectInfo {
+  sizeBytes: number
+  version: string
+  modifiedMs: number
+}
+
+export interface ListPage {
+  objects: Array<{ key: string; sizeBytes: number; modifiedMs: number }>
+  /** Where to go on; undefined at the end. */
+  cursor?: string
+}

@@ -1,0 +1,58 @@
+/**
+ * Named points in every step that writes. Tests stop the process, or throw, at one of them; in production a point costs
+ * a read of one variable.
+ */
+export const crashPoints = [
+  'journal.append.before-write',
+  'journal.append.torn-write',
+  'journal.append.after-write',
+  'journal.sync.before',
+  'journal.sync.after',
+  'journal.rotate.after-create',
+  'journal.release.before-unlink',
+  'pack.write.before',
+  'pack.write.torn',
+  'pack.close.before-footer',
+  'pack.close.after-footer',
+  'store.put.before-temporary',
+  'store.put.after-temporary',
+  'store.put.after-rename',
+  'store.delete.before',
+  'seal.before-pages',
+  'seal.before-sync',
+  'seal.before-head',
+  'seal.after-head',
+  'volume.create.before-name',
+  'volume.create.after-name',
+  'volume.fork.before-head',
+  'volume.fork.after-head',
+  'volume.rename.between',
+  'volume.delete.before-tombstone',
+] as const
+
+export type CrashPoint = (typeof crashPoints)[number]
+
+let hook: ((point: CrashPoint) => void) | undefined
+
+/** Sets what happens at a crash point; `undefined` for nothing. For tests. */
+export function onCrashPoint(next: ((point: CrashPoint) => void) | undefined): void {
+  hook = next
+}
+
+/** True while a test listens: a step may then do itself in halves, so that a torn write can be seen. */
+export function crashPointsWatched(): boolean {
+  return hook !== undefined
+}
+
+export function crashPoint(point: CrashPoint): void {
+  if (hook !== undefined) hook(point)
+}
+
+const fromEnvironment = process.env['CAIRN_TEST_CRASH']
+if (fromEnvironment !== undefined) {
+  const [name, count] = fromEnvironment.split('*')
+  let left = Number(count ?? 1)
+  onCrashPoint(point => {
+    if (point === name && --left === 0) process.kill(process.pid, 'SIGKILL')
+  })
+}

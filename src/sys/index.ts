@@ -1,0 +1,5 @@
+export { assert } from './assert.js'
+export { type Clock, systemClock } from './clock.js'
+export { type CrashPoint, crashPoint, crashPoints, crashPointsWatched, onCrashPoint } from './crash.js'
+export { limits } from './limits.js'
+export { type Random, systemRandom } from './random.js'

@@ -1,0 +1,51 @@
+/** Every limit has a name here. Sizes in bytes, times in milliseconds. */
+export const limits = {
+  /** Longest name of a directory entry. */
+  nameBytes: 255,
+  /** Longest path, as PATH_MAX. */
+  pathBytes: 4096,
+  /** Symbolic links followed in one look-up before ELOOP. */
+  symlinkDepth: 40,
+  /** Largest file: the largest safe integer. */
+  fileSizeBytes: Number.MAX_SAFE_INTEGER,
+  /** Largest extended attribute value, as XATTR_SIZE_MAX. */
+  xattrValueBytes: 65536,
+  /** Largest list of extended attribute names of one file, as XATTR_LIST_MAX. */
+  xattrListBytes: 65536,
+  /** Links to one inode. */
+  linkCount: 65000,
+  /** Bytes of one page of the tree. */
+  pageBytes: 8192,
+  /** Largest value that a page takes; longer things are split over keys. */
+  valueBytes: 2048,
+  /** Content up to this size stands in the attribute record. */
+  inlineBytes: 256,
+  /** Content up to this size stands in the content region. */
+  smallBytes: 2048,
+  /** Unit of content above that: one block, one segment, one checksum. */
+  blockBytes: 65536,
+  /** Content not yet folded into blocks, in memory, over all volumes of a process. */
+  overlayBytes: 64 * 1024 * 1024,
+  /** Clean pages kept in memory, over all volumes of a store. */
+  pageCacheBytes: 96 * 1024 * 1024,
+  /** Verified blocks kept in memory, over all volumes of a store. */
+  blockCacheBytes: 32 * 1024 * 1024,
+  /** A pack is closed beyond this size. */
+  packBytes: 64 * 1024 * 1024,
+  /** One file of the journal, preallocated. */
+  journalSegmentBytes: 64 * 1024 * 1024,
+  /** The head, encoded. */
+  headBytes: 8192,
+  /** Journal beyond which the volume seals. */
+  sealJournalBytes: 96 * 1024 * 1024,
+  /** Dirty pages beyond which the volume seals. */
+  sealDirtyBytes: 64 * 1024 * 1024,
+  /** Without a change for this long, a dirty volume seals. */
+  sealIdleMs: 2000,
+  /** Longest slice of sealing between two requests. */
+  sealSliceMs: 4,
+  /** Acknowledged changes reach the disk after this at the latest. */
+  commitIntervalMs: 1000,
+  /** Deleted volumes can be brought back for this long. */
+  undeleteMs: 7 * 24 * 3600 * 1000,
+} as const

@@ -1,0 +1,122 @@
+import type { Session } from './session.js'
+
+/** A volume as lists show it. JSON-safe. */
+export interface VolumeInfo {
+  name: string
+  /** 16 hex digits; never used again. */
+  id: string
+  /** How the store is named: `dev` for the directory store of this CAIRN_HOME, else its address. */
+  store: string
+  createdMs: number
+  /** The volume and ref it was forked from. */
+  parent?: { volume: string; id: string; commit: string }
+  deletedMs?: number
+}
+
+export type CommitKind = 'auto' | 'checkpoint' | 'exec' | 'merge' | 'restore' | 'undo'
+
+export interface CommitInfo {
+  /** 26 characters, time-ordered. */
+  id: string
+  parents: string[]
+  kind: CommitKind
+  /** Checkpoint name, when it has one. */
+  name?: string
+  message?: string
+  actor?: string
+  timeMs: number
+  inodes: number
+  bytes: number
+}
+
+export interface Change {
+  kind: 'created' | 'modified' | 'deleted' | 'renamed' | 'mode' | 'xattr'
+  path: string
+  /** For `renamed`. */
+  from?: string
+  type: 'file' | 'directory' | 'symlink' | 'other'
+  sizeBefore?: number
+  sizeAfter?: number
+}
+
+export interface VolumeStatus extends VolumeInfo {
+  epoch: number
+  inodes: number
+  bytes: number
+  /** Acknowledged bytes in the journal that are not sealed into packs. */
+  unsealedBytes: number
+  lastSealMs?: number
+  pageCacheBytes: number
+  overlayBytes: number
+}
+
+export interface Finding {
+  severity: 'error' | 'warning'
+  object: string
+  problem: string
+}
+
+export interface FsckReport {
+  ok: boolean
+  pages: number
+  blocks: number
+  inodes: number
+  packs: number
+  bytes: number
+  findings: Finding[]
+}
+
+/** An open volume: one writer in one process. Synchronous; made by `Engine.openVolume`. */
+export interface VolumeApi {
+  readonly info: VolumeInfo
+  readonly session: Session
+  /** The state at a ref (checkpoint name, `~n`, commit id prefix, time), read-only. @throws CairnError ERR_REF_UNKNOWN, ERR_REF_AMBIGUOUS */
+  at(ref: string): Session
+  /** A private optimistic copy: reads its own writes; `commitTransaction` validates and applies it at once. */
+  begin(): TransactionSession
+  checkpoint(name?: string, options?: { message?: string; actor?: string }): CommitInfo
+  deleteCheckpoint(name: string): void
+  /** Newest first. */
+  commits(options?: { limit?: number; checkpointsOnly?: boolean }): CommitInfo[]
+  /** Everything acknowledged is sealed, synced and named by the head when it returns. */
+  flush(): { bytes: number }
+  status(): VolumeStatus
+  fsck(): FsckReport
+  close(): void
+}
+
+export interface TransactionSession extends Session {
+  /** 0, or throws CairnError ERR_CONFLICT (`retry: 'reopen'`: begin again) and nothing is changed. */
+  commitTransaction(): number
+  abort(): void
+}
+
+/** The volumes of one CAIRN_HOME. Synchronous. */
+export interface EngineApi {
+  readonly home: string
+  /** @throws CairnError ERR_VOLUME_EXISTS, ERR_VOLUME_NAME */
+  create(name: string, options?: { store?: string }): VolumeInfo
+  volumes(options?: { deleted?: boolean }): VolumeInfo[]
+  /** @throws CairnError ERR_VOLUME_UNKNOWN */
+  info(name: string): VolumeInfo
+  /**
+   * Opens, replays the journal if there is one, and locks the volume for this process; counted: the last `close` lets go.
+   * @throws CairnError ERR_VOLUME_BUSY when another process has it, naming its pid
+   */
+  openVolume(name: string): VolumeApi
+  /** The open volumes. */
+  open(): VolumeApi[]
+  rename(from: string, to: string): VolumeInfo
+  /** Keeps the data for 7 days, unless `now`. */
+  remove(name: string, options?: { now?: boolean }): void
+  undelete(name: string): VolumeInfo
+  fork(source: string, ref: string | undefined, name: string): VolumeInfo
+  diff(a: { volume: string; ref?: string }, b: { volume: string; ref?: string }): Iterable<Change>
+  /**
+   * Background work (sealing slices, the 1 s sync, folding) for at most `budgetMs`. Returns when it next wants to be called:
+   * 0 at once, a number of milliseconds, or Infinity.
+   */
+  pump(budgetMs: number): number
+  /** Seals and closes all. */
+  close(): void
+}
