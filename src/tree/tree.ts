@@ -1,0 +1,50 @@
+/** Where sealed pages come from. */
+export interface PageSource {
+  /** The plain, verified bytes of the page that the pointer at `at` names. @throws CorruptError */
+  readPage(pointer: Uint8Array, at: number): Uint8Array
+}
+
+/** Where sealing writes pages to. */
+export interface PageSink {
+  /** Stores the bytes of a page and writes its 62-byte pointer to `to` at `at`. */
+  writePage(bytes: Uint8Array, to: Uint8Array, at: number): void
+}
+
+/** A walk over keys in order. Invalid after any change of its tree; seek again then. */
+export interface Cursor {
+  /** The page that holds the current cell; key at `kp` (`kl` long), value at `vp` (`vl` long). */
+  buf: Uint8Array
+  kp: number
+  kl: number
+  vp: number
+  vl: number
+  /** Moves to the first key ≥ K; false at the end. */
+  seek(K: Uint8Array, keyLength: number): boolean
+  next(): boolean
+}
+
+/** Writes frozen dirty pages bottom-up, in slices. */
+export interface Sealer {
+  /** Writes at most `pages` pages; true when all are written. */
+  step(pages: number): boolean
+  /** The root's pointer; 62 bytes. Only when `step` returned true. */
+  readonly root: Uint8Array
+  readonly pagesWritten: number
+}
+
+export interface Tree {
+  /** Where the last hit's value stands; valid until the next call of any kind. */
+  vb: Uint8Array
+  vp: number
+  vl: number
+  get(K: Uint8Array, keyLength: number): boolean
+  put(K: Uint8Array, keyLength: number, V: Uint8Array, valueLength: number): void
+  del(K: Uint8Array, keyLength: number): boolean
+  cursor(): Cursor
+  /** O(1): freezes the present state; both trees copy on write from here on. */
+  fork(): Tree
+  /** Freezes the present state and seals it while this tree goes on changing. One at a time. */
+  seal(sink: PageSink): Sealer
+  /** Bytes of pages that no seal has written. */
+  readonly dirtyBytes: number
+}
