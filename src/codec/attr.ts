@@ -2,7 +2,7 @@
  * The attribute record (docs/format.md, "Attributes"): fixed fields, little-endian, then inline content.
  * One `Attr` is filled again and again; nothing is allocated per file.
  */
-export const ATTR_BYTES = 104
+export const ATTR_BYTES = 112
 
 export const ContentKind = {
   /** No bytes stored: empty, a hole to the end, or a kind of file without content. */
@@ -43,8 +43,11 @@ export class Attr {
   btimeNs = 0
   /** Sequence of the change that last wrote this record. */
   changed = 0
-  /** A directory's parent; for other files the directory it was made in, a hint. */
+  /** A directory's parent; for other files the directory of the name that was last made for it, a hint. */
   parent = 0
+  /** Hash of that name (`DirHash`), so that an inode's path costs a look-up per level; a hint for files, exact for directories. */
+  nameHigh = 0
+  nameLow = 0
 
   copyFrom(a: Attr): void {
     this.kind = a.kind
@@ -66,6 +69,8 @@ export class Attr {
     this.btimeNs = a.btimeNs
     this.changed = a.changed
     this.parent = a.parent
+    this.nameHigh = a.nameHigh
+    this.nameLow = a.nameLow
   }
 }
 
@@ -113,6 +118,8 @@ export function decodeAttr(b: Uint8Array, p: number, into: Attr): Attr {
   into.btimeNs = u32(b, p + 84)
   into.changed = s64(b, p + 88)
   into.parent = s64(b, p + 96)
+  into.nameHigh = u32(b, p + 104)
+  into.nameLow = u32(b, p + 108)
   return into
 }
 
@@ -139,4 +146,6 @@ export function encodeAttr(a: Attr, b: Uint8Array, p: number): void {
   put32(b, p + 84, a.btimeNs)
   put64(b, p + 88, a.changed)
   put64(b, p + 96, a.parent)
+  put32(b, p + 104, a.nameHigh)
+  put32(b, p + 108, a.nameLow)
 }
