@@ -62,6 +62,10 @@ export interface FileSystemApi {
   /** Regular files, FIFOs, devices, sockets. `mode` with its type bits, umask already applied. Returns the inode number. */
   mknod(dir: number, name: string, mode: number, rdev: number, cred?: Cred): number
   mkdir(dir: number, name: string, mode: number, cred?: Cred): number
+  /** A regular file that has its content from the start: inode, entry and bytes in one batch. Otherwise as mknod. Optional: callers fall back to mknod and write. */
+  createWith?(dir: number, name: string, mode: number, from: Uint8Array, at: number, length: number, cred?: Cred): number
+  /** Replaces the whole content of a regular file in one batch: nobody, and no crash, sees it truncated. 0. Optional, as above. */
+  replaceContent?(ino: number, from: Uint8Array, at: number, length: number, cred?: Cred): number
   symlink(dir: number, name: string, target: string, cred?: Cred): number
   link(ino: number, dir: number, name: string, cred?: Cred): number
   unlink(dir: number, name: string, cred?: Cred): number
