@@ -1,0 +1,36 @@
+import { createRequire } from 'node:module'
+import type koffi from 'koffi'
+
+type Koffi = typeof koffi
+type CFunction = (...args: unknown[]) => number
+
+let loaded: Koffi | undefined
+let libc: ReturnType<Koffi['load']> | undefined
+
+/** Loading koffi costs about 10 ms, so that nothing pays for it but the first call of a C function. */
+export function ffi(): Koffi {
+  loaded ??= createRequire(import.meta.url)('koffi') as Koffi
+  return loaded
+}
+
+/** A function of the C library that this process runs on; bound at its first call. */
+export function cFunction<Args extends unknown[]>(prototype: string): (...args: Args) => number {
+  let bound: CFunction | undefined
+  return (...args) => {
+    if (bound === undefined) {
+      libc ??= ffi().load(null)
+      bound = libc.func(prototype) as unknown as CFunction
+    }
+    return bound(...args)
+  }
+}
+
+/** `result` of a C call, or the negated errno where it failed. */
+export function orErrno(result: number): number {
+  return result < 0 ? -ffi().errno() : result
+}
+
+/** Paths and names are passed as bytes, so that any name goes through. */
+export function cString(text: string | Uint8Array): Uint8Array {
+  return typeof text === 'string' ? Buffer.from(`${text}\0`, 'utf8') : Buffer.concat([text, Buffer.alloc(1)])
+}
