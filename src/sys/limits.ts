@@ -48,4 +48,31 @@ export const limits = {
   commitIntervalMs: 1000,
   /** Deleted volumes can be brought back for this long. */
   undeleteMs: 7 * 24 * 3600 * 1000,
+  /** Largest read or write of a file in one request to the server. */
+  rpcChunkBytes: 1024 * 1024,
+  /** Largest request that the server takes. */
+  rpcRequestBytes: 8 * 1024 * 1024,
+  /** Connections that one client keeps to its server. */
+  rpcConnections: 8,
+  /** Requests of clients that the engine handles before it looks at the mounts again. */
+  rpcBurst: 32,
+  /** Clients connected to one server. */
+  serverSessions: 256,
+  /** Files, transactions and views that one client holds open. */
+  sessionTargets: 4096,
+  /** A server without mounts, clients or requests exits after this. */
+  serverIdleMs: 180_000,
+  /** A volume of the server that nobody uses is closed after this. */
+  volumeIdleMs: 15_000,
+  /** A server that was started must answer within this. */
+  serverStartMs: 15_000,
+  /** A mount that was made must answer within this. */
+  mountAnswerMs: 15_000,
+  /** A server that crashes more often than this within `serverRestartWindowMs` is not started again. */
+  serverRestarts: 30,
+  serverRestartWindowMs: 60_000,
+  /** The server's log; the one before it is kept too. */
+  serverLogBytes: 1024 * 1024,
+  /** Longest path of a Unix socket that every platform takes. */
+  socketPathBytes: 100,
 } as const
