@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config'
 
+/** Where .ci/run wants the counts. */
+const report = process.env['CAIRN_TEST_REPORT']
+
 export default defineConfig({
   test: {
     include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'spec/**/*.test.ts'],
@@ -12,5 +15,6 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 60_000,
     teardownTimeout: 10_000,
+    reporters: report === undefined ? ['default'] : ['default', ['json', { outputFile: report }]],
   },
 })
