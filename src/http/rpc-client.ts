@@ -1,0 +1,121 @@
+import { Agent, type ClientRequest, type IncomingMessage, type RequestOptions, request } from 'node:http'
+import { CairnError } from '../errors.js'
+import { limits } from '../sys/index.js'
+import { decodeFrame, encodeFrame } from './frame.js'
+import { SESSION_HEADER } from './rpc-handler.js'
+import { fromWire, type WireError } from './wire-error.js'
+
+/** The connection failed before the request was sent: nothing happened on the other side. */
+export function neverSent(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException).code
+  return code === 'ENOENT' || code === 'ECONNREFUSED'
+}
+
+/**
+ * Calls to a server behind a Unix socket. Idle connections do not keep the process alive.
+ * Handles that were opened through it are closed when this process ends, however it ends.
+ */
+export class RpcClient {
+  readonly socketPath: string
+  #agent = new Agent({ keepAlive: true, maxSockets: limits.rpcConnections })
+  #session: Promise<string> | undefined
+  #sessionRequest: ClientRequest | undefined
+  /** Called when the server went away while a session was open. */
+  onLost: (() => void) | undefined
+
+  constructor(socketPath: string) {
+    this.socketPath = socketPath
+  }
+
+  /** What the server says about itself. @throws the connection's error, ECONNREFUSED or ENOENT when nobody listens */
+  async hello(): Promise<Record<string, unknown>> {
+    return JSON.parse((await this.#send({ method: 'GET', path: '/v1/hello' }, [])).toString()) as Record<string, unknown>
+  }
+
+  /**
+   * Runs a method there. Errors are those that it threw, built again.
+   * @throws CairnError ERR_SERVER_LOST (`retry: 'reopen'`) when the server went away meanwhile: it may or may not have done it
+   */
+  async call(method: string, args: unknown[], options: { session?: boolean; signal?: AbortSignal } = {}): Promise<unknown> {
+    const headers: Record<string, string> = {}
+    if (options.session !== false) headers[SESSION_HEADER] = await this.session()
+    const parts = encodeFrame({ method, args })
+    const body = await this.#send({ method: 'POST', path: '/v1/rpc', headers, signal: options.signal }, parts)
+    const answer = decodeFrame(body) as { result?: unknown; error?: WireError }
+    if (answer.error !== undefined) throw fromWire(answer.error)
+    return answer.result
+  }
+
+  /** The id of this client's session; opened at the first call. */
+  session(): Promise<string> {
+    this.#session ??= this.#openSession().catch(error => {
+      this.#session = undefined
+      throw error
+    })
+    return this.#session
+  }
+
+  #openSession(): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const req = request({ socketPath: this.socketPath, method: 'POST', path: '/v1/session', agent: false })
+      this.#sessionRequest = req
+      req.on('error', reject)
+      req.on('response', response => {
+        response.once('data', (chunk: Buffer) => {
+          if (response.headers['content-type'] !== 'text/plain') {
+            reject(fromWire((decodeFrame(chunk) as { error: WireError }).error))
+            return
+          }
+          // From here on the connection only waits for one of the two to end.
+          response.socket.unref()
+          resolve(chunk.toString().trim())
+        })
+        response.on('error', () => undefined)
+        response.on('close', () => this.#lost(req))
+        response.resume()
+      })
+      req.end()
+    })
+  }
+
+  #lost(req: ClientRequest): void {
+    if (this.#sessionRequest !== req) return
+    this.#session = undefined
+    this.#sessionRequest = undefined
+    this.onLost?.()
+  }
+
+  #send(options: RequestOptions, parts: Uint8Array[]): Promise<Buffer> {
+    return new Promise((resolve, reject) => {
+      const headers = { ...options.headers, 'content-length': parts.reduce((sum, part) => sum + part.length, 0) }
+      const req = request({ ...options, socketPath: this.socketPath, agent: this.#agent, headers })
+      req.on('error', error => reject(asLost(error)))
+      req.on('response', (response: IncomingMessage) => {
+        const chunks: Buffer[] = []
+        response.on('data', (chunk: Buffer) => chunks.push(chunk))
+        response.on('end', () => resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)))
+        response.on('error', error => reject(asLost(error)))
+      })
+      for (const part of parts) req.write(part)
+      req.end()
+    })
+  }
+
+  close(): void {
+    const req = this.#sessionRequest
+    this.#sessionRequest = undefined
+    this.#session = undefined
+    req?.destroy()
+    this.#agent.destroy()
+  }
+}
+
+function asLost(error: Error): Error {
+  if (neverSent(error) || error.name === 'AbortError') return error
+  const code = (error as NodeJS.ErrnoException).code
+  if (code !== 'ECONNRESET' && code !== 'EPIPE' && code !== 'ERR_STREAM_PREMATURE_CLOSE') return error
+  return new CairnError('ERR_SERVER_LOST', 'The cairn server went away during this call, which may or may not have been done.', 'Open the volume again and look.', {
+    retry: 'reopen',
+    cause: error,
+  })
+}

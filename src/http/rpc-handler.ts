@@ -1,0 +1,74 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import { CairnError } from '../errors.js'
+import { limits } from '../sys/index.js'
+import { decodeFrame, encodeFrame } from './frame.js'
+import { toWire } from './wire-error.js'
+
+/** What stands behind the socket. */
+export interface RpcService {
+  /** Who answers, for the handshake; JSON. */
+  hello(): Record<string, unknown>
+  /** A client connected. Returns the id that its calls carry. @throws CairnError ERR_SERVER_FULL */
+  openSession(): string
+  /** It went away, by itself or by SIGKILL: what it held open is closed. */
+  closeSession(session: string): void
+  call(session: string | undefined, method: string, args: unknown[]): Promise<unknown>
+}
+
+/** Header of a call that belongs to a session. */
+export const SESSION_HEADER = 'x-cairn-session'
+
+async function bodyOf(request: IncomingMessage): Promise<Buffer> {
+  const parts: Buffer[] = []
+  let length = 0
+  for await (const part of request) {
+    length += part.length
+    if (length > limits.rpcRequestBytes) throw new CairnError('ERR_TOO_LARGE', 'The request is too large.', `Send at most ${limits.rpcChunkBytes} bytes of a file at a time.`)
+    parts.push(part)
+  }
+  return parts.length === 1 ? parts[0] : Buffer.concat(parts)
+}
+
+function reply(response: ServerResponse, value: unknown): void {
+  const parts = encodeFrame(value)
+  response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': parts.reduce((sum, part) => sum + part.length, 0) })
+  for (const part of parts) response.write(part)
+  response.end()
+}
+
+async function rpc(service: RpcService, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  try {
+    const { method, args } = decodeFrame(await bodyOf(request)) as { method?: unknown; args?: unknown }
+    if (typeof method !== 'string' || !Array.isArray(args)) throw new CairnError('ERR_WIRE', 'The request names no method.', 'Send {method, args}.')
+    const session = request.headers[SESSION_HEADER]
+    reply(response, { result: await service.call(typeof session === 'string' ? session : undefined, method, args) })
+  } catch (error) {
+    reply(response, { error: toWire(error) })
+  }
+}
+
+/** The answer stays open for as long as the client lives: its end is how the server learns that it went away. */
+function session(service: RpcService, response: ServerResponse): void {
+  let id: string
+  try {
+    id = service.openSession()
+  } catch (error) {
+    reply(response, { error: toWire(error) })
+    return
+  }
+  response.on('close', () => service.closeSession(id))
+  response.writeHead(200, { 'content-type': 'text/plain' })
+  response.write(`${id}\n`)
+}
+
+/** The HTTP API over whatever the server listens on. */
+export function rpcListener(service: RpcService): RequestListener {
+  return (request, response) => {
+    response.on('error', () => response.destroy())
+    if (request.method === 'GET' && request.url === '/v1/hello') {
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(service.hello()))
+    } else if (request.method === 'POST' && request.url === '/v1/session') session(service, response)
+    else if (request.method === 'POST' && request.url === '/v1/rpc') void rpc(service, request, response)
+    else response.writeHead(404, { 'content-type': 'text/plain' }).end('There is nothing at this address.\n')
+  }
+}

@@ -1,0 +1,71 @@
+/** What the processes and threads of one server tell each other. */
+
+/** A mount as lists show it. JSON-safe. */
+export interface MountInfo {
+  name: string
+  mountpoint: string
+  readOnly: boolean
+  sub?: string
+}
+
+export interface MountOptions {
+  name: string
+  /** A directory of the volume to show as the root; default the whole. */
+  sub?: string
+  path: string
+  readOnly?: boolean
+  /** Let other users of this machine in. */
+  allowOther?: boolean
+}
+
+export interface ServerStatus {
+  running: boolean
+  pid?: number
+  supervisorPid?: number
+  sinceMs?: number
+  version?: string
+  mounts: MountInfo[]
+  /** Names of volumes open in the server. */
+  open: string[]
+}
+
+/** All that a new server needs to go on serving a mount whose descriptor it is given. JSON-safe. */
+export interface MountRecord {
+  /** Unique within the home while the mount lives; part of the ids of requests that must not run twice. */
+  id: number
+  /** Never the name, which can change while it is mounted. */
+  volumeId: string
+  mountpoint: string
+  readOnly: boolean
+  allowOther: boolean
+  sub?: string
+  /** What the kernel and the first server agreed on; absent until then. */
+  negotiated?: unknown
+}
+
+/** Supervisor to server, one JSON object per line. */
+export type ToServer =
+  /** First line: the mounts whose descriptors stand from `FIRST_MOUNT_FD` on, in this order. */
+  | { resume: MountRecord[]; supervisorPid: number }
+  /** Unmount everything and end. */
+  | { stop: true }
+
+/** Server to supervisor. */
+export type ToSupervisor =
+  /** Its descriptor was sent over the descriptor socket before. */
+  | { hold: MountRecord }
+  | { update: MountRecord }
+  | { drop: number }
+  | { ready: true }
+  /** The end of the server is intended. */
+  | { bye: true }
+
+/** Descriptors that the server inherits. */
+export const CONTROL_FD = 3
+export const PASSING_FD = 4
+/** Held open only: the lock of the home lives as long as one of the two processes. */
+export const LOCK_FD = 5
+export const FIRST_MOUNT_FD = 6
+
+/** Exit codes of the supervisor. */
+export const EXIT_LOCKED = 3

@@ -1,0 +1,119 @@
+/**
+ * Keeps the mounts of a home alive: it holds a duplicate of every FUSE descriptor and starts the server again, with them, when it
+ * dies. No code of volumes is in this process, so that there is little to die from.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, openSync, rmSync } from 'node:fs'
+import type { Duplex } from 'node:stream'
+import { limits, systemClock } from '../sys/index.js'
+import { close, MNT_DETACH, receiveFd, socketpair, umount2 } from '../sys/libc.js'
+import { Control } from './control.js'
+import { entry } from './entry.js'
+import { type HomePaths, writePrivate } from './home.js'
+import type { Log } from './log.js'
+import type { MountRecord, ToServer, ToSupervisor } from './protocol.js'
+
+interface Held {
+  record: MountRecord
+  fd: number
+}
+
+export class Supervisor {
+  readonly #paths: HomePaths
+  readonly #lockFd: number
+  readonly #log: Log
+  readonly #onEnd: (code: number) => void
+  readonly #held = new Map<number, Held>()
+  #starts: number[] = []
+  #child: ChildProcess | undefined
+  #control: Control<ToSupervisor, ToServer> | undefined
+  #ready = false
+  #bye = false
+
+  /** @param onEnd the server ended by itself (0) or cannot be kept alive (1) */
+  constructor(paths: HomePaths, lockFd: number, log: Log, onEnd: (code: number) => void) {
+    this.#paths = paths
+    this.#lockFd = lockFd
+    this.#log = log
+    this.#onEnd = onEnd
+  }
+
+  start(): void {
+    const pair = socketpair()
+    if (typeof pair === 'number') throw new Error(`socketpair failed with errno ${-pair}`)
+    const [mine, theirs] = pair
+    const held = [...this.#held.values()]
+    const log = openSync(this.#paths.log, 'a', 0o600)
+    const child = spawn(process.execPath, [entry('main'), this.#paths.home], {
+      cwd: '/',
+      stdio: ['ignore', log, log, 'pipe', theirs, this.#lockFd, ...held.map(mount => mount.fd)],
+    })
+    close(theirs)
+    closeSync(log)
+    this.#starts.push(systemClock.monotonic())
+    this.#child = child
+    this.#control = new Control<ToSupervisor, ToServer>(child.stdio[3] as Duplex, message => this.#take(message, mine), () => undefined)
+    void this.#control.send({ resume: held.map(mount => mount.record), supervisorPid: process.pid })
+    child.on('exit', (code, signal) => {
+      close(mine)
+      this.#exited(code, signal)
+    })
+    child.on('error', error => this.#log.line(`could not start the server: ${error.message}`))
+    writePrivate(this.#paths.supervisor, `${JSON.stringify({ pid: process.pid, serverPid: child.pid })}\n`)
+  }
+
+  /** Asks the server to unmount everything and end. */
+  stop(): void {
+    void this.#control?.send({ stop: true })
+  }
+
+  #take(message: ToSupervisor, passing: number): void {
+    if ('hold' in message) this.#hold(message.hold, passing)
+    else if ('update' in message) this.#update(message.update)
+    else if ('drop' in message) this.#drop(message.drop)
+    else if ('bye' in message) this.#bye = true
+    else this.#ready = true
+  }
+
+  #hold(record: MountRecord, passing: number): void {
+    const received = receiveFd(passing)
+    if (typeof received === 'number' || received.fd < 0) this.#log.line(`the descriptor of ${record.mountpoint} did not arrive`)
+    else this.#held.set(record.id, { record, fd: received.fd })
+  }
+
+  #update(record: MountRecord): void {
+    const held = this.#held.get(record.id)
+    if (held !== undefined) held.record = record
+  }
+
+  #drop(id: number): void {
+    const held = this.#held.get(id)
+    if (held === undefined) return
+    close(held.fd)
+    this.#held.delete(id)
+  }
+
+  #exited(code: number | null, signal: NodeJS.Signals | null): void {
+    if (this.#bye) return this.#end(0)
+    this.#log.line(`the server (pid ${this.#child?.pid}) ended unexpectedly: ${signal ?? `exit code ${code}`}`)
+    if (!this.#ready && this.#held.size === 0) return this.#end(1)
+    const now = systemClock.monotonic()
+    this.#starts = this.#starts.filter(at => now - at < limits.serverRestartWindowMs)
+    if (this.#starts.length > limits.serverRestarts) return this.#giveUp()
+    this.start()
+  }
+
+  #giveUp(): void {
+    this.#log.line(`the server died ${this.#starts.length} times within ${limits.serverRestartWindowMs / 1000} s and is not started again; its mounts are removed`)
+    for (const { record, fd } of this.#held.values()) {
+      umount2(record.mountpoint, MNT_DETACH)
+      close(fd)
+    }
+    this.#end(1)
+  }
+
+  #end(code: number): void {
+    rmSync(this.#paths.supervisor, { force: true })
+    this.#onEnd(code)
+  }
+}
