@@ -1,0 +1,73 @@
+import { CairnError } from '../errors.js'
+
+/** What a user is told about a failure. */
+export interface Told {
+  code: string
+  message: string
+  remedy: string
+  exitCode: number
+}
+
+/** A mistake in how a command was written; exits 2. */
+export function usageError(message: string, remedy: string): CairnError {
+  return new CairnError('ERR_USAGE', message, remedy, { exitCode: 2 })
+}
+
+/** POSIX codes as sentences: what is wrong with the file, and what to do. */
+const sentences: Readonly<Record<string, readonly [what: string, remedy: string]>> = {
+  ENOENT: ['does not exist', 'Check the path with `cairn ls`.'],
+  EEXIST: ['exists already', 'Choose another name, or remove it first.'],
+  ENOTDIR: ['is not a directory, or a part of the path before it is not one', 'Check the path with `cairn ls`.'],
+  EISDIR: ['is a directory', 'Name a file, or use -r where the command has it.'],
+  ENOTEMPTY: ['is a directory that is not empty', 'Use `cairn rm -r` to remove it with all that is in it.'],
+  EACCES: ['may not be used by you', 'Check its mode and owner with `cairn stat`.'],
+  EPERM: ['may not be changed by you', 'Check its mode, owner and flags with `cairn stat`.'],
+  ELOOP: ['leads through too many symbolic links', 'Look for a link that points at itself with `cairn ls -l`.'],
+  ENAMETOOLONG: ['is too long', 'A name has at most 255 bytes and a path 4096.'],
+  ENOSPC: ['could not be written: the disk of CAIRN_HOME is full', 'Make room, then try again; everything acknowledged is kept.'],
+  EDQUOT: ['could not be written: the disk quota is used up', 'Make room, then try again; everything acknowledged is kept.'],
+  EROFS: ['is read-only here', 'Use an address without @REF, or a mount without --read-only.'],
+  EIO: ['could not be read or written', 'Run `cairn fsck` on the volume, and `cairn doctor`.'],
+  EBUSY: ['is in use', 'Close the programs that use it.'],
+  EXDEV: ['and its target are not in one volume', 'Copy with `cairn cp -a`, then remove the source.'],
+  EINVAL: ['was refused: an argument is not valid for it', 'Check the values given.'],
+  EFBIG: ['would become too large', 'A file has at most 2^53 - 1 bytes.'],
+  EMLINK: ['has too many links', 'Copy the file in place of linking it.'],
+  ENOTCONN: ['lies in a mount whose server died', 'Mount it again with `cairn mount`, or clear it with `cairn unmount --force`.'],
+  ESTALE: ['is not there any more', 'Run the command again.'],
+  EMFILE: ['could not be opened: too many files are open', 'Raise the limit with `ulimit -n`.'],
+  EOPNOTSUPP: ['does not support this', 'Check what kind of file it is with `cairn stat`.'],
+  ENOTSUP: ['does not support this', 'Check what kind of file it is with `cairn stat`.'],
+}
+
+function errnoOf(error: unknown): (NodeJS.ErrnoException & { dest?: string; shown?: string }) | undefined {
+  if (!(error instanceof Error)) return undefined
+  const errno = error as NodeJS.ErrnoException
+  return typeof errno.code === 'string' && errno.syscall !== undefined ? errno : undefined
+}
+
+/** True for `ENOENT` and its like when `error` is a POSIX failure with one of `codes`. */
+export function hasCode(error: unknown, ...codes: string[]): boolean {
+  return error instanceof Error && codes.includes((error as NodeJS.ErrnoException).code ?? '')
+}
+
+/** Says which address a failure is about: the paths in it are those within a volume. */
+export function about(error: unknown, prefix: string, path: string): unknown {
+  const errno = errnoOf(error) as { path?: string; dest?: string; shown?: string; code?: string } | undefined
+  if (errno === undefined || errno.shown !== undefined) return error
+  const blamed = errno.code === 'EEXIST' && errno.dest !== undefined ? errno.dest : errno.path
+  errno.shown = `${prefix}${blamed ?? path}`
+  return error
+}
+
+/** One sentence that says what is wrong and one that says what to do, for any failure. */
+export function tell(error: unknown): Told {
+  if (error instanceof CairnError) return { code: error.code, message: error.message, remedy: error.remedy, exitCode: error.exitCode }
+  const errno = errnoOf(error)
+  if (errno !== undefined) {
+    const [what, remedy] = sentences[errno.code ?? ''] ?? [`failed with ${errno.code}`, 'Run `cairn doctor`.']
+    return { code: errno.code ?? 'EIO', message: `${errno.shown ?? errno.path ?? errno.syscall} ${what}.`, remedy, exitCode: 1 }
+  }
+  const message = error instanceof Error ? error.message : String(error)
+  return { code: 'ERR_INTERNAL', message: `Something unexpected happened: ${message}`, remedy: 'Set CAIRN_DEBUG=1 to see where, and report it.', exitCode: 1 }
+}

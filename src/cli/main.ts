@@ -1,0 +1,76 @@
+import type { Context, OpenCairn } from './context.js'
+import { Output, type Streams } from './output.js'
+
+const openCairn: OpenCairn = async home => {
+  const { Cairn } = await import('../sdk/cairn.js')
+  return Cairn.open({ home })
+}
+
+/**
+ * Runs one command line (without `node` and the script) to its end and returns the exit code: 0, 1 for a failure, 2 for a mistake of usage.
+ * Never throws; prints to the streams given.
+ */
+export async function main(argv: readonly string[], streams: Streams, open: OpenCairn = openCairn): Promise<number> {
+  const json = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : argv.length).includes('--json')
+  const out = new Output(streams)
+  const { Context } = await import('./context.js')
+  let context: Context = new Context({ json, out, open })
+  try {
+    const parsed = await parse(argv, out)
+    if (parsed === undefined) return 0
+    const home = parsed.options['home']
+    context = new Context({ json, out, open, ...(typeof home === 'string' && { home }) })
+    const { run } = await parsed.spec.load()
+    return (await run(context, parsed.args, parsed.options)) ?? 0
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException | undefined)?.code === 'EPIPE') return 0
+    return context.failure(error)
+  } finally {
+    await context.close().catch(error => out.note(`cairn: ${error instanceof Error ? error.message : error}`))
+  }
+}
+
+async function parse(argv: readonly string[], out: Output) {
+  const { buildProgram, CommanderError, overview, quiet, unknownCommand, usageFrom } = await import('./program.js')
+  let parsed: import('./program.js').Parsed | undefined
+  let help = ''
+  const program = buildProgram(found => {
+    parsed = found
+  })
+  quiet(program, text => {
+    help += text
+  })
+  const first = argv.find(word => !word.startsWith('-'))
+  if (first === undefined && argv.some(word => word === '--version' || word === '-V')) {
+    const { version } = await import('../server/version.js')
+    await out.lines([version])
+    return undefined
+  }
+  if (first === undefined && argv.every(word => ['-h', '--help', '--json'].includes(word))) {
+    await out.write(overview())
+    return undefined
+  }
+  if (first !== undefined && !program.commands.some(command => command.name() === first || command.aliases().includes(first))) throw unknownCommand(first, program)
+  try {
+    await program.parseAsync(argv, { from: 'user' })
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    if (error.code === 'commander.help' || error.code === 'commander.helpDisplayed') {
+      await out.write(help)
+      return undefined
+    }
+    throw usageFrom(error, program, argv)
+  }
+  return parsed
+}
+
+/** The process of `bin/cairn`. */
+export async function runProcess(): Promise<void> {
+  // A reader that went away (`cairn ls | head -1`) is no failure.
+  process.stdout.on('error', error => process.exit((error as NodeJS.ErrnoException).code === 'EPIPE' ? 0 : 1))
+  process.stderr.on('error', () => {})
+  const code = await main(process.argv.slice(2), { stdin: process.stdin, stdout: process.stdout, stderr: process.stderr, env: process.env })
+  // Idle handles must not keep the command alive, and what was printed must be out first.
+  process.exitCode = code
+  process.stdout.write('', () => process.exit(code))
+}

@@ -1,0 +1,173 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { CairnError } from '../errors.js'
+import { checkVolumeName } from './address.js'
+
+export type LogLevel = 'error' | 'warn' | 'info' | 'debug'
+
+/** Everything that can be set. Sizes in bytes, times in milliseconds. */
+export interface Settings {
+  /** The folder of the volumes. */
+  home: string
+  /** The default volume, so that `:/path` means a path of it. */
+  volume?: string
+  /** The address of the store of new volumes; without one, the directory store in the home. */
+  store?: string
+  /** Before every key in a shared store. */
+  prefix?: string
+  readOnly: boolean
+  cacheSize: number
+  metadataTtl: number
+  logLevel: LogLevel
+}
+
+/** Where a value comes from; `name` is the variable or the file. */
+export interface Origin {
+  from: 'argument' | 'environment' | 'use' | 'file' | 'default'
+  name?: string
+}
+
+export interface Resolved {
+  settings: Settings
+  origins: Record<keyof Settings, Origin>
+  /** The configuration file, whether it exists or not. */
+  file: string
+}
+
+export interface LoadOptions {
+  arguments?: Partial<Settings>
+  env?: NodeJS.ProcessEnv
+  /** Default: `$XDG_CONFIG_HOME/cairn/config.yaml`, else `~/.config/cairn/config.yaml`. */
+  file?: string
+}
+
+const levels: readonly string[] = ['error', 'warn', 'info', 'debug']
+const units: Readonly<Record<string, number>> = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 }
+const spans: Readonly<Record<string, number>> = { ms: 1, '': 1000, s: 1000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 }
+
+/** Bytes of `512`, `64K`, `1.5GiB` (powers of 1024); `undefined` when it is no size. */
+export function parseSize(text: string): number | undefined {
+  const match = /^\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\s*$/i.exec(text)
+  const size = match === null ? Number.NaN : Math.round(Number(match[1]) * units[match[2].toLowerCase()])
+  return Number.isSafeInteger(size) ? size : undefined
+}
+
+/** Milliseconds of `500ms`, `2s`, `5m`, `1h`; a bare number is seconds. */
+export function parseSpan(text: string): number | undefined {
+  const match = /^\s*(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d)?\s*$/i.exec(text)
+  return match === null ? undefined : Number(match[1]) * spans[(match[2] ?? '').toLowerCase()]
+}
+
+export function parseSwitch(text: string): boolean | undefined {
+  if (/^(1|true|yes|on)$/i.test(text.trim())) return true
+  return /^(0|false|no|off|)$/i.test(text.trim()) ? false : undefined
+}
+
+export function parseLevel(text: string): LogLevel | undefined {
+  return levels.includes(text) ? (text as LogLevel) : undefined
+}
+
+interface Setting {
+  key: keyof Settings
+  variable: string
+  parse: (text: string) => Settings[keyof Settings]
+  wants: string
+}
+
+const asText = (text: string): string => text
+
+/** The settings with their variables, in the order in which they are shown. */
+export const settingList: readonly Setting[] = [
+  { key: 'home', variable: 'CAIRN_HOME', parse: text => resolve(text), wants: 'a folder' },
+  { key: 'volume', variable: 'CAIRN_VOLUME', parse: asText, wants: 'the name of a volume' },
+  { key: 'store', variable: 'CAIRN_STORE', parse: asText, wants: 'the address of a store' },
+  { key: 'prefix', variable: 'CAIRN_PREFIX', parse: asText, wants: 'text' },
+  { key: 'readOnly', variable: 'CAIRN_READ_ONLY', parse: parseSwitch, wants: 'true or false' },
+  { key: 'cacheSize', variable: 'CAIRN_CACHE_SIZE', parse: parseSize, wants: 'a size such as 256M' },
+  { key: 'metadataTtl', variable: 'CAIRN_METADATA_TTL', parse: parseSpan, wants: 'a time such as 500ms or 2s' },
+  { key: 'logLevel', variable: 'CAIRN_LOG_LEVEL', parse: parseLevel, wants: 'error, warn, info or debug' },
+]
+
+function defaults(): Settings {
+  return { home: join(homedir(), '.cairn'), readOnly: false, cacheSize: 1024 ** 3, metadataTtl: 1000, logLevel: 'info' }
+}
+
+export function configFile(env: NodeJS.ProcessEnv = process.env): string {
+  const base = env['XDG_CONFIG_HOME']
+  return join(base !== undefined && base.startsWith('/') ? base : join(env['HOME'] ?? homedir(), '.config'), 'cairn', 'config.yaml')
+}
+
+/**
+ * The settings in force: argument, else environment, else what `cairn use` chose (the volume only), else the configuration file, else the default.
+ * @throws CairnError ERR_CONFIG naming the variable, or the file and line, and what it should be (exit code 2)
+ */
+export async function loadSettings(options: LoadOptions = {}): Promise<Resolved> {
+  const env = options.env ?? process.env
+  const file = options.file ?? configFile(env)
+  const fromFile = await readConfig(file)
+  const values: Partial<Settings> = { ...defaults() }
+  const origins = {} as Record<keyof Settings, Origin>
+  const put = (key: keyof Settings, value: Settings[keyof Settings], origin: Origin) => {
+    Object.assign(values, { [key]: value })
+    origins[key] = origin
+  }
+  for (const { key } of settingList) {
+    origins[key] = { from: 'default' }
+    if (fromFile[key] !== undefined) put(key, fromFile[key], { from: 'file', name: file })
+  }
+  for (const setting of settingList) {
+    const text = env[setting.variable]
+    if (text !== undefined && text !== '') put(setting.key, fromVariable(setting, text), { from: 'environment', name: setting.variable })
+    const argument = options.arguments?.[setting.key]
+    if (argument !== undefined) put(setting.key, setting.key === 'home' ? resolve(String(argument)) : argument, { from: 'argument' })
+  }
+  const chosen = values.home === undefined ? undefined : usedVolume(values.home)
+  if (chosen !== undefined && origins.volume.from !== 'argument' && origins.volume.from !== 'environment') {
+    put('volume', chosen, { from: 'use', name: useFile(String(values.home)) })
+  }
+  return { settings: values as Settings, origins, file }
+}
+
+function fromVariable(setting: Setting, text: string): Settings[keyof Settings] {
+  const value = setting.parse(text)
+  if (value !== undefined) return value
+  throw new CairnError('ERR_CONFIG', `The variable ${setting.variable} is ${JSON.stringify(text)}.`, `Set it to ${setting.wants}.`, { exitCode: 2 })
+}
+
+async function readConfig(file: string): Promise<Partial<Settings>> {
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return {}
+    throw new CairnError('ERR_CONFIG', `The configuration ${file} cannot be read (${(error as NodeJS.ErrnoException).code}).`, 'Make it readable for you, or remove it.', { exitCode: 2 })
+  }
+  // Only where there is a file: parser and schema cost more than the rest of a command.
+  const { parseConfig } = await import('./config-schema.js')
+  return parseConfig(text, file)
+}
+
+/** The default volume is remembered in the home, because names mean something there only. */
+function useFile(home: string): string {
+  return join(home, 'default-volume')
+}
+
+function usedVolume(home: string): string | undefined {
+  try {
+    return readFileSync(useFile(home), 'utf8').trim() || undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Remembers the default volume of a home; `undefined` forgets it. */
+export function setUsedVolume(home: string, volume: string | undefined): void {
+  if (volume === undefined) {
+    rmSync(useFile(home), { force: true })
+    return
+  }
+  checkVolumeName(volume)
+  mkdirSync(home, { recursive: true, mode: 0o700 })
+  writeFileSync(useFile(home), `${volume}\n`, { mode: 0o600 })
+}
