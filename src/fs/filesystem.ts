@@ -10,10 +10,12 @@ export interface Cred {
   gid: number
   /** Supplementary groups. */
   groups: readonly number[]
+  /** The kernel has checked already: only ownership of what is made comes from here. */
+  checked?: boolean
 }
 
-/** Which fields of `SetAttr` count. */
-export const Set = { mode: 1, uid: 2, gid: 4, size: 8, atime: 16, mtime: 32, atimeNow: 64, mtimeNow: 128, flags: 256 } as const
+/** Which fields of `SetAttr` count. `killPriv`: a truncation by a writer without privilege, which clears setuid and setgid. */
+export const Set = { mode: 1, uid: 2, gid: 4, size: 8, atime: 16, mtime: 32, atimeNow: 64, mtimeNow: 128, flags: 256, killPriv: 512 } as const
 
 export interface SetAttr {
   mode: number
@@ -33,7 +35,7 @@ export const Rename = { noReplace: 1, exchange: 2 } as const
 export interface ChangeListener {
   /** Attributes or content of an inode changed. */
   inode(ino: number): void
-  /** The entry `name` of `parent` appeared, vanished or means another inode. */
+  /** The entry `name` of `parent` appeared, vanished or means another inode: `ino`, 0 when it vanished. */
   entry(parent: number, name: string, ino: number): void
 }
 
@@ -84,6 +86,8 @@ export interface FileSystemApi {
   /** Removes all unlinked inodes that nobody holds; at start and at unmount. Returns how many. */
   collectOrphans(): number
 
+  /** Sets atime as relatime does; for whoever listed a directory or read a link. */
+  touch(ino: number): number
   /** Bytes read, 0 at the end. Updates atime as relatime does when `touch`. */
   read(ino: number, offset: number, into: Uint8Array, at: number, length: number, touch?: boolean): number
   /** Bytes written. `append` writes at the end whatever `offset` says. Clears setuid and setgid for writers without privilege when `cred` or `killPriv` says so. */
@@ -115,8 +119,13 @@ export interface FileSystemApi {
 
   /** Resolves a path (byte string, `/`-separated, from the root) following symlinks; the last one only when `follow`. Fills `attr`. */
   resolve(path: string, follow: boolean, cred?: Cred): number
-  /** The directory that holds the last component, and that component in `text`. */
-  resolveParent(path: string, cred?: Cred): number
+  /**
+   * The directory that holds the last component, and that component in `text`: it need not exist, may be `.` or `..`, and
+   * is empty for the root, which the other methods understand. With `follow` a symlink there is followed, as open(O_CREAT) does.
+   */
+  resolveParent(path: string, cred?: Cred, follow?: boolean): number
+  /** The path of the last resolveParent ended in a slash. */
+  readonly trailingSlash: boolean
   /** A path of an inode of kind directory, by its parents; in `text`. */
   pathOf(dir: number): number
 }
