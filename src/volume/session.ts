@@ -34,6 +34,11 @@ export interface Session {
   dropBlocks(ino: number, first: number, last: number): number
   /** Changes `usage` with the batch. */
   addUsage(inodes: number, bytes: number): void
+  /**
+   * Raised by whatever changes the tree: a commit of this session, of a transaction, a restore. Caches above compare it to
+   * notice changes that they did not make. Without it they must be told.
+   */
+  readonly changes?: number
   /** A fresh inode number; never handed out again, even when the batch is discarded. */
   allocIno(): number
   /** Marks the batch with the id of a request that must not run twice; see `wasApplied`. */

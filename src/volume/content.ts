@@ -1,0 +1,171 @@
+import { BLOCK_INDEX_BYTES, extentBlock, extentKey, POINTER_BYTES, PREFIX_BYTES, Tag } from '../codec/index.js'
+import { assert, limits } from '../sys/index.js'
+import type { Tree } from '../tree/tree.js'
+import { copyOrZero, type Overlay, type Overlays } from './overlay.js'
+import type { ContentReader } from './session.js'
+
+const BLOCK = limits.blockBytes
+/** An extent record: this byte, then the pointer. */
+export const EXTENT_STORED = 1
+/** Never stored: this byte, then the id of an overlay in memory (6 bytes, little-endian). */
+export const EXTENT_OVERLAY = 2
+export const EXTENT_BYTES = 1 + POINTER_BYTES
+
+export interface BlockSource {
+  /** The plain block that a pointer names, verified; maybe shorter than 64 KiB. Not to be changed. @throws CorruptError */
+  readBlock(pointer: Uint8Array, at: number): Uint8Array
+}
+
+export interface BlockSink {
+  /** Stores a block and writes its pointer to `to` at `at`. @throws a Node error with `code` when the disk is full or fails */
+  writeBlock(from: Uint8Array, at: number, length: number, to: Uint8Array, toAt: number): void
+}
+
+const K = Buffer.alloc(32)
+const V = Buffer.alloc(EXTENT_BYTES)
+
+/** Content of files of kind `blocks`: extents of one tree, blocks of one store, overlays of one volume. */
+export class Content implements ContentReader {
+  readonly #tree: () => Tree
+  readonly #source: BlockSource
+  readonly #overlays: Overlays
+
+  constructor(tree: () => Tree, source: BlockSource, overlays: Overlays) {
+    this.#tree = tree
+    this.#source = source
+    this.#overlays = overlays
+  }
+
+  read(ino: number, offset: number, into: Uint8Array, at: number, length: number): void {
+    let block = Math.floor(offset / BLOCK)
+    let within = offset - block * BLOCK
+    while (length > 0) {
+      const n = Math.min(length, BLOCK - within)
+      this.#readBlock(ino, block, within, into, at, n)
+      at += n
+      length -= n
+      block++
+      within = 0
+    }
+  }
+
+  #readBlock(ino: number, block: number, within: number, into: Uint8Array, at: number, length: number): void {
+    const tree = this.#tree()
+    if (!tree.get(K, extentKey(K, ino, block))) {
+      into.fill(0, at, at + length)
+      return
+    }
+    if (tree.vb[tree.vp] === EXTENT_STORED) {
+      copyOrZero(this.#source.readBlock(tree.vb, tree.vp + 1), within, into, at, length)
+      return
+    }
+    const overlay = this.#overlay(tree)
+    const under = overlay.base === undefined || overlay.complete ? undefined : this.#source.readBlock(overlay.base, 0)
+    overlay.read(within, into, at, length, under)
+  }
+
+  #overlay(tree: Tree): Overlay {
+    const overlay = this.#overlays.byId.get(overlayId(tree.vb, tree.vp))
+    assert(overlay !== undefined, 'an extent names an overlay that is there')
+    return overlay
+  }
+
+  allocated(ino: number, block: number): boolean {
+    return this.#tree().get(K, extentKey(K, ino, block))
+  }
+
+  nextBlock(ino: number, block: number): number {
+    const cursor = this.#tree().cursor()
+    const length = extentKey(K, ino, block)
+    if (!cursor.seek(K, length) || !isExtentOf(cursor.buf, cursor.kp, cursor.kl)) return -1
+    return extentBlock(cursor.buf, cursor.kp)
+  }
+
+  /** Puts bytes over a block that is not stored whole. Never fails: nothing is read from the store. */
+  overlayData(ino: number, offset: number, from: Uint8Array, at: number, length: number): void {
+    while (length > 0) {
+      const block = Math.floor(offset / BLOCK)
+      const within = offset - block * BLOCK
+      const n = Math.min(length, BLOCK - within)
+      this.#overlays.bytes += this.#overlayFor(ino, block).write(within, from, at, n)
+      offset += n
+      at += n
+      length -= n
+    }
+  }
+
+  overlayZeros(ino: number, offset: number, length: number): void {
+    while (length > 0) {
+      const block = Math.floor(offset / BLOCK)
+      const within = offset - block * BLOCK
+      const n = Math.min(length, BLOCK - within)
+      if (this.allocated(ino, block)) this.#overlays.bytes += this.#overlayFor(ino, block).zero(within, n)
+      offset += n
+      length -= n
+    }
+  }
+
+  #overlayFor(ino: number, block: number): Overlay {
+    const tree = this.#tree()
+    const length = extentKey(K, ino, block)
+    let base: Uint8Array | undefined
+    if (tree.get(K, length)) {
+      if (tree.vb[tree.vp] === EXTENT_OVERLAY) return this.#overlay(tree)
+      base = Uint8Array.prototype.slice.call(tree.vb, tree.vp + 1, tree.vp + EXTENT_BYTES)
+    }
+    const overlay = this.#overlays.add(ino, block, base)
+    V[0] = EXTENT_OVERLAY
+    V.writeUIntLE(overlay.id, 1, 6)
+    tree.put(K, length, V, 7)
+    return overlay
+  }
+
+  /** Before an extent is replaced or deleted: lets its overlay go. */
+  dropOverlay(ino: number, block: number): void {
+    const tree = this.#tree()
+    if (tree.get(K, extentKey(K, ino, block)) && tree.vb[tree.vp] === EXTENT_OVERLAY) this.#overlays.remove(overlayId(tree.vb, tree.vp))
+  }
+
+  /** Makes blocks `first` to `last` holes. */
+  drop(ino: number, first: number, last: number): void {
+    for (let block = this.nextBlock(ino, first); block >= 0 && block <= last; block = this.nextBlock(ino, block + 1)) {
+      this.dropOverlay(ino, block)
+      this.#tree().del(K, extentKey(K, ino, block))
+    }
+  }
+
+  countBlocks(ino: number, first: number, last: number): number {
+    const cursor = this.#tree().cursor()
+    let count = 0
+    let more = cursor.seek(K, extentKey(K, ino, first))
+    while (more && isExtentOf(cursor.buf, cursor.kp, cursor.kl) && extentBlock(cursor.buf, cursor.kp) <= last) {
+      count++
+      more = cursor.next()
+    }
+    return count
+  }
+
+  /** Writes an overlay as a block and puts its pointer in the tree. @throws as `writeBlock`; nothing changed then */
+  fold(overlay: Overlay, sink: BlockSink): void {
+    const under = overlay.base === undefined || overlay.complete ? undefined : this.#source.readBlock(overlay.base, 0)
+    const length = overlay.storedLength(under)
+    overlay.read(0, foldBuffer, 0, length, under)
+    V[0] = EXTENT_STORED
+    sink.writeBlock(foldBuffer, 0, length, V, 1)
+    this.#tree().put(K, extentKey(K, overlay.ino, overlay.block), V, EXTENT_BYTES)
+    this.#overlays.remove(overlay.id)
+  }
+}
+
+const foldBuffer = Buffer.allocUnsafeSlow(BLOCK)
+
+export function overlayId(b: Uint8Array, at: number): number {
+  return ((b[at + 1] | (b[at + 2] << 8) | (b[at + 3] << 16) | (b[at + 4] << 24)) >>> 0) + (b[at + 5] | (b[at + 6] << 8)) * 4294967296
+}
+
+/** Whether a cursor's key is an extent of the inode that the last `extentKey` call named. */
+function isExtentOf(b: Uint8Array, at: number, length: number): boolean {
+  if (length !== PREFIX_BYTES + BLOCK_INDEX_BYTES || b[at] !== Tag.extent) return false
+  for (let i = 1; i < PREFIX_BYTES; i++) if (b[at + i] !== K[i]) return false
+  return true
+}

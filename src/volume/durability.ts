@@ -1,0 +1,95 @@
+import type { Journal } from '../journal/index.js'
+import { type Clock, limits } from '../sys/index.js'
+import { diskErrno } from './collector.js'
+import type { Spool } from './spool.js'
+import type { Syncer } from './syncer.js'
+import { posixError } from '../errors.js'
+
+/**
+ * Brings acknowledged changes to the disk: content packs before the journal that names their blocks. Concurrent callers
+ * share one round; changes that nobody asked about follow within the commit interval.
+ */
+export class Durability {
+  readonly #journal: Journal
+  readonly #spool: Spool
+  readonly #syncer: Syncer
+  readonly #clock: Clock
+  #changed: number
+  #synced: number
+  #dirtySinceMs = 0
+  #waiting: Array<{ resolve: () => void; reject: (error: Error) => void }> = []
+  #inFlight = false
+  #afterFlight: Array<() => void> = []
+
+  constructor(journal: Journal, spool: Spool, syncer: Syncer, clock: Clock, sequence: number) {
+    this.#journal = journal
+    this.#spool = spool
+    this.#syncer = syncer
+    this.#clock = clock
+    this.#changed = sequence
+    this.#synced = sequence
+  }
+
+  changed(sequence: number): void {
+    if (this.#changed === this.#synced) this.#dirtySinceMs = this.#clock.monotonic()
+    this.#changed = sequence
+  }
+
+  /** Milliseconds until the interval asks for a round; Infinity when all is on the disk or a round is under way. */
+  dueInMs(): number {
+    if (this.#changed === this.#synced || this.#inFlight) return Number.POSITIVE_INFINITY
+    return Math.max(0, this.#dirtySinceMs + limits.commitIntervalMs - this.#clock.monotonic())
+  }
+
+  /** Blocks until everything committed so far is on the disk. */
+  syncNow(): number {
+    if (this.#changed === this.#synced) return 0
+    const sequence = this.#changed
+    try {
+      this.#spool.sync()
+      this.#journal.sync()
+    } catch (error) {
+      return diskErrno(error)
+    }
+    this.#advance(sequence)
+    return 0
+  }
+
+  #advance(sequence: number): void {
+    if (sequence > this.#synced) this.#synced = sequence
+    this.#dirtySinceMs = this.#clock.monotonic()
+  }
+
+  sync(): Promise<void> {
+    if (this.#changed === this.#synced) return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject })
+      if (!this.#inFlight) this.startRound()
+    })
+  }
+
+  /** Starts a round for whoever waits now; nothing when one is under way. */
+  startRound(): void {
+    if (this.#inFlight) return
+    const waiting = this.#waiting
+    this.#waiting = []
+    const sequence = this.#changed
+    this.#inFlight = true
+    this.#syncer.request([...this.#spool.fds(), this.#journal.fd], errno => {
+      this.#inFlight = false
+      for (const then of this.#afterFlight.splice(0)) then()
+      if (errno === 0) this.#advance(sequence)
+      for (const { resolve, reject } of waiting) {
+        if (errno === 0) resolve()
+        else reject(posixError(-errno, 'fsync'))
+      }
+      if (this.#waiting.length > 0) this.startRound()
+    })
+  }
+
+  /** Runs `then` when no round uses a descriptor: at once, or after the one under way. For closing files. */
+  whenUnused(then: () => void): void {
+    if (this.#inFlight) this.#afterFlight.push(then)
+    else then()
+  }
+}

@@ -1,0 +1,325 @@
+import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Head } from '../codec/head.js'
+import { CairnError } from '../errors.js'
+import { allocateArenas } from '../store/arena.js'
+import { openDirectoryStore } from '../store/directory/index.js'
+import { Packs } from '../store/packs.js'
+import { type Clock, crashPoint, limits, type Random, systemClock, systemRandom } from '../sys/index.js'
+import { PageCache } from '../tree/index.js'
+import type { BTree } from '../tree/index.js'
+import type { Change, EngineApi, VolumeInfo } from './api.js'
+import { diffStates } from './diff.js'
+import { HeadFile } from './head.js'
+import { openHome } from './home.js'
+import { ARENA_INODES } from './live-session.js'
+import { FileLock } from './lock.js'
+import { allKeys, checkVolumeName, Names } from './names.js'
+import type { Syncer } from './syncer.js'
+import { openTree, type StoreContext, Volume } from './volume.js'
+
+export interface EngineOptions {
+  home: string
+  clock?: Clock
+  random?: Random
+  syncer?: Syncer
+}
+
+interface Holder {
+  volume: Volume
+  count: number
+}
+
+export interface Side {
+  volume: string
+  ref?: string
+}
+
+/** The volumes of one CAIRN_HOME, in this process. */
+export class Engine implements EngineApi {
+  readonly home: string
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #syncer: Syncer | undefined
+  readonly #bootId = readBootId()
+  readonly #context: StoreContext
+  readonly #names: Names
+  readonly #open = new Map<string, Holder>()
+
+  private constructor(options: EngineOptions) {
+    this.home = options.home
+    this.#clock = options.clock ?? systemClock
+    this.#random = options.random ?? systemRandom
+    this.#syncer = options.syncer
+    openHome(this.home)
+    const store = openDirectoryStore(join(this.home, 'store'), { create: true })
+    const packs = new Packs(store, { blockCacheBytes: limits.blockCacheBytes })
+    this.#context = { store, storeName: 'dev', packs, pages: new PageCache(packs, limits.pageCacheBytes) }
+    this.#names = new Names(store)
+  }
+
+  /** @throws CairnError when the home cannot be written, or was made by a newer version */
+  static open(options: EngineOptions): Engine {
+    return new Engine(options)
+  }
+
+  create(name: string): VolumeInfo {
+    return this.#make(name, id => this.#newHead(id, name, {}))
+  }
+
+  #make(name: string, makeHead: (id: string) => Head): VolumeInfo {
+    checkVolumeName(name)
+    const found = this.#names.get(name)
+    if (found !== undefined && this.#confirmed(name, found.id) !== undefined) throw exists(name)
+    const id = this.#random.bytes(8).toString('hex')
+    const head = HeadFile.create(this.#context.store, makeHead(id), this.#random)
+    crashPoint('volume.create.before-name')
+    if (!this.#names.take(name, id, found)) {
+      this.#context.store.deleteSync([HeadFile.key(id)])
+      throw exists(name)
+    }
+    crashPoint('volume.create.after-name')
+    return this.#infoOf(head)
+  }
+
+  #newHead(id: string, name: string, from: Partial<Head>): Head {
+    const arena = allocateArenas(this.#context.store, 1)
+    const first = arena * ARENA_INODES
+    return {
+      format: 1,
+      volume: id,
+      name,
+      createdMs: Math.floor(this.#clock.now()),
+      epoch: 1,
+      sequence: 1,
+      nonce: this.#random.bytes(8).toString('hex'),
+      root: '',
+      history: '',
+      watermark: 0,
+      inodes: 0,
+      bytes: 0,
+      dirHashKey: this.#random.bytes(8).toString('hex'),
+      ...from,
+      nextIno: Math.max(first, 2),
+      arena: [first, first + ARENA_INODES - 1],
+    }
+  }
+
+  /** The head that a name leads to; undefined when the entry is stale. */
+  #confirmed(name: string, id: string): HeadFile | undefined {
+    const open = this.#open.get(id)
+    const head = open?.volume.head ?? HeadFile.read(this.#context.store, id, this.#random)
+    return head !== undefined && head.value.name === name && head.value.deletedMs === undefined ? head : undefined
+  }
+
+  #find(name: string): HeadFile {
+    checkVolumeName(name)
+    const entry = this.#names.get(name)
+    const head = entry === undefined ? undefined : this.#confirmed(name, entry.id)
+    if (head === undefined) throw unknown(name, this.#names.all())
+    return head
+  }
+
+  #infoOf(head: HeadFile): VolumeInfo {
+    const h = head.value
+    return {
+      name: h.name,
+      id: h.volume,
+      store: this.#context.storeName,
+      createdMs: h.createdMs,
+      ...(h.parent === undefined ? {} : { parent: h.parent }),
+      ...(h.deletedMs === undefined ? {} : { deletedMs: h.deletedMs }),
+    }
+  }
+
+  volumes(options: { deleted?: boolean } = {}): VolumeInfo[] {
+    if (options.deleted === true) return this.#deleted().map(head => this.#infoOf(head))
+    const found: VolumeInfo[] = []
+    for (const name of this.#names.all()) {
+      const entry = this.#names.get(name)
+      const head = entry === undefined ? undefined : this.#confirmed(name, entry.id)
+      if (head !== undefined) found.push(this.#infoOf(head))
+    }
+    return found
+  }
+
+  #deleted(): HeadFile[] {
+    const ids = allKeys(this.#context.store, 'volumes/').filter(key => key.endsWith('/head')).map(key => key.split('/')[1])
+    return ids.flatMap(id => {
+      const head = HeadFile.read(this.#context.store, id, this.#random)
+      return head?.value.deletedMs === undefined ? [] : [head]
+    })
+  }
+
+  info(name: string): VolumeInfo {
+    return this.#infoOf(this.#find(name))
+  }
+
+  openVolume(name: string): Volume {
+    const head = this.#find(name)
+    const id = head.value.volume
+    const holder = this.#open.get(id)
+    if (holder !== undefined) {
+      holder.count++
+      return holder.volume
+    }
+    const lock = this.#lock(id, name)
+    try {
+      // Read again: the holder of the lock may have published since.
+      const volume = new Volume({
+        context: this.#context,
+        head: HeadFile.read(this.#context.store, id, this.#random) ?? head,
+        dir: this.#dirOf(id),
+        clock: this.#clock,
+        random: this.#random,
+        bootId: this.#bootId,
+        ...(this.#syncer === undefined ? {} : { syncer: this.#syncer }),
+        newArena: () => allocateArenas(this.#context.store, 1),
+        onClose: () => lock.release(),
+      })
+      this.#open.set(id, { volume, count: 1 })
+      return volume
+    } catch (error) {
+      lock.release()
+      throw error
+    }
+  }
+
+  /** Lets go of one `openVolume`; the last one seals and closes. */
+  closeVolume(volume: Volume): void {
+    const id = volume.head.value.volume
+    const holder = this.#open.get(id)
+    if (holder === undefined || --holder.count > 0) return
+    this.#open.delete(id)
+    volume.close()
+  }
+
+  #with<T>(name: string, use: (volume: Volume) => T): T {
+    const volume = this.openVolume(name)
+    try {
+      return use(volume)
+    } finally {
+      this.closeVolume(volume)
+    }
+  }
+
+  #dirOf(id: string): string {
+    return join(this.home, 'volumes', id)
+  }
+
+  #lock(id: string, name: string): FileLock {
+    mkdirSync(this.#dirOf(id), { recursive: true, mode: 0o700 })
+    const lock = FileLock.tryAcquire(join(this.#dirOf(id), 'lock'))
+    if (lock instanceof FileLock) return lock
+    throw new CairnError('ERR_VOLUME_BUSY', `Volume ${name} is open in process ${lock === 0 ? 'unknown' : lock}.`, 'Use it through that process, or end it; mounted volumes can be used by any number of processes through the server.', { retry: 'same-call' })
+  }
+
+  open(): Volume[] {
+    return [...this.#open.values()].map(holder => holder.volume)
+  }
+
+  rename(from: string, to: string): VolumeInfo {
+    checkVolumeName(to)
+    const found = this.#find(from)
+    if (from === to) return this.#infoOf(found)
+    const stale = this.#names.get(to)
+    if (stale !== undefined && this.#confirmed(to, stale.id) !== undefined) throw exists(to)
+    return this.#with(from, volume => {
+      // The head's name decides, so the change happens at its compare-and-swap; the entries before and after are hints.
+      if (!this.#names.take(to, volume.head.value.volume, stale)) throw exists(to)
+      volume.head.update({ name: to })
+      crashPoint('volume.rename.between')
+      this.#names.drop(from)
+      return volume.info
+    })
+  }
+
+  remove(name: string, options: { now?: boolean } = {}): void {
+    const head = this.#find(name)
+    const id = head.value.volume
+    if (this.#open.has(id)) throw new CairnError('ERR_VOLUME_BUSY', `Volume ${name} is open.`, 'Unmount and close it first.', { retry: 'same-call' })
+    const lock = this.#lock(id, name)
+    try {
+      crashPoint('volume.delete.before-tombstone')
+      head.update({ deletedMs: Math.floor(this.#clock.now()) })
+      this.#names.drop(name)
+      if (options.now === true) {
+        this.#context.store.deleteSync([HeadFile.key(id)])
+        rmSync(this.#dirOf(id), { recursive: true, force: true })
+      }
+    } finally {
+      lock.release()
+    }
+  }
+
+  undelete(name: string): VolumeInfo {
+    checkVolumeName(name)
+    const deleted = this.#deleted().filter(head => head.value.name === name || head.value.volume === name)
+    const head = deleted.sort((a, b) => (b.value.deletedMs ?? 0) - (a.value.deletedMs ?? 0))[0]
+    if (head === undefined) throw new CairnError('ERR_VOLUME_UNKNOWN', `There is no deleted volume '${name}'.`, 'See `cairn volumes --deleted` for those that can be brought back.')
+    const stale = this.#names.get(head.value.name)
+    if (stale !== undefined && stale.id !== head.value.volume && this.#confirmed(head.value.name, stale.id) !== undefined) throw exists(head.value.name)
+    if (!this.#names.take(head.value.name, head.value.volume, stale)) throw exists(head.value.name)
+    head.update({ deletedMs: undefined })
+    return this.#infoOf(head)
+  }
+
+  fork(source: string, ref: string | undefined, name: string): VolumeInfo {
+    return this.#with(source, volume => {
+      const commit = ref === undefined ? undefined : volume.history.resolve(ref)
+      const sealed = volume.sealedRoots()
+      const h = volume.head.value
+      const root = commit?.root ?? sealed.root
+      return this.#make(name, id => {
+        crashPoint('volume.fork.before-head')
+        return this.#newHead(id, name, {
+          root,
+          history: sealed.history,
+          inodes: commit?.inodes ?? h.inodes,
+          bytes: commit?.bytes ?? h.bytes,
+          dirHashKey: h.dirHashKey,
+          parent: { volume: source, id: h.volume, commit: commit?.id ?? '' },
+        })
+      })
+    })
+  }
+
+  diff(a: Side, b: Side): Change[] {
+    return this.#with(a.volume, one => this.#with(b.volume, two => diffStates(this.#treeAt(one, a.ref), this.#treeAt(two, b.ref))))
+  }
+
+  #treeAt(volume: Volume, ref: string | undefined): BTree {
+    return ref === undefined ? (volume.state.tree as BTree) : openTree(this.#context.pages, volume.history.resolve(ref).root)
+  }
+
+  pump(budgetMs: number): number {
+    let next = Number.POSITIVE_INFINITY
+    for (const { volume } of this.#open.values()) next = Math.min(next, volume.pump(budgetMs))
+    return next
+  }
+
+  close(): void {
+    for (const [id, { volume }] of this.#open) {
+      this.#open.delete(id)
+      volume.close()
+    }
+  }
+}
+
+function readBootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  } catch {
+    // Without one every start counts as a new boot, which only means more checks.
+    return ''
+  }
+}
+
+function exists(name: string): CairnError {
+  return new CairnError('ERR_VOLUME_EXISTS', `There is a volume '${name}' already.`, 'Choose another name, or see `cairn volumes`.')
+}
+
+function unknown(name: string, names: readonly string[]): CairnError {
+  const near = names.slice(0, 5).join(', ')
+  return new CairnError('ERR_VOLUME_UNKNOWN', `There is no volume '${name}'.`, near === '' ? `Make it with \`cairn init ${name}\`.` : `There is ${near}; make a new one with \`cairn init ${name}\`.`)
+}

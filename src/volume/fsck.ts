@@ -1,0 +1,207 @@
+import { Attr, ATTR_BYTES, ContentKind, decodeAttr, extentBlock, getIno, packKey, pointerPack, POINTER_BYTES, Tag } from '../codec/index.js'
+import { CorruptError } from '../errors.js'
+import { limits } from '../sys/index.js'
+import { walkPages } from '../tree/index.js'
+import type { BTree } from '../tree/index.js'
+import type { Cursor } from '../tree/tree.js'
+import type { Finding, FsckReport } from './api.js'
+import { EXTENT_BYTES, EXTENT_STORED } from './content.js'
+import { nameAt } from './paths.js'
+import type { Volume } from './volume.js'
+
+/** Findings after which the list is cut: a broken volume must not fill the memory. */
+const MAX_FINDINGS = 1000
+
+const S_IFMT = 0o170000
+const S_IFDIR = 0o040000
+
+/** What the walk has seen of an inode. */
+interface Seen {
+  mode: number
+  nlink: number
+  size: number
+  kind: number
+  parent: number
+  links: number
+  children: number
+  orphan: boolean
+  contentBytes: number
+  lastBlock: number
+}
+
+/** Checks a sealed volume: hashes, order of keys, link counts, orphans, extents against sizes, packs against footers. Reads all of it. */
+export function fsck(volume: Volume): FsckReport {
+  return new Check(volume).run()
+}
+
+class Check {
+  readonly #volume: Volume
+  readonly #report: FsckReport = { ok: true, pages: 0, blocks: 0, inodes: 0, packs: 0, bytes: 0, findings: [] }
+  readonly #inodes = new Map<number, Seen>()
+  readonly #dirents: Array<{ parent: number; ino: number; name: string; type: number }> = []
+  readonly #packs = new Set<string>()
+
+  constructor(volume: Volume) {
+    this.#volume = volume
+  }
+
+  run(): FsckReport {
+    const { state } = this.#volume
+    this.#pages(state.tree as BTree, 'tree')
+    this.#pages(state.history as BTree, 'history tree')
+    try {
+      this.#records(state.tree.cursor())
+    } catch (error) {
+      this.#damage(error)
+    }
+    this.#links()
+    this.#usage()
+    for (const key of this.#packs) this.#pack(key)
+    this.#report.packs = this.#packs.size
+    return this.#report
+  }
+
+  #find(severity: Finding['severity'], object: string, problem: string): void {
+    if (severity === 'error') this.#report.ok = false
+    if (this.#report.findings.length < MAX_FINDINGS) this.#report.findings.push({ severity, object, problem })
+  }
+
+  #damage(error: unknown): void {
+    if (!(error instanceof CorruptError)) throw error
+    this.#find('error', error.object, error.message)
+  }
+
+  #pages(tree: BTree, what: string): void {
+    const { packs } = this.#volume.context
+    const problems = walkPages(tree, pointer => {
+      this.#report.pages++
+      this.#notePack(pointer, 0)
+      this.#report.bytes += packs.verify(pointer, 0)
+    })
+    for (const problem of problems) this.#find('error', what, problem)
+  }
+
+  #notePack(pointer: Uint8Array, at: number): void {
+    this.#packs.add(packKey(pointerPack(pointer, at)))
+  }
+
+  #records(cursor: Cursor): void {
+    let more = cursor.seek(Buffer.from([Tag.attr]), 1)
+    while (more) {
+      const { buf, kp, kl, vp, vl } = cursor
+      const ino = kl >= 8 ? getIno(buf, kp + 1) : 0
+      switch (buf[kp]) {
+        case Tag.attr:
+          this.#attr(ino, buf, vp, vl)
+          break
+        case Tag.dirent:
+          this.#dirents.push({ parent: ino, ino: getIno(buf, vp), name: nameAt(buf, kp, kl), type: buf[vp + 7] })
+          break
+        case Tag.content:
+          this.#content(ino, vl)
+          break
+        case Tag.extent:
+          this.#extent(ino, extentBlock(buf, kp), buf, vp, vl)
+          break
+        case Tag.orphan:
+          this.#orphan(ino)
+          break
+        case Tag.xattr:
+          if (!this.#inodes.has(ino)) this.#find('error', `inode ${ino}`, 'it has extended attributes but no attributes')
+          break
+        case Tag.meta:
+          break
+        default:
+          this.#find('error', 'tree', `there is a record of an unknown kind ${buf[kp]}`)
+      }
+      more = cursor.next()
+    }
+  }
+
+  #attr(ino: number, b: Uint8Array, p: number, length: number): void {
+    if (length < ATTR_BYTES) {
+      this.#find('error', `inode ${ino}`, 'its attribute record is too short')
+      return
+    }
+    const a = decodeAttr(b, p, new Attr())
+    const contentBytes = a.kind === ContentKind.inline ? length - ATTR_BYTES : 0
+    this.#inodes.set(ino, { mode: a.mode, nlink: a.nlink, size: a.size, kind: a.kind, parent: a.parent, links: 0, children: 0, orphan: false, contentBytes, lastBlock: -1 })
+    this.#report.inodes++
+    if (ino >= this.#volume.state.nextIno && ino !== 1) this.#find('error', `inode ${ino}`, 'its number is above those handed out')
+  }
+
+  #content(ino: number, length: number): void {
+    const seen = this.#inodes.get(ino)
+    if (seen === undefined || seen.kind !== ContentKind.small) this.#find('error', `inode ${ino}`, 'it has a small content record that its attributes do not know')
+    else seen.contentBytes = length
+  }
+
+  #extent(ino: number, block: number, b: Uint8Array, p: number, length: number): void {
+    const seen = this.#inodes.get(ino)
+    if (seen === undefined || seen.kind !== ContentKind.blocks) {
+      this.#find('error', `inode ${ino}`, 'it has blocks that its attributes do not know')
+      return
+    }
+    seen.lastBlock = block
+    if (length !== EXTENT_BYTES || b[p] !== EXTENT_STORED) {
+      this.#find('error', `inode ${ino} block ${block}`, 'its extent record is malformed')
+      return
+    }
+    this.#report.blocks++
+    this.#notePack(b, p + 1)
+    const pointer = Buffer.from(b.subarray(p + 1, p + 1 + POINTER_BYTES))
+    try {
+      this.#report.bytes += this.#volume.context.packs.verify(pointer, 0)
+    } catch (error) {
+      this.#damage(error)
+    }
+  }
+
+  #orphan(ino: number): void {
+    const seen = this.#inodes.get(ino)
+    if (seen === undefined) this.#find('error', `inode ${ino}`, 'it is marked as unlinked but is not there')
+    else seen.orphan = true
+  }
+
+  #links(): void {
+    for (const { parent, ino, name, type } of this.#dirents) {
+      const dir = this.#inodes.get(parent)
+      const seen = this.#inodes.get(ino)
+      const label = `entry '${Buffer.from(name, 'latin1').toString('utf8')}' of inode ${parent}`
+      if (dir === undefined || (dir.mode & S_IFMT) !== S_IFDIR) this.#find('error', label, 'its directory is not there')
+      if (seen === undefined) {
+        this.#find('error', label, `it names inode ${ino}, which is not there`)
+        continue
+      }
+      seen.links++
+      if (type !== seen.mode >>> 12) this.#find('error', label, 'its type is not that of its inode')
+      if ((seen.mode & S_IFMT) === S_IFDIR) {
+        if (dir !== undefined) dir.children++
+        if (seen.parent !== parent) this.#find('error', label, `the directory says that its parent is inode ${seen.parent}`)
+      }
+    }
+    for (const [ino, seen] of this.#inodes) this.#inode(ino, seen)
+  }
+
+  #inode(ino: number, seen: Seen): void {
+    const label = `inode ${ino}`
+    const isDirectory = (seen.mode & S_IFMT) === S_IFDIR
+    const links = isDirectory ? (seen.orphan ? 0 : 2 + seen.children) : seen.links
+    if (seen.orphan ? seen.links !== 0 : seen.nlink !== links) this.#find('error', label, `it has a link count of ${seen.nlink}, but ${links} links`)
+    if (seen.links === 0 && !seen.orphan && ino !== 1) this.#find('error', label, 'no directory names it and it is not marked as unlinked')
+    if (isDirectory && seen.links > 1) this.#find('error', label, 'it is a directory with several names')
+    if ((seen.kind === ContentKind.inline || seen.kind === ContentKind.small) && seen.contentBytes !== seen.size) this.#find('error', label, `its size is ${seen.size} but ${seen.contentBytes} bytes are stored`)
+    if (seen.lastBlock >= Math.ceil(seen.size / limits.blockBytes)) this.#find('error', label, `it has a block beyond its size of ${seen.size}`)
+  }
+
+  #usage(): void {
+    const { inodes } = this.#volume.state.usage
+    if (inodes !== this.#report.inodes) this.#find('warning', 'usage', `${inodes} inodes are counted, ${this.#report.inodes} are there`)
+  }
+
+  #pack(key: string): void {
+    const problem = this.#volume.context.packs.checkPack(key)
+    if (problem !== undefined) this.#find('error', key, problem)
+  }
+}
+

@@ -1,0 +1,52 @@
+import { decodeHead, encodeHead, type Head } from '../codec/head.js'
+import { CairnError, CorruptError } from '../errors.js'
+import type { LocalStore } from '../store/contract.js'
+import type { Random } from '../sys/index.js'
+
+/** The one mutable object of a volume, changed only by compare-and-swap. */
+export class HeadFile {
+  readonly #store: LocalStore
+  readonly #key: string
+  readonly #random: Random
+  #version: string
+  value: Head
+
+  private constructor(store: LocalStore, key: string, random: Random, value: Head, version: string) {
+    this.#store = store
+    this.#key = key
+    this.#random = random
+    this.value = value
+    this.#version = version
+  }
+
+  static key(id: string): string {
+    return `volumes/${id}/head`
+  }
+
+  static read(store: LocalStore, id: string, random: Random): HeadFile | undefined {
+    const key = HeadFile.key(id)
+    const found = store.getSync(key)
+    if (found === undefined) return undefined
+    const head = decodeHead(found.bytes, key)
+    if (head.volume !== id) throw new CorruptError(key, `it is the head of volume ${head.volume}`)
+    return new HeadFile(store, key, random, head, found.version)
+  }
+
+  static create(store: LocalStore, head: Head, random: Random): HeadFile {
+    const key = HeadFile.key(head.volume)
+    const { version } = store.putSync(key, encodeHead(head), { ifAbsent: true })
+    return new HeadFile(store, key, random, head, version)
+  }
+
+  /** Publishes changed fields. @throws CairnError ERR_FENCED when another writer changed the head meanwhile */
+  update(changes: Partial<Head>): void {
+    const next: Head = { ...this.value, ...changes, sequence: this.value.sequence + 1, nonce: this.#random.bytes(8).toString('hex') }
+    try {
+      this.#version = this.#store.putSync(this.#key, encodeHead(next), { ifMatch: this.#version }).version
+    } catch (error) {
+      if (!(error instanceof CairnError) || error.code !== 'ERR_PRECONDITION') throw error
+      throw new CairnError('ERR_FENCED', `The head of volume ${this.value.volume} was changed by another writer.`, 'Open the volume again; what was acknowledged here is still in the journal.', { retry: 'reopen', cause: error })
+    }
+    this.value = next
+  }
+}

@@ -1,0 +1,94 @@
+import { BatchReader, type DirHash, type BatchWriter, Item } from '../codec/index.js'
+import { EROFS } from '../errors.js'
+import type { Journal } from '../journal/index.js'
+import { FRAME_HEADROOM } from '../codec/frame.js'
+import type { Clock } from '../sys/index.js'
+import type { Tree } from '../tree/tree.js'
+import { Collector, diskErrno } from './collector.js'
+import type { Durability } from './durability.js'
+import type { Spool } from './spool.js'
+import type { VolumeState } from './state.js'
+
+/** Inode numbers of one arena. */
+export const ARENA_INODES = 2 ** 22
+
+/** The writable session of an open volume: one for all its front ends. */
+export class LiveSession extends Collector {
+  readonly #journal: Journal
+  readonly #durability: Durability
+  readonly #reader = new BatchReader()
+  /** Sequence of the last committed batch. */
+  sequence: number
+  readOnly = false
+  readonly #afterCommit: () => void
+  readonly #newArena: () => number
+
+  constructor(parts: { state: VolumeState; dirHash: DirHash; spool: Spool; clock: Clock; journal: Journal; durability: Durability; sequence: number; afterCommit: () => void; newArena: () => number }) {
+    super(parts.state, parts.dirHash, parts.spool, parts.clock, FRAME_HEADROOM)
+    this.#journal = parts.journal
+    this.#durability = parts.durability
+    this.sequence = parts.sequence
+    this.#afterCommit = parts.afterCommit
+    this.#newArena = parts.newArena
+  }
+
+  get tree(): Tree {
+    return this.state.tree
+  }
+
+  allocIno(): number {
+    const ino = this.state.nextIno
+    const next = ino + 1
+    // The last number of an arena: the next one comes from a fresh arena, so a counter at the start of an arena always owns it.
+    this.state.nextIno = next % ARENA_INODES === 0 ? this.#newArena() * ARENA_INODES : next
+    return ino
+  }
+
+  historyPut(key: Uint8Array, keyLength: number, value: Uint8Array, valueLength: number): void {
+    this.batch.put(Item.historyPut, key, keyLength, value, valueLength)
+  }
+
+  historyDel(key: Uint8Array, keyLength: number): void {
+    this.batch.del(Item.historyDel, key, keyLength)
+  }
+
+  commit(): number {
+    const problem = this.readOnly ? -EROFS : this.failed
+    if (problem !== 0 || this.batch.items === 0) {
+      this.discard()
+      return problem
+    }
+    const result = this.#append(this.batch, this.state.usage.inodes + this.inodesDelta, this.state.usage.bytes + this.bytesDelta)
+    this.discard()
+    return result
+  }
+
+  /** Commits a batch that a transaction collected. */
+  commitBatch(batch: BatchWriter, inodesDelta: number, bytesDelta: number): number {
+    if (this.readOnly) return -EROFS
+    return this.#append(batch, this.state.usage.inodes + inodesDelta, this.state.usage.bytes + bytesDelta)
+  }
+
+  #append(batch: BatchWriter, inodes: number, bytes: number): number {
+    if (this.nowMs === 0) this.tick()
+    batch.finish({ timeMs: this.nowMs, nextIno: this.state.nextIno, inodes, bytes })
+    try {
+      this.sequence = this.#journal.append(batch.buffer, batch.length)
+    } catch (error) {
+      return diskErrno(error)
+    }
+    this.#reader.open(batch.buffer, batch.start, batch.length)
+    this.state.apply(this.#reader)
+    this.#durability.changed(this.sequence)
+    this.#afterCommit()
+    return 0
+  }
+
+  syncNow(): number {
+    return this.#durability.syncNow()
+  }
+
+  sync(): Promise<void> {
+    return this.#durability.sync()
+  }
+}

@@ -1,0 +1,30 @@
+import { closeSync, constants, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { CairnError, errnoName } from '../errors.js'
+import { flock, LOCK_EX, LOCK_NB } from '../sys/libc.js'
+
+/** A lock that dies with its process: flock(2) on a file that names the holder. */
+export class FileLock {
+  readonly #fd: number
+
+  private constructor(fd: number) {
+    this.#fd = fd
+  }
+
+  /** @returns the lock, or the holder's pid (0 when it did not say) */
+  static tryAcquire(path: string): FileLock | number {
+    const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600)
+    const result = flock(fd, LOCK_EX | LOCK_NB)
+    if (result === 0) {
+      ftruncateSync(fd, 0)
+      writeSync(fd, `${process.pid}\n`, 0)
+      return new FileLock(fd)
+    }
+    closeSync(fd)
+    if (errnoName(-result) !== 'EAGAIN') throw new CairnError('ERR_LOCK', `${path} could not be locked: ${errnoName(-result)}.`, 'Put CAIRN_HOME on a local file system that has locks.')
+    return Number.parseInt(readFileSync(path, 'utf8'), 10) || 0
+  }
+
+  release(): void {
+    closeSync(this.#fd)
+  }
+}

@@ -1,0 +1,65 @@
+import { Attr, decodeAttr, DIRENT_NAME_AT, direntFromKey, getIno, inodeKey, MAX_KEY_BYTES, PREFIX_BYTES, Tag } from '../codec/index.js'
+import type { Tree } from '../tree/tree.js'
+
+const K = Buffer.alloc(MAX_KEY_BYTES)
+const attr = new Attr()
+const MAX_DEPTH = 4096
+
+/** Attributes of an inode in a state; undefined when it is not there. The result is filled again by the next call. */
+export function readAttr(tree: Tree, ino: number): Attr | undefined {
+  return tree.get(K, inodeKey(K, Tag.attr, ino)) ? decodeAttr(tree.vb, tree.vp, attr) : undefined
+}
+
+/** The name that `ino` has under the hash that its attributes hint at; undefined when the hint is stale. */
+function hintedName(tree: Tree, ino: number, parent: number, high: number, low: number): string | undefined {
+  const cursor = tree.cursor()
+  const length = direntFromKey(K, parent, high, low)
+  let more = cursor.seek(K, length)
+  while (more && startsWith(cursor.buf, cursor.kp, cursor.kl, length)) {
+    if (getIno(cursor.buf, cursor.vp) === ino) return nameAt(cursor.buf, cursor.kp, cursor.kl)
+    more = cursor.next()
+  }
+  return undefined
+}
+
+function startsWith(b: Uint8Array, at: number, length: number, prefix: number): boolean {
+  if (length < prefix) return false
+  for (let i = 0; i < prefix; i++) if (b[at + i] !== K[i]) return false
+  return true
+}
+
+/** The name of a directory entry's key, one char per byte. */
+export function nameAt(b: Uint8Array, at: number, length: number): string {
+  return Buffer.from(b.buffer, b.byteOffset + at + DIRENT_NAME_AT, length - DIRENT_NAME_AT).toString('latin1')
+}
+
+/** Finds a name of `ino` by walking its directory: for inodes whose hint is stale. */
+function scannedName(tree: Tree, ino: number, parent: number): string | undefined {
+  const cursor = tree.cursor()
+  const length = inodeKey(K, Tag.dirent, parent)
+  let more = cursor.seek(K, length)
+  while (more && startsWith(cursor.buf, cursor.kp, cursor.kl, PREFIX_BYTES)) {
+    if (getIno(cursor.buf, cursor.vp) === ino) return nameAt(cursor.buf, cursor.kp, cursor.kl)
+    more = cursor.next()
+  }
+  return undefined
+}
+
+/**
+ * A path of an inode, one char per byte, `/` for the root; undefined when it has none in this state.
+ * Costs a look-up per level while the hints in the attributes are right.
+ */
+export function pathOfInode(tree: Tree, ino: number): string | undefined {
+  let path = ''
+  for (let depth = 0; depth < MAX_DEPTH && ino !== 1; depth++) {
+    const found = readAttr(tree, ino)
+    if (found === undefined) return undefined
+    const { parent, nameHigh, nameLow } = found
+    const name = hintedName(tree, ino, parent, nameHigh, nameLow) ?? scannedName(tree, ino, parent)
+    if (name === undefined) return undefined
+    path = `/${name}${path}`
+    ino = parent
+  }
+  return path === '' ? '/' : path
+}
+

@@ -1,0 +1,15 @@
+const units: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }
+
+/** `2026-11-20`, `2026-11-20T10:00`, `2026-11-20T10:00:30Z`, `-2h`: milliseconds since the epoch; undefined when it is none. */
+export function parseTime(ref: string, nowMs: number): number | undefined {
+  const ago = /^-(\d{1,9})([smhdw])$/.exec(ref)
+  if (ago !== null) return nowMs - Number(ago[1]) * (units[ago[2]] ?? 0)
+  if (!/^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?$/.test(ref)) return undefined
+  const time = Date.parse(ref)
+  return Number.isNaN(time) ? undefined : time
+}
+
+/** Names that a ref of another kind could have; checkpoints may not take them. */
+export function looksLikeOtherRef(name: string): boolean {
+  return name.startsWith('~') || name.startsWith('-') || /^[0-9a-hjkmnp-tv-z]{26}$/i.test(name) || parseTime(name, 0) !== undefined
+}

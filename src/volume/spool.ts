@@ -1,0 +1,147 @@
+import { mkdirSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { encodePointer, packId, packKey, type PointerFields } from '../codec/index.js'
+import type { LocalStore } from '../store/contract.js'
+import { type Packs, PackWriter } from '../store/packs.js'
+import { limits } from '../sys/index.js'
+import type { PageSink } from '../tree/tree.js'
+import type { BlockSink } from './content.js'
+
+export const PACK_METADATA = 1
+export const PACK_CONTENT = 2
+
+/**
+ * Packs of one volume that are still being written, in a folder of this host. Content goes into the open content pack as
+ * it comes; a seal takes what is there, adds a metadata pack, and moves all of it into the store.
+ */
+export class Spool implements BlockSink {
+  readonly #dir: string
+  readonly #volume: Uint8Array
+  readonly #store: LocalStore
+  readonly #packs: Packs
+  readonly #fields: PointerFields = { hash: new Uint8Array(0), pack: new Uint8Array(0), offset: 0, length: 0, birth: 0 }
+  #content: PackWriter | undefined
+  /** Full or recovered packs that wait for the next seal. */
+  #waiting: PackWriter[] = []
+  /** Packs of the seal under way: the journal still names their blocks, so a sync must reach them. */
+  #taken: PackWriter[] = []
+  #nextSequence = 1
+  /** Epoch of the writer; part of every pack's name. */
+  epoch: number
+  /** Sequence of the seal under way or coming: the birth of what is written. */
+  birth: number
+
+  constructor(options: { dir: string; volume: Uint8Array; store: LocalStore; packs: Packs; epoch: number; birth: number }) {
+    this.#dir = options.dir
+    this.#volume = options.volume
+    this.#store = options.store
+    this.#packs = options.packs
+    this.epoch = options.epoch
+    this.birth = options.birth
+    mkdirSync(this.#dir, { recursive: true, mode: 0o700 })
+  }
+
+  /** Takes over the packs that a crashed process left; they serve reads at once and are published by the next seal. */
+  recover(): void {
+    for (const name of readdirSync(this.#dir).sort()) {
+      const writer = PackWriter.reopen(join(this.#dir, name))
+      if (writer === undefined) continue
+      this.#packs.addSpool(writer.packId, writer.path)
+      this.#waiting.push(writer)
+    }
+  }
+
+  writeBlock(from: Uint8Array, at: number, length: number, to: Uint8Array, toAt: number): void {
+    let pack = this.#content
+    if (pack === undefined) {
+      pack = this.open(PACK_CONTENT)
+      this.#content = pack
+    }
+    this.append(pack, 2, from, at, length, to, toAt)
+    if (pack.size > limits.packBytes) {
+      this.#waiting.push(pack)
+      this.#content = undefined
+    }
+  }
+
+  /** Opens a new pack; its number is one that the store has never seen in this epoch. */
+  open(kind: number): PackWriter {
+    let id = packId(this.#volume, this.epoch, this.#nextSequence++)
+    while (this.#packs.isSpooled(id) || this.#store.headSync(packKey(id)) !== undefined) id = packId(this.#volume, this.epoch, this.#nextSequence++)
+    const writer = new PackWriter(join(this.#dir, packKey(id).replaceAll('/', '.')), id, kind)
+    this.#packs.addSpool(id, writer.path)
+    return writer
+  }
+
+  append(pack: PackWriter, kind: number, from: Uint8Array, at: number, length: number, to: Uint8Array, toAt: number): void {
+    pack.append(kind, from, at, length, false)
+    const f = this.#fields
+    f.hash = pack.lastHash
+    f.pack = pack.packId
+    f.offset = pack.lastOffset
+    f.length = pack.lastLength
+    f.birth = this.birth
+    encodePointer(to, toAt, f)
+  }
+
+  /** Takes all packs that a seal is to publish; later blocks go into new ones. */
+  take(): PackWriter[] {
+    const taken = this.#waiting
+    if (this.#content !== undefined) taken.push(this.#content)
+    this.#content = undefined
+    this.#waiting = []
+    this.#taken = taken.slice()
+    return taken
+  }
+
+  /** A seal failed: its packs wait for the next one. */
+  giveBack(packs: readonly PackWriter[]): void {
+    this.#waiting = [...packs, ...this.#waiting]
+    this.#taken = []
+  }
+
+  /** Moves a finished pack into the store. */
+  publish(pack: PackWriter): void {
+    this.#store.adoptSync(packKey(pack.packId), pack.path)
+    this.#packs.removeSpool(pack.packId)
+    this.#taken = this.#taken.filter(other => other !== pack)
+  }
+
+  #unsynced(): PackWriter[] {
+    const open = [...this.#taken, ...this.#waiting]
+    if (this.#content !== undefined) open.push(this.#content)
+    return open.filter(pack => pack.unsynced)
+  }
+
+  /** Descriptors of packs with bytes that the journal may name. */
+  fds(): number[] {
+    return this.#unsynced().map(pack => pack.fd)
+  }
+
+  sync(): void {
+    for (const pack of this.#unsynced()) pack.sync()
+  }
+
+  /** Closes descriptors and keeps the files: the next process recovers them. */
+  close(): void {
+    for (const pack of [...this.#taken, ...this.take()]) {
+      this.#packs.removeSpool(pack.packId)
+      pack.abandon()
+    }
+  }
+}
+
+/** The pages of one seal go into one metadata pack, opened with the first page. */
+export class PageSpool implements PageSink {
+  pack: PackWriter | undefined
+  readonly #spool: Spool
+
+  constructor(spool: Spool) {
+    this.#spool = spool
+  }
+
+  writePage(bytes: Uint8Array, to: Uint8Array, at: number): void {
+    if (this.pack === undefined) this.pack = this.#spool.open(PACK_METADATA)
+    this.#spool.append(this.pack, 1, bytes, 0, bytes.length, to, at)
+  }
+}

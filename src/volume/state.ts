@@ -1,0 +1,102 @@
+import { type BatchReader, Item, MAX_KEY_BYTES, Tag } from '../codec/index.js'
+import { limits } from '../sys/index.js'
+import type { Tree } from '../tree/tree.js'
+import { type BlockSource, Content, EXTENT_OVERLAY, overlayId } from './content.js'
+import { Overlays } from './overlay.js'
+import type { Usage } from './session.js'
+
+/** Tags of requests that were applied, kept for requests that the kernel sends again after a crash of the server. */
+const APPLIED_KEPT = 1024
+
+const K = Buffer.alloc(MAX_KEY_BYTES)
+const V = Buffer.alloc(limits.valueBytes)
+
+/** What a batch changes: the trees, the overlays, the counters. Live volumes, recovery and transactions apply batches alike. */
+export class VolumeState {
+  tree: Tree
+  history: Tree
+  readonly overlays = new Overlays()
+  readonly content: Content
+  readonly usage: Usage = { inodes: 0, bytes: 0 }
+  nextIno = 0
+  /** Ring of (mount, high, low) of tagged batches. */
+  readonly #applied = new Float64Array(APPLIED_KEPT * 2)
+  #appliedAt = 0
+
+  constructor(tree: Tree, history: Tree, blocks: BlockSource) {
+    this.tree = tree
+    this.history = history
+    this.content = new Content(() => this.tree, blocks, this.overlays)
+  }
+
+  /** Applies an opened batch. Cannot fail for reasons of the caller: all was validated before it was journaled. */
+  apply(batch: BatchReader): void {
+    while (batch.next()) this.#applyItem(batch)
+    this.nextIno = batch.nextIno
+    this.usage.inodes = batch.inodes
+    this.usage.bytes = batch.bytes
+    if (batch.tagged) this.#remember(batch.mount, batch.uniqueHigh, batch.uniqueLow)
+  }
+
+  #applyItem(batch: BatchReader): void {
+    const b = batch.buffer
+    switch (batch.op) {
+      case Item.put:
+        copyKey(batch)
+        if (K[0] === Tag.extent) this.#freeOverlayAt(batch.kl)
+        b.copy(V, 0, batch.vp, batch.vp + batch.vl)
+        this.tree.put(K, batch.kl, V, batch.vl)
+        break
+      case Item.del:
+        copyKey(batch)
+        if (K[0] === Tag.extent) this.#freeOverlayAt(batch.kl)
+        this.tree.del(K, batch.kl)
+        break
+      case Item.data:
+        this.content.overlayData(batch.ino, batch.x, b, batch.vp, batch.vl)
+        break
+      case Item.zero:
+        this.content.overlayZeros(batch.ino, batch.x, batch.y)
+        break
+      case Item.drop:
+        this.content.drop(batch.ino, batch.x, batch.y)
+        break
+      case Item.historyPut:
+        copyKey(batch)
+        b.copy(V, 0, batch.vp, batch.vp + batch.vl)
+        this.history.put(K, batch.kl, V, batch.vl)
+        break
+      case Item.historyDel:
+        copyKey(batch)
+        this.history.del(K, batch.kl)
+        break
+    }
+  }
+
+  #freeOverlayAt(keyLength: number): void {
+    if (this.overlays.byId.size === 0 || !this.tree.get(K, keyLength)) return
+    const { vb, vp } = this.tree
+    if (vb[vp] === EXTENT_OVERLAY) this.overlays.remove(overlayId(vb, vp))
+  }
+
+  #remember(mount: number, high: number, low: number): void {
+    const at = this.#appliedAt * 2
+    this.#applied[at] = mount
+    this.#applied[at + 1] = high * 4294967296 + low
+    this.#appliedAt = (this.#appliedAt + 1) % APPLIED_KEPT
+  }
+
+  wasApplied(mount: number, high: number, low: number): boolean {
+    const unique = high * 4294967296 + low
+    for (let i = 0; i < this.#applied.length; i += 2) if (this.#applied[i + 1] === unique && this.#applied[i] === mount) return true
+    return false
+  }
+}
+
+function copyKey(batch: BatchReader): void {
+  const b = batch.buffer
+  const from = batch.kp
+  const length = batch.kl
+  if (length < 48) for (let i = 0; i < length; i++) K[i] = b[from + i]
+  else b.copy(K, 0, from, from + length)
+}

@@ -1,0 +1,146 @@
+import { Attr, BatchReader, BatchWriter, decodeAttr, encodeAttr, Item, Tag } from '../codec/index.js'
+import { CairnError, EROFS } from '../errors.js'
+import { FRAME_HEADROOM } from '../codec/frame.js'
+import { assert, type Clock } from '../sys/index.js'
+import { type BTree, diff } from '../tree/index.js'
+import type { Tree } from '../tree/tree.js'
+import type { TransactionSession } from './api.js'
+import { Collector } from './collector.js'
+import type { LiveSession } from './live-session.js'
+import { ReadSet, TrackedTree } from './read-set.js'
+import type { Spool } from './spool.js'
+import { VolumeState } from './state.js'
+import type { StoreContext } from './volume.js'
+
+/**
+ * An optimistic transaction: a private copy-on-write state on the tree as it was at the start. Reads see the start and its own
+ * writes. At the end, what others changed meanwhile is compared with what was read or written here; without a conflict all
+ * changes become one batch of the journal. It blocks nobody and costs nothing when dropped.
+ */
+export class TransactionLive extends Collector implements TransactionSession {
+  readonly readOnly = false
+  readonly tree: Tree
+  readonly #live: LiveSession
+  readonly #liveState: VolumeState
+  readonly #base: BTree
+  readonly #startSequence: number
+  readonly #reads = new ReadSet()
+  readonly #all = new BatchWriter(FRAME_HEADROOM)
+  readonly #reader = new BatchReader()
+  #inodes = 0
+  #bytes = 0
+  #over = false
+
+  constructor(live: LiveSession, liveState: VolumeState, context: StoreContext, spool: Spool, clock: Clock) {
+    const base = (liveState.tree as BTree).fork() as BTree
+    const state = new VolumeState(base.fork(), base, context.packs)
+    state.nextIno = liveState.nextIno
+    state.usage.inodes = liveState.usage.inodes
+    state.usage.bytes = liveState.usage.bytes
+    super(state, live.dirHash, spool, clock, FRAME_HEADROOM)
+    this.#live = live
+    this.#liveState = liveState
+    this.#base = base
+    this.#startSequence = live.sequence
+    this.tree = new TrackedTree(state.tree, this.#reads)
+  }
+
+  allocIno(): number {
+    return this.#live.allocIno()
+  }
+
+  /** Applies an operation's batch to the private state. */
+  commit(): number {
+    const problem = this.#over ? -EROFS : this.failed
+    if (problem !== 0) {
+      this.discard()
+      return problem
+    }
+    const { usage } = this.state
+    this.#inodes += this.inodesDelta
+    this.#bytes += this.bytesDelta
+    this.batch.finish({ timeMs: this.nowMs, nextIno: this.state.nextIno, inodes: usage.inodes + this.inodesDelta, bytes: usage.bytes + this.bytesDelta })
+    this.#reader.open(this.batch.buffer, this.batch.start, this.batch.length)
+    this.#noteWrites()
+    this.#reader.open(this.batch.buffer, this.batch.start, this.batch.length)
+    this.state.apply(this.#reader)
+    this.#all.addAll(this.batch)
+    this.discard()
+    return 0
+  }
+
+  #noteWrites(): void {
+    const r = this.#reader
+    while (r.next()) if (r.op === Item.put || r.op === Item.del) this.#reads.write(r.buffer, r.kp, r.kl)
+  }
+
+  commitTransaction(): number {
+    assert(!this.#over, 'a transaction ends once')
+    this.#over = true
+    if (this.#all.items === 0) return 0
+    if (this.#live.sequence !== this.#startSequence) this.#validate()
+    this.#live.tick()
+    const result = this.#live.commitBatch(this.#all, this.#inodes, this.#bytes)
+    this.#all.reset()
+    return result
+  }
+
+  /** Compares what changed since the start with what was read or written here. */
+  #validate(): void {
+    const merged: Array<{ key: Buffer; value: Buffer }> = []
+    diff(this.#base, this.#liveState.tree as BTree, (key, before, after) => {
+      if (!this.#reads.has(key)) return true
+      const own = this.#mergeDirectory(key, before, after)
+      if (own === undefined) throw conflict()
+      merged.push({ key: Buffer.from(key), value: own })
+      return true
+    })
+    for (const { key, value } of merged) this.#all.put(Item.put, key, key.length, value, value.length)
+  }
+
+  /**
+   * Two changes of different entries of one directory both touch its times and link count; that is no conflict.
+   * Returns the merged attributes, or undefined where more than that was changed.
+   */
+  #mergeDirectory(key: Uint8Array, before: Uint8Array | undefined, after: Uint8Array | undefined): Buffer | undefined {
+    if (key[0] !== Tag.attr || before === undefined || after === undefined) return undefined
+    const b = decodeAttr(before, 0, new Attr())
+    const a = decodeAttr(after, 0, new Attr())
+    if (!onlyTouched(b, a) || !this.state.tree.get(key, key.length)) return undefined
+    const own = decodeAttr(this.state.tree.vb, this.state.tree.vp, new Attr())
+    if (!onlyTouched(b, own)) return undefined
+    own.nlink += a.nlink - b.nlink
+    if (a.mtimeS > own.mtimeS || (a.mtimeS === own.mtimeS && a.mtimeNs > own.mtimeNs)) {
+      own.mtimeS = a.mtimeS
+      own.mtimeNs = a.mtimeNs
+      own.ctimeS = a.ctimeS
+      own.ctimeNs = a.ctimeNs
+    }
+    const value = Buffer.alloc(this.state.tree.vl)
+    value.set(this.state.tree.vb.subarray(this.state.tree.vp, this.state.tree.vp + value.length))
+    encodeAttr(own, value, 0)
+    return value
+  }
+
+  abort(): void {
+    this.#over = true
+    this.#all.reset()
+  }
+
+  syncNow(): number {
+    return 0
+  }
+
+  sync(): Promise<void> {
+    return Promise.resolve()
+  }
+}
+
+/** True when both are one directory and differ in times and link count at most. */
+function onlyTouched(a: Attr, b: Attr): boolean {
+  return (a.mode & 0o170000) === 0o040000 && a.mode === b.mode && a.uid === b.uid && a.gid === b.gid && a.flags === b.flags && a.parent === b.parent && a.nameHigh === b.nameHigh && a.nameLow === b.nameLow
+}
+
+function conflict(): CairnError {
+  return new CairnError('ERR_CONFLICT', 'Another change touched what this transaction read or wrote.', 'Run the transaction again; nothing of it was applied.', { retry: 'reopen' })
+}

@@ -1,0 +1,373 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { Attr, ATTR_BYTES, BatchReader, DirHash, encodeAttr, inodeKey, POINTER_BYTES, Tag } from '../codec/index.js'
+import { CairnError, CorruptError, errnoName } from '../errors.js'
+import { Journal } from '../journal/index.js'
+import type { Packs } from '../store/packs.js'
+import type { LocalStore } from '../store/contract.js'
+import { assert, type Clock, crashPoint, limits, type Random } from '../sys/index.js'
+import { BTree, type PageCache } from '../tree/index.js'
+import type { CommitInfo, FsckReport, TransactionSession, VolumeApi, VolumeInfo, VolumeStatus } from './api.js'
+import { Durability } from './durability.js'
+import { fsck } from './fsck.js'
+import type { HeadFile } from './head.js'
+import { History } from './history.js'
+import { LiveSession } from './live-session.js'
+import { Seal } from './seal.js'
+import { SnapshotSession } from './snapshot-session.js'
+import { Spool } from './spool.js'
+import { VolumeState } from './state.js'
+import { poolSyncer, type Syncer } from './syncer.js'
+import { TransactionLive } from './transaction.js'
+
+/** What the volumes of one store share. */
+export interface StoreContext {
+  store: LocalStore
+  storeName: string
+  packs: Packs
+  pages: PageCache
+}
+
+export interface VolumeOptions {
+  context: StoreContext
+  head: HeadFile
+  /** This host's folder of the volume: journal and spool. */
+  dir: string
+  clock: Clock
+  random: Random
+  bootId: string
+  syncer?: Syncer
+  /** Takes a fresh arena of inode numbers from the store. */
+  newArena: () => number
+  onClose: () => void
+}
+
+/** Folds per commit once overlays are over their budget. */
+const FOLDS_AT_ONCE = 4
+
+type Stage = 'pages' | 'syncing' | 'synced'
+
+/** An open volume: the one writer. */
+export class Volume implements VolumeApi {
+  readonly session: LiveSession
+  readonly context: StoreContext
+  readonly head: HeadFile
+  readonly state: VolumeState
+  readonly history: History
+  readonly #journal: Journal
+  readonly #spool: Spool
+  readonly #durability: Durability
+  readonly #clock: Clock
+  readonly #onClose: () => void
+  #seal: Seal | undefined
+  #stage: Stage = 'pages'
+  #sealedSequence: number
+  #lastChangeMs = 0
+  #lastSealMs: number | undefined
+  #retrySealAtMs = 0
+  readonly #syncer: Syncer
+  #closed = false
+
+  constructor(options: VolumeOptions) {
+    const { context, head, dir, clock, random } = options
+    this.context = context
+    this.head = head
+    this.#clock = clock
+    this.#onClose = options.onClose
+    this.#syncer = options.syncer ?? poolSyncer
+    mkdirSync(dir, { recursive: true, mode: 0o700 })
+    const h = head.value
+    const id = Buffer.from(h.volume, 'hex')
+    this.#spool = new Spool({ dir: join(dir, 'spool'), volume: id, store: context.store, packs: context.packs, epoch: h.epoch, birth: h.sequence + 1 })
+    this.#spool.recover()
+    this.state = new VolumeState(openTree(context.pages, h.root), openTree(context.pages, h.history), context.packs)
+    this.state.nextIno = h.nextIno
+    this.state.usage.inodes = h.inodes
+    this.state.usage.bytes = h.bytes
+    this.#journal = Journal.open(join(dir, 'journal'), { volume: id, afterSequence: h.watermark, random, bootId: options.bootId })
+    const sequence = this.#replay(h.watermark)
+    this.#sealedSequence = h.watermark
+    this.#durability = new Durability(this.#journal, this.#spool, this.#syncer, clock, sequence)
+    this.session = new LiveSession({
+      state: this.state,
+      dirHash: new DirHash(Buffer.from(h.dirHashKey, 'hex')),
+      spool: this.#spool,
+      clock,
+      journal: this.#journal,
+      durability: this.#durability,
+      sequence,
+      afterCommit: () => this.#afterCommit(),
+      newArena: options.newArena,
+    })
+    this.history = new History(this.session, this.state, clock, random)
+    this.#makeRoot()
+  }
+
+  /** Applies what the journal holds behind the head. */
+  #replay(watermark: number): number {
+    const reader = new BatchReader()
+    let last = watermark
+    this.#journal.replay((sequence, payload) => {
+      const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.length)
+      if (!reader.open(bytes, 0, bytes.length)) throw new CorruptError(`journal of volume ${this.head.value.volume}`, `batch ${sequence} is of a newer format`)
+      this.state.apply(reader)
+      last = sequence
+      this.#boundOverlays()
+    })
+    return last
+  }
+
+  /** A new volume has nothing but its head: the root directory is its first change. */
+  #makeRoot(): void {
+    const K = Buffer.alloc(16)
+    const { session } = this
+    if (session.tree.get(K, inodeKey(K, Tag.attr, 1))) return
+    session.tick()
+    const attr = new Attr()
+    attr.mode = 0o40755
+    attr.nlink = 2
+    attr.uid = process.getuid?.() ?? 0
+    attr.gid = process.getgid?.() ?? 0
+    attr.parent = 1
+    attr.atimeS = attr.mtimeS = attr.ctimeS = attr.btimeS = session.nowS
+    attr.atimeNs = attr.mtimeNs = attr.ctimeNs = attr.btimeNs = session.nowNs
+    const V = Buffer.alloc(ATTR_BYTES)
+    encodeAttr(attr, V, 0)
+    session.put(K, inodeKey(K, Tag.attr, 1), V, ATTR_BYTES)
+    session.addUsage(1, 0)
+    const result = session.commit()
+    if (result !== 0) throw new CairnError(`ERR_${errnoName(-result)}`, `Volume ${this.info.name} could not be written to: ${errnoName(-result)}.`, 'Make room on the disk of CAIRN_HOME and try again.')
+  }
+
+  get info(): VolumeInfo {
+    const h = this.head.value
+    return { name: h.name, id: h.volume, store: this.context.storeName, createdMs: h.createdMs, ...(h.parent === undefined ? {} : { parent: h.parent }) }
+  }
+
+  #afterCommit(): void {
+    this.#lastChangeMs = this.#clock.monotonic()
+    this.#boundOverlays()
+  }
+
+  #boundOverlays(): void {
+    if (this.state.overlays.bytes > limits.overlayBytes) this.#fold(FOLDS_AT_ONCE)
+  }
+
+  /** Folds the oldest overlays; true when none is left. @throws on a full or failing disk */
+  #fold(count: number): boolean {
+    for (const overlay of this.state.overlays.byId.values()) {
+      if (count-- === 0) return false
+      this.state.content.fold(overlay, this.#spool)
+    }
+    return true
+  }
+
+  get #dirty(): boolean {
+    return this.session.sequence !== this.#sealedSequence
+  }
+
+  /**
+   * Background work for at most `budgetMs`; returns in how many milliseconds it wants to be called again.
+   * A failing disk is not an error here: the work is tried again later, and callers that need it hear of it.
+   */
+  pump(budgetMs: number): number {
+    const now = this.#clock.monotonic()
+    const due = this.#durability.dueInMs()
+    if (due === 0) this.#durability.startRound()
+    let next = due === 0 ? Number.POSITIVE_INFINITY : due
+    if (this.#seal !== undefined || this.#wantsSeal(now)) {
+      try {
+        next = Math.min(next, this.#stepSeal(now + Math.min(budgetMs, limits.sealSliceMs)))
+      } catch (error) {
+        if (typeof (error as NodeJS.ErrnoException).syscall !== 'string') throw error
+        this.#retrySealAtMs = now + limits.sealIdleMs
+        next = Math.min(next, limits.sealIdleMs)
+      }
+    } else if (this.#dirty) next = Math.min(next, Math.max(1, this.#lastChangeMs + limits.sealIdleMs - now, this.#retrySealAtMs - now))
+    return next
+  }
+
+  #wantsSeal(now: number): boolean {
+    if (!this.#dirty || now < this.#retrySealAtMs) return false
+    return this.#journal.sizeBytes > limits.sealJournalBytes || this.state.tree.dirtyBytes > limits.sealDirtyBytes || now - this.#lastChangeMs >= limits.sealIdleMs
+  }
+
+  /** One slice of sealing; 0 when there is more to do at once. */
+  #stepSeal(deadline: number): number {
+    const now = (): number => this.#clock.monotonic()
+    while (this.#seal === undefined) {
+      if (!this.#fold(1) && now() >= deadline) return 0
+      if (this.state.overlays.byId.size === 0) this.#startSeal()
+    }
+    const seal = this.#seal
+    if (this.#stage === 'pages') {
+      if (!this.#guard(seal, () => seal.writePages(now, deadline))) return 0
+      this.#stage = 'syncing'
+      crashPoint('seal.before-sync')
+      this.#syncer.request(seal.packs.filter(pack => pack.unsynced).map(pack => pack.fd), errno => {
+        if (this.#seal !== seal) return
+        if (errno === 0) this.#stage = 'synced'
+        else this.#giveUpSeal(seal)
+      })
+    }
+    if (this.#stage !== 'synced') return limits.sealSliceMs
+    this.#guard(seal, () => this.#publish(seal))
+    return this.#dirty ? limits.sealIdleMs : Number.POSITIVE_INFINITY
+  }
+
+  #startSeal(): void {
+    this.#journal.rotate()
+    this.#spool.birth = this.head.value.sequence + 1
+    this.#seal = new Seal(this.state, this.#spool, this.session.sequence)
+    this.#stage = 'pages'
+  }
+
+  #guard<T>(seal: Seal, step: () => T): T {
+    try {
+      return step()
+    } catch (error) {
+      this.#giveUpSeal(seal)
+      throw error
+    }
+  }
+
+  /** Nothing is lost: the journal still has it all. */
+  #giveUpSeal(seal: Seal): void {
+    this.#spool.giveBack(seal.allPacks)
+    this.#seal = undefined
+    this.#retrySealAtMs = this.#clock.monotonic() + limits.sealIdleMs
+  }
+
+  /** Packs into the store, then the head, then the journal behind it is released. */
+  #publish(seal: Seal): void {
+    for (const pack of seal.packs) pack.finish()
+    for (const pack of seal.packs) this.#spool.publish(pack)
+    const r = seal.result
+    crashPoint('seal.before-head')
+    this.head.update({
+      root: Buffer.from(r.root).toString('hex'),
+      history: Buffer.from(r.history).toString('hex'),
+      watermark: r.watermark,
+      nextIno: r.nextIno,
+      inodes: r.inodes,
+      bytes: r.bytes,
+    })
+    crashPoint('seal.after-head')
+    this.#seal = undefined
+    this.#sealedSequence = r.watermark
+    this.#lastSealMs = this.#clock.now()
+    const { packs } = seal
+    this.#durability.whenUnused(() => {
+      for (const pack of packs) pack.closeFd()
+      this.#journal.release(r.watermark)
+    })
+  }
+
+  flush(): { bytes: number } {
+    const bytes = this.#unsealedBytes()
+    // A seal may be under way that froze an older state: finish it, then seal what came after it.
+    while (this.#seal !== undefined || this.#dirty) this.#sealNow()
+    return { bytes }
+  }
+
+  #sealNow(): void {
+    const forever = Number.POSITIVE_INFINITY
+    while (!this.#fold(64));
+    if (this.#seal === undefined) this.#startSeal()
+    const seal = this.#seal
+    assert(seal !== undefined, 'a seal has been started')
+    this.#guard(seal, () => {
+      if (this.#stage === 'pages') seal.writePages(() => 0, forever)
+      this.#publish(seal)
+    })
+  }
+
+  #unsealedBytes(): number {
+    return this.#dirty ? this.#journal.sizeBytes + this.state.tree.dirtyBytes : 0
+  }
+
+  /** The root that names everything acknowledged so far, and its history; seals when something is newer. */
+  sealedRoots(): { root: string; history: string } {
+    this.flush()
+    return { root: this.head.value.root, history: this.head.value.history }
+  }
+
+  at(ref: string): SnapshotSession {
+    const commit = this.history.resolve(ref)
+    return this.snapshot(commit.root, commit)
+  }
+
+  /** A read-only session over a sealed root. */
+  snapshot(root: string, counts: { inodes: number; bytes: number; nextIno: number }): SnapshotSession {
+    const state = new VolumeState(openTree(this.context.pages, root), BTree.empty(this.context.pages), this.context.packs)
+    state.usage.inodes = counts.inodes
+    state.usage.bytes = counts.bytes
+    state.nextIno = counts.nextIno
+    return new SnapshotSession(state, this.session.dirHash, this.#clock)
+  }
+
+  begin(): TransactionSession {
+    while (!this.#fold(64));
+    return new TransactionLive(this.session, this.state, this.context, this.#spool, this.#clock)
+  }
+
+  checkpoint(name?: string, options: { message?: string; actor?: string } = {}): CommitInfo {
+    this.history.checkName(name)
+    const { root } = this.sealedRoots()
+    const h = this.head.value
+    return this.history.add({ kind: 'checkpoint', root, inodes: h.inodes, bytes: h.bytes, nextIno: h.nextIno, ...(name === undefined ? {} : { name }), ...options })
+  }
+
+  deleteCheckpoint(name: string): void {
+    this.history.deleteCheckpoint(name)
+  }
+
+  commits(options: { limit?: number; checkpointsOnly?: boolean } = {}): CommitInfo[] {
+    return this.history.list(options)
+  }
+
+  status(): VolumeStatus {
+    const h = this.head.value
+    return {
+      ...this.info,
+      epoch: h.epoch,
+      inodes: this.state.usage.inodes,
+      bytes: this.state.usage.bytes,
+      unsealedBytes: this.#unsealedBytes(),
+      ...(this.#lastSealMs === undefined ? {} : { lastSealMs: this.#lastSealMs }),
+      pageCacheBytes: this.context.pages.residentBytes,
+      overlayBytes: this.state.overlays.bytes,
+    }
+  }
+
+  fsck(): FsckReport {
+    this.flush()
+    return fsck(this)
+  }
+
+  /** Seals, then lets go of the volume. What cannot be sealed (a full disk) stays in the journal for the next open. */
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    try {
+      this.flush()
+    } catch (error) {
+      if (typeof (error as NodeJS.ErrnoException).syscall !== 'string') throw error
+      this.#durability.syncNow()
+    } finally {
+      this.session.readOnly = true
+      this.#durability.whenUnused(() => {
+        this.#spool.close()
+        this.#journal.close()
+        this.#onClose()
+      })
+    }
+  }
+}
+
+export function openTree(pages: PageCache, pointer: string): BTree {
+  if (pointer === '') return BTree.empty(pages)
+  const bytes = Buffer.from(pointer, 'hex')
+  assert(bytes.length === POINTER_BYTES, 'a head holds whole pointers')
+  return BTree.open(pages, bytes)
+}
