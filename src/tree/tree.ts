@@ -1,12 +1,15 @@
 /** Where sealed pages come from. */
 export interface PageSource {
-  /** The plain, verified bytes of the page that the pointer at `at` names. @throws CorruptError */
+  /**
+   * The plain, verified bytes of the page that the pointer at `at` names. They are kept (or copied, when they are a view of a
+   * larger buffer), so they must not change afterwards. @throws CorruptError
+   */
   readPage(pointer: Uint8Array, at: number): Uint8Array
 }
 
 /** Where sealing writes pages to. */
 export interface PageSink {
-  /** Stores the bytes of a page and writes its 62-byte pointer to `to` at `at`. */
+  /** Stores the bytes of a page, which are valid only during the call, and writes its 62-byte pointer to `to` at `at`. */
   writePage(bytes: Uint8Array, to: Uint8Array, at: number): void
 }
 
@@ -30,6 +33,13 @@ export interface Sealer {
   /** The root's pointer; 62 bytes. Only when `step` returned true. */
   readonly root: Uint8Array
   readonly pagesWritten: number
+  /**
+   * Before the last step, or after it when the seal was begun with `hold`: what was written is lost, and its pages are dirty as before.
+   * After a step that failed, either this or the step again.
+   */
+  discard(): void
+  /** For a seal begun with `hold`, after the last step: what was written stays, and its pages may leave memory. */
+  keep(): void
 }
 
 export interface Tree {
@@ -43,8 +53,11 @@ export interface Tree {
   cursor(): Cursor
   /** O(1): freezes the present state; both trees copy on write from here on. */
   fork(): Tree
-  /** Freezes the present state and seals it while this tree goes on changing. One at a time. */
-  seal(sink: PageSink): Sealer
+  /**
+   * Freezes the present state and seals it while this tree goes on changing. One at a time.
+   * The pages are clean when the last step is done, so the source must be able to read them then; with `hold`, when `keep()` is called.
+   */
+  seal(sink: PageSink, options?: { hold?: boolean }): Sealer
   /** Bytes of pages that no seal has written. */
   readonly dirtyBytes: number
 }

@@ -1,0 +1,190 @@
+import { HASH_BYTES, packKey, POINTER_BYTES, pointerOffset, pointerPack, sameHash } from '../codec/index.js'
+import { CorruptError } from '../errors.js'
+import { findDamage, pageCount, pageLevel } from './encode.js'
+import { bytesOf, HEADER_BYTES, PAGE_BYTES, Page, pointerAt } from './page.js'
+import type { PageSource } from './tree.js'
+
+/** Buffers kept for reuse. */
+const FREE_BUFFERS = 1024
+/** Pointers that share one allocation. */
+const POINTERS_PER_SLAB = 64
+
+export interface CacheCounters {
+  /** Pages read from the source, and their bytes. */
+  loads: number
+  loadedBytes: number
+  evictions: number
+  /** Bytes of clean pages in memory. */
+  residentBytes: number
+}
+
+/**
+ * The clean pages of a store in memory, shared by all its trees: loads them on demand and drops those that were not used
+ * for a while, by the clock algorithm, once they take more than the budget. Dirty pages are none of its business.
+ */
+export class PageCache {
+  readonly counters: CacheCounters = { loads: 0, loadedBytes: 0, evictions: 0, residentBytes: 0 }
+  /** May be changed at any time; holds from the next load on. */
+  budgetBytes: number
+  readonly #source: PageSource
+  readonly #free: Buffer[] = []
+  /** Clean pages in memory, in no order. */
+  readonly #ring: Page[] = []
+  #hand = 0
+  /** The same by the first 48 bits of their hash, so that trees opened apart share what they have in common. */
+  readonly #byHash = new Map<number, Page>()
+  #epoch = 1
+  #slab = new Uint8Array(POINTERS_PER_SLAB * POINTER_BYTES)
+  #slabUsed = 0
+
+  constructor(source: PageSource, budgetBytes: number) {
+    this.#source = source
+    this.budgetBytes = budgetBytes
+  }
+
+  /** Epochs never repeat among the trees of a cache, so that a page has at most one owner. */
+  nextEpoch(): number {
+    return ++this.#epoch
+  }
+
+  takeBuffer(): Buffer {
+    return this.#free.pop() ?? Buffer.allocUnsafeSlow(PAGE_BYTES)
+  }
+
+  /** Gives back a buffer that nobody looks at any more. */
+  giveBuffer(buf: Buffer): void {
+    if (this.#free.length < FREE_BUFFERS) this.#free.push(buf)
+  }
+
+  /** The page's bytes, read from the source when they are not in memory. @throws CorruptError, or what the source throws */
+  bytes(pg: Page): Buffer {
+    pg.ref = 1
+    return pg.buf ?? this.#load(pg)
+  }
+
+  /** Child `i` of an inner page that is in memory; the child itself may not be. */
+  kid(pg: Page, i: number): Page {
+    const kids = pg.kids as Array<Page | undefined> // an inner page in memory has them
+    const known = kids[i]
+    if (known !== undefined) return known
+    const b = bytesOf(pg)
+    const kid = this.page(b, pointerAt(b, i), pg.level - 1)
+    kids[i] = kid
+    return kid
+  }
+
+  /** The page that a pointer names: one that is in memory already, or one to be read. @param level -1 when unknown */
+  page(pointer: Uint8Array, at: number, level: number): Page {
+    const resident = this.#byHash.get(hashNumber(pointer, at))
+    if (resident !== undefined && resident.ptr !== null && sameHash(resident.ptr, resident.ptrAt, pointer, at)) {
+      if (level < 0 || resident.level === level) return resident
+    }
+    const pg = new Page(null, level, 0)
+    this.assignPointer(pg)
+    const to = pg.ptr as unknown as Uint8Array // just assigned
+    for (let i = 0; i < POINTER_BYTES; i++) to[pg.ptrAt + i] = pointer[at + i]
+    return pg
+  }
+
+  /** Gives a page the room for its pointer. */
+  assignPointer(pg: Page): void {
+    if (this.#slabUsed === POINTERS_PER_SLAB) {
+      this.#slab = new Uint8Array(POINTERS_PER_SLAB * POINTER_BYTES)
+      this.#slabUsed = 0
+    }
+    pg.ptr = this.#slab
+    pg.ptrAt = this.#slabUsed++ * POINTER_BYTES
+  }
+
+  /** A page in memory became clean: from now on it may be dropped. */
+  adopt(pg: Page): void {
+    const size = bytesOf(pg).length
+    this.#makeRoom(size)
+    pg.ref = 1
+    this.#ring.push(pg)
+    this.#index(pg)
+    this.counters.residentBytes += size
+  }
+
+  /** Drops clean pages until they take no more than `bytes`. */
+  trim(bytes: number): void {
+    const ring = this.#ring
+    while (this.counters.residentBytes > bytes && ring.length > 0) {
+      if (this.#hand >= ring.length) this.#hand = 0
+      const pg = ring[this.#hand]
+      if (pg.ref !== 0) {
+        pg.ref = 0
+        this.#hand++
+        continue
+      }
+      const last = ring.pop() as Page // not empty
+      if (last !== pg) ring[this.#hand] = last
+      this.#evict(pg)
+    }
+  }
+
+  #makeRoom(size: number): void {
+    if (this.counters.residentBytes + size > this.budgetBytes) this.trim(this.budgetBytes - size)
+  }
+
+  #evict(pg: Page): void {
+    const buf = bytesOf(pg)
+    this.counters.evictions++
+    this.counters.residentBytes -= buf.length
+    pg.buf = null
+    // All its children are clean and its cells hold their pointers. Those still in memory are found again by hash.
+    pg.kids = null
+    if (buf.length === PAGE_BYTES && !pg.exposed) this.giveBuffer(buf)
+    pg.exposed = false
+    if (pg.ptr === null) return
+    const number = hashNumber(pg.ptr, pg.ptrAt)
+    if (this.#byHash.get(number) === pg) this.#byHash.delete(number)
+  }
+
+  #index(pg: Page): void {
+    if (pg.ptr !== null) this.#byHash.set(hashNumber(pg.ptr, pg.ptrAt), pg)
+  }
+
+  #load(pg: Page): Buffer {
+    const pointer = pg.ptr
+    if (pointer === null) throw new Error('invariant broken: a dirty page is in memory')
+    const read = this.#source.readPage(pointer, pg.ptrAt)
+    let damage = findDamage(read)
+    if (damage === '' && pg.level >= 0 && pageLevel(read) !== pg.level) damage = `a page of level ${pageLevel(read)} where ${pg.level} is expected`
+    if (damage !== '') throw new CorruptError(describePointer(pointer, pg.ptrAt), damage)
+    this.#makeRoom(read.length)
+    const buf = own(read)
+    pg.buf = buf
+    pg.level = pageLevel(buf)
+    pg.n = pageCount(buf)
+    pg.top = buf.length - HEADER_BYTES - 2 * pg.n
+    pg.garbage = 0
+    pg.last = -2
+    pg.kids = pg.level > 0 ? new Array<Page | undefined>(pg.n).fill(undefined) : null
+    this.#ring.push(pg)
+    this.#index(pg)
+    this.counters.loads++
+    this.counters.loadedBytes += buf.length
+    this.counters.residentBytes += buf.length
+    return buf
+  }
+}
+
+/** The bytes in a buffer of their own: a view would keep all that was read with it. */
+function own(read: Uint8Array): Buffer {
+  if (read.buffer.byteLength === read.length) return Buffer.from(read.buffer as ArrayBuffer, 0, read.length)
+  const copy = Buffer.allocUnsafeSlow(read.length)
+  copy.set(read)
+  return copy
+}
+
+function hashNumber(pointer: Uint8Array, at: number): number {
+  const low = pointer[at] | (pointer[at + 1] << 8) | (pointer[at + 2] << 16) | (pointer[at + 3] << 24)
+  return (low >>> 0) + (pointer[at + 4] | (pointer[at + 5] << 8)) * 4294967296
+}
+
+/** How messages name a stored page: its pack and where it stands there. */
+export function describePointer(pointer: Uint8Array, at: number): string {
+  const hash = Buffer.from(pointer.buffer, pointer.byteOffset + at, HASH_BYTES).toString('hex', 0, 6)
+  return `${packKey(pointerPack(pointer, at))} at ${pointerOffset(pointer, at)} (page ${hash})`
+}

@@ -1,0 +1,267 @@
+import { sameHash } from '../codec/index.js'
+import { type BTree, sameRoot } from './btree.js'
+import { CELL_HEADER_BYTES, cellAt, keyLengthAt, type Page, pointerAt, valueLengthAt } from './page.js'
+import { childIndex, compareBytes, search } from './search.js'
+
+/** Views of the trees' own pages, valid during the call. Return false to stop. */
+export type DiffVisitor = (key: Uint8Array, oldValue: Uint8Array | undefined, newValue: Uint8Array | undefined) => boolean | void
+
+export interface DiffOptions {
+  /** Only keys ≥ this. */
+  from?: Uint8Array
+  /** Only keys < this. */
+  to?: Uint8Array
+}
+
+/**
+ * Visits each key whose value differs between `a` and `b`, in order: added ones with an undefined old value, removed ones
+ * with an undefined new one. Subtrees that both share, by page or by hash, are not read: O(changes) pages.
+ * Neither tree may change meanwhile (fork them when the visitor writes).
+ */
+export function diff(a: BTree, b: BTree, visit: DiffVisitor, options: DiffOptions = {}): { pagesRead: number } {
+  if (sameRoot(a, b)) return { pagesRead: 0 }
+  const walk = new DiffWalk(new Side(a, options), new Side(b, options), visit)
+  walk.run()
+  return { pagesRead: walk.a.pagesRead + walk.b.pagesRead }
+}
+
+/** One tree's place in the walk: an entry of a leaf, or a subtree that was not read yet. */
+class Side {
+  readonly tree: BTree
+  readonly from: Uint8Array | undefined
+  readonly to: Uint8Array | undefined
+  pagesRead = 0
+  ended = false
+  /** The place is the whole tree. */
+  #atRoot = true
+  readonly #pages: Page[] = []
+  readonly #bytes: Buffer[] = []
+  readonly #index: number[] = []
+  #depth = -1
+  /** Key of the entry, or the lower bound of the subtree; `keyLength` 0 is below everything. */
+  key: Uint8Array
+  keyAt = 0
+  keyLength = 0
+  /** 0 for an entry; of a subtree the level of its page plus 1. */
+  height: number
+
+  constructor(tree: BTree, options: DiffOptions) {
+    this.tree = tree
+    this.from = options.from
+    this.to = options.to
+    this.key = noBytes
+    tree.cache.bytes(tree.root)
+    this.height = tree.root.level + 1
+  }
+
+  /** Reads the page of the present subtree and stands at its first child or entry. */
+  descend(): void {
+    const kid = this.#unitPage()
+    const b = this.tree.cache.bytes(kid)
+    kid.exposed = true
+    this.pagesRead++
+    this.#atRoot = false
+    const d = ++this.#depth
+    this.#pages[d] = kid
+    this.#bytes[d] = b
+    this.#index[d] = this.#firstIndex(kid, b)
+    this.#settle()
+  }
+
+  /** Steps over the present entry or subtree. */
+  skip(): void {
+    if (this.#depth < 0) {
+      this.ended = true
+      return
+    }
+    this.#index[this.#depth]++
+    this.#settle()
+  }
+
+  valueView(): Uint8Array {
+    const b = this.#bytes[this.#depth]
+    const p = cellAt(b, this.#index[this.#depth])
+    const at = p + CELL_HEADER_BYTES + keyLengthAt(b, p)
+    return b.subarray(at, at + valueLengthAt(b, p))
+  }
+
+  keyView(): Uint8Array {
+    return this.key.subarray(this.keyAt, this.keyAt + this.keyLength)
+  }
+
+  sameValue(other: Side): boolean {
+    const b = this.#bytes[this.#depth]
+    const c = other.#bytes[other.#depth]
+    const p = cellAt(b, this.#index[this.#depth])
+    const q = cellAt(c, other.#index[other.#depth])
+    const length = valueLengthAt(b, p)
+    if (length !== valueLengthAt(c, q)) return false
+    const at = p + CELL_HEADER_BYTES + this.keyLength
+    const to = q + CELL_HEADER_BYTES + this.keyLength
+    for (let i = 0; i < length; i++) if (b[at + i] !== c[to + i]) return false
+    return true
+  }
+
+  /** True when the present subtrees of both are one, by page or by hash. */
+  sameSubtree(other: Side): boolean {
+    const x = this.#knownUnit()
+    const y = other.#knownUnit()
+    if (x !== undefined && x === y) return true
+    if ((x !== undefined && x.ptr === null) || (y !== undefined && y.ptr === null)) return false
+    return x !== undefined
+      ? other.#unitIs(x.ptr as Uint8Array, x.ptrAt)
+      : y !== undefined
+        ? this.#unitIs(y.ptr as Uint8Array, y.ptrAt)
+        : this.#sameCell(other)
+  }
+
+  /** Leaves the pages at whose start this side stands, up to the one that is the other's present subtree; false when there is none. */
+  climbTo(other: Side): boolean {
+    for (let d = this.#depth; d >= 0 && this.#index[d] === 0; d--) {
+      const pg = this.#pages[d]
+      if (pg.level + 1 < other.height) continue
+      if (pg.level + 1 > other.height) return false
+      if (pg !== other.#knownUnit() && (pg.ptr === null || !other.#unitIs(pg.ptr, pg.ptrAt))) continue
+      this.#depth = d - 1
+      if (this.#depth < 0) this.ended = true
+      else this.skip()
+      return true
+    }
+    return false
+  }
+
+  #firstIndex(pg: Page, b: Buffer): number {
+    if (this.from === undefined) return 0
+    if (pg.level > 0) return childIndex(b, pg.n, this.from, this.from.length)
+    const i = search(b, 0, pg.n, this.from, this.from.length)
+    return i < 0 ? ~i : i
+  }
+
+  /** Leaves pages that are done and computes key and height of the place. */
+  #settle(): void {
+    while (this.#index[this.#depth] >= this.#pages[this.#depth].n) {
+      if (--this.#depth < 0) {
+        this.ended = true
+        return
+      }
+      this.#index[this.#depth]++
+    }
+    this.height = this.#pages[this.#depth].level
+    this.#findKey()
+    if (this.to !== undefined && compareBytes(this.key, this.keyAt, this.keyLength, this.to, 0, this.to.length) >= 0) this.ended = true
+  }
+
+  /** The first child of an inner page has its parent's lower bound. */
+  #findKey(): void {
+    let d = this.#depth
+    if (this.height > 0) while (d >= 0 && this.#index[d] === 0) d--
+    if (d < 0) {
+      this.keyLength = 0
+      return
+    }
+    const b = this.#bytes[d]
+    const p = cellAt(b, this.#index[d])
+    this.key = b
+    this.keyAt = p + CELL_HEADER_BYTES
+    this.keyLength = keyLengthAt(b, p)
+  }
+
+  /** The present subtree's page if it is in memory or was. */
+  #knownUnit(): Page | undefined {
+    if (this.#atRoot) return this.tree.root
+    return this.#pages[this.#depth].kids?.[this.#index[this.#depth]]
+  }
+
+  #unitPage(): Page {
+    if (this.#atRoot) return this.tree.root
+    const pg = this.#pages[this.#depth]
+    this.tree.cache.bytes(pg)
+    return this.tree.cache.kid(pg, this.#index[this.#depth])
+  }
+
+  #unitIs(ptr: Uint8Array, at: number): boolean {
+    const known = this.#knownUnit()
+    if (known !== undefined) return known.ptr !== null && sameHash(known.ptr, known.ptrAt, ptr, at)
+    const b = this.#bytes[this.#depth]
+    return sameHash(b, pointerAt(b, this.#index[this.#depth]), ptr, at)
+  }
+
+  #sameCell(other: Side): boolean {
+    const b = this.#bytes[this.#depth]
+    return other.#unitIs(b, pointerAt(b, this.#index[this.#depth]))
+  }
+}
+
+class DiffWalk {
+  readonly a: Side
+  readonly b: Side
+  readonly #visit: DiffVisitor
+  #stopped = false
+
+  constructor(a: Side, b: Side, visit: DiffVisitor) {
+    this.a = a
+    this.b = b
+    this.#visit = visit
+  }
+
+  run(): void {
+    const { a, b } = this
+    while (!this.#stopped && !(a.ended && b.ended)) {
+      if (b.ended) this.#oneSided(a, true)
+      else if (a.ended) this.#oneSided(b, false)
+      else this.#both()
+    }
+  }
+
+  #both(): void {
+    const { a, b } = this
+    if (a.height !== 0 && a.height === b.height && a.sameSubtree(b)) {
+      a.skip()
+      b.skip()
+      return
+    }
+    if (a.height > b.height && b.climbTo(a)) {
+      a.skip()
+      return
+    }
+    if (b.height > a.height && a.climbTo(b)) {
+      b.skip()
+      return
+    }
+    const order = compareBytes(a.key, a.keyAt, a.keyLength, b.key, b.keyAt, b.keyLength)
+    if (a.height === 0 && b.height === 0) this.#entries(order)
+    else if (order < 0) this.#oneSided(a, true)
+    else if (order > 0) this.#oneSided(b, false)
+    else if (a.height === 0) b.descend()
+    else if (b.height === 0 || a.height >= b.height) a.descend()
+    else b.descend()
+  }
+
+  #entries(order: number): void {
+    const { a, b } = this
+    if (order < 0) this.#oneSided(a, true)
+    else if (order > 0) this.#oneSided(b, false)
+    else {
+      if (!a.sameValue(b)) this.#emit(a.keyView(), a.valueView(), b.valueView())
+      a.skip()
+      b.skip()
+    }
+  }
+
+  /** The other side has nothing up to here. */
+  #oneSided(side: Side, isOld: boolean): void {
+    if (side.height !== 0) {
+      side.descend()
+      return
+    }
+    const value = side.valueView()
+    this.#emit(side.keyView(), isOld ? value : undefined, isOld ? undefined : value)
+    side.skip()
+  }
+
+  #emit(key: Uint8Array, oldValue: Uint8Array | undefined, newValue: Uint8Array | undefined): void {
+    if (this.#visit(key, oldValue, newValue) === false) this.#stopped = true
+  }
+}
+
+const noBytes = new Uint8Array(0)
