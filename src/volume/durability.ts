@@ -75,10 +75,13 @@ export class Durability {
     this.#waiting = []
     const sequence = this.#changed
     this.#inFlight = true
-    this.#syncer.request([...this.#spool.fds(), this.#journal.fd], errno => {
+    this.#syncer.request([...this.#spool.fds(), ...this.#journal.fds()], errno => {
       this.#inFlight = false
+      if (errno === 0) {
+        this.#journal.synced(sequence)
+        this.#advance(sequence)
+      } else this.#journal.fail()
       for (const then of this.#afterFlight.splice(0)) then()
-      if (errno === 0) this.#advance(sequence)
       for (const { resolve, reject } of waiting) {
         if (errno === 0) resolve()
         else reject(posixError(-errno, 'fsync'))

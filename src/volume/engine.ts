@@ -16,7 +16,8 @@ import { ARENA_INODES } from './live-session.js'
 import { FileLock } from './lock.js'
 import { allKeys, checkVolumeName, Names } from './names.js'
 import type { Syncer } from './syncer.js'
-import { openTree, type StoreContext, Volume } from './volume.js'
+import { openTree } from './recovery.js'
+import { type StoreContext, Volume } from './volume.js'
 
 export interface EngineOptions {
   home: string
@@ -289,7 +290,7 @@ export class Engine implements EngineApi {
   }
 
   #treeAt(volume: Volume, ref: string | undefined): BTree {
-    return ref === undefined ? (volume.state.tree as BTree) : openTree(this.#context.pages, volume.history.resolve(ref).root)
+    return ref === undefined ? volume.state.tree : openTree(this.#context.pages, volume.history.resolve(ref).root)
   }
 
   pump(budgetMs: number): number {

@@ -47,8 +47,8 @@ class Check {
 
   run(): FsckReport {
     const { state } = this.#volume
-    this.#pages(state.tree as BTree, 'tree')
-    this.#pages(state.history as BTree, 'history tree')
+    this.#pages(state.tree, 'tree')
+    this.#pages(state.history, 'history tree')
     try {
       this.#records(state.tree.cursor())
     } catch (error) {
@@ -73,12 +73,20 @@ class Check {
 
   #pages(tree: BTree, what: string): void {
     const { packs } = this.#volume.context
-    const problems = walkPages(tree, pointer => {
-      this.#report.pages++
-      this.#notePack(pointer, 0)
-      this.#report.bytes += packs.verify(pointer, 0)
-    })
-    for (const problem of problems) this.#find('error', what, problem)
+    walkPages(
+      tree,
+      pointer => {
+        this.#report.pages++
+        if (pointer === undefined) return
+        this.#notePack(pointer, 0)
+        try {
+          this.#report.bytes += packs.verify(pointer, 0)
+        } catch (error) {
+          this.#damage(error)
+        }
+      },
+      { onDamage: (_pointer, error) => this.#find('error', error instanceof CorruptError ? error.object : what, error.message) },
+    )
   }
 
   #notePack(pointer: Uint8Array, at: number): void {

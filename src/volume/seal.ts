@@ -1,6 +1,6 @@
 import type { PackWriter } from '../store/packs.js'
 import { crashPoint } from '../sys/index.js'
-import type { Sealer } from '../tree/tree.js'
+import type { Sealing } from '../tree/index.js'
 import { PageSpool, type Spool } from './spool.js'
 import type { VolumeState } from './state.js'
 
@@ -24,8 +24,8 @@ export class Seal {
   readonly result: SealedState
   readonly packs: PackWriter[]
   readonly #pages: PageSpool
-  readonly #tree: Sealer
-  readonly #history: Sealer
+  readonly #tree: Sealing
+  readonly #history: Sealing
   #treeDone = false
   #historyDone = false
 
@@ -58,6 +58,12 @@ export class Seal {
     this.result.root = this.#tree.root
     this.result.history = this.#history.root
     return true
+  }
+
+  /** Gives the seal up; pages that it did not finish are dirty again. */
+  abandon(): void {
+    this.#tree.discard()
+    this.#history.discard()
   }
 
   /** Packs to keep when the seal is given up. */

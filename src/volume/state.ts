@@ -1,7 +1,7 @@
 import { type BatchReader, Item, MAX_KEY_BYTES, Tag } from '../codec/index.js'
 import { limits } from '../sys/index.js'
-import type { Tree } from '../tree/tree.js'
-import { type BlockSource, Content, EXTENT_OVERLAY, overlayId } from './content.js'
+import type { BTree } from '../tree/index.js'
+import { type BlockSink, type BlockSource, Content, EXTENT_OVERLAY, overlayId } from './content.js'
 import { Overlays } from './overlay.js'
 import type { Usage } from './session.js'
 
@@ -13,8 +13,8 @@ const V = Buffer.alloc(limits.valueBytes)
 
 /** What a batch changes: the trees, the overlays, the counters. Live volumes, recovery and transactions apply batches alike. */
 export class VolumeState {
-  tree: Tree
-  history: Tree
+  tree: BTree
+  history: BTree
   readonly overlays = new Overlays()
   readonly content: Content
   readonly usage: Usage = { inodes: 0, bytes: 0 }
@@ -23,7 +23,7 @@ export class VolumeState {
   readonly #applied = new Float64Array(APPLIED_KEPT * 2)
   #appliedAt = 0
 
-  constructor(tree: Tree, history: Tree, blocks: BlockSource) {
+  constructor(tree: BTree, history: BTree, blocks: BlockSource) {
     this.tree = tree
     this.history = history
     this.content = new Content(() => this.tree, blocks, this.overlays)
@@ -77,6 +77,15 @@ export class VolumeState {
     if (this.overlays.byId.size === 0 || !this.tree.get(K, keyLength)) return
     const { vb, vp } = this.tree
     if (vb[vp] === EXTENT_OVERLAY) this.overlays.remove(overlayId(vb, vp))
+  }
+
+  /** Folds the oldest overlays into blocks; true when none is left. @throws on a full or failing disk; what was folded stays */
+  foldOldest(count: number, sink: BlockSink): boolean {
+    for (const overlay of this.overlays.byId.values()) {
+      if (count-- === 0) return false
+      this.content.fold(overlay, sink)
+    }
+    return true
   }
 
   #remember(mount: number, high: number, low: number): void {

@@ -32,7 +32,7 @@ export class TransactionLive extends Collector implements TransactionSession {
   #over = false
 
   constructor(live: LiveSession, liveState: VolumeState, context: StoreContext, spool: Spool, clock: Clock) {
-    const base = (liveState.tree as BTree).fork() as BTree
+    const base = liveState.tree.fork()
     const state = new VolumeState(base.fork(), base, context.packs)
     state.nextIno = liveState.nextIno
     state.usage.inodes = liveState.usage.inodes
@@ -88,7 +88,7 @@ export class TransactionLive extends Collector implements TransactionSession {
   /** Compares what changed since the start with what was read or written here. */
   #validate(): void {
     const merged: Array<{ key: Buffer; value: Buffer }> = []
-    diff(this.#base, this.#liveState.tree as BTree, (key, before, after) => {
+    diff(this.#base, this.#liveState.tree, (key, before, after) => {
       if (!this.#reads.has(key)) return true
       const own = this.#mergeDirectory(key, before, after)
       if (own === undefined) throw conflict()

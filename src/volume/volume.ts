@@ -1,8 +1,8 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { Attr, ATTR_BYTES, BatchReader, DirHash, encodeAttr, inodeKey, POINTER_BYTES, Tag } from '../codec/index.js'
-import { CairnError, CorruptError, errnoName } from '../errors.js'
-import { Journal } from '../journal/index.js'
+import { Attr, ATTR_BYTES, DirHash, encodeAttr, inodeKey, Tag } from '../codec/index.js'
+import { CairnError, errnoName } from '../errors.js'
+import type { Journal } from '../journal/index.js'
 import type { Packs } from '../store/packs.js'
 import type { LocalStore } from '../store/contract.js'
 import { assert, type Clock, crashPoint, limits, type Random } from '../sys/index.js'
@@ -10,6 +10,7 @@ import { BTree, type PageCache } from '../tree/index.js'
 import type { CommitInfo, FsckReport, TransactionSession, VolumeApi, VolumeInfo, VolumeStatus } from './api.js'
 import { Durability } from './durability.js'
 import { fsck } from './fsck.js'
+import { openTree, recover } from './recovery.js'
 import type { HeadFile } from './head.js'
 import { History } from './history.js'
 import { LiveSession } from './live-session.js'
@@ -80,12 +81,10 @@ export class Volume implements VolumeApi {
     const id = Buffer.from(h.volume, 'hex')
     this.#spool = new Spool({ dir: join(dir, 'spool'), volume: id, store: context.store, packs: context.packs, epoch: h.epoch, birth: h.sequence + 1 })
     this.#spool.recover()
-    this.state = new VolumeState(openTree(context.pages, h.root), openTree(context.pages, h.history), context.packs)
-    this.state.nextIno = h.nextIno
-    this.state.usage.inodes = h.inodes
-    this.state.usage.bytes = h.bytes
-    this.#journal = Journal.open(join(dir, 'journal'), { volume: id, afterSequence: h.watermark, random, bootId: options.bootId })
-    const sequence = this.#replay(h.watermark)
+    const recovered = recover({ context, head: h, journalDir: join(dir, 'journal'), random, bootId: options.bootId, spool: this.#spool })
+    this.state = recovered.state
+    this.#journal = recovered.journal
+    const { sequence } = recovered
     this.#sealedSequence = h.watermark
     this.#durability = new Durability(this.#journal, this.#spool, this.#syncer, clock, sequence)
     this.session = new LiveSession({
@@ -101,20 +100,6 @@ export class Volume implements VolumeApi {
     })
     this.history = new History(this.session, this.state, clock, random)
     this.#makeRoot()
-  }
-
-  /** Applies what the journal holds behind the head. */
-  #replay(watermark: number): number {
-    const reader = new BatchReader()
-    let last = watermark
-    this.#journal.replay((sequence, payload) => {
-      const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.length)
-      if (!reader.open(bytes, 0, bytes.length)) throw new CorruptError(`journal of volume ${this.head.value.volume}`, `batch ${sequence} is of a newer format`)
-      this.state.apply(reader)
-      last = sequence
-      this.#boundOverlays()
-    })
-    return last
   }
 
   /** A new volume has nothing but its head: the root directory is its first change. */
@@ -155,11 +140,7 @@ export class Volume implements VolumeApi {
 
   /** Folds the oldest overlays; true when none is left. @throws on a full or failing disk */
   #fold(count: number): boolean {
-    for (const overlay of this.state.overlays.byId.values()) {
-      if (count-- === 0) return false
-      this.state.content.fold(overlay, this.#spool)
-    }
-    return true
+    return this.state.foldOldest(count, this.#spool)
   }
 
   get #dirty(): boolean {
@@ -233,6 +214,7 @@ export class Volume implements VolumeApi {
 
   /** Nothing is lost: the journal still has it all. */
   #giveUpSeal(seal: Seal): void {
+    seal.abandon()
     this.#spool.giveBack(seal.allPacks)
     this.#seal = undefined
     this.#retrySealAtMs = this.#clock.monotonic() + limits.sealIdleMs
@@ -335,7 +317,7 @@ export class Volume implements VolumeApi {
       bytes: this.state.usage.bytes,
       unsealedBytes: this.#unsealedBytes(),
       ...(this.#lastSealMs === undefined ? {} : { lastSealMs: this.#lastSealMs }),
-      pageCacheBytes: this.context.pages.residentBytes,
+      pageCacheBytes: this.context.pages.counters.residentBytes,
       overlayBytes: this.state.overlays.bytes,
     }
   }
@@ -363,11 +345,4 @@ export class Volume implements VolumeApi {
       })
     }
   }
-}
-
-export function openTree(pages: PageCache, pointer: string): BTree {
-  if (pointer === '') return BTree.empty(pages)
-  const bytes = Buffer.from(pointer, 'hex')
-  assert(bytes.length === POINTER_BYTES, 'a head holds whole pointers')
-  return BTree.open(pages, bytes)
 }

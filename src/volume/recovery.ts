@@ -1,0 +1,95 @@
+import { BatchReader, Item, POINTER_BYTES, Tag } from '../codec/index.js'
+import type { Head } from '../codec/head.js'
+import { CorruptError } from '../errors.js'
+import { Journal } from '../journal/index.js'
+import { assert, limits, type Random } from '../sys/index.js'
+import { BTree, type PageCache } from '../tree/index.js'
+import { EXTENT_BYTES } from './content.js'
+import type { Spool } from './spool.js'
+import { VolumeState } from './state.js'
+import type { StoreContext } from './volume.js'
+
+export interface RecoverOptions {
+  context: StoreContext
+  head: Head
+  journalDir: string
+  random: Random
+  bootId: string
+  spool: Spool
+}
+
+export interface Recovered {
+  state: VolumeState
+  journal: Journal
+  /** Sequence of the last batch. */
+  sequence: number
+}
+
+/** Blocks that a batch put into packs: after a power loss they may be missing though the journal names them. */
+interface Reference {
+  sequence: number
+  pointer: Buffer
+}
+
+/**
+ * The state that was acknowledged last: the head's, and what the journal holds behind it. After a power loss a batch whose
+ * blocks did not reach the disk ends the history, as one whose frame did not: nobody was told that it was durable.
+ * @throws CorruptError when the journal is damaged though no power was lost
+ */
+export function recover(options: RecoverOptions): Recovered {
+  for (;;) {
+    const references: Reference[] = []
+    const { state, journal, sequence, sameBoot } = replay(options, references)
+    const lost = sameBoot ? undefined : references.find(reference => !isStored(options.context, reference.pointer))
+    if (lost === undefined) return { state, journal, sequence }
+    journal.truncateAfter(lost.sequence - 1)
+    journal.close()
+  }
+}
+
+function replay(options: RecoverOptions, references: Reference[]): Recovered & { sameBoot: boolean } {
+  const { context, head, spool } = options
+  const state = new VolumeState(openTree(context.pages, head.root), openTree(context.pages, head.history), context.packs)
+  state.nextIno = head.nextIno
+  state.usage.inodes = head.inodes
+  state.usage.bytes = head.bytes
+  const journal = Journal.open(options.journalDir, { volume: Buffer.from(head.volume, 'hex'), afterSequence: head.watermark, random: options.random, bootId: options.bootId })
+  const batch = new BatchReader()
+  const report = journal.replay((sequence, payload) => {
+    if (!batch.open(payload, 0, payload.length)) throw new CorruptError(`the journal of volume ${head.volume}`, `batch ${sequence} is of a newer format`)
+    collectReferences(batch, sequence, references)
+    batch.open(payload, 0, payload.length)
+    state.apply(batch)
+    if (state.overlays.bytes > limits.overlayBytes) state.foldOldest(16, spool)
+  })
+  if (report.damaged && report.sameBoot) {
+    journal.close()
+    throw new CorruptError(`the journal of volume ${head.volume}`, `it cannot be read behind change ${report.lastSequence}, and there are later ones`)
+  }
+  return { state, journal, sequence: report.lastSequence, sameBoot: report.sameBoot }
+}
+
+function collectReferences(batch: BatchReader, sequence: number, into: Reference[]): void {
+  while (batch.next()) {
+    if (batch.op !== Item.put || batch.buffer[batch.kp] !== Tag.extent || batch.vl !== EXTENT_BYTES) continue
+    into.push({ sequence, pointer: Buffer.from(batch.buffer.subarray(batch.vp + 1, batch.vp + 1 + POINTER_BYTES)) })
+  }
+}
+
+function isStored(context: StoreContext, pointer: Buffer): boolean {
+  try {
+    context.packs.verify(pointer, 0)
+    return true
+  } catch (error) {
+    if (error instanceof CorruptError) return false
+    throw error
+  }
+}
+
+/** The tree that a head or commit names by its root's pointer in hex; the empty one for `''`. */
+export function openTree(pages: PageCache, pointer: string): BTree {
+  if (pointer === '') return BTree.empty(pages)
+  const bytes = Buffer.from(pointer, 'hex')
+  assert(bytes.length === POINTER_BYTES, 'a head holds whole pointers')
+  return BTree.open(pages, bytes)
+}
