@@ -3,7 +3,23 @@ import type { LocalOps } from './ops.js'
 
 /** The operations that a backend carries out, here or in another process. */
 export const opNames = [
-  ...(['access', 'chmod', 'chown', 'getxattr', 'link', 'listxattr', 'lstat', 'mkdir', 'mknod', 'readdir', 'readlink', 'realpath', 'removexattr'] as const),
+  ...([
+    'access',
+    'chmod',
+    'chown',
+    'getxattr',
+    'lchmod',
+    'link',
+    'listxattr',
+    'lstat',
+    'mkdir',
+    'mknod',
+    'opendir',
+    'readdir',
+    'readlink',
+    'realpath',
+    'removexattr',
+  ] as const),
   ...(['rename', 'rmdir', 'setxattr', 'stat', 'statfs', 'statIfExists', 'symlink', 'unlink', 'utimes'] as const),
   ...(['close', 'copyRange', 'fallocate', 'fchmod', 'fchown', 'fstat', 'fsync', 'fsyncNow', 'ftruncate', 'futimes', 'open', 'read', 'seek', 'write'] as const),
   ...(['copyFile', 'mkdtemp', 'readFile', 'rm', 'truncate', 'writeFile'] as const),

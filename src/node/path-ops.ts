@@ -1,6 +1,6 @@
 import { constants } from 'node:fs'
-import { EACCES, EEXIST, EINVAL, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, posixError } from '../errors.js'
-import { type Cred, type FileSystemApi, Set as Field, type SetAttr } from '../fs/filesystem.js'
+import { EACCES, EEXIST, EINVAL, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EOPNOTSUPP, posixError } from '../errors.js'
+import { type Cred, Set as Field, type FileSystemApi, type SetAttr } from '../fs/filesystem.js'
 import { limits } from '../sys/index.js'
 import { join, shown, toByteString } from './paths.js'
 import type { SpaceRecord, StatRecord } from './stats.js'
@@ -95,6 +95,13 @@ export class PathOps {
       if (allowed < 0) throw posixError(-allowed, 'scandir', shown(path))
     }
     return this.page(dir, after, limit, path)
+  }
+
+  /** Fails as opendir(3) would. */
+  opendir(path: Path): void {
+    const dir = this.resolve(path, true, 'opendir')
+    if ((this.fs.attr.mode & S_IFMT) !== S_IFDIR) throw posixError(ENOTDIR, 'opendir', shown(path))
+    if (this.cred !== undefined) this.check(this.fs.access(dir, 4, this.cred), 'opendir', path)
   }
 
   private page(dir: number, after: [number, number] | undefined, limit: number, path: Path): NamePage {
@@ -203,6 +210,13 @@ export class PathOps {
 
   chmod(path: Path, mode: number): void {
     this.change(this.resolve(path, true, 'chmod'), Field.mode, { mode }, 'chmod', path)
+  }
+
+  /** As chmod, but of a symbolic link itself: which has no mode to change. */
+  lchmod(path: Path, mode: number): void {
+    const ino = this.resolve(path, false, 'lchmod')
+    if ((this.fs.attr.mode & S_IFMT) === S_IFLNK) throw posixError(EOPNOTSUPP, 'lchmod', shown(path))
+    this.change(ino, Field.mode, { mode }, 'lchmod', path)
   }
 
   chown(path: Path, uid: number, gid: number, follow: boolean): void {

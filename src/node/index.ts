@@ -1,0 +1,7 @@
+export { type Backend, isOpName, LocalBackend, type MaybePromise, type OpArgs, type OpName, type OpResult, opNames } from './backend.js'
+export { createFs, type FsPromises, type VolumeFs } from './fs.js'
+export { LocalOps } from './ops.js'
+export { type OpsOptions, processCred } from './path-ops.js'
+export { toByteString, toText } from './paths.js'
+export type { SpaceRecord, StatRecord } from './stats.js'
+export { openWrite, StagedWrite, type TransactionFs, type TransactionOptions, transaction } from './volume.js'
