@@ -34,7 +34,11 @@ export class CorruptError extends CairnError {
   readonly object: string
 
   constructor(object: string, what: string) {
-    super('ERR_CORRUPT', `${object} is damaged: ${what}.`, 'Run `cairn fsck` to see the extent of it, and restore the object from a copy or the volume from a checkpoint.')
+    super(
+      'ERR_CORRUPT',
+      `${object} is damaged: ${what}.`,
+      'Run `cairn fsck` to see the extent of it, and restore the object from a copy or the volume from a checkpoint.',
+    )
     this.object = object
   }
 }
@@ -49,6 +53,7 @@ export const ENOENT = E.ENOENT
 export const EINTR = E.EINTR
 export const EIO = E.EIO
 export const ENXIO = E.ENXIO
+export const E2BIG = E.E2BIG
 export const EBADF = E.EBADF
 export const EAGAIN = E.EAGAIN
 export const ENOMEM = E.ENOMEM
@@ -91,6 +96,7 @@ const messages: Readonly<Record<string, string>> = {
   EINTR: 'interrupted system call',
   EIO: 'i/o error',
   ENXIO: 'no such device or address',
+  E2BIG: 'argument list too long',
   EBADF: 'bad file descriptor',
   EAGAIN: 'resource temporarily unavailable',
   ENOMEM: 'not enough memory',

@@ -42,7 +42,10 @@ export function putIno(to: Uint8Array, at: number, ino: number): void {
 }
 
 export function getIno(from: Uint8Array, at: number): number {
-  return ((from[at] << 16) | (from[at + 1] << 8) | from[at + 2]) * 4294967296 + (((from[at + 3] << 24) | (from[at + 4] << 16) | (from[at + 5] << 8) | from[at + 6]) >>> 0)
+  return (
+    ((from[at] << 16) | (from[at + 1] << 8) | from[at + 2]) * 4294967296 +
+    (((from[at + 3] << 24) | (from[at + 4] << 16) | (from[at + 5] << 8) | from[at + 6]) >>> 0)
+  )
 }
 
 export function putU32be(to: Uint8Array, at: number, value: number): void {

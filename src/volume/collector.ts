@@ -1,5 +1,5 @@
 import { BatchWriter, type DirHash, extentKey, Item } from '../codec/index.js'
-import { ENOSPC, EIO } from '../errors.js'
+import { EIO, ENOSPC } from '../errors.js'
 import { type Clock, limits } from '../sys/index.js'
 import type { Tree } from '../tree/tree.js'
 import { type BlockSink, EXTENT_BYTES, EXTENT_STORED } from './content.js'

@@ -107,7 +107,13 @@ function changedInPlace(d: Differences, before: Tree, after: Tree, ino: number, 
   const { mode, uid, gid, flags } = b
   const a = readAttr(after, ino)
   if (a === undefined) return
-  const kind = d.content.has(ino) ? 'modified' : a.mode !== mode || a.uid !== uid || a.gid !== gid || a.flags !== flags ? 'mode' : d.xattr.has(ino) ? 'xattr' : undefined
+  const kind = d.content.has(ino)
+    ? 'modified'
+    : a.mode !== mode || a.uid !== uid || a.gid !== gid || a.flags !== flags
+      ? 'mode'
+      : d.xattr.has(ino)
+        ? 'xattr'
+        : undefined
   if (kind === undefined) return
   const bytes = pathOfInode(after, ino)
   if (bytes === undefined) return

@@ -1,9 +1,9 @@
+import { posixError } from '../errors.js'
 import type { Journal } from '../journal/index.js'
 import { type Clock, limits } from '../sys/index.js'
 import { diskErrno } from './collector.js'
 import type { Spool } from './spool.js'
 import type { Syncer } from './syncer.js'
-import { posixError } from '../errors.js'
 
 /**
  * Brings acknowledged changes to the disk: content packs before the journal that names their blocks. Concurrent callers

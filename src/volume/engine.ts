@@ -6,8 +6,8 @@ import { allocateArenas } from '../store/arena.js'
 import { openDirectoryStore } from '../store/directory/index.js'
 import { Packs } from '../store/packs.js'
 import { type Clock, crashPoint, limits, type Random, systemClock, systemRandom } from '../sys/index.js'
-import { PageCache } from '../tree/index.js'
 import type { BTree } from '../tree/index.js'
+import { PageCache } from '../tree/index.js'
 import type { Change, EngineApi, VolumeInfo } from './api.js'
 import { diffStates } from './diff.js'
 import { HeadFile } from './head.js'
@@ -15,8 +15,8 @@ import { openHome } from './home.js'
 import { ARENA_INODES } from './live-session.js'
 import { FileLock } from './lock.js'
 import { allKeys, checkVolumeName, Names } from './names.js'
-import type { Syncer } from './syncer.js'
 import { openTree } from './recovery.js'
+import type { Syncer } from './syncer.js'
 import { type StoreContext, Volume } from './volume.js'
 
 export interface EngineOptions {
@@ -145,7 +145,9 @@ export class Engine implements EngineApi {
   }
 
   #deleted(): HeadFile[] {
-    const ids = allKeys(this.#context.store, 'volumes/').filter(key => key.endsWith('/head')).map(key => key.split('/')[1])
+    const ids = allKeys(this.#context.store, 'volumes/')
+      .filter(key => key.endsWith('/head'))
+      .map(key => key.split('/')[1])
     return ids.flatMap(id => {
       const head = HeadFile.read(this.#context.store, id, this.#random)
       return head?.value.deletedMs === undefined ? [] : [head]
@@ -212,7 +214,12 @@ export class Engine implements EngineApi {
     mkdirSync(this.#dirOf(id), { recursive: true, mode: 0o700 })
     const lock = FileLock.tryAcquire(join(this.#dirOf(id), 'lock'))
     if (lock instanceof FileLock) return lock
-    throw new CairnError('ERR_VOLUME_BUSY', `Volume ${name} is open in process ${lock === 0 ? 'unknown' : lock}.`, 'Use it through that process, or end it; mounted volumes can be used by any number of processes through the server.', { retry: 'same-call' })
+    throw new CairnError(
+      'ERR_VOLUME_BUSY',
+      `Volume ${name} is open in process ${lock === 0 ? 'unknown' : lock}.`,
+      'Use it through that process, or end it; mounted volumes can be used by any number of processes through the server.',
+      { retry: 'same-call' },
+    )
   }
 
   open(): Volume[] {
@@ -257,7 +264,8 @@ export class Engine implements EngineApi {
     checkVolumeName(name)
     const deleted = this.#deleted().filter(head => head.value.name === name || head.value.volume === name)
     const head = deleted.sort((a, b) => (b.value.deletedMs ?? 0) - (a.value.deletedMs ?? 0))[0]
-    if (head === undefined) throw new CairnError('ERR_VOLUME_UNKNOWN', `There is no deleted volume '${name}'.`, 'See `cairn volumes --deleted` for those that can be brought back.')
+    if (head === undefined)
+      throw new CairnError('ERR_VOLUME_UNKNOWN', `There is no deleted volume '${name}'.`, 'See `cairn volumes --deleted` for those that can be brought back.')
     const stale = this.#names.get(head.value.name)
     if (stale !== undefined && stale.id !== head.value.volume && this.#confirmed(head.value.name, stale.id) !== undefined) throw exists(head.value.name)
     if (!this.#names.take(head.value.name, head.value.volume, stale)) throw exists(head.value.name)
@@ -322,5 +330,9 @@ function exists(name: string): CairnError {
 
 function unknown(name: string, names: readonly string[]): CairnError {
   const near = names.slice(0, 5).join(', ')
-  return new CairnError('ERR_VOLUME_UNKNOWN', `There is no volume '${name}'.`, near === '' ? `Make it with \`cairn init ${name}\`.` : `There is ${near}; make a new one with \`cairn init ${name}\`.`)
+  return new CairnError(
+    'ERR_VOLUME_UNKNOWN',
+    `There is no volume '${name}'.`,
+    near === '' ? `Make it with \`cairn init ${name}\`.` : `There is ${near}; make a new one with \`cairn init ${name}\`.`,
+  )
 }

@@ -1,8 +1,8 @@
-import { Attr, ATTR_BYTES, ContentKind, decodeAttr, extentBlock, getIno, packKey, pointerPack, POINTER_BYTES, Tag } from '../codec/index.js'
+import { ATTR_BYTES, Attr, ContentKind, decodeAttr, extentBlock, getIno, POINTER_BYTES, packKey, pointerPack, Tag } from '../codec/index.js'
 import { CorruptError } from '../errors.js'
 import { limits } from '../sys/index.js'
-import { walkPages } from '../tree/index.js'
 import type { BTree } from '../tree/index.js'
+import { walkPages } from '../tree/index.js'
 import type { Cursor } from '../tree/tree.js'
 import type { Finding, FsckReport } from './api.js'
 import { EXTENT_BYTES, EXTENT_STORED } from './content.js'
@@ -133,14 +133,26 @@ class Check {
     }
     const a = decodeAttr(b, p, new Attr())
     const contentBytes = a.kind === ContentKind.inline ? length - ATTR_BYTES : 0
-    this.#inodes.set(ino, { mode: a.mode, nlink: a.nlink, size: a.size, kind: a.kind, parent: a.parent, links: 0, children: 0, orphan: false, contentBytes, lastBlock: -1 })
+    this.#inodes.set(ino, {
+      mode: a.mode,
+      nlink: a.nlink,
+      size: a.size,
+      kind: a.kind,
+      parent: a.parent,
+      links: 0,
+      children: 0,
+      orphan: false,
+      contentBytes,
+      lastBlock: -1,
+    })
     this.#report.inodes++
     if (ino >= this.#volume.state.nextIno && ino !== 1) this.#find('error', `inode ${ino}`, 'its number is above those handed out')
   }
 
   #content(ino: number, length: number): void {
     const seen = this.#inodes.get(ino)
-    if (seen === undefined || seen.kind !== ContentKind.small) this.#find('error', `inode ${ino}`, 'it has a small content record that its attributes do not know')
+    if (seen === undefined || seen.kind !== ContentKind.small)
+      this.#find('error', `inode ${ino}`, 'it has a small content record that its attributes do not know')
     else seen.contentBytes = length
   }
 
@@ -198,7 +210,8 @@ class Check {
     if (seen.orphan ? seen.links !== 0 : seen.nlink !== links) this.#find('error', label, `it has a link count of ${seen.nlink}, but ${links} links`)
     if (seen.links === 0 && !seen.orphan && ino !== 1) this.#find('error', label, 'no directory names it and it is not marked as unlinked')
     if (isDirectory && seen.links > 1) this.#find('error', label, 'it is a directory with several names')
-    if ((seen.kind === ContentKind.inline || seen.kind === ContentKind.small) && seen.contentBytes !== seen.size) this.#find('error', label, `its size is ${seen.size} but ${seen.contentBytes} bytes are stored`)
+    if ((seen.kind === ContentKind.inline || seen.kind === ContentKind.small) && seen.contentBytes !== seen.size)
+      this.#find('error', label, `its size is ${seen.size} but ${seen.contentBytes} bytes are stored`)
     if (seen.lastBlock >= Math.ceil(seen.size / limits.blockBytes)) this.#find('error', label, `it has a block beyond its size of ${seen.size}`)
   }
 
@@ -212,4 +225,3 @@ class Check {
     if (problem !== undefined) this.#find('error', key, problem)
   }
 }
-

@@ -45,7 +45,12 @@ export class HeadFile {
       this.#version = this.#store.putSync(this.#key, encodeHead(next), { ifMatch: this.#version }).version
     } catch (error) {
       if (!(error instanceof CairnError) || error.code !== 'ERR_PRECONDITION') throw error
-      throw new CairnError('ERR_FENCED', `The head of volume ${this.value.volume} was changed by another writer.`, 'Open the volume again; what was acknowledged here is still in the journal.', { retry: 'reopen', cause: error })
+      throw new CairnError(
+        'ERR_FENCED',
+        `The head of volume ${this.value.volume} was changed by another writer.`,
+        'Open the volume again; what was acknowledged here is still in the journal.',
+        { retry: 'reopen', cause: error },
+      )
     }
     this.value = next
   }

@@ -1,4 +1,15 @@
-import { checkpointKey, COMMIT_ID_BYTES, commitIdText, commitKey, type CommitRecord, decodeCommit, encodeCommit, makeCommitId, MAX_KEY_BYTES, Tag } from '../codec/index.js'
+import {
+  COMMIT_ID_BYTES,
+  type CommitRecord,
+  checkpointKey,
+  commitIdText,
+  commitKey,
+  decodeCommit,
+  encodeCommit,
+  MAX_KEY_BYTES,
+  makeCommitId,
+  Tag,
+} from '../codec/index.js'
 import { CairnError, errnoName } from '../errors.js'
 import { type Clock, limits, type Random } from '../sys/index.js'
 import type { CommitInfo, CommitKind } from './api.js'
@@ -44,9 +55,15 @@ export class History {
   checkName(name: string | undefined): void {
     if (name === undefined) return
     if (name === '' || Buffer.byteLength(name) > MAX_NAME_BYTES || /[\s/@:\0]/.test(name) || looksLikeOtherRef(name)) {
-      throw new CairnError('ERR_CHECKPOINT_NAME', `A checkpoint cannot be called '${name.slice(0, 80)}'.`, 'Use up to 200 bytes without spaces, `/`, `@` or `:` that do not look like `~1`, a commit id or a time.', { exitCode: 2 })
+      throw new CairnError(
+        'ERR_CHECKPOINT_NAME',
+        `A checkpoint cannot be called '${name.slice(0, 80)}'.`,
+        'Use up to 200 bytes without spaces, `/`, `@` or `:` that do not look like `~1`, a commit id or a time.',
+        { exitCode: 2 },
+      )
     }
-    if (this.#state.history.get(K, checkpointKey(K, name))) throw new CairnError('ERR_CHECKPOINT_EXISTS', `There is a checkpoint '${name}' already.`, 'Choose another name, or delete that checkpoint first.')
+    if (this.#state.history.get(K, checkpointKey(K, name)))
+      throw new CairnError('ERR_CHECKPOINT_EXISTS', `There is a checkpoint '${name}' already.`, 'Choose another name, or delete that checkpoint first.')
   }
 
   add(commit: NewCommit): CommitInfo {
@@ -57,12 +74,18 @@ export class History {
     const message = commit.message === undefined ? undefined : cut(commit.message, MAX_MESSAGE_BYTES)
     const record: CommitRecord = { ...commit, ...(message === undefined ? {} : { message }), parents: last === undefined ? [] : [last.id], timeMs }
     const value = encodeCommit(record)
-    if (value.length > limits.valueBytes) throw new CairnError('ERR_COMMIT_TOO_LARGE', 'The message and actor of a commit are too long.', 'Shorten them to about a thousand bytes.')
+    if (value.length > limits.valueBytes)
+      throw new CairnError('ERR_COMMIT_TOO_LARGE', 'The message and actor of a commit are too long.', 'Shorten them to about a thousand bytes.')
     this.#session.tick()
     this.#session.historyPut(K, commitKey(K, id), value, value.length)
     if (commit.name !== undefined) this.#session.historyPut(K, checkpointKey(K, commit.name), id, COMMIT_ID_BYTES)
     const result = this.#session.commit()
-    if (result !== 0) throw new CairnError(`ERR_${errnoName(-result)}`, `The commit could not be recorded: ${errnoName(-result)}.`, 'Make room on the disk of CAIRN_HOME and try again.')
+    if (result !== 0)
+      throw new CairnError(
+        `ERR_${errnoName(-result)}`,
+        `The commit could not be recorded: ${errnoName(-result)}.`,
+        'Make room on the disk of CAIRN_HOME and try again.',
+      )
     return info(id, record)
   }
 
@@ -105,21 +128,38 @@ export class History {
     if (back !== null) {
       const commit = all[Number(back[1])]
       if (commit !== undefined) return commit
-      throw new CairnError('ERR_REF_UNKNOWN', `'${ref}' goes back further than the ${all.length} commits there are.`, 'See `cairn checkpoint list` for what there is.')
+      throw new CairnError(
+        'ERR_REF_UNKNOWN',
+        `'${ref}' goes back further than the ${all.length} commits there are.`,
+        'See `cairn checkpoint list` for what there is.',
+      )
     }
     const byId = all.filter(commit => commit.id.startsWith(ref.toLowerCase()))
     if (byId.length === 1) return byId[0]
-    if (byId.length > 1) throw new CairnError('ERR_REF_AMBIGUOUS', `'${ref}' could be ${byId.slice(0, 5).map(commit => commit.id).join(', ')}.`, 'Write more characters of the id.')
+    if (byId.length > 1)
+      throw new CairnError(
+        'ERR_REF_AMBIGUOUS',
+        `'${ref}' could be ${byId
+          .slice(0, 5)
+          .map(commit => commit.id)
+          .join(', ')}.`,
+        'Write more characters of the id.',
+      )
     const time = parseTime(ref, this.#clock.now())
     const then = time === undefined ? undefined : all.find(commit => commit.timeMs <= time)
     if (then !== undefined) return then
     const names = all.flatMap(commit => (commit.name === undefined ? [] : [commit.name])).slice(0, 5)
-    throw new CairnError('ERR_REF_UNKNOWN', `There is no checkpoint or commit '${ref}'.`, names.length === 0 ? 'Make a checkpoint with `cairn checkpoint save`.' : `There is ${names.join(', ')}; see \`cairn checkpoint list\`.`)
+    throw new CairnError(
+      'ERR_REF_UNKNOWN',
+      `There is no checkpoint or commit '${ref}'.`,
+      names.length === 0 ? 'Make a checkpoint with `cairn checkpoint save`.' : `There is ${names.join(', ')}; see \`cairn checkpoint list\`.`,
+    )
   }
 
   /** Takes the name off; the commit stays until it is pruned. */
   deleteCheckpoint(name: string): void {
-    if (!this.#state.history.get(K, checkpointKey(K, name))) throw new CairnError('ERR_REF_UNKNOWN', `There is no checkpoint '${name}'.`, 'See `cairn checkpoint list` for what there is.')
+    if (!this.#state.history.get(K, checkpointKey(K, name)))
+      throw new CairnError('ERR_REF_UNKNOWN', `There is no checkpoint '${name}'.`, 'See `cairn checkpoint list` for what there is.')
     const { vb, vp } = this.#state.history
     const id = Buffer.from(vb.subarray(vp, vp + COMMIT_ID_BYTES))
     this.#session.tick()
@@ -130,7 +170,12 @@ export class History {
       this.#session.historyPut(K, commitKey(K, id), value, value.length)
     }
     const result = this.#session.commit()
-    if (result !== 0) throw new CairnError(`ERR_${errnoName(-result)}`, `The checkpoint could not be deleted: ${errnoName(-result)}.`, 'Make room on the disk of CAIRN_HOME and try again.')
+    if (result !== 0)
+      throw new CairnError(
+        `ERR_${errnoName(-result)}`,
+        `The checkpoint could not be deleted: ${errnoName(-result)}.`,
+        'Make room on the disk of CAIRN_HOME and try again.',
+      )
   }
 }
 
@@ -141,5 +186,10 @@ function info(id: Uint8Array, record: CommitRecord): CommitInfo {
 
 function cut(text: string, bytes: number): string {
   const b = Buffer.from(text, 'utf8')
-  return b.length <= bytes ? text : b.subarray(0, bytes).toString('utf8').replace(/\uFFFD$/, '')
+  return b.length <= bytes
+    ? text
+    : b
+        .subarray(0, bytes)
+        .toString('utf8')
+        .replace(/\uFFFD$/, '')
 }

@@ -43,12 +43,28 @@ function checkFormat(home: string, text: string): void {
     return
   }
   if (typeof format === 'number' && format > HOME_FORMAT) {
-    throw new CairnError('ERR_HOME_FORMAT', `${home} was made by a newer version of Cairn (format ${format}, this one knows ${HOME_FORMAT}).`, 'Update Cairn (`npm install -g cairnfs@latest`), or use another CAIRN_HOME.')
+    throw new CairnError(
+      'ERR_HOME_FORMAT',
+      `${home} was made by a newer version of Cairn (format ${format}, this one knows ${HOME_FORMAT}).`,
+      'Update Cairn (`npm install -g cairnfs@latest`), or use another CAIRN_HOME.',
+    )
   }
 }
 
 function unusable(home: string, error: NodeJS.ErrnoException): CairnError {
-  const why: Record<string, string> = { EACCES: 'permission denied', EPERM: 'permission denied', EROFS: 'its file system is read-only', ENOSPC: 'its disk is full', ENOTDIR: 'a part of the path is no directory', EEXIST: 'it is a file' }
+  const why: Record<string, string> = {
+    EACCES: 'permission denied',
+    EPERM: 'permission denied',
+    EROFS: 'its file system is read-only',
+    ENOSPC: 'its disk is full',
+    ENOTDIR: 'a part of the path is no directory',
+    EEXIST: 'it is a file',
+  }
   const reason = why[error.code ?? ''] ?? error.message
-  return new CairnError('ERR_HOME', `CAIRN_HOME ${home} cannot be used: ${reason}.`, error.code === 'ENOSPC' ? 'Make room on that disk, or set CAIRN_HOME to another folder.' : 'Set CAIRN_HOME to a folder that you may write to.', { cause: error })
+  return new CairnError(
+    'ERR_HOME',
+    `CAIRN_HOME ${home} cannot be used: ${reason}.`,
+    error.code === 'ENOSPC' ? 'Make room on that disk, or set CAIRN_HOME to another folder.' : 'Set CAIRN_HOME to a folder that you may write to.',
+    { cause: error },
+  )
 }

@@ -1,7 +1,7 @@
-import { BatchReader, type DirHash, type BatchWriter, Item } from '../codec/index.js'
+import { FRAME_HEADROOM } from '../codec/frame.js'
+import { BatchReader, type BatchWriter, type DirHash, Item } from '../codec/index.js'
 import { EROFS } from '../errors.js'
 import type { Journal } from '../journal/index.js'
-import { FRAME_HEADROOM } from '../codec/frame.js'
 import type { Clock } from '../sys/index.js'
 import type { Tree } from '../tree/tree.js'
 import { Collector, diskErrno } from './collector.js'
@@ -23,7 +23,17 @@ export class LiveSession extends Collector {
   readonly #afterCommit: () => void
   readonly #newArena: () => number
 
-  constructor(parts: { state: VolumeState; dirHash: DirHash; spool: Spool; clock: Clock; journal: Journal; durability: Durability; sequence: number; afterCommit: () => void; newArena: () => number }) {
+  constructor(parts: {
+    state: VolumeState
+    dirHash: DirHash
+    spool: Spool
+    clock: Clock
+    journal: Journal
+    durability: Durability
+    sequence: number
+    afterCommit: () => void
+    newArena: () => number
+  }) {
     super(parts.state, parts.dirHash, parts.spool, parts.clock, FRAME_HEADROOM)
     this.#journal = parts.journal
     this.#durability = parts.durability

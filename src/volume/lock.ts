@@ -20,7 +20,8 @@ export class FileLock {
       return new FileLock(fd)
     }
     closeSync(fd)
-    if (errnoName(-result) !== 'EAGAIN') throw new CairnError('ERR_LOCK', `${path} could not be locked: ${errnoName(-result)}.`, 'Put CAIRN_HOME on a local file system that has locks.')
+    if (errnoName(-result) !== 'EAGAIN')
+      throw new CairnError('ERR_LOCK', `${path} could not be locked: ${errnoName(-result)}.`, 'Put CAIRN_HOME on a local file system that has locks.')
     return Number.parseInt(readFileSync(path, 'utf8'), 10) || 0
   }
 

@@ -14,7 +14,12 @@ const MAX_NAME = 100
 export function checkVolumeName(name: string): void {
   if (/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name) && name.length <= MAX_NAME && !name.includes('..')) return
   const shown = name.length > 40 ? `${name.slice(0, 40)}…` : name
-  throw new CairnError('ERR_VOLUME_NAME', `'${shown}' cannot be the name of a volume.`, `Use 1 to ${MAX_NAME} letters, digits, '.', '_' and '-', starting with a letter or digit.`, { exitCode: 2 })
+  throw new CairnError(
+    'ERR_VOLUME_NAME',
+    `'${shown}' cannot be the name of a volume.`,
+    `Use 1 to ${MAX_NAME} letters, digits, '.', '_' and '-', starting with a letter or digit.`,
+    { exitCode: 2 },
+  )
 }
 
 export class Names {

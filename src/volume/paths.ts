@@ -1,4 +1,4 @@
-import { Attr, decodeAttr, DIRENT_NAME_AT, direntFromKey, getIno, inodeKey, MAX_KEY_BYTES, PREFIX_BYTES, Tag } from '../codec/index.js'
+import { Attr, DIRENT_NAME_AT, decodeAttr, direntFromKey, getIno, inodeKey, MAX_KEY_BYTES, PREFIX_BYTES, Tag } from '../codec/index.js'
 import type { Tree } from '../tree/tree.js'
 
 const K = Buffer.alloc(MAX_KEY_BYTES)
@@ -62,4 +62,3 @@ export function pathOfInode(tree: Tree, ino: number): string | undefined {
   }
   return path === '' ? '/' : path
 }
-

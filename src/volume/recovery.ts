@@ -1,5 +1,5 @@
-import { BatchReader, Item, POINTER_BYTES, Tag } from '../codec/index.js'
 import type { Head } from '../codec/head.js'
+import { BatchReader, Item, POINTER_BYTES, Tag } from '../codec/index.js'
 import { CorruptError } from '../errors.js'
 import { Journal } from '../journal/index.js'
 import { assert, limits, type Random } from '../sys/index.js'
@@ -53,7 +53,12 @@ function replay(options: RecoverOptions, references: Reference[]): Recovered & {
   state.nextIno = head.nextIno
   state.usage.inodes = head.inodes
   state.usage.bytes = head.bytes
-  const journal = Journal.open(options.journalDir, { volume: Buffer.from(head.volume, 'hex'), afterSequence: head.watermark, random: options.random, bootId: options.bootId })
+  const journal = Journal.open(options.journalDir, {
+    volume: Buffer.from(head.volume, 'hex'),
+    afterSequence: head.watermark,
+    random: options.random,
+    bootId: options.bootId,
+  })
   const batch = new BatchReader()
   const report = journal.replay((sequence, payload) => {
     if (!batch.open(payload, 0, payload.length)) throw new CorruptError(`the journal of volume ${head.volume}`, `batch ${sequence} is of a newer format`)

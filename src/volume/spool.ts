@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { encodePointer, packId, packKey, type PointerFields } from '../codec/index.js'
+import { encodePointer, type PointerFields, packId, packKey } from '../codec/index.js'
 import type { LocalStore } from '../store/contract.js'
 import { type Packs, PackWriter } from '../store/packs.js'
 import { limits } from '../sys/index.js'

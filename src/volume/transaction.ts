@@ -1,6 +1,6 @@
+import { FRAME_HEADROOM } from '../codec/frame.js'
 import { Attr, BatchReader, BatchWriter, decodeAttr, encodeAttr, Item, Tag } from '../codec/index.js'
 import { CairnError, EROFS } from '../errors.js'
-import { FRAME_HEADROOM } from '../codec/frame.js'
 import { assert, type Clock } from '../sys/index.js'
 import { type BTree, diff } from '../tree/index.js'
 import type { Tree } from '../tree/tree.js'
@@ -138,9 +138,23 @@ export class TransactionLive extends Collector implements TransactionSession {
 
 /** True when both are one directory and differ in times and link count at most. */
 function onlyTouched(a: Attr, b: Attr): boolean {
-  return (a.mode & 0o170000) === 0o040000 && a.mode === b.mode && a.uid === b.uid && a.gid === b.gid && a.flags === b.flags && a.parent === b.parent && a.nameHigh === b.nameHigh && a.nameLow === b.nameLow
+  return (
+    (a.mode & 0o170000) === 0o040000 &&
+    a.mode === b.mode &&
+    a.uid === b.uid &&
+    a.gid === b.gid &&
+    a.flags === b.flags &&
+    a.parent === b.parent &&
+    a.nameHigh === b.nameHigh &&
+    a.nameLow === b.nameLow
+  )
 }
 
 function conflict(): CairnError {
-  return new CairnError('ERR_CONFLICT', 'Another change touched what this transaction read or wrote.', 'Run the transaction again; nothing of it was applied.', { retry: 'reopen' })
+  return new CairnError(
+    'ERR_CONFLICT',
+    'Another change touched what this transaction read or wrote.',
+    'Run the transaction again; nothing of it was applied.',
+    { retry: 'reopen' },
+  )
 }

@@ -1,19 +1,19 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { Attr, ATTR_BYTES, DirHash, encodeAttr, inodeKey, Tag } from '../codec/index.js'
+import { ATTR_BYTES, Attr, DirHash, encodeAttr, inodeKey, Tag } from '../codec/index.js'
 import { CairnError, errnoName } from '../errors.js'
 import type { Journal } from '../journal/index.js'
-import type { Packs } from '../store/packs.js'
 import type { LocalStore } from '../store/contract.js'
+import type { Packs } from '../store/packs.js'
 import { assert, type Clock, crashPoint, limits, type Random } from '../sys/index.js'
 import { BTree, type PageCache } from '../tree/index.js'
 import type { CommitInfo, FsckReport, TransactionSession, VolumeApi, VolumeInfo, VolumeStatus } from './api.js'
 import { Durability } from './durability.js'
 import { fsck } from './fsck.js'
-import { openTree, recover } from './recovery.js'
 import type { HeadFile } from './head.js'
 import { History } from './history.js'
 import { LiveSession } from './live-session.js'
+import { openTree, recover } from './recovery.js'
 import { Seal } from './seal.js'
 import { SnapshotSession } from './snapshot-session.js'
 import { Spool } from './spool.js'
@@ -121,7 +121,12 @@ export class Volume implements VolumeApi {
     session.put(K, inodeKey(K, Tag.attr, 1), V, ATTR_BYTES)
     session.addUsage(1, 0)
     const result = session.commit()
-    if (result !== 0) throw new CairnError(`ERR_${errnoName(-result)}`, `Volume ${this.info.name} could not be written to: ${errnoName(-result)}.`, 'Make room on the disk of CAIRN_HOME and try again.')
+    if (result !== 0)
+      throw new CairnError(
+        `ERR_${errnoName(-result)}`,
+        `Volume ${this.info.name} could not be written to: ${errnoName(-result)}.`,
+        'Make room on the disk of CAIRN_HOME and try again.',
+      )
   }
 
   get info(): VolumeInfo {
@@ -170,7 +175,9 @@ export class Volume implements VolumeApi {
 
   #wantsSeal(now: number): boolean {
     if (!this.#dirty || now < this.#retrySealAtMs) return false
-    return this.#journal.sizeBytes > limits.sealJournalBytes || this.state.tree.dirtyBytes > limits.sealDirtyBytes || now - this.#lastChangeMs >= limits.sealIdleMs
+    return (
+      this.#journal.sizeBytes > limits.sealJournalBytes || this.state.tree.dirtyBytes > limits.sealDirtyBytes || now - this.#lastChangeMs >= limits.sealIdleMs
+    )
   }
 
   /** One slice of sealing; 0 when there is more to do at once. */
@@ -185,11 +192,14 @@ export class Volume implements VolumeApi {
       if (!this.#guard(seal, () => seal.writePages(now, deadline))) return 0
       this.#stage = 'syncing'
       crashPoint('seal.before-sync')
-      this.#syncer.request(seal.packs.filter(pack => pack.unsynced).map(pack => pack.fd), errno => {
-        if (this.#seal !== seal) return
-        if (errno === 0) this.#stage = 'synced'
-        else this.#giveUpSeal(seal)
-      })
+      this.#syncer.request(
+        seal.packs.filter(pack => pack.unsynced).map(pack => pack.fd),
+        errno => {
+          if (this.#seal !== seal) return
+          if (errno === 0) this.#stage = 'synced'
+          else this.#giveUpSeal(seal)
+        },
+      )
     }
     if (this.#stage !== 'synced') return limits.sealSliceMs
     this.#guard(seal, () => this.#publish(seal))
@@ -297,7 +307,15 @@ export class Volume implements VolumeApi {
     this.history.checkName(name)
     const { root } = this.sealedRoots()
     const h = this.head.value
-    return this.history.add({ kind: 'checkpoint', root, inodes: h.inodes, bytes: h.bytes, nextIno: h.nextIno, ...(name === undefined ? {} : { name }), ...options })
+    return this.history.add({
+      kind: 'checkpoint',
+      root,
+      inodes: h.inodes,
+      bytes: h.bytes,
+      nextIno: h.nextIno,
+      ...(name === undefined ? {} : { name }),
+      ...options,
+    })
   }
 
   deleteCheckpoint(name: string): void {
