@@ -25,6 +25,7 @@ const cMknod = cFunction<[Bytes, number, number]>('int mknod(void *path, unsigne
 const cUtimensat = cFunction<[number, Bytes, Bytes, number]>('int utimensat(int dirfd, void *path, void *times, int flags)')
 const cRead = cFunction<[number, Bytes, number]>('intptr_t read(int fd, void *into, size_t length)')
 const cWrite = cFunction<[number, Bytes, number]>('intptr_t write(int fd, void *from, size_t length)')
+const cSchedYield = cFunction<[]>('int sched_yield()')
 const cAccess = cFunction<[Bytes, number]>('int access(void *path, int mode)')
 
 export const MS_RDONLY = 1
@@ -45,6 +46,20 @@ export const POLLERR = 8
 export const POLLHUP = 16
 export const EFD_CLOEXEC = 0o2000000
 export const EFD_NONBLOCK = 0o4000
+
+/** Lets another thread run on this CPU, if one wants to. */
+export function schedYield(): void {
+  cSchedYield()
+}
+
+const FIONBIO = 0x5421
+
+/** Reads of this open file answer `-EAGAIN` instead of waiting; for every process that shares it. */
+export function setNonBlocking(fd: number): number {
+  const on = Buffer.alloc(4)
+  on.writeInt32LE(1, 0)
+  return ioctl(fd, FIONBIO, on)
+}
 
 /** mount(2). `options` is the comma-separated list that the filesystem's driver reads. */
 export function mount(source: string, target: Path, type: string, flags: number, options: string): number {

@@ -34,6 +34,18 @@ export const limits = {
   packBytes: 64 * 1024 * 1024,
   /** One file of the journal, preallocated. */
   journalSegmentBytes: 64 * 1024 * 1024,
+  /** Zeros written ahead of the journal's end while syncs are frequent. */
+  journalZeroBytes: 256 * 1024,
+  /** Descriptors of objects that a directory store keeps open. */
+  storeOpenFiles: 64,
+  /** Objects in one page of a listing. */
+  listPageObjects: 1000,
+  /** Attempts of a compare-and-swap loop, and of a put whose folder is being removed by another process. */
+  casAttempts: 100,
+  /** A store that another process keeps locked for longer than this is reported as busy. */
+  storeLockMs: 10_000,
+  /** Temporary files of a store older than this are leftovers of a crash. */
+  storeTemporaryMs: 24 * 3600 * 1000,
   /** The head, encoded. */
   headBytes: 8192,
   /** Journal beyond which the volume seals. */
@@ -46,6 +58,18 @@ export const limits = {
   sealSliceMs: 4,
   /** Acknowledged changes reach the disk after this at the latest. */
   commitIntervalMs: 1000,
+  /** Largest READ or WRITE through a mount; the kernel takes at most 256 pages by default. */
+  fuseRequestBytes: 1024 * 1024,
+  /** What the kernel reads ahead in a mount. */
+  fuseReadAheadBytes: 4 * 1024 * 1024,
+  /** How long the kernel may keep names and attributes; changes from elsewhere are pushed to it. */
+  fuseCacheSeconds: 3600,
+  /** The loop reads again this long before it sleeps. Microseconds. */
+  fuseSpinUs: 50,
+  /** Requests of one mount answered before the next mount's turn. */
+  fuseTurn: 64,
+  /** fsyncs that may wait for the sync thread; more are done inline. */
+  syncQueue: 1024,
   /** Deleted volumes can be brought back for this long. */
   undeleteMs: 7 * 24 * 3600 * 1000,
   /** Largest read or write of a file in one request to the server. */

@@ -1,0 +1,128 @@
+/** Requests about attributes. */
+import { constants } from 'node:os'
+import { AttrFlag } from '../codec/index.js'
+import { EOPNOTSUPP } from '../errors.js'
+import { type SetAttr, Set as Valid } from '../fs/filesystem.js'
+import { limits } from '../sys/index.js'
+import type { Exchange } from './exchange.js'
+import { ATTR_OUT_BYTES, Ioctl, REPLY_WORD, SetattrValid, STATFS_OUT_BYTES, STATX_OUT_BYTES } from './protocol.js'
+
+const change: SetAttr = { mode: 0, uid: 0, gid: 0, size: 0, atimeS: 0, atimeNs: 0, mtimeS: 0, mtimeNs: 0, flags: 0 }
+
+function attrReply(x: Exchange, result: number): number {
+  if (result < 0) return x.fail(result)
+  const o = x.out32
+  o[REPLY_WORD] = limits.fuseCacheSeconds
+  o.fill(0, REPLY_WORD + 1, REPLY_WORD + 4)
+  x.putAttr(REPLY_WORD + 4, x.ino)
+  return x.ok(ATTR_OUT_BYTES)
+}
+
+export function getattr(x: Exchange): number {
+  return attrReply(x, x.fs.getattr(x.ino))
+}
+
+/** What SETATTR calls valid, in the words of the filesystem. */
+const validBits: readonly (readonly [number, number])[] = [
+  [SetattrValid.atimeNow, Valid.atimeNow],
+  [SetattrValid.mtimeNow, Valid.mtimeNow],
+  [SetattrValid.killSuidgid, Valid.killPriv],
+]
+const SAME_BITS = SetattrValid.mode | SetattrValid.uid | SetattrValid.gid | SetattrValid.size | SetattrValid.atime | SetattrValid.mtime
+
+export function setattr(x: Exchange): number {
+  const w = x.in32
+  let valid = w[10] & SAME_BITS
+  for (const [theirs, ours] of validBits) if (w[10] & theirs) valid |= ours
+  change.size = x.u64(14)
+  change.atimeS = x.s64(18)
+  change.mtimeS = x.s64(20)
+  change.atimeNs = w[24]
+  change.mtimeNs = w[25]
+  change.mode = w[27]
+  change.uid = w[29]
+  change.gid = w[30]
+  return attrReply(x, x.fs.setattr(x.ino, valid, change))
+}
+
+const STATX_BASIC_AND_BTIME = 0xfff
+const STATX_ATTR_IMMUTABLE = 0x10
+/** First word of struct fuse_statx in the reply. */
+const STATX_WORD = REPLY_WORD + 8
+
+/** struct fuse_statx_out: as GETATTR, and the time of birth. */
+export function statx(x: Exchange): number {
+  const result = x.fs.getattr(x.ino)
+  if (result < 0) return x.fail(result)
+  const a = x.fs.attr
+  const o = x.out32
+  o.fill(0, REPLY_WORD, REPLY_WORD + STATX_OUT_BYTES / 4)
+  o[REPLY_WORD] = limits.fuseCacheSeconds
+  const s = STATX_WORD
+  o[s] = STATX_BASIC_AND_BTIME
+  o[s + 1] = 4096
+  o[s + 2] = a.flags & AttrFlag.immutable ? STATX_ATTR_IMMUTABLE : 0
+  o[s + 4] = a.nlink
+  o[s + 5] = a.uid
+  o[s + 6] = a.gid
+  o[s + 7] = a.mode
+  x.putNode(s + 8, x.ino)
+  x.putU64(s + 10, a.size)
+  x.putU64(s + 12, a.blocks)
+  o[s + 14] = STATX_ATTR_IMMUTABLE
+  putTime(x, s + 16, a.atimeS, a.atimeNs)
+  putTime(x, s + 20, a.btimeS, a.btimeNs)
+  putTime(x, s + 24, a.ctimeS, a.ctimeNs)
+  putTime(x, s + 28, a.mtimeS, a.mtimeNs)
+  // Device numbers of 12 and 20 bits, as the kernel's huge_encode_dev packs them.
+  o[s + 32] = (a.rdev >>> 8) & 0xfff
+  o[s + 33] = (a.rdev & 0xff) | ((a.rdev >>> 12) & 0xfff00)
+  return x.ok(STATX_OUT_BYTES)
+}
+
+function putTime(x: Exchange, at: number, seconds: number, nanoseconds: number): void {
+  x.putU64(at, seconds)
+  x.out32[at + 2] = nanoseconds
+}
+
+const STATFS_UNIT = 4096
+/** What `df` shows where nobody says how large the disk is. */
+const UNKNOWN_SPACE = { freeBytes: 2 ** 40, totalBytes: 2 ** 40 }
+/** Inodes never run out. */
+const FREE_INODES = 2 ** 32
+
+export function statfs(x: Exchange): number {
+  const space = x.options.space?.() ?? UNKNOWN_SPACE
+  const usage = x.fs.session.usage
+  const o = x.out32
+  const free = Math.floor(space.freeBytes / STATFS_UNIT)
+  o.fill(0, REPLY_WORD, REPLY_WORD + STATFS_OUT_BYTES / 4)
+  x.putU64(REPLY_WORD, free + Math.ceil(usage.bytes / STATFS_UNIT))
+  x.putU64(REPLY_WORD + 2, free)
+  x.putU64(REPLY_WORD + 4, free)
+  x.putU64(REPLY_WORD + 6, FREE_INODES + usage.inodes)
+  x.putU64(REPLY_WORD + 8, FREE_INODES)
+  o[REPLY_WORD + 10] = STATFS_UNIT
+  o[REPLY_WORD + 11] = limits.nameBytes
+  o[REPLY_WORD + 12] = STATFS_UNIT
+  return x.ok(STATFS_OUT_BYTES)
+}
+
+/** struct fuse_ioctl_out (4 words), then one word of flags; `chattr +i` and `lsattr` ask for these, nothing else is known. */
+export function ioctl(x: Exchange): number {
+  const command = x.in32[13]
+  if (command !== Ioctl.getFlags && command !== Ioctl.setFlags) return x.fail(-constants.errno.ENOTTY)
+  const o = x.out32
+  o.fill(0, REPLY_WORD, REPLY_WORD + 5)
+  if (command === Ioctl.getFlags) {
+    const result = x.fs.getattr(x.ino)
+    if (result < 0) return x.fail(result)
+    o[REPLY_WORD + 4] = x.fs.attr.flags & AttrFlag.immutable ? Ioctl.immutable : 0
+    return x.ok(20)
+  }
+  const flags = x.in32[18]
+  if (flags & ~Ioctl.immutable) return x.fail(-EOPNOTSUPP)
+  change.flags = flags ? AttrFlag.immutable : 0
+  const result = x.fs.setattr(x.ino, Valid.flags, change)
+  return result < 0 ? x.fail(result) : x.ok(16)
+}

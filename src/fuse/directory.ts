@@ -1,0 +1,86 @@
+/** READDIR and READDIRPLUS. An offset is the hash of the last name given, so that no handle keeps a position. */
+import { limits } from '../sys/index.js'
+import type { Exchange } from './exchange.js'
+import { DIRENT_BYTES, ENTRY_OUT_BYTES, OUT_HEADER_BYTES } from './protocol.js'
+
+const DT_DIR = 4
+/** `.` and `..` come first; no name has such a hash. */
+const AFTER_DOT = 1
+const AFTER_DOT_DOT = 2
+
+/** Where the next entry goes, and where the reply ends. One at a time: the loop is synchronous. */
+let at = 0
+let end = 0
+let plusBytes = 0
+
+/** struct fuse_dirent, behind room for struct fuse_entry_out when attributes were asked for. False when it does not fit. */
+function putDirent(x: Exchange, name: string, ino: number, type: number, high: number, low: number): boolean {
+  const bytes = plusBytes + ((DIRENT_BYTES + name.length + 7) & ~7)
+  if (at + bytes > end) return false
+  const o = x.out32
+  const word = (at + plusBytes) >>> 2
+  const last = (at + bytes) >>> 2
+  o[last - 2] = 0
+  o[last - 1] = 0
+  x.putNode(word, ino)
+  o[word + 2] = low
+  o[word + 3] = high
+  o[word + 4] = name.length
+  o[word + 5] = type
+  x.out.latin1Write(name, at + plusBytes + DIRENT_BYTES)
+  at += bytes
+  return true
+}
+
+function list(x: Exchange): number {
+  const w = x.in32
+  at = OUT_HEADER_BYTES
+  end = at + Math.min(w[14], limits.fuseRequestBytes)
+  let low = w[12]
+  let high = w[13]
+  if (high === 0 && low <= AFTER_DOT_DOT) {
+    if (low < AFTER_DOT && !putDirent(x, '.', x.ino, DT_DIR, 0, AFTER_DOT)) return 0
+    if (low < AFTER_DOT_DOT && !putDirent(x, '..', parentOf(x), DT_DIR, 0, AFTER_DOT_DOT)) return 0
+    low = 0
+    high = 0
+  }
+  if (w[12] === 0 && w[13] === 0 && !x.options.readOnly) x.fs.touch(x.ino)
+  return x.fs.readdir(x.ino, high, low, (name, ino, type, nextHigh, nextLow) => putDirent(x, name, ino, type, nextHigh, nextLow))
+}
+
+/** The kernel answers `..` of the mount's root itself. */
+function parentOf(x: Exchange): number {
+  if (x.ino === x.options.rootIno) return x.ino
+  const parent = x.fs.find(x.ino, '..')
+  return parent < 0 ? x.ino : parent
+}
+
+export function readdir(x: Exchange): number {
+  plusBytes = 0
+  const result = list(x)
+  return result < 0 ? x.fail(result) : x.ok(at - OUT_HEADER_BYTES)
+}
+
+/** Attributes are filled in a second pass: while it walks, a visitor may not ask the filesystem for more. */
+export function readdirplus(x: Exchange): number {
+  plusBytes = ENTRY_OUT_BYTES
+  const result = list(x)
+  if (result < 0) return x.fail(result)
+  const o = x.out32
+  for (let p = OUT_HEADER_BYTES; p < at; ) {
+    const word = p >>> 2
+    const dirent = word + ENTRY_OUT_BYTES / 4
+    const nameBytes = o[dirent + 4]
+    // Inode 0 says that no look-up is counted: for `.` and `..` as the kernel wants it.
+    const ino = o[dirent + 3] === 0 && o[dirent + 2] <= AFTER_DOT_DOT ? 0 : nodeIno(x, dirent)
+    x.putEntry(word, ino !== 0 && x.fs.getattr(ino) === 0 ? ino : 0)
+    p += ENTRY_OUT_BYTES + ((DIRENT_BYTES + nameBytes + 7) & ~7)
+  }
+  return x.ok(at - OUT_HEADER_BYTES)
+}
+
+function nodeIno(x: Exchange, word: number): number {
+  const low = x.out32[word]
+  const high = x.out32[word + 1] & 0x1fffff
+  return low === 1 && high === 0 ? x.options.rootIno : high * 4294967296 + low
+}

@@ -1,0 +1,102 @@
+/** Requests that find, make and remove names. */
+import { EEXIST, EINVAL, ENOENT, EXDEV } from '../errors.js'
+import type { Exchange } from './exchange.js'
+import { ENTRY_OUT_BYTES, OPEN_OUT_BYTES, OpenFlag, REPLY_WORD, S_IFDIR, S_IFMT, S_IFREG } from './protocol.js'
+
+/** Missing names are answered with inode 0, which the kernel remembers. */
+export function lookup(x: Exchange): number {
+  const ino = x.fs.lookup(x.ino, x.lastName(40))
+  return x.entry(ino === -ENOENT ? 0 : ino)
+}
+
+/** A change that was committed before is answered by looking at what it made. */
+function made(x: Exchange, name: string): number {
+  return x.entry(x.fs.lookup(x.ino, name))
+}
+
+export function mknod(x: Exchange): number {
+  const name = x.in.latin1Slice(56, x.nameEnd(56))
+  if (x.once()) return made(x, name)
+  return x.entry(x.fs.mknod(x.ino, name, x.in32[10], x.in32[11], x.cred))
+}
+
+export function mkdir(x: Exchange): number {
+  const name = x.in.latin1Slice(48, x.nameEnd(48))
+  if (x.once()) return made(x, name)
+  return x.entry(x.fs.mkdir(x.ino, name, S_IFDIR | (x.in32[10] & ~S_IFMT), x.cred))
+}
+
+export function symlink(x: Exchange): number {
+  const end = x.nameEnd(40)
+  const name = x.in.latin1Slice(40, end)
+  if (x.once()) return made(x, name)
+  return x.entry(x.fs.symlink(x.ino, name, x.in.latin1Slice(end + 1, x.length - 1), x.cred))
+}
+
+export function link(x: Exchange): number {
+  const name = x.in.latin1Slice(48, x.nameEnd(48))
+  if (x.viewAt(10) !== x.view) return x.fail(-EXDEV)
+  if (x.once()) return made(x, name)
+  const ino = x.inoAt(10)
+  const linked = x.fs.link(ino, x.ino, name)
+  return x.entry(linked < 0 ? linked : ino)
+}
+
+export function unlink(x: Exchange): number {
+  return x.once() ? x.ok(0) : x.done(x.fs.unlink(x.ino, x.lastName(40)))
+}
+
+export function rmdir(x: Exchange): number {
+  return x.once() ? x.ok(0) : x.done(x.fs.rmdir(x.ino, x.lastName(40)))
+}
+
+const RENAME_FLAGS = 3
+
+function renameAt(x: Exchange, at: number, flags: number): number {
+  const end = x.nameEnd(at)
+  if (x.viewAt(10) !== x.view) return x.fail(-EXDEV)
+  if (flags & ~RENAME_FLAGS) return x.fail(-EINVAL)
+  if (x.once()) return x.ok(0)
+  return x.done(x.fs.rename(x.ino, x.in.latin1Slice(at, end), x.inoAt(10), x.in.latin1Slice(end + 1, x.nameEnd(end + 1)), flags))
+}
+
+export function rename(x: Exchange): number {
+  return renameAt(x, 48, 0)
+}
+
+export function rename2(x: Exchange): number {
+  return renameAt(x, 56, x.in32[12])
+}
+
+/** Makes a file, or finds one that appeared meanwhile, and opens it. */
+export function create(x: Exchange): number {
+  const name = x.in.latin1Slice(56, x.nameEnd(56))
+  let flags = x.in32[10]
+  let ino: number
+  if (x.once()) {
+    flags &= ~(OpenFlag.excl | OpenFlag.trunc)
+    ino = x.fs.lookup(x.ino, name)
+  } else {
+    ino = x.fs.mknod(x.ino, name, S_IFREG | (x.in32[11] & ~S_IFMT), 0, x.cred)
+    if (ino === -EEXIST && !(flags & OpenFlag.excl)) ino = x.fs.lookup(x.ino, name)
+    else flags &= ~OpenFlag.trunc
+  }
+  if (ino < 0) return x.fail(ino)
+  x.putEntry(REPLY_WORD, ino)
+  const opened = x.fs.open(ino, flags & ~(OpenFlag.create | OpenFlag.excl))
+  if (opened < 0) return x.fail(opened)
+  if (flags & OpenFlag.trunc && x.fs.getattr(ino) === 0) x.putEntry(REPLY_WORD, ino)
+  x.putOpen(REPLY_WORD + 32, flags)
+  return x.ok(ENTRY_OUT_BYTES + OPEN_OUT_BYTES)
+}
+
+export function forget(x: Exchange): number {
+  x.fs.forget(x.ino)
+  return 0
+}
+
+export function batchForget(x: Exchange): number {
+  const count = x.in32[10]
+  for (let i = 0, at = 12; i < count; i++, at += 4) x.views.get(x.viewAt(at))?.forget(x.inoAt(at))
+  return 0
+}

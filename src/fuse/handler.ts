@@ -1,0 +1,137 @@
+import { CorruptError, EIO, ENOSYS, ESTALE, errnoName } from '../errors.js'
+import type { FileSystemApi } from '../fs/filesystem.js'
+import * as attributes from './attributes.js'
+import * as directory from './directory.js'
+import * as entries from './entries.js'
+import { DEFERRED, Exchange, type MountOptions, NO_REPLY } from './exchange.js'
+import type { Frame } from './frame.js'
+import { init, type Negotiated } from './init.js'
+import * as io from './io.js'
+import { HeaderWord, OP_COUNT, Op } from './protocol.js'
+import * as xattr from './xattr.js'
+
+type Operation = (x: Exchange) => number
+
+const operations: (Operation | undefined)[] = new Array(OP_COUNT).fill(undefined)
+operations[Op.lookup] = entries.lookup
+operations[Op.forget] = entries.forget
+operations[Op.batchForget] = entries.batchForget
+operations[Op.getattr] = attributes.getattr
+operations[Op.setattr] = attributes.setattr
+operations[Op.readlink] = io.readlink
+operations[Op.symlink] = entries.symlink
+operations[Op.mknod] = entries.mknod
+operations[Op.mkdir] = entries.mkdir
+operations[Op.unlink] = entries.unlink
+operations[Op.rmdir] = entries.rmdir
+operations[Op.rename] = entries.rename
+operations[Op.rename2] = entries.rename2
+operations[Op.link] = entries.link
+operations[Op.create] = entries.create
+operations[Op.open] = io.open
+operations[Op.read] = io.read
+operations[Op.write] = io.write
+operations[Op.release] = io.release
+operations[Op.flush] = io.flush
+operations[Op.fallocate] = io.fallocate
+operations[Op.lseek] = io.lseek
+operations[Op.statfs] = attributes.statfs
+operations[Op.statx] = attributes.statx
+operations[Op.ioctl] = attributes.ioctl
+operations[Op.readdir] = directory.readdir
+operations[Op.readdirplus] = directory.readdirplus
+operations[Op.getxattr] = xattr.getxattr
+operations[Op.setxattr] = xattr.setxattr
+operations[Op.listxattr] = xattr.listxattr
+operations[Op.removexattr] = xattr.removexattr
+operations[Op.init] = init
+operations[Op.interrupt] = () => NO_REPLY
+operations[Op.destroy] = x => x.ok(0)
+// OPENDIR, ACCESS, COPY_FILE_RANGE, TMPFILE, POLL and all newer requests are answered ENOSYS: the kernel does without and
+// asks once. Directories have no handles here.
+
+/** What the host of a mount provides. */
+export interface HandlerHooks {
+  /**
+   * Makes everything committed so far durable and answers the request with this id, later; returning `SYNC_LATER`;
+   * or returns its result at once.
+   * Without it `session.syncNow` is called.
+   */
+  sync?: (uniqueHigh: number, uniqueLow: number, fs: FileSystemApi) => number
+  /** One line for the log: damage, or a fault of our own that was answered with EIO. */
+  log?: (line: string) => void
+  /** Called before and after each request, so that its changes are not announced to the kernel that asked for them. */
+  answering?: (busy: boolean) => void
+}
+
+/** No errno. */
+export const SYNC_LATER = -100000
+
+/** Answers the requests of one mount. Synchronous; one per connection. */
+export class FuseHandler {
+  readonly exchange: Exchange
+  readonly frame: Frame
+  /** Requests so far. */
+  count = 0
+  readonly #hooks: HandlerHooks
+
+  constructor(frame: Frame, fs: FileSystemApi, options: Partial<MountOptions> = {}, hooks: HandlerHooks = {}) {
+    this.frame = frame
+    this.#hooks = hooks
+    this.exchange = new Exchange(frame, fs, { readOnly: false, rootIno: fs.session.rootIno, mountId: undefined, space: undefined, ...options })
+  }
+
+  /** Undefined until the kernel sent INIT; a server that takes over a mount never sees it. */
+  get negotiated(): Negotiated | undefined {
+    return this.exchange.negotiated
+  }
+
+  /**
+   * Answers the request of `length` bytes in `frame.in`.
+   * @returns bytes of the reply in `frame.out`; 0 when none is wanted, -1 when it comes later
+   */
+  handle(length: number): number {
+    const x = this.exchange
+    const opcode = x.in32[HeaderWord.opcode]
+    this.count++
+    if (!x.begin(length)) return opcode === Op.forget ? NO_REPLY : x.fail(-ESTALE)
+    const hooks = this.#hooks
+    hooks.answering?.(true)
+    try {
+      if (opcode === Op.fsync || opcode === Op.fsyncdir || opcode === Op.syncfs) return this.#sync()
+      const operation = operations[opcode]
+      const reply = operation === undefined ? x.fail(-ENOSYS) : operation(x)
+      if (x.tagged) this.#untag()
+      return reply
+    } catch (error) {
+      return this.#failed(opcode, error)
+    } finally {
+      hooks.answering?.(false)
+    }
+  }
+
+  /** What failed committed nothing, and its id must not stay for the next batch. */
+  #untag(): void {
+    const x = this.exchange
+    x.tagged = false
+    if (x.outI32[1] < 0) x.fs.session.discard()
+  }
+
+  #sync(): number {
+    const x = this.exchange
+    const sync = this.#hooks.sync
+    if (sync === undefined) return x.done(x.fs.session.syncNow())
+    const result = sync(x.in32[HeaderWord.uniqueHigh], x.in32[HeaderWord.uniqueLow], x.fs)
+    return result === SYNC_LATER ? DEFERRED : x.done(result)
+  }
+
+  /** An exception leaves no trace of the request; the client gets EIO. */
+  #failed(opcode: number, error: unknown): number {
+    const x = this.exchange
+    x.tagged = false
+    x.fs.session.discard()
+    const what = error instanceof CorruptError ? error.message : error instanceof Error ? error.stack : String(error)
+    this.#hooks.log?.(`request ${opcode} for inode ${x.ino} answered ${errnoName(EIO)}: ${what}`)
+    return opcode === Op.forget || opcode === Op.batchForget ? NO_REPLY : x.fail(-EIO)
+  }
+}
