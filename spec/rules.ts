@@ -1,0 +1,44 @@
+/** Rules that look reasonable and are wrong. None of them is in the protocol; each can be switched on to see how it fails. */
+export const badRules = [
+  // Known before the model was written.
+  'age-only deletion',
+  'log numbers per epoch',
+  'fences deleted with the log',
+  'fork does not read its pin again',
+  'repack deletes the old pack before the index is referenced',
+  'head published before its packs',
+  // Found by the model, each a step that an earlier draft of the protocol left out.
+  'open without confirming the epoch after the fence',
+  'epoch in the head taken for a fence',
+  'watermark ignores packs in flight',
+  'collector does not read the head again after the log',
+  'reader does not read the head again after the log',
+  'collector reads pins before the heads',
+  'collector reads pins after the forks',
+  'fork does not read its source again after pinning',
+  'pending fork not counted as a root',
+] as const
+
+export type BadRule = (typeof badRules)[number]
+
+export interface Bounds {
+  /** `open`: the first writer is open; `crashed`: a writer left two commits in the log and all have yet to open. */
+  start: 'open' | 'crashed'
+  writers: number
+  commits: number
+  folds: number
+  forks: boolean
+  reads: boolean
+  collectors: number
+  rounds: number
+  /** Packs that a collector may rewrite. */
+  repacks: number
+  /** Answers that may get lost, applied or not. */
+  lost: number
+}
+
+/** What the steps of every process need to know. */
+export interface Setting {
+  readonly bounds: Bounds
+  readonly bad: ReadonlySet<BadRule>
+}

@@ -1,0 +1,177 @@
+/**
+ * What the model knows: the objects of a store, and what each process remembers. Every value is immutable, a step makes a new one.
+ * Sets of packs and of commits are bit masks.
+ */
+export interface State {
+  readonly head: Head
+  readonly log: readonly (LogRecord | undefined)[]
+  /** The packs that the store holds. */
+  readonly packs: number
+  /** `pins/<fork>`: the packs that a fork in the making needs; undefined when there is none. */
+  readonly pin: number | undefined
+  /** The head of the fork. */
+  readonly fork: ForkHead | undefined
+  /** The store's gc record. */
+  readonly gc: GcRecord
+  readonly writers: readonly Writer[]
+  readonly forker: Forker
+  readonly collectors: readonly Collector[]
+  readonly reader: Reader
+  /** Answers that may still get lost. */
+  readonly losable: number
+  /** Commits whose writer was told that they are durable. */
+  readonly acked: number
+  /** Which commit, or fence, a writer was told had won each log number: commit + 1, or -epoch. */
+  readonly winners: readonly number[]
+  /** Something a process saw that must not be. */
+  readonly wrong: string
+}
+
+export interface Head {
+  /** Never repeats; stands for sequence and nonce. */
+  readonly version: number
+  /** The writer of this version: the nonce that a lost answer is decided by. */
+  readonly by: number
+  readonly epoch: number
+  /** Epochs below this one can commit nothing more: the fence of this one stands in the log. */
+  readonly fenced: number
+  /** Log numbers below this are folded. */
+  readonly watermark: number
+  readonly folded: number
+  /** All that the tree of the folded commits needs. */
+  readonly packs: number
+  /** Packs of epoch `markEpoch` with a number below `mark` are settled: referenced by now, or never. */
+  readonly mark: number
+  readonly markEpoch: number
+}
+
+export interface LogRecord {
+  readonly by: number
+  readonly epoch: number
+  /** -1 for a fence. */
+  readonly commit: number
+  readonly packs: number
+  readonly mark: number
+}
+
+export interface ForkHead {
+  readonly state: 'pending' | 'ready' | 'void'
+  readonly packs: number
+}
+
+export interface GcRecord {
+  /** Raised by each round of a collector, so that a stalled one cannot change the record. */
+  readonly epoch: number
+  /** Relocation index: where the content of a pack stands now; 0 when it did not move. */
+  readonly moved: readonly number[]
+}
+
+export const writerSteps = ['closed', 'claim', 'claim?', 'fence', 'confirm', 'confirm?', 'open', 'stopped'] as const
+export const commitSteps = ['idle', 'create'] as const
+export const foldSteps = ['idle', 'publish', 'publish?', 'late pack', 'trim'] as const
+export const forkerSteps = ['start', 'log', 'pin', 'source again', 'create', 'pin again', 'confirm', 'undo', 'unpin', 'done', 'failed'] as const
+export const collectorSteps = ['idle', 'head', 'log', 'head again', 'pins', 'forks', 'unindex', 'sweep', 'copy', 'index', 'drop'] as const
+export const readerSteps = ['idle', 'log', 'head again', 'packs', 'moved', 'missing', 'done'] as const
+
+/** A writer that opens, commits through the log and, on a second thread, folds. One that stalls or crashes just takes no step. */
+export interface Writer {
+  readonly step: (typeof writerSteps)[number]
+  readonly epoch: number
+  /** Version of the head that its next compare-and-swap expects. */
+  readonly seen: number
+  /** The log number it will try next. */
+  readonly next: number
+  /** Number of its next pack. */
+  readonly nextPack: number
+  /** Commits of its history. */
+  readonly known: number
+  /** Packs of commits that are not folded. */
+  readonly refs: number
+  readonly commit: (typeof commitSteps)[number]
+  readonly commitPack: number
+  readonly commitsLeft: number
+  readonly commits: number
+  readonly fold: (typeof foldSteps)[number]
+  readonly foldPack: number
+  readonly foldUpTo: number
+  readonly foldKnown: number
+  readonly foldRefs: number
+  readonly foldsLeft: number
+}
+
+export interface Forker {
+  readonly step: (typeof forkerSteps)[number]
+  readonly seen: number
+  readonly watermark: number
+  readonly packs: number
+}
+
+export interface Collector {
+  readonly step: (typeof collectorSteps)[number]
+  readonly roundsLeft: number
+  readonly epoch: number
+  readonly listing: number
+  /** The listing of the round before: these packs have seen a grace period pass. */
+  readonly old: number
+  readonly seen: number
+  readonly watermark: number
+  readonly fenced: number
+  /** Per epoch. */
+  readonly marks: readonly number[]
+  readonly refs: number
+  readonly garbage: number
+  readonly from: number
+  readonly to: number
+  readonly copies: number
+  readonly moved: readonly number[]
+}
+
+export interface Reader {
+  readonly step: (typeof readerSteps)[number]
+  readonly seen: number
+  readonly watermark: number
+  readonly refs: number
+  readonly commits: number
+  /** What was acknowledged before it read the head. */
+  readonly must: number
+}
+
+export const packsPerEpoch = 4
+export const epochs = 4
+const copiesPerRound = 2
+/** Packs that collectors write come after those of writers. */
+export const firstCopy = packsPerEpoch * epochs
+export const packLimit = firstCopy + copiesPerRound * 6
+
+export const packOf = (epoch: number, sequence: number): number => epoch * packsPerEpoch + sequence
+export const copyOf = (gcEpoch: number, sequence: number): number => firstCopy + gcEpoch * copiesPerRound + sequence
+export const bit = (n: number): number => 1 << n
+export const commitOf = (epoch: number, sequence: number): number => epoch * 4 + sequence
+
+export function* members(set: number): Generator<number> {
+  for (let n = 0; set >>> n !== 0 && n < 32; n++) if ((set & bit(n)) !== 0) yield n
+}
+
+/** Where the content of these packs stands, by the relocation index. */
+export function resolve(packs: number, moved: readonly number[]): number {
+  let found = 0
+  for (const pack of members(packs)) found |= bit(moved[pack] || pack)
+  return found
+}
+
+/** Those of the packs that are neither there nor elsewhere. */
+export function missing(state: State, packs: number): number {
+  let lost = 0
+  for (const pack of members(packs & ~state.packs)) {
+    const to = state.gc.moved[pack]
+    if (to === 0 || (state.packs & bit(to)) === 0) lost |= bit(pack)
+  }
+  return lost
+}
+
+/** The next values of one element of a list. */
+export function withAt<T>(list: readonly T[], at: number, value: T): T[] {
+  const copy = list.slice()
+  copy[at] = value
+  return copy
+}
