@@ -79,7 +79,8 @@ export class Context {
     if (wanted === undefined || error.remedy.includes('ean')) return error
     const names = await this.volumeNames()
     const close = nearest(wanted, names)
-    const remedy = close !== undefined ? `Did you mean ${close}?` : names.length === 0 ? `Make it with \`cairn init ${wanted}\`.` : '`cairn volumes` lists those there are.'
+    const remedy =
+      close !== undefined ? `Did you mean ${close}?` : names.length === 0 ? `Make it with \`cairn init ${wanted}\`.` : '`cairn volumes` lists those there are.'
     return new CairnError(error.code, error.message, remedy, { exitCode: error.exitCode, cause: error })
   }
 
@@ -101,7 +102,11 @@ export class Context {
   /** As volumeRef, without a ref. */
   async volumeName(text: string | undefined): Promise<string> {
     const { volume, ref } = await this.volumeRef(text)
-    if (ref !== undefined) throw usageError(`This command takes a volume as it is now, not ${volume}@${ref}.`, `Write ${volume}, or make a volume of that state with \`cairn fork\`.`)
+    if (ref !== undefined)
+      throw usageError(
+        `This command takes a volume as it is now, not ${volume}@${ref}.`,
+        `Write ${volume}, or make a volume of that state with \`cairn fork\`.`,
+      )
     return volume
   }
 

@@ -50,7 +50,8 @@ async function parse(argv: readonly string[], out: Output) {
     await out.write(overview())
     return undefined
   }
-  if (first !== undefined && !program.commands.some(command => command.name() === first || command.aliases().includes(first))) throw unknownCommand(first, program)
+  if (first !== undefined && !program.commands.some(command => command.name() === first || command.aliases().includes(first)))
+    throw unknownCommand(first, program)
   try {
     await program.parseAsync(argv, { from: 'user' })
   } catch (error) {

@@ -109,10 +109,19 @@ export class Places {
     }
     if (address.kind === 'host') return hostPlace(address.path, rules)
     if (rules.writes === true && address.ref !== undefined) {
-      throw new CairnError('EROFS', `${text} is a state of the past, which nothing can change.`, `Leave out @${address.ref}, or make a volume of it with \`cairn fork\`.`)
+      throw new CairnError(
+        'EROFS',
+        `${text} is a state of the past, which nothing can change.`,
+        `Leave out @${address.ref}, or make a volume of it with \`cairn fork\`.`,
+      )
     }
     const volume = await this.volume(address.volume, address.ref)
-    return { ...address, files: volume.fs.promises, prefix: `${formatAddress({ volume: address.volume, ...(address.ref && { ref: address.ref }) })}:`, shown: text }
+    return {
+      ...address,
+      files: volume.fs.promises,
+      prefix: `${formatAddress({ volume: address.volume, ...(address.ref && { ref: address.ref }) })}:`,
+      shown: text,
+    }
   }
 
   private async parse(text: string) {

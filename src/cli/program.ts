@@ -91,7 +91,10 @@ export function unknownCommand(word: string, parent: Command): CairnError {
   const names = parent.commands.flatMap(command => [command.name(), ...command.aliases()])
   const close = nearest(word, names)
   const where = nameOf(parent)
-  return usageError(`\`${where}\` has no command ${JSON.stringify(word)}.`, close === undefined ? `Run \`${where} --help\` to see those it has.` : `Did you mean ${close}?`)
+  return usageError(
+    `\`${where}\` has no command ${JSON.stringify(word)}.`,
+    close === undefined ? `Run \`${where} --help\` to see those it has.` : `Did you mean ${close}?`,
+  )
 }
 
 function nameOf(command: Command): string {

@@ -25,7 +25,10 @@ export const groups: readonly CommandGroup[] = [
         name: 'doctor',
         about: 'Check this machine and every volume, with a fix for each finding',
         options: [['--install', 'install what is missing (the fuse3 package) where possible']],
-        examples: [['cairn doctor', 'check'], ['sudo cairn doctor --install', 'check and install fuse3']],
+        examples: [
+          ['cairn doctor', 'check'],
+          ['sudo cairn doctor --install', 'check and install fuse3'],
+        ],
         load: () => import('./doctor.js'),
       },
       {
@@ -51,7 +54,10 @@ export const groups: readonly CommandGroup[] = [
           ['--check-storage', 'verify the whole volume first'],
           ['--allow-other', 'let other users of this machine in'],
         ],
-        examples: [['cairn mount work ./work', 'mount it'], ['cairn mount work:/src ./src --read-only', 'mount a directory of it']],
+        examples: [
+          ['cairn mount work ./work', 'mount it'],
+          ['cairn mount work:/src ./src --read-only', 'mount a directory of it'],
+        ],
         completes: 'volume',
         load: () => import('./mount.js'),
       },
@@ -61,7 +67,10 @@ export const groups: readonly CommandGroup[] = [
         operands: '<target>',
         about: 'Flush and unmount a volume, by its name or its directory; twice is no error',
         options: [['--force', 'detach although programs still use it']],
-        examples: [['cairn unmount work', 'by name'], ['cairn umount ./work', 'by directory']],
+        examples: [
+          ['cairn unmount work', 'by name'],
+          ['cairn umount ./work', 'by directory'],
+        ],
         completes: 'volume',
         load: () => import('./unmount.js'),
       },
@@ -69,7 +78,10 @@ export const groups: readonly CommandGroup[] = [
         name: 'status',
         operands: '[volume]',
         about: 'What is true now: server, mounts, volumes',
-        examples: [['cairn status', 'all'], ['cairn status work --json', 'one, for a program']],
+        examples: [
+          ['cairn status', 'all'],
+          ['cairn status work --json', 'one, for a program'],
+        ],
         completes: 'volume',
         load: () => import('./status.js'),
       },
@@ -99,7 +111,10 @@ export const groups: readonly CommandGroup[] = [
           ['--deleted', 'list those that can be brought back'],
           ['-q, --quiet', 'names only'],
         ],
-        examples: [['cairn volumes', ''], ['cairn volumes --deleted', 'what undelete can bring back']],
+        examples: [
+          ['cairn volumes', ''],
+          ['cairn volumes --deleted', 'what undelete can bring back'],
+        ],
         load: () => import('./volumes.js'),
       },
       {
@@ -124,7 +139,10 @@ export const groups: readonly CommandGroup[] = [
         operands: '<volume>',
         about: 'Delete a volume; undelete brings it back for 7 days',
         options: [['--now', 'at once and for ever']],
-        examples: [['cairn delete work', ''], ['cairn delete work --now', 'not to be undone']],
+        examples: [
+          ['cairn delete work', ''],
+          ['cairn delete work --now', 'not to be undone'],
+        ],
         completes: 'volume',
         load: () => import('./delete.js'),
       },
@@ -139,7 +157,10 @@ export const groups: readonly CommandGroup[] = [
         name: 'fsck',
         operands: '[volume]',
         about: 'Verify every page, block, link and size of a volume; exits 1 on damage',
-        examples: [['cairn fsck work', ''], ['cairn fsck work --json', '']],
+        examples: [
+          ['cairn fsck work', ''],
+          ['cairn fsck work --json', ''],
+        ],
         completes: 'volume',
         load: () => import('./fsck.js'),
       },
@@ -183,7 +204,10 @@ export const groups: readonly CommandGroup[] = [
         name: 'fork',
         operands: '<source> <new>',
         about: 'Make a new volume that shares every byte with a volume, as it is or as it was',
-        examples: [['cairn fork work try', 'from now'], ['cairn fork work@before-refactor try', 'from a checkpoint']],
+        examples: [
+          ['cairn fork work try', 'from now'],
+          ['cairn fork work@before-refactor try', 'from a checkpoint'],
+        ],
         completes: 'volume',
         load: () => import('./fork.js'),
       },
@@ -192,7 +216,10 @@ export const groups: readonly CommandGroup[] = [
         operands: '<a> [b]',
         about: 'What differs between two states; without B, between A@REF and A now. Exits 1 when something differs',
         options: [['--name-only', 'paths only']],
-        examples: [['cairn diff work@before-refactor', 'what changed since'], ['cairn diff work try', 'a volume and its fork']],
+        examples: [
+          ['cairn diff work@before-refactor', 'what changed since'],
+          ['cairn diff work try', 'a volume and its fork'],
+        ],
         completes: 'volume',
         load: () => import('./diff.js'),
       },
@@ -213,7 +240,10 @@ export const groups: readonly CommandGroup[] = [
           ['-1, --one', 'one name per line'],
           ['-d, --directory', 'directories themselves, not what is in them'],
         ],
-        examples: [['cairn ls -la work:/src', ''], ['cairn ls work@before-refactor:/', 'as it was']],
+        examples: [
+          ['cairn ls -la work:/src', ''],
+          ['cairn ls work@before-refactor:/', 'as it was'],
+        ],
         completes: 'address',
         load: () => import('./ls.js'),
       },
@@ -230,7 +260,10 @@ export const groups: readonly CommandGroup[] = [
         operands: '<address> [text...]',
         about: 'Write stdin, or the text given, to a file',
         options: [['-a, --append', 'at its end']],
-        examples: [['echo hello | cairn write work:/hello.txt', ''], ['cairn write -a work:/log.txt "one line"', 'a line break is added to text given so']],
+        examples: [
+          ['echo hello | cairn write work:/hello.txt', ''],
+          ['cairn write -a work:/log.txt "one line"', 'a line break is added to text given so'],
+        ],
         completes: 'address',
         load: () => import('./write.js'),
       },
@@ -340,7 +373,10 @@ export const groups: readonly CommandGroup[] = [
           ['-s, --symbolic', 'symbolic: TARGET is text'],
           ['-f, --force', 'replace what is there'],
         ],
-        examples: [['cairn ln -s ../lib work:/src/lib', ''], ['cairn ln work:/a work:/b', 'a second name for one file']],
+        examples: [
+          ['cairn ln -s ../lib work:/src/lib', ''],
+          ['cairn ln work:/a work:/b', 'a second name for one file'],
+        ],
         completes: 'address',
         load: () => import('./ln.js'),
       },
@@ -349,7 +385,10 @@ export const groups: readonly CommandGroup[] = [
         operands: '<mode> <address...>',
         about: 'Change modes, octal or symbolic; never touches host files',
         options: [['-R, --recursive', 'all below too']],
-        examples: [['cairn chmod 644 work:/notes.md', ''], ['cairn chmod -R u+rwX,go-w work:/src', '']],
+        examples: [
+          ['cairn chmod 644 work:/notes.md', ''],
+          ['cairn chmod -R u+rwX,go-w work:/src', ''],
+        ],
         looseOptions: true,
         completes: 'address',
         load: () => import('./chmod.js'),
@@ -418,7 +457,10 @@ export const groups: readonly CommandGroup[] = [
         name: 'completion',
         operands: '<shell>',
         about: 'Print a completion script for bash, zsh or fish',
-        examples: [['source <(cairn completion bash)', 'this shell'], ['cairn completion fish > ~/.config/fish/completions/cairn.fish', '']],
+        examples: [
+          ['source <(cairn completion bash)', 'this shell'],
+          ['cairn completion fish > ~/.config/fish/completions/cairn.fish', ''],
+        ],
         completes: 'shell',
         load: () => import('./completion.js'),
       },
@@ -441,5 +483,5 @@ export const groups: readonly CommandGroup[] = [
 ]
 
 export function allCommands(): CommandSpec[] {
-  return groups.flatMap((group) => group.commands)
+  return groups.flatMap(group => group.commands)
 }

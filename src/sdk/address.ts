@@ -1,10 +1,7 @@
 import { CairnError } from '../errors.js'
 
 /** Where an operand points: into a volume, at a file of the host, or at stdin and stdout. */
-export type Address =
-  | { kind: 'volume'; volume: string; ref?: string; path: string }
-  | { kind: 'host'; path: string }
-  | { kind: 'stdio' }
+export type Address = { kind: 'volume'; volume: string; ref?: string; path: string } | { kind: 'host'; path: string } | { kind: 'stdio' }
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/
 
@@ -32,7 +29,11 @@ function nameProblem(name: string): string | undefined {
 export function checkVolumeName(name: string): void {
   const problem = nameProblem(name)
   if (problem === undefined) return
-  throw usage('ERR_VOLUME_NAME', `The volume name ${quoted(name)} ${problem}.`, 'Use 1 to 100 letters, digits, dots, underscores and hyphens, starting with a letter or a digit.')
+  throw usage(
+    'ERR_VOLUME_NAME',
+    `The volume name ${quoted(name)} ${problem}.`,
+    'Use 1 to 100 letters, digits, dots, underscores and hyphens, starting with a letter or a digit.',
+  )
 }
 
 /** What a ref looks like when it is not a checkpoint name. */
@@ -49,7 +50,11 @@ export function checkCheckpointName(name: string): void {
   const look = reservedLook(name)
   const problem = look === undefined ? nameProblem(name) : `looks like ${look}`
   if (problem === undefined) return
-  throw usage('ERR_CHECKPOINT_NAME', `The checkpoint name ${quoted(name)} ${problem}.`, 'Use letters, digits, dots, underscores and hyphens, such as before-refactor.')
+  throw usage(
+    'ERR_CHECKPOINT_NAME',
+    `The checkpoint name ${quoted(name)} ${problem}.`,
+    'Use letters, digits, dots, underscores and hyphens, such as before-refactor.',
+  )
 }
 
 /** True for `.`, `..`, `./x`, `../x`, `/x`: written as a path of the host, whatever exists. */
@@ -67,9 +72,15 @@ export function parseVolumeRef(text: string, defaultVolume?: string): { volume: 
     const path = named.slice(colon + 1)
     throw usage('ERR_ADDRESS', `${quoted(text)} is not an address: after the colon comes a path from the root.`, `Write ${named.slice(0, colon)}:/${path}.`)
   }
-  if (ref === '') throw usage('ERR_REF', `${quoted(text)} names no state after the @.`, 'Put a checkpoint name, ~1, a commit id or a time there, or leave out the @.')
+  if (ref === '')
+    throw usage('ERR_REF', `${quoted(text)} names no state after the @.`, 'Put a checkpoint name, ~1, a commit id or a time there, or leave out the @.')
   const volume = named === '' ? defaultVolume : named
-  if (volume === undefined) throw usage('ERR_NO_VOLUME', 'No volume is named and there is no default one.', 'Name one (VOLUME:/path), or choose a default with `cairn use VOLUME` or CAIRN_VOLUME.')
+  if (volume === undefined)
+    throw usage(
+      'ERR_NO_VOLUME',
+      'No volume is named and there is no default one.',
+      'Name one (VOLUME:/path), or choose a default with `cairn use VOLUME` or CAIRN_VOLUME.',
+    )
   checkVolumeName(volume)
   return ref === undefined ? { volume } : { volume, ref }
 }

@@ -56,9 +56,11 @@ export function parseConfig(text: string, file: string): Partial<Settings> {
   const issue = result.error.issues[0]
   const key = String(issue.path[0] ?? ('keys' in issue ? (issue.keys as string[])[0] : ''))
   const known = settingList.find(setting => setting.key === key)
-  if (key === '') throw broken(file, 1, 'it holds no keys and values', `Write lines such as \`volume: work\`, with the keys ${settingList.map(one => one.key).join(', ')}.`)
+  if (key === '')
+    throw broken(file, 1, 'it holds no keys and values', `Write lines such as \`volume: work\`, with the keys ${settingList.map(one => one.key).join(', ')}.`)
   const line = lineOf(document, lines, key)
-  if (known === undefined) throw broken(file, line, `there is no setting ${JSON.stringify(key)}`, `The settings are ${settingList.map(one => one.key).join(', ')}.`)
+  if (known === undefined)
+    throw broken(file, line, `there is no setting ${JSON.stringify(key)}`, `The settings are ${settingList.map(one => one.key).join(', ')}.`)
   throw broken(file, line, `${key} is ${JSON.stringify((value as Record<string, unknown>)[key])}`, `Set it to ${known.wants}.`)
 }
 

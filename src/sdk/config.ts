@@ -141,7 +141,12 @@ async function readConfig(file: string): Promise<Partial<Settings>> {
     text = readFileSync(file, 'utf8')
   } catch (error) {
     if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return {}
-    throw new CairnError('ERR_CONFIG', `The configuration ${file} cannot be read (${(error as NodeJS.ErrnoException).code}).`, 'Make it readable for you, or remove it.', { exitCode: 2 })
+    throw new CairnError(
+      'ERR_CONFIG',
+      `The configuration ${file} cannot be read (${(error as NodeJS.ErrnoException).code}).`,
+      'Make it readable for you, or remove it.',
+      { exitCode: 2 },
+    )
   }
   // Only where there is a file: parser and schema cost more than the rest of a command.
   const { parseConfig } = await import('./config-schema.js')

@@ -9,10 +9,9 @@ export interface KernelMount {
 }
 
 /** Blanks, tabs, line breaks and backslashes stand as octal escapes. */
-function unescape(text: string): string {
+function plain(text: string): string {
   if (!text.includes('\\')) return text
-  const bytes = text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
-  return bytes
+  return text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
 }
 
 /** Parses `/proc/self/mountinfo` (proc(5)). */
@@ -23,7 +22,7 @@ export function parseMountInfo(text: string): KernelMount[] {
     if (separator < 0) continue
     const before = line.slice(0, separator).split(' ')
     const [type, source] = line.slice(separator + 3).split(' ')
-    mounts.push({ mountpoint: unescape(before[4]), type, source: unescape(source), options: before[5] })
+    mounts.push({ mountpoint: plain(before[4]), type, source: plain(source), options: before[5] })
   }
   return mounts
 }

@@ -1,0 +1,113 @@
+import { CairnError } from '../errors.js'
+import type { Context } from './context.js'
+import { Copier, type End } from './copy.js'
+import { about, usageError } from './errors.js'
+import { hostExtras, volumeExtras } from './extras.js'
+import { humanSize, plural } from './format.js'
+import { joinPath, targetName } from './paths.js'
+import type { Place } from './places.js'
+import { Progress } from './progress.js'
+import { gathered } from './stdin.js'
+
+export interface CopyFlags {
+  recursive: boolean
+  preserve: boolean
+  archive: boolean
+  force: boolean
+}
+
+/** `import` wants the host first, `export` the volume first; `cp` takes any order. */
+export type Direction = 'any' | 'into-volume' | 'to-host'
+
+/** cp, import and export. Returns the exit code. */
+export async function copyCommand(context: Context, args: readonly string[], flags: CopyFlags, direction: Direction = 'any'): Promise<number> {
+  const sources = args.slice(0, -1)
+  const rules = { host: true, stdio: direction === 'any' }
+  const target = await context.locate(args[args.length - 1], { ...rules, writes: true })
+  if (direction === 'into-volume') wantVolume(target, 'import', 'cairn import ./project work:/')
+  if (target.kind === 'stdio') return toStdout(context, sources)
+  const stat = await target.files.stat(target.path).catch(() => undefined)
+  const into = stat?.isDirectory() === true
+  if (sources.length > 1 && !into)
+    throw usageError(`${target.shown} is not a directory, and there are ${sources.length} sources.`, 'Make it with `cairn mkdir`, or copy one file.')
+  const total = { files: 0, directories: 0, bytes: 0 }
+  const progress = new Progress(context.out, 'copied')
+  let code = 0
+  for (const text of sources) {
+    const source = await context.locate(text, rules)
+    if (direction === 'to-host') wantVolume(source, 'export', 'cairn export work:/project ./project')
+    code = Math.max(code, await copyOne(context, source, target, into, flags, progress, total))
+  }
+  progress.end()
+  await context.result(total, () =>
+    direction === 'any' ? [] : [`${direction === 'to-host' ? 'Exported' : 'Imported'} ${plural(total.files, 'file')} (${humanSize(total.bytes)}B).`],
+  )
+  return code
+}
+
+function wantVolume(place: Place, command: string, example: string): void {
+  if (place.kind === 'host')
+    throw usageError(`${place.shown} is a path of the host, and \`cairn ${command}\` wants an address of a volume there.`, `Write it as in \`${example}\`.`)
+}
+
+async function copyOne(
+  context: Context,
+  source: Place,
+  target: Place,
+  into: boolean,
+  flags: CopyFlags,
+  progress: Progress,
+  total: { files: number; directories: number; bytes: number },
+): Promise<number> {
+  if (source.kind === 'host' && target.kind === 'host') {
+    throw usageError(`${source.shown} and ${target.shown} are both on the host.`, 'Use cp of the host, or write one as VOLUME:/path.')
+  }
+  if (source.kind === 'stdio') return fromStdin(context, target, into)
+  const to = into ? joinPath(target.path, targetName(source.path)) : target.path
+  refuseItself(source, target, to)
+  let code = 0
+  const onError = async (error: unknown, path: Buffer, end: End) => {
+    const named = about(error, end.prefix, path.toString())
+    if (context.json) throw named
+    code = Math.max(1, await context.failure(named))
+  }
+  const onProgress = (files: number, bytes: number) => progress.add(files, bytes)
+  const copier = new Copier(await endOf(context, source), await endOf(context, target), { ...flags, onError, onProgress })
+  await copier.copy(Buffer.from(source.path), Buffer.from(to))
+  total.files += copier.counts.files
+  total.directories += copier.counts.directories
+  total.bytes += copier.counts.bytes
+  return code
+}
+
+async function endOf(context: Context, place: Place): Promise<End> {
+  const extras = place.volume === undefined ? await hostExtras() : volumeExtras(await context.volume(place.volume, place.ref))
+  return { files: place.files, extras, prefix: place.prefix }
+}
+
+function refuseItself(source: Place, target: Place, to: string): void {
+  if (source.kind !== target.kind || source.volume !== target.volume || source.ref !== target.ref) return
+  const from = source.path.replace(/\/+$/, '')
+  const path = to.replace(/\/+$/, '')
+  if (path === from) throw new CairnError('ERR_SAME_FILE', `${source.shown} and ${target.shown} are the same file.`, 'Choose another target.')
+  if (path.startsWith(`${from}/`)) throw new CairnError('EINVAL', `${source.shown} cannot be copied into itself.`, 'Choose a target outside of it.')
+}
+
+async function toStdout(context: Context, sources: readonly string[]): Promise<number> {
+  const { run } = await import('./cat.js')
+  return (await run(context, [...sources], {})) ?? 0
+}
+
+async function fromStdin(context: Context, target: Place, into: boolean): Promise<number> {
+  if (into) throw usageError(`${target.shown} is a directory, and what comes from stdin has no name.`, `Write ${joinPath(target.shown, 'NAME')}.`)
+  if (target.kind === 'host') throw usageError('stdin and the host are both outside of volumes.', 'Write one side as VOLUME:/path.')
+  const handle = await target.files.open(target.path, 'w').catch(error => {
+    throw about(error, target.prefix, target.path)
+  })
+  try {
+    for await (const chunk of gathered(context.streams.stdin)) await handle.writeFile(chunk)
+  } finally {
+    await handle.close()
+  }
+  return 0
+}

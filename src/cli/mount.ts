@@ -1,0 +1,53 @@
+import { resolve } from 'node:path'
+import { parseAddress } from '../sdk/address.js'
+import type { MountInfo } from '../sdk/types.js'
+import type { Context } from './context.js'
+import { usageError } from './errors.js'
+import type { Options, Run } from './spec.js'
+
+export const run: Run = async (context, [target, path], options) => {
+  const { settings } = await context.config()
+  const address = parseAddress(target, settings.volume)
+  if (address.kind !== 'volume') throw usageError(`${target} is not a volume.`, 'Write `cairn mount VOLUME PATH`, such as `cairn mount work ./work`.')
+  if (address.ref !== undefined) {
+    throw usageError('A state of the past cannot be mounted yet.', `Make a volume of it first: \`cairn fork ${address.volume}@${address.ref} NEW\`.`)
+  }
+  if (options['checkStorage'] === true) await checkStorage(context, address.volume)
+  const mount = await mountIt(context, { volume: address.volume, sub: address.path, path: resolve(path) }, options, settings.readOnly)
+  await context.result(mount, () => [
+    `${mount.name}${mount.sub === undefined ? '' : `:${mount.sub}`} is mounted at ${mount.mountpoint}${mount.readOnly ? ', read-only' : ''}.`,
+    ...(standsIn(mount.mountpoint) ? ['Run `cd .` to see it: this shell still stands in the directory below.'] : []),
+  ])
+  if (options['foreground'] !== true) return 0
+  const { stay } = await import('./foreground.js')
+  return stay(context, mount)
+}
+
+async function mountIt(context: Context, what: { volume: string; sub: string; path: string }, options: Options, readOnly: boolean): Promise<MountInfo> {
+  const cairn = await context.cairn()
+  return context.helped(() =>
+    cairn.mount({
+      name: what.volume,
+      path: what.path,
+      ...(what.sub !== '/' && { sub: what.sub }),
+      ...((options['readOnly'] === true || readOnly) && { readOnly: true }),
+      ...(options['allowOther'] === true && { allowOther: true }),
+    }),
+  )
+}
+
+/** The shell that called stands in a directory that the mount now covers. */
+function standsIn(mountpoint: string): boolean {
+  const shell = shellFolder()
+  return shell === mountpoint || shell.startsWith(`${mountpoint}/`)
+}
+
+function shellFolder(): string {
+  return process.env['PWD'] ?? process.cwd()
+}
+
+async function checkStorage(context: Context, name: string): Promise<void> {
+  const { damaged, lines } = await import('./fsck.js')
+  const report = await context.helped(async () => (await context.cairn()).fsck(name))
+  if (!report.ok) throw damaged(name, lines(report).join('\n'))
+}

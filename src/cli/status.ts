@@ -1,0 +1,24 @@
+import type { ServerStatus, StatusReport } from '../sdk/types.js'
+import { ago, humanSize, plural } from './format.js'
+import type { Run } from './spec.js'
+
+export const run: Run = async (context, [target]) => {
+  const cairn = await context.cairn()
+  const name = target === undefined ? undefined : await context.volumeName(target)
+  const report = await context.helped(() => cairn.status(name))
+  await context.result(report, () => [`Home: ${report.home}`, serverLine(report.server), ...report.volumes.flatMap(volume => volumeLines(volume))])
+  return 0
+}
+
+function serverLine(server: ServerStatus): string {
+  if (!server.running) return 'Server: not running (it starts on demand)'
+  const since = server.sinceMs === undefined ? '' : `, started ${ago(server.sinceMs, Date.now())}`
+  return `Server: pid ${server.pid ?? '?'}, supervisor ${server.supervisorPid ?? 'none'}${since}, ${plural(server.mounts.length, 'mount')}`
+}
+
+function volumeLines(volume: StatusReport['volumes'][number]): string[] {
+  const unsealed = volume.unsealedBytes > 0 ? `, ${humanSize(volume.unsealedBytes)}B in the journal` : ''
+  const mounts = volume.mounts.map(mount => `  at ${mount.mountpoint}${mount.sub === undefined ? '' : ` (${mount.sub})`}${mount.readOnly ? ', read-only' : ''}`)
+  const served = volume.servedBy === 'nobody' ? '' : `, open in ${volume.servedBy === 'server' ? 'the server' : 'this process'}`
+  return [`${volume.name}: ${plural(volume.inodes, 'inode')}, ${humanSize(volume.bytes)}B${unsealed}${served}`, ...mounts]
+}

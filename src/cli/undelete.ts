@@ -1,0 +1,9 @@
+import { checkVolumeName } from '../sdk/address.js'
+import type { Run } from './spec.js'
+
+export const run: Run = async (context, [name]) => {
+  checkVolumeName(name)
+  const volume = await (await context.cairn()).undeleteVolume(name)
+  await context.result(volume, () => [`${name} is back.`])
+  return 0
+}

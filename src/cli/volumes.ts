@@ -1,0 +1,21 @@
+import { fullTime, table } from './format.js'
+import type { Run } from './spec.js'
+
+export const run: Run = async (context, _args, options) => {
+  const cairn = await context.cairn()
+  const volumes = await cairn.volumes(options['deleted'] === true ? { deleted: true } : {})
+  const listed = options['deleted'] === true ? volumes.filter(volume => volume.deletedMs !== undefined) : volumes
+  listed.sort((a, b) => (a.name < b.name ? -1 : 1))
+  await context.result(listed, () => {
+    if (options['quiet'] === true) return listed.map(volume => volume.name)
+    if (listed.length === 0) return [options['deleted'] === true ? 'No deleted volumes.' : 'No volumes yet. Make one with `cairn init NAME`.']
+    const rows = listed.map(volume => [
+      volume.name,
+      volume.store,
+      fullTime(volume.createdMs),
+      volume.deletedMs === undefined ? (volume.parent === undefined ? '' : `fork of ${volume.parent.volume}`) : `deleted ${fullTime(volume.deletedMs)}`,
+    ])
+    return table([['NAME', 'STORE', 'CREATED', ''], ...rows]).map(line => line.trimEnd())
+  })
+  return 0
+}
