@@ -15,6 +15,7 @@ export interface Cred {
 }
 
 /** Which fields of `SetAttr` count. `killPriv`: a truncation by a writer without privilege, which clears setuid and setgid. */
+// biome-ignore lint/suspicious/noShadowRestrictedNames: importers name it what they like, mostly Field
 export const Set = { mode: 1, uid: 2, gid: 4, size: 8, atime: 16, mtime: 32, atimeNow: 64, mtimeNow: 128, flags: 256, killPriv: 512 } as const
 
 export interface SetAttr {
@@ -126,6 +127,6 @@ export interface FileSystemApi {
   resolveParent(path: string, cred?: Cred, follow?: boolean): number
   /** The path of the last resolveParent ended in a slash. */
   readonly trailingSlash: boolean
-  /** A path of an inode of kind directory, by its parents; in `text`. */
-  pathOf(dir: number): number
+  /** A path of an inode, by its parents, in `text`: exact for directories, for others the name made last, if it has it still. */
+  pathOf(ino: number): number
 }
