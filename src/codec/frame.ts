@@ -55,7 +55,11 @@ export function decodeJournalHeader(b: Uint8Array): JournalHeader | undefined {
   if (crc32(b.subarray(0, HEADER_CRC_AT)) !== getU32(b, HEADER_CRC_AT)) return undefined
   const version = getU16(b, 16)
   if (version > JOURNAL_VERSION)
-    throw new CairnError('ERR_FORMAT', `The journal has format ${version}; this version of cairn knows ${JOURNAL_VERSION}.`, 'Install a newer version of cairn.')
+    throw new CairnError(
+      'ERR_FORMAT',
+      `The journal has format ${version}; this version of cairn knows ${JOURNAL_VERSION}.`,
+      'Install a newer version of cairn.',
+    )
   return {
     volume: Buffer.from(b.subarray(8, 16)),
     firstSequence: getU48(b, 20),

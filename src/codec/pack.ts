@@ -22,6 +22,12 @@ const ENTRY_KIND_AT = ENTRY_LENGTH_AT + 3
 const TRAILER_CRC_AT = 12
 const TRAILER_MAGIC_AT = 24
 
+/** The id that a pack's key (`packKey`) spells; undefined when it is no such key. */
+export function packIdOf(key: string): Buffer | undefined {
+  const match = /^packs\/([0-9a-f]{16})\/([0-9a-f]{8})-([0-9a-f]{8})$/.exec(key)
+  return match === null ? undefined : Buffer.from(match[1] + match[2] + match[3], 'hex')
+}
+
 export function encodePackHeader(id: Uint8Array, kind: number): Buffer {
   const b = Buffer.alloc(PACK_HEADER_BYTES)
   HEADER_MAGIC.copy(b, 0)
@@ -38,7 +44,11 @@ export function encodePackHeader(id: Uint8Array, kind: number): Buffer {
 export function decodePackHeader(b: Uint8Array): { id: Buffer; kind: number } | undefined {
   if (b.length < PACK_HEADER_BYTES || HEADER_MAGIC.compare(b, 0, 8) !== 0) return undefined
   if (b[VERSION_AT] > PACK_VERSION)
-    throw new CairnError('ERR_FORMAT', `The pack has format ${b[VERSION_AT]}; this version of cairn knows ${PACK_VERSION}.`, 'Install a newer version of cairn.')
+    throw new CairnError(
+      'ERR_FORMAT',
+      `The pack has format ${b[VERSION_AT]}; this version of cairn knows ${PACK_VERSION}.`,
+      'Install a newer version of cairn.',
+    )
   const kind = b[KIND_AT]
   if (b[VERSION_AT] === 0 || (kind !== PackKind.metadata && kind !== PackKind.content)) return undefined
   return { id: Buffer.from(b.subarray(8, 8 + PACK_ID_BYTES)), kind }

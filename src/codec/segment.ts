@@ -82,7 +82,7 @@ export function unpackSegment(stored: Uint8Array, codec: number, plainLength: nu
   if (codec !== SegmentCodec.brotli)
     throw new CairnError('ERR_FORMAT', `Segment codec ${codec} is not known to this version of cairn.`, 'Install a newer version of cairn.')
   try {
-    const plain = brotliDecompressSync(stored, { maxOutputLength: Math.max(plainLength, 1) })
+    const plain = brotliDecompressSync(stored, { maxOutputLength: Math.max(plainLength, 1), chunkSize: Math.max(plainLength, constants.Z_MIN_CHUNK) })
     return plain.length === plainLength ? plain : undefined
   } catch {
     return undefined

@@ -1,0 +1,168 @@
+import { closeSync, fdatasyncSync, openSync, readdirSync, readSync, renameSync, unlinkSync, writeSync, writevSync } from 'node:fs'
+import { join } from 'node:path'
+import { decodeJournalHeader, encodeJournalHeader, FRAME_HEADROOM, firstChain, JOURNAL_HEADER_BYTES, type JournalHeader } from '../codec/frame.js'
+import { EIO, posixError } from '../errors.js'
+import { crashPoint, crashPointsWatched, limits } from '../sys/index.js'
+
+const NAME = /^(\d{12,15})\.journal$/
+const ZEROS = Buffer.alloc(limits.journalZeroBytes)
+
+/** One file of the journal: a header, then frames. */
+export class JournalFile {
+  readonly path: string
+  readonly header: JournalHeader
+  readonly fd: number
+  /** Where the next frame goes. */
+  end = JOURNAL_HEADER_BYTES
+  /** Last sequence in it; one less than its first when it is empty. */
+  last: number
+  /** Chain value behind the last frame. */
+  chain: number
+  unsyncedBytes = 0
+  /** The file is written, with zeros, up to here: overwriting them changes no metadata, which makes fdatasync cheaper. */
+  #zeroedEnd = 0
+
+  constructor(path: string, header: JournalHeader, fd: number) {
+    this.path = path
+    this.header = header
+    this.fd = fd
+    this.last = header.firstSequence - 1
+    this.chain = firstChain(header)
+  }
+
+  /** Makes the file; one of the same name, which has no frame, is replaced: frames that it supersedes must not come back in between. */
+  static create(dir: string, header: JournalHeader): JournalFile {
+    const path = join(dir, `${String(header.firstSequence).padStart(12, '0')}.journal`)
+    const temporary = `${path}~`
+    unlinkIfThere(temporary)
+    const fd = openSync(temporary, 'wx+', 0o600)
+    try {
+      writeFully(fd, encodeJournalHeader(header), JOURNAL_HEADER_BYTES, 0)
+      renameSync(temporary, path)
+    } catch (error) {
+      closeSync(fd)
+      unlinkIfThere(temporary)
+      throw error
+    }
+    const file = new JournalFile(path, header, fd)
+    file.unsyncedBytes = JOURNAL_HEADER_BYTES
+    return file
+  }
+
+  /** Opens a file that another process wrote; undefined when its header does not verify. */
+  static open(path: string): JournalFile | undefined {
+    const fd = openSync(path, 'r+')
+    let header: JournalHeader | undefined
+    try {
+      const bytes = Buffer.alloc(JOURNAL_HEADER_BYTES)
+      header = readSync(fd, bytes, 0, JOURNAL_HEADER_BYTES, 0) === JOURNAL_HEADER_BYTES ? decodeJournalHeader(bytes) : undefined
+      return header === undefined ? undefined : new JournalFile(path, header, fd)
+    } finally {
+      if (header === undefined) closeSync(fd)
+    }
+  }
+
+  /** Writes zeros in front of the next frame, when there are fewer than it needs. Cannot fail: without them it is only slower. */
+  zeroAhead(frameBytes: number): void {
+    if (this.end + frameBytes <= this.#zeroedEnd) return
+    const from = Math.max(this.end, this.#zeroedEnd)
+    try {
+      this.#zeroedEnd = from + writeSync(this.fd, ZEROS, 0, ZEROS.length, from)
+    } catch {
+      // A full disk: the frame itself may still fit, and says so if not.
+    }
+  }
+
+  /** Writes a finished frame at the end, and advances. @throws a Node error, and the file is as before */
+  write(frame: Uint8Array, length: number, chain: number): void {
+    crashPoint('journal.append.before-write')
+    if (crashPointsWatched()) this.#tear(frame, length)
+    try {
+      writeFully(this.fd, frame, length, this.end)
+    } catch (error) {
+      this.#wipe()
+      throw error
+    }
+    this.#advance(length, chain)
+  }
+
+  /** The same with the end of the frame in another buffer. */
+  writeTwo(head: Uint8Array, body: Uint8Array, chain: number): void {
+    crashPoint('journal.append.before-write')
+    if (crashPointsWatched()) this.#tear(head, head.length)
+    try {
+      const n = writevSync(this.fd, [head, body], this.end)
+      if (n < head.length) writeFully(this.fd, head.subarray(n), head.length - n, this.end + n)
+      const done = Math.max(0, n - head.length)
+      if (done < body.length) writeFully(this.fd, body.subarray(done), body.length - done, this.end + head.length + done)
+    } catch (error) {
+      this.#wipe()
+      throw error
+    }
+    this.#advance(head.length + body.length, chain)
+  }
+
+  #advance(bytes: number, chain: number): void {
+    this.end += bytes
+    this.unsyncedBytes += bytes
+    this.chain = chain
+    this.last++
+    crashPoint('journal.append.after-write')
+  }
+
+  /** For tests: half a frame, as a kill in the middle of write(2) leaves it. */
+  #tear(frame: Uint8Array, length: number): void {
+    writeFully(this.fd, frame, length >>> 1, this.end)
+    crashPoint('journal.append.torn-write')
+  }
+
+  /** A write that failed may have stored the whole frame nevertheless; without a header it is none. */
+  #wipe(): void {
+    try {
+      writeSync(this.fd, ZEROS, 0, FRAME_HEADROOM, this.end)
+    } catch {
+      // The space was not allocated, or the disk is gone: then the frame is not there either.
+    }
+  }
+
+  sync(): void {
+    fdatasyncSync(this.fd)
+    this.unsyncedBytes = 0
+  }
+
+  close(): void {
+    closeSync(this.fd)
+  }
+
+  discard(): void {
+    closeSync(this.fd)
+    unlinkIfThere(this.path)
+  }
+}
+
+/** Paths of the files of a journal, by first sequence. */
+export function listJournal(dir: string): string[] {
+  return readdirSync(dir)
+    .map(name => NAME.exec(name))
+    .filter(match => match !== null)
+    .sort((a, b) => Number(a[1]) - Number(b[1]))
+    .map(match => join(dir, match[0]))
+}
+
+export function unlinkIfThere(path: string): void {
+  try {
+    unlinkSync(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+}
+
+/** write(2) may store less than it was given, a full disk for one; only the call after that says why. */
+function writeFully(fd: number, bytes: Uint8Array, length: number, position: number): void {
+  let done = 0
+  while (done < length) {
+    const n = writeSync(fd, bytes, done, length - done, position + done)
+    if (n === 0) throw posixError(EIO, 'write')
+    done += n
+  }
+}

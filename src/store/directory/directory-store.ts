@@ -1,0 +1,295 @@
+import { closeSync, copyFileSync, fstatSync, fsyncSync, linkSync, openSync, readSync, renameSync, rmdirSync, statSync, unlinkSync, writeSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { EIO, posixError } from '../../errors.js'
+import { crashPoint, limits, type Random, systemRandom } from '../../sys/index.js'
+import { AsyncLocal } from '../async-local.js'
+import type { GetOptions, ListPage, ObjectInfo, PutOptions, StoredObject } from '../contract.js'
+import { checkKey, checkPrefix, IS_CHANGED, IS_GONE, IS_THERE, preconditionFailed } from '../keys.js'
+import { sha256 } from '../pack-writer.js'
+import { makeFolder, syncFolder } from '../sync-folder.js'
+import { Descriptors, openIfThere } from './descriptors.js'
+import { listFolder } from './listing.js'
+import { StoreLock } from './lock.js'
+
+/** Names of the store's own; `~` is in no key. */
+export const TEMPORARY_FOLDER = '~temporary'
+const LOCK_FILE = '~lock'
+/** Objects up to this size have the hash of their bytes in their version; greater ones are immutable, and not read for it. */
+const HASHED_BYTES = 64 * 1024
+
+/**
+ * A store in a folder: one file for each object, its path the key.
+ *
+ * Atomic: bytes are written to a temporary file, which takes the object's name by link(2) or rename(2). Durable when `putSync`
+ * returns: the file was synced before it had the name, the folder after. Files are 0600, folders 0700. Correct between threads,
+ * processes and, where flock(2) is passed on, hosts.
+ * Errors of the disk (ENOSPC, EACCES, EIO …) are thrown as node:fs does.
+ */
+export class DirectoryStore extends AsyncLocal {
+  readonly description: string
+  readonly root: string
+  /** 16 hex digits, from `store.json`: what a cache of this store is bound to. */
+  readonly id: string
+  readonly #descriptors = new Descriptors()
+  readonly #lock: StoreLock
+  readonly #random: Random
+  #temporaries = 0
+
+  /** Use `openDirectoryStore`. */
+  constructor(root: string, id: string, random: Random = systemRandom) {
+    super()
+    this.root = root
+    this.id = id
+    this.description = `directory ${root}`
+    this.#lock = new StoreLock(join(root, LOCK_FILE))
+    this.#random = random
+  }
+
+  #path(key: string): string {
+    checkKey(key)
+    return join(this.root, key)
+  }
+
+  getSync(key: string, options?: GetOptions): StoredObject | undefined {
+    const fd = openIfThere(this.#path(key))
+    if (fd < 0) return undefined
+    try {
+      if (fstatSync(fd).isDirectory()) return undefined
+      const size = fstatSync(fd).size
+      const offset = Math.min(options?.range?.offset ?? 0, size)
+      const bytes = readRange(fd, offset, Math.min(options?.range?.length ?? size, size - offset))
+      return { bytes, version: versionOf(fd, offset === 0 && bytes.length === size ? bytes : undefined) }
+    } finally {
+      closeSync(fd)
+    }
+  }
+
+  /** For immutable objects: a descriptor that is open still would read what a mutable one was. */
+  readSync(key: string, offset: number, into: Uint8Array, at: number, length: number): number {
+    const fd = this.#descriptors.get(key, this.#path(key))
+    if (fd < 0) return -1
+    let done = 0
+    while (done < length) {
+      const n = readSync(fd, into, at + done, length - done, offset + done)
+      if (n === 0) break
+      done += n
+    }
+    return done
+  }
+
+  headSync(key: string): ObjectInfo | undefined {
+    const fd = openIfThere(this.#path(key))
+    if (fd < 0) return undefined
+    try {
+      const found = fstatSync(fd)
+      return found.isDirectory() ? undefined : { sizeBytes: found.size, version: versionOf(fd), modifiedMs: found.mtimeMs }
+    } finally {
+      closeSync(fd)
+    }
+  }
+
+  listSync(prefix: string, cursor = ''): ListPage {
+    checkPrefix(prefix)
+    return listFolder(this.root, prefix, cursor)
+  }
+
+  putSync(key: string, bytes: Uint8Array, options: PutOptions = {}): { version: string } {
+    const path = this.#path(key)
+    crashPoint('store.put.before-temporary')
+    const temporary = this.#temporary()
+    try {
+      const version = writeTemporary(temporary, bytes, options.relaxed !== true)
+      crashPoint('store.put.after-temporary')
+      this.#publish(key, path, temporary, options)
+      crashPoint('store.put.after-rename')
+      if (options.relaxed !== true) syncFolder(dirname(path))
+      return { version }
+    } finally {
+      unlinkIfThere(temporary)
+    }
+  }
+
+  #temporary(): string {
+    const folder = join(this.root, TEMPORARY_FOLDER)
+    if (this.#temporaries === 0) makeFolder(folder)
+    return join(folder, `${process.pid}-${this.#random.bytes(6).toString('hex')}-${++this.#temporaries}`)
+  }
+
+  /** Gives the temporary file the object's name, if the condition holds. */
+  #publish(key: string, path: string, temporary: string, options: PutOptions): void {
+    if (options.ifAbsent === true) {
+      this.#inFolder(path, () => linkOrRefuse(key, temporary, path))
+      return
+    }
+    // Replacing goes under the lock even without a condition, so that it never falls between another's comparison and swap.
+    this.#lock.hold(() => {
+      if (options.ifMatch !== undefined) {
+        const version = this.headSync(key)?.version
+        if (version !== options.ifMatch) throw preconditionFailed(key, version === undefined ? IS_GONE : IS_CHANGED)
+      }
+      this.#descriptors.forget(key)
+      this.#inFolder(path, () => renameSync(temporary, path))
+    })
+  }
+
+  /** Runs `work`, which makes `path`, and makes its folder first where that is missing; another process may be removing it. */
+  #inFolder(path: string, work: () => void): void {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        work()
+        return
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || attempt > limits.casAttempts) throw error
+        makeFolder(dirname(path))
+      }
+    }
+  }
+
+  deleteSync(keys: readonly string[]): void {
+    const paths = keys.map(key => this.#path(key))
+    if (keys.length === 0) return
+    crashPoint('store.delete.before')
+    this.#lock.hold(() => {
+      paths.forEach((path, i) => {
+        this.#descriptors.forget(keys[i])
+        unlinkIfThere(path)
+      })
+      for (const folder of new Set(paths.map(path => dirname(path)))) this.#removeEmpty(folder)
+    })
+  }
+
+  /** Removes a folder and those above it as far as they are empty. */
+  #removeEmpty(folder: string): void {
+    while (folder.length > this.root.length) {
+      try {
+        rmdirSync(folder)
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException
+        if (code === 'ENOTEMPTY' || code === 'EEXIST') return syncFolder(folder)
+        if (code !== 'ENOENT') return
+      }
+      folder = dirname(folder)
+    }
+    syncFolder(this.root)
+  }
+
+  adoptSync(key: string, path: string): void {
+    const target = this.#path(key)
+    if (statSync(path, { throwIfNoEntry: false }) === undefined && statSync(target, { throwIfNoEntry: false }) !== undefined) return
+    crashPoint('store.put.before-temporary')
+    this.#lock.hold(() => {
+      this.#descriptors.forget(key)
+      try {
+        this.#inFolder(target, () => renameOrMissing(path, target))
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error
+        this.#adoptCopy(path, target)
+      }
+    })
+    crashPoint('store.put.after-rename')
+    syncFolder(dirname(target))
+  }
+
+  /** From another filesystem: the copy takes the name only when it is on the disk. */
+  #adoptCopy(path: string, target: string): void {
+    const temporary = this.#temporary()
+    try {
+      copyFileSync(path, temporary)
+      syncFile(temporary)
+      crashPoint('store.put.after-temporary')
+      this.#inFolder(target, () => renameSync(temporary, target))
+    } finally {
+      unlinkIfThere(temporary)
+    }
+    syncFolder(dirname(target))
+    unlinkSync(path)
+  }
+
+  /** Closes descriptors. */
+  closeSync(): void {
+    this.#descriptors.close()
+    this.#lock.close()
+  }
+
+  async close(): Promise<void> {
+    this.closeSync()
+  }
+}
+
+/** link(2) fails when the name is there: of any number of callers one wins. */
+function linkOrRefuse(key: string, temporary: string, path: string): void {
+  try {
+    linkSync(temporary, path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw preconditionFailed(key, IS_THERE)
+    throw error
+  }
+}
+
+/** ENOENT of rename names either side; the source's is not to be tried again. */
+function renameOrMissing(path: string, target: string): void {
+  try {
+    renameSync(path, target)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' && statSync(path, { throwIfNoEntry: false }) === undefined) throw posixError(EIO, 'rename', path, target)
+    throw error
+  }
+}
+
+/**
+ * Names one put of an object: the file's identity and time, and the hash of small bytes, because a freed inode number can come
+ * back within one tick of the clock.
+ */
+function versionOf(fd: number, bytes?: Uint8Array): string {
+  const { ino, size, mtimeNs } = fstatSync(fd, { bigint: true })
+  const identity = `${ino.toString(36)}-${mtimeNs.toString(36)}-${size.toString(36)}`
+  if (size > HASHED_BYTES) return identity
+  const hashed = sha256(bytes ?? readRange(fd, 0, Number(size)))
+  return `${identity}-${Buffer.from(hashed.buffer, hashed.byteOffset, 8).toString('hex')}`
+}
+
+function readRange(fd: number, offset: number, length: number): Buffer {
+  const bytes = Buffer.allocUnsafeSlow(length)
+  let done = 0
+  while (done < length) {
+    const n = readSync(fd, bytes, done, length - done, offset + done)
+    if (n === 0) break
+    done += n
+  }
+  return bytes.subarray(0, done)
+}
+
+function writeTemporary(path: string, bytes: Uint8Array, durable: boolean): string {
+  const fd = openSync(path, 'wx+', 0o600)
+  try {
+    let done = 0
+    while (done < bytes.length) {
+      const n = writeSync(fd, bytes, done, bytes.length - done, done)
+      if (n === 0) throw posixError(EIO, 'write', path)
+      done += n
+    }
+    if (durable) fsyncSync(fd)
+    return versionOf(fd, bytes)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function syncFile(path: string): void {
+  const fd = openSync(path, 'r+')
+  try {
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function unlinkIfThere(path: string): void {
+  try {
+    unlinkSync(path)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== 'ENOENT' && code !== 'ENOTDIR') throw error
+  }
+}

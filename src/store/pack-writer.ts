@@ -1,0 +1,278 @@
+import { createHash, hash } from 'node:crypto'
+import { closeSync, fdatasyncSync, fstatSync, ftruncateSync, openSync, readSync, unlinkSync, writeSync, writevSync } from 'node:fs'
+import {
+  decodePackFooter,
+  decodePackHeader,
+  decodePackTrailer,
+  encodePackHeader,
+  PACK_ENTRY_BYTES,
+  PACK_HEADER_BYTES,
+  PACK_TRAILER_BYTES,
+  PackIndex,
+} from '../codec/pack.js'
+import { encodePointer } from '../codec/pointer.js'
+import { compressSegment, encodeSegmentHeader, MAX_SEGMENT_BYTES, SEGMENT_HEADER_BYTES, SegmentCodec } from '../codec/segment.js'
+import { EIO, posixError } from '../errors.js'
+import { assert, crashPoint, crashPointsWatched } from '../sys/index.js'
+import { scanSegments } from './pack-scan.js'
+
+/** SHA-256 in one call; `crypto.hash` (Node 20.12) costs a third of a hash object. */
+export function sha256(bytes: Uint8Array): Uint8Array {
+  return hash === undefined ? createHash('sha256').update(bytes).digest() : hash('sha256', bytes, 'buffer')
+}
+
+/**
+ * Writes one pack into a local file: segments at the end, at last the index. Synchronous, one writer.
+ *
+ * `append` returned: the segment survives SIGKILL, is readable from the file, and `sync` makes it durable. A failed append
+ * leaves no trace. A pack with a footer was synced before the footer was written.
+ */
+export class PackWriter {
+  readonly path: string
+  /** 16 bytes. */
+  readonly packId: Buffer
+  readonly kind: number
+  /** Of the last segment: where its header stands, stored bytes with the header, SHA-256 of the plain bytes. */
+  lastOffset = 0
+  lastLength = 0
+  lastHash: Uint8Array = new Uint8Array(0)
+  /** Where the next segment goes; the size of the pack without its footer. */
+  size: number
+  readonly #index: PackIndex
+  readonly #header = Buffer.alloc(SEGMENT_HEADER_BYTES)
+  #fd: number
+  #unsyncedBytes = 0
+  #finished = false
+
+  /**
+   * Makes the file (0600); it must not be there.
+   * @param kind `PackKind.metadata` or `PackKind.content`
+   */
+  constructor(path: string, packId: Uint8Array, kind: number, reopened?: { fd: number; index: PackIndex; size: number; finished: boolean }) {
+    this.path = path
+    this.packId = Buffer.from(packId)
+    this.kind = kind
+    this.#index = reopened?.index ?? new PackIndex()
+    this.size = reopened?.size ?? PACK_HEADER_BYTES
+    this.#finished = reopened?.finished ?? false
+    this.#fd = reopened?.fd ?? createPack(path, packId, kind)
+    this.#unsyncedBytes = this.size
+  }
+
+  /**
+   * Goes on with the file of a crashed process: what verifies from the start is kept, the rest cut off.
+   * @returns undefined when there is not even a header; an empty leftover is removed then
+   * @throws CairnError ERR_FORMAT for a newer format. Cost: reads and hashes the file, unless it was finished
+   */
+  static reopen(path: string): PackWriter | undefined {
+    const fd = openSync(path, 'r+')
+    let writer: PackWriter | undefined
+    try {
+      writer = reopenFile(path, fd)
+      return writer
+    } finally {
+      if (writer === undefined) closeSync(fd)
+    }
+  }
+
+  /** For a thread that syncs; -1 when closed. */
+  get fd(): number {
+    return this.#fd
+  }
+
+  get unsyncedBytes(): number {
+    return this.#unsyncedBytes
+  }
+
+  get unsynced(): boolean {
+    return this.#unsyncedBytes > 0
+  }
+
+  /** Segments in it. */
+  get count(): number {
+    return this.#index.count
+  }
+
+  get finished(): boolean {
+    return this.#finished
+  }
+
+  /**
+   * Stores `length` bytes of `plain` at `at` as one segment and sets `lastOffset`, `lastLength`, `lastHash`.
+   * @param kind `SegmentKind.page` or `SegmentKind.block`
+   * @param compress try to, and keep the shorter
+   * @throws a Node error with `code` (ENOSPC, EIO …), and the pack is as before. Cost: one hash, one write(2)
+   */
+  append(kind: number, plain: Uint8Array, at: number, length: number, compress: boolean): void {
+    assert(length <= MAX_SEGMENT_BYTES, 'a segment has a limit')
+    if (this.#finished) this.#unfinish()
+    const bytes = at === 0 && length === plain.length ? plain : plain.subarray(at, at + length)
+    const packed = compress ? compressSegment(bytes) : undefined
+    const stored = packed ?? bytes
+    encodeSegmentHeader(this.#header, kind, packed === undefined ? SegmentCodec.plain : SegmentCodec.brotli, length, stored, 0, stored.length)
+    const hashed = sha256(bytes)
+    this.#write(stored)
+    this.lastOffset = this.size
+    this.lastLength = SEGMENT_HEADER_BYTES + stored.length
+    this.lastHash = hashed
+    this.#index.add(hashed, this.lastOffset, this.lastLength, kind)
+    this.size += this.lastLength
+    this.#unsyncedBytes += this.lastLength
+  }
+
+  /** Writes the pointer to the last segment. */
+  pointer(to: Uint8Array, at: number, birth: number): void {
+    encodePointer(to, at, { hash: this.lastHash, pack: this.packId, offset: this.lastOffset, length: this.lastLength, birth })
+  }
+
+  #write(stored: Uint8Array): void {
+    crashPoint('pack.write.before')
+    if (crashPointsWatched()) this.#tear(stored)
+    try {
+      const n = writevSync(this.#fd, [this.#header, stored], this.size)
+      if (n < SEGMENT_HEADER_BYTES) writeFully(this.#fd, this.#header.subarray(n), this.size + n)
+      const done = Math.max(0, n - SEGMENT_HEADER_BYTES)
+      if (done < stored.length) writeFully(this.#fd, stored.subarray(done), this.size + SEGMENT_HEADER_BYTES + done)
+    } catch (error) {
+      this.#cutBack()
+      throw error
+    }
+  }
+
+  /** For tests: half a segment, as a kill in the middle of write(2) leaves it. */
+  #tear(stored: Uint8Array): void {
+    writeFully(this.#fd, this.#header, this.size)
+    writeFully(this.#fd, stored.subarray(0, stored.length >>> 1), this.size + SEGMENT_HEADER_BYTES)
+    crashPoint('pack.write.torn')
+  }
+
+  #cutBack(): void {
+    try {
+      ftruncateSync(this.#fd, this.size)
+    } catch {
+      // The next append overwrites it, and a reopening cuts it off.
+    }
+  }
+
+  #unfinish(): void {
+    ftruncateSync(this.#fd, this.size)
+    this.#finished = false
+  }
+
+  /** Makes all segments durable. Blocks. @throws a Node error; the bytes count as unsynced still */
+  sync(): void {
+    fdatasyncSync(this.#fd)
+    this.#unsyncedBytes = 0
+  }
+
+  /** Another thread's fdatasync, begun when `size` was this, is done. */
+  synced(size: number): void {
+    this.#unsyncedBytes = this.size - size
+  }
+
+  /** Writes the footer, durably. The pack can be adopted by a store then. Again is no error. */
+  finish(): void {
+    if (this.#finished) {
+      if (this.unsynced) this.sync()
+      return
+    }
+    if (this.unsynced) this.sync()
+    crashPoint('pack.close.before-footer')
+    try {
+      writeFully(this.#fd, this.#index.encodeFooter(this.size), this.size)
+      this.sync()
+    } catch (error) {
+      this.#cutBack()
+      throw error
+    }
+    this.#finished = true
+    crashPoint('pack.close.after-footer')
+  }
+
+  /** Closes the descriptor and keeps the file as it is. Again is no error. */
+  closeFd(): void {
+    if (this.#fd >= 0) closeSync(this.#fd)
+    this.#fd = -1
+  }
+
+  /** `finish`, then `closeFd`. */
+  close(): void {
+    this.finish()
+    this.closeFd()
+  }
+
+  /** Lets go of an unfinished pack; `reopen` takes it up again. */
+  abandon(): void {
+    this.closeFd()
+  }
+
+  /** Removes the file: nothing refers to it. */
+  discard(): void {
+    this.closeFd()
+    unlinkSync(this.path)
+  }
+}
+
+function createPack(path: string, packId: Uint8Array, kind: number): number {
+  const fd = openSync(path, 'wx+', 0o600)
+  try {
+    writeFully(fd, encodePackHeader(packId, kind), 0)
+    return fd
+  } catch (error) {
+    closeSync(fd)
+    unlinkSync(path)
+    throw error
+  }
+}
+
+function reopenFile(path: string, fd: number): PackWriter | undefined {
+  const fileBytes = fstatSync(fd).size
+  const header = Buffer.alloc(PACK_HEADER_BYTES)
+  readFully(fd, header, 0)
+  const known = decodePackHeader(header)
+  if (known === undefined) {
+    if (header.every(byte => byte === 0) || fileBytes < PACK_HEADER_BYTES) unlinkSync(path)
+    return undefined
+  }
+  const footer = readFooter(fd, fileBytes)
+  if (footer !== undefined) return new PackWriter(path, known.id, known.kind, { fd, index: footer.index, size: footer.indexOffset, finished: true })
+  const index = new PackIndex()
+  const end = scanSegments(
+    (into, length, offset) => readSync(fd, into, 0, length, offset),
+    fileBytes,
+    (kind, offset, length, plain) => index.add(sha256(plain), offset, length, kind),
+  )
+  if (end < fileBytes) ftruncateSync(fd, end)
+  return new PackWriter(path, known.id, known.kind, { fd, index, size: end, finished: false })
+}
+
+function readFooter(fd: number, fileBytes: number): { index: PackIndex; indexOffset: number } | undefined {
+  if (fileBytes < PACK_HEADER_BYTES + PACK_TRAILER_BYTES) return undefined
+  const trailer = Buffer.alloc(PACK_TRAILER_BYTES)
+  readFully(fd, trailer, fileBytes - PACK_TRAILER_BYTES)
+  const found = decodePackTrailer(trailer, fileBytes)
+  if (found === undefined) return undefined
+  const footer = Buffer.alloc(found.count * PACK_ENTRY_BYTES + PACK_TRAILER_BYTES)
+  readFully(fd, footer, found.indexOffset)
+  const index = decodePackFooter(footer)
+  return index === undefined ? undefined : { index, indexOffset: found.indexOffset }
+}
+
+function readFully(fd: number, into: Uint8Array, position: number): void {
+  let done = 0
+  while (done < into.length) {
+    const n = readSync(fd, into, done, into.length - done, position + done)
+    if (n === 0) return
+    done += n
+  }
+}
+
+/** write(2) may store less than it was given, a full disk for one; only the call after that says why. */
+function writeFully(fd: number, bytes: Uint8Array, position: number): void {
+  let done = 0
+  while (done < bytes.length) {
+    const n = writeSync(fd, bytes, done, bytes.length - done, position + done)
+    if (n === 0) throw posixError(EIO, 'write')
+    done += n
+  }
+}

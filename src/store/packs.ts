@@ -1,0 +1,230 @@
+import { closeSync, openSync, readSync } from 'node:fs'
+import { packIdOf } from '../codec/pack.js'
+import { HASH_BYTES, PACK_ID_BYTES, packKey, pointerHash, pointerLength, pointerOffset } from '../codec/pointer.js'
+import type { RelocationIndex } from '../codec/relocation.js'
+import { SEGMENT_HEADER_BYTES, SegmentCodec, SegmentHeader, SegmentKind, segmentProblem, unpackSegment } from '../codec/segment.js'
+import { CorruptError } from '../errors.js'
+import { BlockCache } from './block-cache.js'
+import type { LocalStore } from './contract.js'
+import { packProblem } from './pack-scan.js'
+import { sha256 } from './pack-writer.js'
+
+export { PackWriter } from './pack-writer.js'
+
+export interface PacksOptions {
+  /** Bound of the cache of verified blocks. */
+  blockCacheBytes: number
+  /** Also compare the SHA-256 of everything read with its pointer's; for fsck. */
+  verify?: boolean
+}
+
+/** One pack, as far as this process knows it. */
+interface Source {
+  /** Small number for keys of the cache. */
+  ordinal: number
+  key: string
+  /** Descriptor of the local file that holds it, while it is no object of the store; else -1. */
+  fd: number
+}
+
+/** Offsets in a pack stay below this: an ordinal and an offset make one safe integer. */
+const OFFSET_SPAN = 2 ** 36
+const MAX_SOURCES = 2 ** 16
+const ANY_KIND = 0
+
+/**
+ * Reads pages and blocks by pointer, for all volumes of one store. Everything returned was verified against its checksum.
+ * Synchronous; one thread.
+ */
+export class Packs {
+  pagesRead = 0
+  blocksRead = 0
+  blockHits = 0
+  bytesRead = 0
+  /** Reads that went through the relocation index. */
+  relocated = 0
+  readonly #store: LocalStore
+  readonly #verify: boolean
+  readonly #cache: BlockCache
+  #sources = new Map<string, Source>()
+  #nextOrdinal = 0
+  /** The pack of the last read, which is mostly that of the next. */
+  readonly #lastId = Buffer.alloc(PACK_ID_BYTES)
+  #last: Source | undefined
+  #relocations: RelocationIndex | undefined
+  #scratch = Buffer.allocUnsafeSlow(128 * 1024)
+  readonly #header = new SegmentHeader()
+
+  constructor(store: LocalStore, options: PacksOptions) {
+    this.#store = store
+    this.#verify = options.verify ?? false
+    this.#cache = new BlockCache(options.blockCacheBytes)
+  }
+
+  /** Reads of this pack go to a local file, until `removeSpool`. */
+  addSpool(packId: Uint8Array, path: string): void {
+    const fd = openSync(path, 'r')
+    const source = this.#source(packId, 0)
+    if (source.fd >= 0) closeSync(source.fd)
+    source.fd = fd
+  }
+
+  /** The pack is an object of the store now, or gone. */
+  removeSpool(packId: Uint8Array): void {
+    const source = this.#source(packId, 0)
+    if (source.fd >= 0) closeSync(source.fd)
+    source.fd = -1
+  }
+
+  isSpooled(packId: Uint8Array): boolean {
+    return this.#source(packId, 0).fd >= 0
+  }
+
+  /** Where segments of packs that are gone stand now. */
+  setRelocations(index: RelocationIndex | undefined): void {
+    this.#relocations = index
+  }
+
+  get blockCacheBytes(): number {
+    return this.#cache.bytes
+  }
+
+  /** Drops the cached blocks, which the next reads bring back. */
+  clearCache(): void {
+    this.#cache.clear()
+  }
+
+  /**
+   * The plain page that the pointer names, in a buffer of its own.
+   * @throws CorruptError naming the pack and the offset
+   */
+  readPage(pointer: Uint8Array, at: number): Uint8Array {
+    this.pagesRead++
+    return this.#plain(pointer, at, SegmentKind.page)
+  }
+
+  /**
+   * The plain block that the pointer names, through the cache. It is shared: not to be changed.
+   * @throws CorruptError naming the pack and the offset
+   */
+  readBlock(pointer: Uint8Array, at: number): Uint8Array {
+    const key = this.#source(pointer, at + HASH_BYTES).ordinal * OFFSET_SPAN + pointerOffset(pointer, at)
+    const cached = this.#cache.get(key)
+    if (cached !== undefined) {
+      this.blockHits++
+      return cached
+    }
+    this.blocksRead++
+    const plain = this.#plain(pointer, at, SegmentKind.block)
+    this.#cache.set(key, plain)
+    return plain
+  }
+
+  /**
+   * Checks the page or block that the pointer names, down to the hash of its plain bytes, past all caches.
+   * @returns its stored length
+   * @throws CorruptError naming the pack and the offset
+   */
+  verify(pointer: Uint8Array, at: number): number {
+    const plain = this.#plain(pointer, at, ANY_KIND)
+    this.#checkHash(plain, pointer, at)
+    return pointerLength(pointer, at)
+  }
+
+  /** What is wrong with header, index or the segments of a pack of the store; undefined when nothing is. Reads all of it. */
+  checkPack(key: string): string | undefined {
+    const id = packIdOf(key)
+    if (id === undefined) return 'its name is not that of a pack'
+    // What a crash left in a local file has no footer yet; its segments are checked through their pointers.
+    if (this.isSpooled(id)) return undefined
+    return packProblem(this.#store, id)
+  }
+
+  #plain(pointer: Uint8Array, at: number, kind: number): Uint8Array {
+    const length = this.#load(pointer, at)
+    const header = this.#header
+    const problem = segmentProblem(this.#scratch, 0, length, header)
+    if (problem !== '') throw this.#corrupt(pointer, at, problem)
+    if (kind !== ANY_KIND && header.kind !== kind) throw this.#corrupt(pointer, at, `it is a segment of kind ${header.kind}, not ${kind}`)
+    const stored = this.#scratch.subarray(SEGMENT_HEADER_BYTES, length)
+    const plain = header.codec === SegmentCodec.plain ? copyOf(stored) : unpackSegment(stored, header.codec, header.plainLength)
+    if (plain === undefined) throw this.#corrupt(pointer, at, 'it does not unpack')
+    if (this.#verify) this.#checkHash(plain, pointer, at)
+    return plain
+  }
+
+  #checkHash(plain: Uint8Array, pointer: Uint8Array, at: number): void {
+    if (Buffer.compare(sha256(plain), pointerHash(pointer, at)) !== 0) throw this.#corrupt(pointer, at, 'its hash is not that of the pointer')
+  }
+
+  /** Reads the stored segment into the scratch buffer; returns its length. */
+  #load(pointer: Uint8Array, at: number): number {
+    const length = pointerLength(pointer, at)
+    const offset = pointerOffset(pointer, at)
+    if (length > this.#scratch.length) this.#scratch = Buffer.allocUnsafeSlow(length)
+    let n = this.#read(pointer, at + HASH_BYTES, offset, length)
+    if (n < 0 && this.#relocations?.find(pointer, at + HASH_BYTES, offset) === true) {
+      this.relocated++
+      n = this.#read(this.#relocations.newPack, 0, this.#relocations.newOffset, length)
+    }
+    if (n < 0) throw this.#corrupt(pointer, at, 'the pack is missing')
+    if (n < length) throw this.#corrupt(pointer, at, `the pack ends after ${n} of ${length} bytes`)
+    this.bytesRead += n
+    return length
+  }
+
+  #read(id: Uint8Array, at: number, offset: number, length: number): number {
+    const source = this.#source(id, at)
+    if (source.fd >= 0) return readSync(source.fd, this.#scratch, 0, length, offset)
+    return this.#store.readSync(source.key, offset, this.#scratch, 0, length)
+  }
+
+  #source(id: Uint8Array, at: number): Source {
+    if (this.#last !== undefined && sameBytes(this.#lastId, id, at)) return this.#last
+    const name = Buffer.from(id.buffer, id.byteOffset + at, PACK_ID_BYTES)
+    const hex = name.toString('latin1')
+    let source = this.#sources.get(hex)
+    if (source === undefined) {
+      if (this.#sources.size >= MAX_SOURCES) this.#forgetSources()
+      source = { ordinal: this.#nextOrdinal++, key: packKey(name), fd: -1 }
+      this.#sources.set(hex, source)
+    }
+    name.copy(this.#lastId)
+    this.#last = source
+    return source
+  }
+
+  /** Starts numbering again; packs in local files keep their descriptors. */
+  #forgetSources(): void {
+    this.#cache.clear()
+    this.#nextOrdinal = 0
+    const kept = [...this.#sources].filter(([, source]) => source.fd >= 0)
+    for (const [, source] of kept) source.ordinal = this.#nextOrdinal++
+    this.#sources = new Map(kept)
+  }
+
+  #corrupt(pointer: Uint8Array, at: number, what: string): CorruptError {
+    const source = this.#source(pointer, at + HASH_BYTES)
+    return new CorruptError(`${source.key} at ${pointerOffset(pointer, at)}`, what)
+  }
+
+  /** Closes the descriptors of local files. */
+  close(): void {
+    for (const source of this.#sources.values()) if (source.fd >= 0) closeSync(source.fd)
+    this.#sources.clear()
+    this.#last = undefined
+    this.#cache.clear()
+  }
+}
+
+/** A Buffer that shares its memory with no other, as all pages are, so that the code that walks them sees one shape. */
+function copyOf(bytes: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length)
+  bytes.copy(copy)
+  return copy
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array, at: number): boolean {
+  for (let i = PACK_ID_BYTES - 1; i >= 0; i--) if (a[i] !== b[at + i]) return false
+  return true
+}
