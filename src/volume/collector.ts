@@ -46,6 +46,11 @@ export abstract class Collector implements Session {
     return this.state.usage
   }
 
+  /** Commits that this session's tree has seen. */
+  get changes(): number {
+    return 0
+  }
+
   tick(): void {
     const now = this.clock.now()
     this.nowMs = now

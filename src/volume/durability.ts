@@ -75,9 +75,11 @@ export class Durability {
     this.#waiting = []
     const sequence = this.#changed
     this.#inFlight = true
-    this.#syncer.request([...this.#spool.fds(), ...this.#journal.fds()], errno => {
+    const packs = this.#spool.beginSync()
+    this.#syncer.request([...packs.fds, ...this.#journal.fds()], errno => {
       this.#inFlight = false
       if (errno === 0) {
+        packs.done()
         this.#journal.synced(sequence)
         this.#advance(sequence)
       } else this.#journal.fail()

@@ -64,7 +64,15 @@ export class Engine implements EngineApi {
     return new Engine(options)
   }
 
-  create(name: string): VolumeInfo {
+  create(name: string, options: { store?: string } = {}): VolumeInfo {
+    if (options.store !== undefined && options.store !== 'dev') {
+      throw new CairnError(
+        'ERR_STORE_UNSUPPORTED',
+        `This version keeps volumes on this machine only, not in ${options.store}.`,
+        'Leave the store out; the volume then lies in CAIRN_HOME.',
+        { exitCode: 2 },
+      )
+    }
     return this.#make(name, id => this.#newHead(id, name, {}))
   }
 
@@ -179,6 +187,7 @@ export class Engine implements EngineApi {
         ...(this.#syncer === undefined ? {} : { syncer: this.#syncer }),
         newArena: () => allocateArenas(this.#context.store, 1),
         onClose: () => lock.release(),
+        release: closing => this.#closeOne(closing),
       })
       this.#open.set(id, { volume, count: 1 })
       return volume
@@ -188,13 +197,12 @@ export class Engine implements EngineApi {
     }
   }
 
-  /** Lets go of one `openVolume`; the last one seals and closes. */
-  closeVolume(volume: Volume): void {
+  #closeOne(volume: Volume): void {
     const id = volume.head.value.volume
     const holder = this.#open.get(id)
     if (holder === undefined || --holder.count > 0) return
     this.#open.delete(id)
-    volume.close()
+    volume.shut()
   }
 
   #with<T>(name: string, use: (volume: Volume) => T): T {
@@ -202,7 +210,7 @@ export class Engine implements EngineApi {
     try {
       return use(volume)
     } finally {
-      this.closeVolume(volume)
+      volume.close()
     }
   }
 
@@ -307,11 +315,19 @@ export class Engine implements EngineApi {
     return next
   }
 
+  /** Lets go of all without sealing, as a killed process does. For tests of recovery. */
+  crash(): void {
+    for (const { volume } of this.#open.values()) volume.abandon()
+    this.#open.clear()
+    void this.#context.store.close()
+  }
+
   close(): void {
     for (const [id, { volume }] of this.#open) {
       this.#open.delete(id)
-      volume.close()
+      volume.shut()
     }
+    void this.#context.store.close()
   }
 }
 

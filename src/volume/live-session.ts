@@ -46,6 +46,10 @@ export class LiveSession extends Collector {
     return this.state.tree
   }
 
+  override get changes(): number {
+    return this.sequence
+  }
+
   allocIno(): number {
     const ino = this.state.nextIno
     const next = ino + 1

@@ -113,9 +113,9 @@ export class Spool implements BlockSink {
     return open.filter(pack => pack.unsynced)
   }
 
-  /** Descriptors of packs with bytes that the journal may name. */
-  fds(): number[] {
-    return this.#unsynced().map(pack => pack.fd)
+  /** What must reach the disk before the journal that names it: descriptors, and what to say when they are synced. */
+  beginSync(): { fds: number[]; done: () => void } {
+    return beginSync(this.#unsynced())
   }
 
   sync(): void {
@@ -128,6 +128,18 @@ export class Spool implements BlockSink {
       this.#packs.removeSpool(pack.packId)
       pack.abandon()
     }
+  }
+}
+
+/** Packs that another thread is to sync. */
+export function beginSync(packs: readonly PackWriter[]): { fds: number[]; done: () => void } {
+  const open = packs.filter(pack => pack.unsynced && pack.fd >= 0)
+  const sizes = open.map(pack => pack.size)
+  return {
+    fds: open.map(pack => pack.fd),
+    done: () => {
+      for (let i = 0; i < open.length; i++) open[i].synced(sizes[i])
+    },
   }
 }
 

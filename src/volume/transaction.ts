@@ -30,6 +30,7 @@ export class TransactionLive extends Collector implements TransactionSession {
   #inodes = 0
   #bytes = 0
   #over = false
+  #commits = 0
 
   constructor(live: LiveSession, liveState: VolumeState, context: StoreContext, spool: Spool, clock: Clock) {
     const base = liveState.tree.fork()
@@ -43,6 +44,10 @@ export class TransactionLive extends Collector implements TransactionSession {
     this.#base = base
     this.#startSequence = live.sequence
     this.tree = new TrackedTree(state.tree, this.#reads)
+  }
+
+  override get changes(): number {
+    return this.#commits
   }
 
   allocIno(): number {
@@ -65,6 +70,7 @@ export class TransactionLive extends Collector implements TransactionSession {
     this.#reader.open(this.batch.buffer, this.batch.start, this.batch.length)
     this.state.apply(this.#reader)
     this.#all.addAll(this.batch)
+    this.#commits++
     this.discard()
     return 0
   }

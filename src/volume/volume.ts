@@ -16,7 +16,7 @@ import { LiveSession } from './live-session.js'
 import { openTree, recover } from './recovery.js'
 import { Seal } from './seal.js'
 import { SnapshotSession } from './snapshot-session.js'
-import { Spool } from './spool.js'
+import { beginSync, Spool } from './spool.js'
 import { VolumeState } from './state.js'
 import { poolSyncer, type Syncer } from './syncer.js'
 import { TransactionLive } from './transaction.js'
@@ -41,6 +41,8 @@ export interface VolumeOptions {
   /** Takes a fresh arena of inode numbers from the store. */
   newArena: () => number
   onClose: () => void
+  /** Called by `close`: the engine counts who has the volume open. */
+  release: (volume: Volume) => void
 }
 
 /** Folds per commit once overlays are over their budget. */
@@ -60,6 +62,7 @@ export class Volume implements VolumeApi {
   readonly #durability: Durability
   readonly #clock: Clock
   readonly #onClose: () => void
+  readonly #release: (volume: Volume) => void
   #seal: Seal | undefined
   #stage: Stage = 'pages'
   #sealedSequence: number
@@ -75,6 +78,7 @@ export class Volume implements VolumeApi {
     this.head = head
     this.#clock = clock
     this.#onClose = options.onClose
+    this.#release = options.release
     this.#syncer = options.syncer ?? poolSyncer
     mkdirSync(dir, { recursive: true, mode: 0o700 })
     const h = head.value
@@ -192,14 +196,13 @@ export class Volume implements VolumeApi {
       if (!this.#guard(seal, () => seal.writePages(now, deadline))) return 0
       this.#stage = 'syncing'
       crashPoint('seal.before-sync')
-      this.#syncer.request(
-        seal.packs.filter(pack => pack.unsynced).map(pack => pack.fd),
-        errno => {
-          if (this.#seal !== seal) return
-          if (errno === 0) this.#stage = 'synced'
-          else this.#giveUpSeal(seal)
-        },
-      )
+      const packs = beginSync(seal.packs)
+      this.#syncer.request(packs.fds, errno => {
+        if (errno === 0) packs.done()
+        if (this.#seal !== seal) return
+        if (errno === 0) this.#stage = 'synced'
+        else this.#giveUpSeal(seal)
+      })
     }
     if (this.#stage !== 'synced') return limits.sealSliceMs
     this.#guard(seal, () => this.#publish(seal))
@@ -345,8 +348,29 @@ export class Volume implements VolumeApi {
     return fsck(this)
   }
 
-  /** Seals, then lets go of the volume. What cannot be sealed (a full disk) stays in the journal for the next open. */
+  /** Lets go without sealing, as a killed process does; the next open recovers from the journal. */
+  abandon(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.session.readOnly = true
+    this.#letGo()
+  }
+
+  #letGo(): void {
+    this.#durability.whenUnused(() => {
+      this.#spool.close()
+      this.#journal.close()
+      this.#onClose()
+    })
+  }
+
+  /** Ends one `openVolume`; the last one seals and lets go. */
   close(): void {
+    this.#release(this)
+  }
+
+  /** Seals, then lets go of the volume. What cannot be sealed (a full disk) stays in the journal for the next open. */
+  shut(): void {
     if (this.#closed) return
     this.#closed = true
     try {
@@ -356,11 +380,7 @@ export class Volume implements VolumeApi {
       this.#durability.syncNow()
     } finally {
       this.session.readOnly = true
-      this.#durability.whenUnused(() => {
-        this.#spool.close()
-        this.#journal.close()
-        this.#onClose()
-      })
+      this.#letGo()
     }
   }
 }

@@ -1,0 +1,114 @@
+import { execFileSync } from 'node:child_process'
+import { cpus, release, totalmem } from 'node:os'
+
+/** Middle value, and the spread around it, of several runs. */
+export function median(values) {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[sorted.length >> 1]
+}
+
+export function spread(values) {
+  const sorted = [...values].sort((a, b) => a - b)
+  return { median: median(sorted), min: sorted[0], max: sorted[sorted.length - 1] }
+}
+
+/** Runs `work` several times and returns operations per second, each run apart. */
+export function rate(runs, operations, work) {
+  const rates = []
+  for (let i = 0; i < runs; i++) {
+    const start = performance.now()
+    work(i)
+    rates.push((operations / (performance.now() - start)) * 1000)
+  }
+  return spread(rates)
+}
+
+export async function rateAsync(runs, operations, work) {
+  const rates = []
+  for (let i = 0; i < runs; i++) {
+    const start = performance.now()
+    await work(i)
+    rates.push((operations / (performance.now() - start)) * 1000)
+  }
+  return spread(rates)
+}
+
+/** Milliseconds of `work`, several runs. */
+export async function time(runs, work) {
+  const times = []
+  for (let i = 0; i < runs; i++) {
+    const start = performance.now()
+    await work(i)
+    times.push(performance.now() - start)
+  }
+  return spread(times)
+}
+
+export function machine() {
+  return `${cpus().length} × ${cpus()[0].model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version}, ${new Date().toISOString().slice(0, 10)}`
+}
+
+export function number(value) {
+  if (value >= 10000) return Math.round(value).toLocaleString('en')
+  if (value >= 100) return String(Math.round(value))
+  return value.toPrecision(3)
+}
+
+export function sh(command, cwd) {
+  return execFileSync('bash', ['-c', command], { cwd, stdio: ['ignore', 'pipe', 'pipe'] }).toString()
+}
+
+/** Prints rows as a Markdown table. */
+export function table(head, rows) {
+  console.log(`| ${head.join(' | ')} |`)
+  console.log(`|${head.map(() => '---').join('|')}|`)
+  for (const row of rows) console.log(`| ${row.join(' | ')} |`)
+}
+
+const words = [
+  'user',
+  'profile',
+  'service',
+  'controller',
+  'index',
+  'utils',
+  'config',
+  'handler',
+  'model',
+  'schema',
+  'router',
+  'component',
+  'button',
+  'header',
+  'spec',
+  'client',
+  'parser',
+  'render',
+  'session',
+  'cache',
+]
+
+/** Paths of `count` files, 20 to a directory, four directories deep: names as source trees have them. */
+export function paths(count) {
+  const directories = []
+  const files = []
+  const perLevel = Math.max(2, Math.ceil((count / 20) ** 0.25))
+  const seen = new Set()
+  for (let d = 0; d * 20 < count; d++) {
+    let rest = d
+    const parts = []
+    for (let level = 0; level < 4; level++) {
+      parts.unshift(`${words[(rest % perLevel) % words.length]}-${rest % perLevel}`)
+      rest = Math.floor(rest / perLevel)
+    }
+    for (let level = 1; level <= 4; level++) {
+      const directory = `/${parts.slice(0, level).join('/')}`
+      if (!seen.has(directory)) {
+        seen.add(directory)
+        directories.push(directory)
+      }
+    }
+    for (let f = 0; f < 20 && d * 20 + f < count; f++) files.push(`/${parts.join('/')}/${words[f]}-${(d * 20 + f).toString(36)}.ts`)
+  }
+  return { directories, files }
+}

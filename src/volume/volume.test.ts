@@ -1,0 +1,188 @@
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { FileSystem } from '../fs/index.js'
+import { Engine } from './engine.js'
+import type { Session } from './session.js'
+
+let home: string
+let engine: Engine
+
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), 'cairn-volume-'))
+  engine = Engine.open({ home })
+})
+
+afterEach(() => {
+  engine.close()
+  rmSync(home, { recursive: true, force: true })
+})
+
+function bytes(size: number, seed: number): Buffer {
+  const b = Buffer.alloc(size)
+  let x = seed * 2654435761 + 1
+  for (let i = 0; i < size; i++) {
+    x = (Math.imul(x, 1103515245) + 12345) >>> 0
+    b[i] = x >>> 16
+  }
+  return b
+}
+
+function write(fs: FileSystem, name: string, content: Buffer, offset = 0): void {
+  let ino = fs.find(1, name)
+  if (ino < 0) ino = fs.mknod(1, name, 0o100644, 0)
+  expect(ino).toBeGreaterThan(0)
+  expect(fs.write(ino, offset, content, 0, content.length)).toBe(content.length)
+}
+
+function read(fs: FileSystem, name: string): Buffer {
+  const ino = fs.find(1, name)
+  expect(ino).toBeGreaterThan(0)
+  expect(fs.getattr(ino)).toBe(0)
+  const into = Buffer.alloc(fs.attr.size)
+  expect(fs.read(ino, 0, into, 0, into.length)).toBe(into.length)
+  return into
+}
+
+function names(fs: FileSystem): string[] {
+  const found: string[] = []
+  fs.readdir(1, 0, 0, name => {
+    found.push(name)
+    return true
+  })
+  return found.sort()
+}
+
+function filesystem(session: Session): FileSystem {
+  return new FileSystem(session)
+}
+
+/** Leaves the process's state behind as SIGKILL would: nothing is flushed, the lock goes with the descriptors. */
+function reopen(): void {
+  engine.crash()
+  engine = Engine.open({ home })
+}
+
+describe('a volume', () => {
+  it('keeps what was acknowledged, without any flush', () => {
+    engine.create('w')
+    const fs = filesystem(engine.openVolume('w').session)
+    const sizes = [0, 1, 256, 257, 2048, 2049, 65535, 65536, 65537, 300_000]
+    for (const size of sizes) write(fs, `f${size}`, bytes(size, size))
+    write(fs, 'f300000', bytes(1000, 7), 100_000)
+    reopen()
+    const again = filesystem(engine.openVolume('w').session)
+    for (const size of sizes.slice(0, -1)) expect(read(again, `f${size}`).equals(bytes(size, size))).toBe(true)
+    const patched = bytes(300_000, 300_000)
+    bytes(1000, 7).copy(patched, 100_000)
+    expect(read(again, 'f300000').equals(patched)).toBe(true)
+  })
+
+  it('reads the same after sealing, and after sealing and crashing', () => {
+    engine.create('w')
+    const volume = engine.openVolume('w')
+    const fs = filesystem(volume.session)
+    for (let i = 0; i < 500; i++) write(fs, `n${i}`, bytes(i * 40, i))
+    volume.flush()
+    for (let i = 0; i < 500; i += 2) expect(fs.unlink(1, `n${i}`)).toBe(0)
+    write(fs, 'n1', bytes(90_000, 5))
+    reopen()
+    const again = filesystem(engine.openVolume('w').session)
+    expect(names(again)).toHaveLength(250)
+    expect(read(again, 'n1').equals(bytes(90_000, 5))).toBe(true)
+    expect(read(again, 'n499').equals(bytes(499 * 40, 499))).toBe(true)
+    expect(engine.openVolume('w').fsck()).toMatchObject({ ok: true, findings: [] })
+  })
+
+  it('forks and checkpoints see their moment', () => {
+    engine.create('w')
+    const volume = engine.openVolume('w')
+    const fs = filesystem(volume.session)
+    write(fs, 'a', bytes(100_000, 1))
+    volume.checkpoint('before')
+    write(fs, 'a', bytes(10, 2), 50_000)
+    write(fs, 'b', bytes(10, 3))
+    engine.fork('w', undefined, 'now')
+    engine.fork('w', 'before', 'then')
+    expect(fs.unlink(1, 'a')).toBe(0)
+    reopen()
+    expect(names(filesystem(engine.openVolume('now').session))).toEqual(['a', 'b'])
+    expect(names(filesystem(engine.openVolume('then').session))).toEqual(['a'])
+    expect(read(filesystem(engine.openVolume('then').session), 'a').equals(bytes(100_000, 1))).toBe(true)
+    expect(names(filesystem(engine.openVolume('w').session))).toEqual(['b'])
+    expect(names(filesystem(engine.openVolume('w').at('before')))).toEqual(['a'])
+    expect(filesystem(engine.openVolume('w').at('before')).unlink(1, 'a')).toBeLessThan(0)
+    for (const name of ['w', 'now', 'then']) expect(engine.openVolume(name).fsck()).toMatchObject({ ok: true, findings: [] })
+  })
+
+  it('diffs by path', () => {
+    engine.create('w')
+    const volume = engine.openVolume('w')
+    const fs = filesystem(volume.session)
+    for (let i = 0; i < 300; i++) write(fs, `n${i}`, bytes(30, i))
+    volume.checkpoint('c')
+    write(fs, 'n7', bytes(40, 1))
+    write(fs, 'new', bytes(5, 1))
+    fs.unlink(1, 'n8')
+    fs.rename(1, 'n9', 1, 'renamed', 0)
+    expect(engine.diff({ volume: 'w', ref: 'c' }, { volume: 'w' })).toMatchObject([
+      { kind: 'modified', path: '/n7', sizeBefore: 30, sizeAfter: 40 },
+      { kind: 'deleted', path: '/n8' },
+      { kind: 'created', path: '/new', sizeAfter: 5 },
+      { kind: 'renamed', path: '/renamed', from: '/n9' },
+    ])
+  })
+
+  it('names follow rename, delete and undelete', () => {
+    engine.create('w')
+    expect(() => engine.create('w')).toThrow(/already/)
+    engine.rename('w', 'v')
+    expect(engine.volumes().map(v => v.name)).toEqual(['v'])
+    engine.remove('v')
+    expect(engine.volumes()).toEqual([])
+    expect(engine.volumes({ deleted: true })).toHaveLength(1)
+    engine.create('v')
+    expect(() => engine.undelete('v')).toThrow(/already/)
+    engine.rename('v', 'u')
+    engine.undelete('v')
+    expect(
+      engine
+        .volumes()
+        .map(v => v.name)
+        .sort(),
+    ).toEqual(['u', 'v'])
+  })
+
+  it('transactions are atomic, and conflicts are refused', () => {
+    engine.create('w')
+    const volume = engine.openVolume('w')
+    const fs = filesystem(volume.session)
+    write(fs, 'a', bytes(10, 1))
+    const one = volume.begin()
+    const two = volume.begin()
+    write(filesystem(one), 'x', bytes(70_000, 1))
+    write(filesystem(two), 'y', bytes(10, 2))
+    expect(names(fs)).toEqual(['a'])
+    expect(one.commitTransaction()).toBe(0)
+    expect(two.commitTransaction()).toBe(0)
+    expect(names(fs)).toEqual(['a', 'x', 'y'])
+    const three = volume.begin()
+    const four = volume.begin()
+    write(filesystem(three), 'a', bytes(10, 3))
+    write(filesystem(four), 'a', bytes(10, 4))
+    expect(three.commitTransaction()).toBe(0)
+    expect(() => four.commitTransaction()).toThrow(expect.objectContaining({ code: 'ERR_CONFLICT' }))
+    expect(read(fs, 'a').equals(bytes(10, 3))).toBe(true)
+    expect(volume.fsck()).toMatchObject({ ok: true, findings: [] })
+  })
+
+  it('releases the journal behind a seal', () => {
+    engine.create('w')
+    const volume = engine.openVolume('w')
+    write(filesystem(volume.session), 'a', bytes(1_000_000, 1))
+    volume.flush()
+    expect(readdirSync(join(home, 'volumes', volume.info.id, 'journal'))).toEqual([])
+    expect(readdirSync(join(home, 'volumes', volume.info.id, 'spool'))).toEqual([])
+  })
+})
