@@ -17,6 +17,8 @@ export interface HomePaths {
   supervisor: string
   /** What is mounted, so that mounts that outlived their server are known as ours. */
   mounts: string
+  /** Why the last start failed, for whoever asked for it. */
+  failure: string
   log: string
 }
 
@@ -30,7 +32,7 @@ export function homeOf(home?: string): string {
 export function homePaths(home: string): HomePaths {
   const run = join(home, 'run')
   const at = (name: string) => join(run, name)
-  return { home, run, lock: at('server.lock'), server: at('server.json'), supervisor: at('supervisor.json'), mounts: at('mounts.json'), log: at('server.log') }
+  return { home, run, lock: at('server.lock'), server: at('server.json'), supervisor: at('supervisor.json'), mounts: at('mounts.json'), failure: at('failure.json'), log: at('server.log') }
 }
 
 /**

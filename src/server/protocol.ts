@@ -35,6 +35,8 @@ export interface MountRecord {
   id: number
   /** Never the name, which can change while it is mounted. */
   volumeId: string
+  /** Inode of the directory that is shown as the root. */
+  rootIno: number
   mountpoint: string
   readOnly: boolean
   allowOther: boolean

@@ -54,7 +54,8 @@ export class Supervisor {
     this.#child = child
     this.#control = new Control<ToSupervisor, ToServer>(child.stdio[3] as Duplex, message => this.#take(message, mine), () => undefined)
     void this.#control.send({ resume: held.map(mount => mount.record), supervisorPid: process.pid })
-    child.on('exit', (code, signal) => {
+    // 'close' comes after the last line of the pipe was read, 'exit' may not.
+    child.on('close', (code, signal) => {
       close(mine)
       this.#exited(code, signal)
     })

@@ -1,0 +1,102 @@
+/** How a program finds the server of a home, and starts it. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { rmSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { CairnError } from '../errors.js'
+import { neverSent, RpcClient } from '../http/rpc-client.js'
+import { fromWire, type WireError } from '../http/wire-error.js'
+import { limits, systemClock } from '../sys/index.js'
+import { entry } from './entry.js'
+import { findSocketPath, homePaths, prepareHome, readOptional } from './home.js'
+import { EXIT_LOCKED } from './protocol.js'
+import { PROTOCOL, version } from './version.js'
+
+/** How often a server that starts is asked whether it answers. */
+const ASK_AGAIN_MS = 10
+
+interface Hello {
+  version: string
+  protocol: number
+  pid: number
+  mounts: number
+  clients: number
+}
+
+async function helloOf(client: RpcClient): Promise<Hello | undefined> {
+  try {
+    return (await client.hello()) as unknown as Hello
+  } catch (error) {
+    // It may be ending at this moment, or be a dead one's socket.
+    if (neverSent(error) || (error as CairnError).code === 'ERR_SERVER_LOST') return undefined
+    throw error
+  }
+}
+
+/**
+ * A connection to the server of `home`; undefined when none runs.
+ * @throws CairnError ERR_SERVER_VERSION when it is one that this version cannot talk to and that somebody needs
+ */
+export async function findServer(home: string): Promise<RpcClient | undefined> {
+  const client = new RpcClient(findSocketPath(homePaths(home)))
+  const hello = await helloOf(client)
+  if (hello !== undefined && (await suits(client, hello, home))) return client
+  client.close()
+  return undefined
+}
+
+/** False when it was of another version and idle, and ended for that. */
+async function suits(client: RpcClient, hello: Hello, home: string): Promise<boolean> {
+  if (hello.version === version && hello.protocol === PROTOCOL) return true
+  if (hello.mounts === 0 && hello.clients === 0) {
+    await client.call('server.stop', [], { session: false }).catch(() => undefined)
+    await gone(client)
+    return false
+  }
+  if (hello.protocol === PROTOCOL) return true
+  throw new CairnError(
+    'ERR_SERVER_VERSION',
+    `The server of ${home} runs cairn ${hello.version}, which this cairn ${version} cannot talk to.`,
+    `Unmount everything with cairn ${hello.version} and try again.`,
+  )
+}
+
+async function gone(client: RpcClient): Promise<void> {
+  const until = systemClock.monotonic() + limits.serverStartMs
+  while (systemClock.monotonic() < until && (await helloOf(client)) !== undefined) await sleep(ASK_AGAIN_MS)
+}
+
+/**
+ * A connection to the server of `home`, which is started when none runs. It lives on when this process ends.
+ * @throws CairnError ERR_SERVER_START with what the log says, or why it refused (ERR_HOME …)
+ */
+export async function ensureServer(home: string): Promise<RpcClient> {
+  const running = await findServer(home)
+  if (running !== undefined) return running
+  const paths = prepareHome(home)
+  rmSync(paths.failure, { force: true })
+  const until = systemClock.monotonic() + limits.serverStartMs
+  let supervisor = startSupervisor(home)
+  for (;;) {
+    const client = await findServer(home)
+    if (client !== undefined) return client
+    const code = supervisor.exitCode
+    // Another one has the lock: it is starting too, or was about to end and did.
+    if (code === EXIT_LOCKED) supervisor = startSupervisor(home)
+    else if (code !== null || supervisor.signalCode !== null) throw startFailed(paths)
+    if (systemClock.monotonic() > until) throw startFailed(paths)
+    await sleep(ASK_AGAIN_MS)
+  }
+}
+
+function startSupervisor(home: string): ChildProcess {
+  const child = spawn(process.execPath, [entry('supervise'), home], { cwd: '/', detached: true, stdio: 'ignore' })
+  child.unref()
+  return child
+}
+
+function startFailed(paths: { failure: string; log: string; home: string }): Error {
+  const failure = readOptional(paths.failure)
+  if (failure !== undefined) return fromWire(JSON.parse(failure) as WireError)
+  const last = (readOptional(paths.log) ?? '').trimEnd().split('\n').slice(-1)[0]
+  return new CairnError('ERR_SERVER_START', `The server of ${paths.home} did not start${last === '' ? '' : ` (${last})`}.`, `See ${paths.log}.`)
+}

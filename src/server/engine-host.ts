@@ -1,0 +1,149 @@
+import { CairnError, posixError } from '../errors.js'
+import type { FileSystemApi } from '../fs/filesystem.js'
+import { isOpName, LocalBackend, type OpArgs } from '../node/backend.js'
+import { LocalOps } from '../node/ops.js'
+import type { Engine } from '../volume/engine.js'
+import { ChangeLog } from './changes.js'
+import { type MakeFs, type OpenVolume, OpenVolumes } from './open-volumes.js'
+import { Sessions, type Target } from './sessions.js'
+
+type Method = (session: string, ...args: never[]) => unknown
+
+export interface HostOptions {
+  makeFs: MakeFs
+  /** Bytes in all and free where the volumes are, for statfs. */
+  space?: () => { totalBytes: number; freeBytes: number }
+  /** True for a volume whose changes the kernel must hear of. */
+  isMounted?: (id: string) => boolean
+}
+
+/** What the engine's thread does for clients, by method name. Synchronous, but for what waits for the disk. */
+export class EngineHost {
+  readonly volumes: OpenVolumes
+  readonly sessions: Sessions
+  readonly #options: HostOptions
+  readonly #methods: ReadonlyMap<string, Method>
+  readonly #changes = new Map<string, ChangeLog>()
+
+  constructor(engine: Engine, options: HostOptions) {
+    this.#options = options
+    this.volumes = new OpenVolumes(engine, options.makeFs)
+    this.sessions = new Sessions(target => this.#ended(target))
+    this.#methods = new Map<string, Method>(Object.entries({ ...this.#volumeMethods(engine), ...this.#historyMethods(engine), ...this.#targetMethods() }))
+  }
+
+  /** Runs a method. Returns its result or a promise of it. @throws what it throws; CairnError ERR_METHOD_UNKNOWN */
+  call(session: string, method: string, args: unknown[]): unknown {
+    if (method.startsWith('fs.')) return this.#fileCall(session, method.slice(3), args)
+    const run = this.#methods.get(method)
+    if (run === undefined) throw new CairnError('ERR_METHOD_UNKNOWN', `The server knows no ${method}.`, 'Use the same version of cairn on both sides.')
+    return run(session, ...(args as never[]))
+  }
+
+  /** What calls changed in mounted volumes since the last time, by volume id. */
+  takeChanges(): Array<{ volumeId: string; changes: ReturnType<ChangeLog['take']> }> {
+    const taken = []
+    for (const [volumeId, log] of this.#changes) if (!log.isEmpty) taken.push({ volumeId, changes: log.take() })
+    return taken
+  }
+
+  #volumeMethods(engine: Engine) {
+    return {
+      create: (_: string, name: string) => engine.create(name),
+      volumes: (_: string, options?: { deleted?: boolean }) => engine.volumes(options),
+      info: (_: string, name: string) => engine.info(name),
+      rename: (_: string, from: string, to: string) => engine.rename(from, to),
+      remove: (_: string, name: string, options?: { now?: boolean }) => {
+        this.volumes.closeUnused(name)
+        engine.remove(name, options)
+      },
+      undelete: (_: string, name: string) => engine.undelete(name),
+      flush: (_: string, name: string) => this.volumes.use(name, ({ volume }) => volume.flush()),
+      status: (_: string, name: string) => this.volumes.use(name, ({ volume }) => volume.status()),
+      fsck: (_: string, name: string) => this.volumes.use(name, ({ volume }) => volume.fsck()),
+      openVolumes: () => this.volumes.list().map(open => open.volume.info.name),
+    }
+  }
+
+  #historyMethods(engine: Engine) {
+    return {
+      fork: (_: string, source: string, ref: string | undefined, name: string) => engine.fork(source, ref, name),
+      diff: (_: string, a: { volume: string; ref?: string }, b: { volume: string; ref?: string }) => [...engine.diff(a, b)],
+      checkpoint: (_: string, name: string, checkpoint?: string, options?: { message?: string; actor?: string }) =>
+        this.volumes.use(name, ({ volume }) => volume.checkpoint(checkpoint, options)),
+      checkpoints: (_: string, name: string) => this.volumes.use(name, ({ volume }) => volume.commits({ checkpointsOnly: true })),
+      commits: (_: string, name: string, options?: { limit?: number }) => this.volumes.use(name, ({ volume }) => volume.commits(options)),
+      deleteCheckpoint: (_: string, name: string, checkpoint: string) => this.volumes.use(name, ({ volume }) => volume.deleteCheckpoint(checkpoint)),
+    }
+  }
+
+  #targetMethods() {
+    return {
+      open: (session: string, name: string, ref?: string) => this.#open(session, name, ref),
+      begin: (session: string, target: number) => this.#begin(session, target),
+      commit: (session: string, target: number) => this.#commit(session, target),
+      close: (session: string, target: number) => this.sessions.remove(session, target),
+    }
+  }
+
+  #open(session: string, name: string, ref: string | undefined): number {
+    const open = this.volumes.acquire(name)
+    try {
+      const fs = ref === undefined ? open.fs : this.#options.makeFs(open.volume.at(ref), open.id)
+      return this.sessions.add(session, { open, fs, backend: this.#backend(fs) })
+    } catch (error) {
+      this.volumes.release(open)
+      throw error
+    }
+  }
+
+  #begin(session: string, id: number): number {
+    const { open } = this.sessions.get(session, id)
+    const transaction = open.volume.begin()
+    open.users++
+    const fs = this.#options.makeFs(transaction, open.id)
+    const changes = new ChangeLog()
+    fs.listener = changes
+    return this.sessions.add(session, { open, fs, backend: this.#backend(fs), transaction, changes })
+  }
+
+  #commit(session: string, id: number): void {
+    const target = this.sessions.get(session, id)
+    if (target.transaction === undefined) throw new CairnError('ERR_NO_TRANSACTION', 'This is no transaction.', 'Begin one first.')
+    const result = target.transaction.commitTransaction()
+    if (result < 0) throw posixError(-result, 'commit')
+    if (target.changes !== undefined) this.#logOf(target.open)?.addAll(target.changes)
+  }
+
+  #backend(fs: FileSystemApi): LocalBackend {
+    return new LocalBackend(new LocalOps(fs, { space: this.#options.space }))
+  }
+
+  #fileCall(session: string, name: string, args: unknown[]): unknown {
+    const [id, ...rest] = args
+    const target = this.sessions.get(session, id as number)
+    if (!isOpName(name)) throw new CairnError('ERR_METHOD_UNKNOWN', `The server knows no fs.${name}.`, 'Use the same version of cairn on both sides.')
+    const live = target.fs === target.open.fs
+    const log = live ? this.#logOf(target.open) : undefined
+    if (log !== undefined) target.fs.listener = log
+    try {
+      return target.backend.call(name, rest as OpArgs<typeof name>)
+    } finally {
+      // Changes that come through the mount are the kernel's own: it needs no telling.
+      if (log !== undefined) target.fs.listener = undefined
+    }
+  }
+
+  #logOf(open: OpenVolume): ChangeLog | undefined {
+    if (this.#options.isMounted?.(open.id) !== true) return undefined
+    const log = this.#changes.get(open.id) ?? new ChangeLog()
+    this.#changes.set(open.id, log)
+    return log
+  }
+
+  #ended(target: Target): void {
+    target.backend.ops.closeAll()
+    target.transaction?.abort()
+    this.volumes.release(target.open)
+  }
+}

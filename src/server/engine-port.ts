@@ -1,0 +1,121 @@
+import { Worker } from 'node:worker_threads'
+import { CairnError } from '../errors.js'
+import { Waker, type WakerHandle } from '../fuse/waker.js'
+import { fromWire, type WireError } from '../http/wire-error.js'
+import type { KernelChange } from './changes.js'
+import { entry } from './entry.js'
+
+export interface EngineRequest {
+  id: number
+  session: string
+  method: string
+  args: unknown[]
+}
+
+/** What the engine's thread says. */
+export type EngineMessage =
+  /** The volumes' home is open; how to wake the thread from now on. */
+  | { started: WakerHandle }
+  | { id: number; result: unknown; changes?: VolumeChanges[] }
+  | { id: number; error: WireError; changes?: VolumeChanges[] }
+  /** INIT was answered. */
+  | { negotiated: number; value: unknown }
+  /** The mount is gone: unmounted by whomever, or its connection was aborted. */
+  | { gone: number }
+  | { log: string }
+  /** It could not start. */
+  | { failed: WireError }
+
+export interface VolumeChanges {
+  volumeId: string
+  changes: KernelChange[]
+}
+
+export interface EngineEvents {
+  negotiated(mountId: number, value: unknown): void
+  gone(mountId: number): void
+  log(text: string): void
+  /** Tells the kernel before the call that changed something is answered. */
+  changed(changes: VolumeChanges[]): Promise<void>
+  /** The thread ended without having been asked to. */
+  died(error: Error): void
+}
+
+export interface EngineData {
+  home: string
+}
+
+interface Waiting {
+  resolve: (value: unknown) => void
+  reject: (error: Error) => void
+}
+
+/** The main thread's end of the engine's thread. */
+export class EnginePort {
+  readonly #worker: Worker
+  readonly #events: EngineEvents
+  readonly #waiting = new Map<number, Waiting>()
+  #waker: Waker | undefined
+  #next = 1
+  #stopping = false
+
+  constructor(home: string, events: EngineEvents) {
+    this.#events = events
+    this.#worker = new Worker(entry('engine-thread'), { workerData: { home } satisfies EngineData })
+    this.#worker.on('message', (message: EngineMessage) => this.#take(message))
+    this.#worker.on('error', error => events.died(error))
+    this.#worker.on('exit', () => {
+      if (!this.#stopping) events.died(new Error('the engine thread ended'))
+      this.#failAll()
+    })
+  }
+
+  /** Runs a method there. @throws what it threw */
+  call(session: string, method: string, args: unknown[]): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const id = this.#next++
+      this.#waiting.set(id, { resolve, reject })
+      this.#worker.postMessage({ id, session, method, args } satisfies EngineRequest)
+      this.#waker?.wake()
+    })
+  }
+
+  #take(message: EngineMessage): void {
+    if ('started' in message) this.#started(message.started)
+    else if ('negotiated' in message) this.#events.negotiated(message.negotiated, message.value)
+    else if ('gone' in message) this.#events.gone(message.gone)
+    else if ('log' in message) this.#events.log(message.log)
+    else if ('failed' in message) this.#events.died(fromWire(message.failed))
+    else void this.#answer(message)
+  }
+
+  /** What was posted before it could be woken is looked at now. */
+  #started(handle: WakerHandle): void {
+    this.#waker = new Waker(handle)
+    this.#waker.wake()
+  }
+
+  async #answer(message: Extract<EngineMessage, { id: number }>): Promise<void> {
+    if (message.changes !== undefined) {
+      await this.#events.changed(message.changes).catch(error => this.#events.log(`the kernel was not told of changes: ${error}`))
+    }
+    const waiting = this.#waiting.get(message.id)
+    this.#waiting.delete(message.id)
+    if ('error' in message) waiting?.reject(fromWire(message.error))
+    else waiting?.resolve(message.result)
+  }
+
+  /** Seals and closes all volumes and ends the thread. */
+  async stop(): Promise<void> {
+    this.#stopping = true
+    const ended = new Promise(resolve => this.#worker.once('exit', resolve))
+    await this.call('', 'engine.stop', [])
+    await ended
+  }
+
+  #failAll(): void {
+    const error = new CairnError('ERR_SERVER_LOST', 'The engine of the server ended during this call.', 'Try again.', { retry: 'reopen' })
+    for (const { reject } of this.#waiting.values()) reject(error)
+    this.#waiting.clear()
+  }
+}

@@ -1,0 +1,52 @@
+import { closeSync } from 'node:fs'
+import { statfs } from 'node:fs/promises'
+import { listFuseMounts, mountFuse, raiseReadAhead, unmountFuse } from '../fuse/mount.js'
+import { invalEntry, invalInode, Notifier, notified } from '../fuse/notify.js'
+import type { KernelChange } from './changes.js'
+import type { Kernel } from './mounts.js'
+
+const ROOT_NODE = 1
+
+/** This machine's kernel. */
+export class LinuxKernel implements Kernel {
+  #notifier: Notifier | undefined
+
+  list(): Array<{ path: string }> {
+    return listFuseMounts()
+  }
+
+  mount(request: { path: string; name: string; readOnly: boolean; allowOther: boolean }): number {
+    return mountFuse(request)
+  }
+
+  tune(mountpoint: string): void {
+    raiseReadAhead(mountpoint)
+  }
+
+  unmount(mountpoint: string, detach: boolean): number {
+    return unmountFuse(mountpoint, { lazy: detach })
+  }
+
+  /** Asked without blocking this thread: whoever serves it may be slow to answer. */
+  async isDead(mountpoint: string): Promise<boolean> {
+    try {
+      await statfs(mountpoint)
+      return false
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code
+      return code === 'ENOTCONN' || code === 'ECONNABORTED'
+    }
+  }
+
+  close(fd: number): void {
+    closeSync(fd)
+  }
+
+  async notify(fd: number, rootIno: number, changes: KernelChange[]): Promise<void> {
+    this.#notifier ??= new Notifier()
+    const notifier = this.#notifier
+    const node = (ino: number): number => (ino === rootIno ? ROOT_NODE : ino)
+    for (const change of changes) notifier.post(fd, 'name' in change ? invalEntry(node(change.parent), change.name) : invalInode(node(change.ino)))
+    await notified(notifier.counts, notifier.posted())
+  }
+}

@@ -1,0 +1,120 @@
+import { CairnError, EIO, errnoName, posixError } from '../errors.js'
+import { isDirectory } from '../fs/index.js'
+import { type Connection, FuseHandler, type FuseLoop, resend, type SyncThread, syncPolicy } from '../fuse/index.js'
+import { write } from '../sys/libc.js'
+import type { EngineMessage } from './engine-port.js'
+import type { Prepared } from './mounts.js'
+import type { OpenVolume, OpenVolumes } from './open-volumes.js'
+import type { MountRecord } from './protocol.js'
+
+interface Served {
+  record: MountRecord
+  open: OpenVolume
+  connection: Connection
+}
+
+export interface MountTableOptions {
+  loop: FuseLoop
+  sync: SyncThread
+  volumes: OpenVolumes
+  space: () => { totalBytes: number; freeBytes: number }
+  say: (message: EngineMessage) => void
+}
+
+/** The mounts that the engine's thread answers; the main thread makes and removes them. */
+export class MountTable {
+  readonly #options: MountTableOptions
+  readonly #served = new Map<number, Served>()
+  readonly #volumeIds = new Set<string>()
+
+  constructor(options: MountTableOptions) {
+    this.#options = options
+  }
+
+  isMounted(volumeId: string): boolean {
+    return this.#volumeIds.has(volumeId)
+  }
+
+  call(method: string, args: unknown[]): unknown {
+    switch (method) {
+      case 'mount.prepare':
+        return this.#prepare(...(args as [string, string]))
+      case 'mount.attach':
+        return this.#attach(...(args as [MountRecord, number, boolean]))
+      case 'mount.flush':
+        return this.#options.volumes.get(args[0] as string)?.volume.flush()
+      case 'mount.end':
+        return this.#end(args[0] as number)
+      default:
+        throw new CairnError('ERR_METHOD_UNKNOWN', `The server knows no ${method}.`, 'Use the same version of cairn on both sides.')
+    }
+  }
+
+  #prepare(name: string, sub: string): Prepared {
+    return this.#options.volumes.use(name, ({ id, fs }) => {
+      const ino = fs.resolve(Buffer.from(sub).toString('latin1'), true)
+      if (ino < 0) throw posixError(-ino, 'mount', `${name}:${sub}`)
+      if (!isDirectory(fs.attr.mode)) throw new CairnError('ERR_MOUNT_PATH', `${name}:${sub} is not a directory.`, 'Mount a directory of the volume, or the whole.')
+      return { volumeId: id, name, rootIno: ino }
+    })
+  }
+
+  #attach(record: MountRecord, fd: number, resumed: boolean): void {
+    const { volumes, loop, sync, space, say } = this.#options
+    const open = volumes.acquire(volumes.nameOf(record.volumeId), resumed)
+    const { readOnly, rootIno, id } = record
+    const handler = new FuseHandler(
+      loop.frame,
+      open.fs,
+      { readOnly, rootIno, mountId: id, space },
+      { sync: syncPolicy(fd, sync), log: line => say({ log: `${record.mountpoint}: ${line}` }) },
+    )
+    const connection: { -readonly [K in keyof Connection]: Connection[K] } = { fd, handler, ended: errno => this.#ended(id, errno) }
+    if (record.negotiated === undefined) {
+      connection.handler = {
+        handle: length => {
+          const reply = handler.handle(length)
+          if (handler.negotiated !== undefined) {
+            connection.handler = handler
+            say({ negotiated: id, value: handler.negotiated })
+          }
+          return reply
+        },
+      }
+    } else handler.exchange.negotiated = record.negotiated as typeof handler.exchange.negotiated
+    this.#served.set(id, { record, open, connection })
+    this.#volumeIds.add(record.volumeId)
+    loop.add(connection)
+    if (resumed) this.#askAgain(fd)
+  }
+
+  /** What the server before this one read and never answered comes once more. */
+  #askAgain(fd: number): void {
+    const message = resend()
+    const result = write(fd, message, message.length)
+    if (result < 0) this.#options.say({ log: `unanswered requests could not be asked for again: ${errnoName(-result)}` })
+  }
+
+  #ended(id: number, errno: number): void {
+    if (errno === -EIO) this.#options.say({ log: `mount ${id} ended by an error` })
+    this.#end(id)
+    this.#options.say({ gone: id })
+  }
+
+  /** Stops answering; unlinked files that only the kernel held are removed, and all is flushed. */
+  #end(id: number): void {
+    const served = this.#served.get(id)
+    if (served === undefined) return
+    const { connection, open, record } = served
+    this.#options.loop.remove(connection)
+    this.#served.delete(id)
+    this.#volumeIds.delete(record.volumeId)
+    open.fs.collectOrphans()
+    open.volume.flush()
+    this.#options.volumes.release(open)
+  }
+
+  endAll(): void {
+    for (const id of [...this.#served.keys()]) this.#end(id)
+  }
+}

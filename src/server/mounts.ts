@@ -1,0 +1,293 @@
+import { rm } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { CairnError } from '../errors.js'
+import type { KernelChange } from './changes.js'
+import { describeHolders, holdersOf } from './busy.js'
+import type { VolumeChanges } from './engine-port.js'
+import { type HomePaths, readOptional, writePrivate } from './home.js'
+import type { Keeper } from './keeper.js'
+import { canonical, checkPlace, prepareDirectory } from './mount-check.js'
+import type { MountInfo, MountOptions, MountRecord } from './protocol.js'
+
+/** The kernel's side of mounting; a test passes a fake. */
+export interface Kernel {
+  /** Mounts of cairn, by whatever server, from the kernel's table. */
+  list(): Array<{ path: string }>
+  mount(request: { path: string; name: string; readOnly: boolean; allowOther: boolean }): number
+  /** Settings of a mount that answers. */
+  tune(mountpoint: string): void
+  /** 0, or a negated errno: -EBUSY unless `detach`. */
+  unmount(mountpoint: string, detach: boolean): number
+  /** True when nobody serves the mount any more. */
+  isDead(mountpoint: string): Promise<boolean>
+  close(fd: number): void
+  /** Makes it forget what changed. */
+  notify(fd: number, rootIno: number, changes: KernelChange[]): Promise<void>
+}
+
+/** The engine's side. */
+export interface MountEngine {
+  call(session: string, method: string, args: unknown[]): Promise<unknown>
+}
+
+/** What the engine knows of a volume to be mounted. */
+export interface Prepared {
+  volumeId: string
+  name: string
+  /** Inode of the directory that is shown as the root. */
+  rootIno: number
+}
+
+interface Mounted {
+  record: MountRecord
+  fd: number
+  negotiated: Promise<void>
+  onNegotiated: () => void
+  onGone: (error: Error) => void
+  gone: Promise<void>
+  resolveGone: () => void
+}
+
+const EBUSY = 16
+const EINVAL = 22
+
+/** The mounts of one server. Calls run one after the other: two of them could not be told apart by the kernel's table. */
+export class Mounts {
+  readonly #paths: HomePaths
+  readonly #engine: MountEngine
+  readonly #keeper: Keeper
+  readonly #kernel: Kernel
+  readonly #mounted = new Map<number, Mounted>()
+  #queue: Promise<unknown> = Promise.resolve()
+  #next: number
+
+  constructor(options: { paths: HomePaths; engine: MountEngine; keeper: Keeper; kernel: Kernel; firstId: number }) {
+    this.#paths = options.paths
+    this.#engine = options.engine
+    this.#keeper = options.keeper
+    this.#kernel = options.kernel
+    this.#next = options.firstId
+  }
+
+  get size(): number {
+    return this.#mounted.size
+  }
+
+  isMounted(volumeId: string): boolean {
+    return this.#byVolume(volumeId) !== undefined
+  }
+
+  /** Mounts as lists show them. `nameOf` gives a volume's present name. */
+  list(nameOf: (volumeId: string) => string): MountInfo[] {
+    return [...this.#mounted.values()].map(({ record }) => infoOf(record, nameOf(record.volumeId)))
+  }
+
+  /** Serves the mounts of a server that died. */
+  async resume(records: readonly MountRecord[], firstFd: number): Promise<void> {
+    for (const [i, record] of records.entries()) {
+      const mounted = this.#add(record, firstFd + i)
+      if (record.negotiated !== undefined) mounted.onNegotiated()
+      this.#next = Math.max(this.#next, record.id + 1)
+      await this.#engine.call('', 'mount.attach', [record, firstFd + i, true])
+    }
+    if (records.length === 0) await this.#clearLeftovers()
+    this.#write()
+  }
+
+  /** Mounts that outlived the last server of this home, which nobody serves. */
+  async #clearLeftovers(): Promise<void> {
+    const written = JSON.parse(readOptional(this.#paths.mounts) ?? '[]') as MountRecord[]
+    const present = new Set(this.#kernel.list().map(mount => mount.path))
+    for (const { mountpoint } of written) if (present.has(mountpoint)) await this.#clearDead(mountpoint)
+  }
+
+  async #clearDead(mountpoint: string): Promise<boolean> {
+    if (!(await this.#kernel.isDead(mountpoint))) return false
+    this.#kernel.unmount(mountpoint, true)
+    return true
+  }
+
+  /**
+   * Mounts a volume; the same mount again is no error.
+   * @throws CairnError ERR_MOUNT_PATH, ERR_MOUNT_NOT_EMPTY, ERR_ALREADY_MOUNTED and those of the volume
+   */
+  mount(options: MountOptions): Promise<MountInfo> {
+    return this.#exclusive(() => this.#mount(options))
+  }
+
+  async #mount(options: MountOptions): Promise<MountInfo> {
+    const path = await canonical(resolve(options.path))
+    const prepared = (await this.#engine.call('', 'mount.prepare', [options.name, options.sub ?? '/'])) as Prepared
+    const existing = this.#byVolume(prepared.volumeId)
+    if (existing !== undefined) return this.#again(existing, path, options, prepared)
+    checkPlace(path, await canonical(this.#paths.home), this.#kernel.list())
+    await this.#clearAt(path)
+    await prepareDirectory(path)
+    const record: MountRecord = {
+      id: this.#next++,
+      volumeId: prepared.volumeId,
+      rootIno: prepared.rootIno,
+      mountpoint: path,
+      readOnly: options.readOnly === true,
+      allowOther: options.allowOther === true,
+      ...(options.sub === undefined || options.sub === '/' ? {} : { sub: options.sub }),
+    }
+    await this.#start(record, prepared)
+    return infoOf(record, prepared.name)
+  }
+
+  #again(existing: Mounted, path: string, options: MountOptions, prepared: Prepared): MountInfo {
+    const { record } = existing
+    const same = record.mountpoint === path && record.readOnly === (options.readOnly === true) && (record.sub ?? '/') === (options.sub ?? '/')
+    if (same) return infoOf(record, prepared.name)
+    const how = record.mountpoint === path ? `with other options (${record.readOnly ? 'read-only' : 'read-write'}${record.sub === undefined ? '' : `, ${record.sub}`})` : `at ${record.mountpoint}`
+    throw new CairnError('ERR_ALREADY_MOUNTED', `The volume ${prepared.name} is mounted ${how} already.`, `Unmount it first with \`cairn unmount ${prepared.name}\`, or fork it.`)
+  }
+
+  /** A mount of ours that nobody serves makes room; one that somebody serves does not. */
+  async #clearAt(path: string): Promise<void> {
+    const there = this.#kernel.list().filter(mount => mount.path === path)
+    if (there.length === 0) return
+    if (await this.#clearDead(path)) return
+    throw new CairnError('ERR_MOUNT_PATH', `Another volume is mounted at ${path}.`, 'Unmount it first, or choose another directory.')
+  }
+
+  async #start(record: MountRecord, prepared: Prepared): Promise<void> {
+    const { mountpoint, readOnly, allowOther } = record
+    const fd = this.#kernel.mount({ path: mountpoint, name: prepared.name, readOnly, allowOther })
+    const mounted = this.#add(record, fd)
+    try {
+      await this.#keeper.hold(record, fd)
+      this.#write()
+      await this.#engine.call('', 'mount.attach', [record, fd, false])
+      await mounted.negotiated
+      this.#kernel.tune(mountpoint)
+    } catch (error) {
+      this.#kernel.unmount(mountpoint, true)
+      this.#forget(mounted)
+      throw error
+    }
+  }
+
+  #add(record: MountRecord, fd: number): Mounted {
+    let onNegotiated = (): void => undefined
+    let onGone = (_: Error): void => undefined
+    let resolveGone = (): void => undefined
+    const negotiated = new Promise<void>((done, failed) => {
+      onNegotiated = done
+      onGone = failed
+    })
+    negotiated.catch(() => undefined)
+    const gone = new Promise<void>(done => {
+      resolveGone = done
+    })
+    const mounted: Mounted = { record, fd, negotiated, onNegotiated, onGone, gone, resolveGone }
+    this.#mounted.set(record.id, mounted)
+    return mounted
+  }
+
+  /** INIT was answered: another server must know with what. */
+  onNegotiated(id: number, value: unknown): void {
+    const mounted = this.#mounted.get(id)
+    if (mounted === undefined) return
+    mounted.record.negotiated = value
+    void this.#keeper.update(mounted.record)
+    mounted.onNegotiated()
+  }
+
+  /** The kernel let go of it, whoever asked it to. */
+  onGone(id: number): void {
+    const mounted = this.#mounted.get(id)
+    if (mounted === undefined) return
+    mounted.onGone(new CairnError('ERR_MOUNT_GONE', `The mount at ${mounted.record.mountpoint} went away.`, 'Mount it again.'))
+    this.#forget(mounted)
+  }
+
+  #forget(mounted: Mounted): void {
+    if (!this.#mounted.delete(mounted.record.id)) return
+    void this.#keeper.drop(mounted.record.id)
+    this.#kernel.close(mounted.fd)
+    mounted.resolveGone()
+    this.#write()
+  }
+
+  /**
+   * Unmounts by volume name or mount path. All is flushed when it resolves. False when it is not mounted.
+   * @throws CairnError ERR_MOUNT_BUSY that names the processes, unless `force`: then what they have open there fails from now on
+   */
+  unmount(target: string, options: { force?: boolean } = {}): Promise<boolean> {
+    return this.#exclusive(() => this.#unmount(target, options.force === true))
+  }
+
+  async #unmount(target: string, force: boolean): Promise<boolean> {
+    const mounted = await this.#find(target)
+    if (mounted === undefined) return target.startsWith('/') && this.#clearDeadAt(await canonical(target))
+    const { id, volumeId, mountpoint } = mounted.record
+    await this.#engine.call('', 'mount.flush', [volumeId])
+    const result = this.#kernel.unmount(mountpoint, force)
+    if (result === -EBUSY) throw busy(mountpoint)
+    if (result < 0 && result !== -EINVAL) {
+      throw new CairnError('ERR_UNMOUNT', `${mountpoint} could not be unmounted: errno ${-result}.`, 'Try again with --force.')
+    }
+    if (!force) await mounted.gone
+    // What was written back while it was unmounted.
+    await this.#engine.call('', 'mount.end', [id, volumeId])
+    this.#forget(mounted)
+    return true
+  }
+
+  async #clearDeadAt(path: string): Promise<boolean> {
+    const known = this.#kernel.list().some(mount => mount.path === path)
+    return known && (await this.#clearDead(path))
+  }
+
+  async #find(target: string): Promise<Mounted | undefined> {
+    if (target.startsWith('/')) {
+      const path = await canonical(target)
+      return [...this.#mounted.values()].find(mounted => mounted.record.mountpoint === path)
+    }
+    const id = ((await this.#engine.call('', 'info', [target])) as { id: string }).id
+    return this.#byVolume(id)
+  }
+
+  #byVolume(volumeId: string): Mounted | undefined {
+    for (const mounted of this.#mounted.values()) if (mounted.record.volumeId === volumeId) return mounted
+    return undefined
+  }
+
+  /** Unmounts all, with force: the server ends. */
+  async endAll(): Promise<void> {
+    for (const { record } of [...this.#mounted.values()]) await this.unmount(record.mountpoint, { force: true })
+    await rm(this.#paths.mounts, { force: true })
+  }
+
+  /** The kernel forgets what clients changed through the socket. */
+  async tell(changes: readonly VolumeChanges[]): Promise<void> {
+    await Promise.all(
+      changes.map(async one => {
+        const mounted = this.#byVolume(one.volumeId)
+        if (mounted !== undefined) await this.#kernel.notify(mounted.fd, mounted.record.rootIno, one.changes)
+      }),
+    )
+  }
+
+  #write(): void {
+    writePrivate(this.#paths.mounts, `${JSON.stringify([...this.#mounted.values()].map(mounted => mounted.record))}\n`)
+  }
+
+  #exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#queue.then(work)
+    this.#queue = result.catch(() => undefined)
+    return result
+  }
+}
+
+function busy(mountpoint: string): CairnError {
+  const holders = holdersOf(mountpoint)
+  const who = holders.length === 0 ? 'by a process that cannot be seen from here' : `by ${describeHolders(holders)}`
+  return new CairnError('ERR_MOUNT_BUSY', `${mountpoint} is in use ${who}.`, 'End these processes or leave the directory and try again, or use --force.')
+}
+
+function infoOf(record: MountRecord, name: string): MountInfo {
+  return { name, mountpoint: record.mountpoint, readOnly: record.readOnly, ...(record.sub === undefined ? {} : { sub: record.sub }) }
+}

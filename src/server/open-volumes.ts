@@ -1,0 +1,110 @@
+import { CairnError } from '../errors.js'
+import type { FileSystemApi } from '../fs/filesystem.js'
+import { limits, systemClock } from '../sys/index.js'
+import type { Engine } from '../volume/engine.js'
+import type { Volume } from '../volume/volume.js'
+import type { Session } from '../volume/session.js'
+
+/** An open volume with its one live FileSystem: whoever uses it, mount or client, sees the same holds on open files. */
+export interface OpenVolume {
+  readonly volume: Volume
+  readonly id: string
+  readonly fs: FileSystemApi
+  /** Mounts, clients' targets and calls that use it. */
+  users: number
+  idleSinceMs: number
+}
+
+/** Makes a FileSystem over a session of the volume with this id. */
+export type MakeFs = (session: Session, volumeId: string) => FileSystemApi
+
+/** The volumes that this process has open. One that nobody uses stays open for a while, since the next call is likely soon. */
+export class OpenVolumes {
+  readonly engine: Engine
+  readonly #makeFs: MakeFs
+  readonly #byId = new Map<string, OpenVolume>()
+
+  constructor(engine: Engine, makeFs: MakeFs) {
+    this.engine = engine
+    this.#makeFs = makeFs
+  }
+
+  /**
+   * Opens it, or counts one more user.
+   * @param resumed a mount holds files of it still, also unlinked ones; else nobody does, and what was unlinked is removed
+   * @throws CairnError ERR_VOLUME_UNKNOWN, ERR_VOLUME_BUSY
+   */
+  acquire(name: string, resumed = false): OpenVolume {
+    const id = this.engine.info(name).id
+    const open = this.#byId.get(id) ?? this.#open(name, id, resumed)
+    open.users++
+    return open
+  }
+
+  #open(name: string, id: string, resumed: boolean): OpenVolume {
+    const volume = this.engine.openVolume(name)
+    const open: OpenVolume = { volume, id, fs: this.#makeFs(volume.session, id), users: 0, idleSinceMs: 0 }
+    this.#byId.set(id, open)
+    if (!resumed) open.fs.collectOrphans()
+    return open
+  }
+
+  release(open: OpenVolume): void {
+    open.users--
+    if (open.users === 0) open.idleSinceMs = systemClock.monotonic()
+  }
+
+  /** Runs `work` on a volume and lets go of it. */
+  use<T>(name: string, work: (open: OpenVolume) => T): T {
+    const open = this.acquire(name)
+    try {
+      return work(open)
+    } finally {
+      this.release(open)
+    }
+  }
+
+  /** The volume with this id when it is open. */
+  get(id: string): OpenVolume | undefined {
+    return this.#byId.get(id)
+  }
+
+  list(): OpenVolume[] {
+    return [...this.#byId.values()]
+  }
+
+  /** Its name now, whatever it was when it was opened. */
+  nameOf(id: string): string {
+    const info = this.engine.volumes().find(volume => volume.id === id)
+    if (info === undefined) throw new CairnError('ERR_VOLUME_UNKNOWN', `There is no volume with the id ${id}.`, 'See `cairn volumes`.')
+    return info.name
+  }
+
+  /** Closes a volume, for an operation that needs it closed. @throws CairnError ERR_VOLUME_IN_USE */
+  closeUnused(name: string): void {
+    const open = this.#byId.get(this.engine.info(name).id)
+    if (open === undefined) return
+    if (open.users > 0) {
+      throw new CairnError('ERR_VOLUME_IN_USE', `The volume ${name} is in use.`, 'Unmount it, close the programs that have it open, and try again.')
+    }
+    this.#close(open)
+  }
+
+  #close(open: OpenVolume): void {
+    this.#byId.delete(open.id)
+    open.volume.close()
+  }
+
+  /** Closes what nobody used for a while. Returns when to call again, in milliseconds. */
+  closeIdle(): number {
+    const now = systemClock.monotonic()
+    let next = Number.POSITIVE_INFINITY
+    for (const open of this.#byId.values()) {
+      if (open.users > 0) continue
+      const left = open.idleSinceMs + limits.volumeIdleMs - now
+      if (left <= 0) this.#close(open)
+      else next = Math.min(next, left)
+    }
+    return next
+  }
+}

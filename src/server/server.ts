@@ -1,0 +1,136 @@
+import { randomUUID } from 'node:crypto'
+import { CairnError } from '../errors.js'
+import type { RpcService } from '../http/rpc-handler.js'
+import { limits, systemClock } from '../sys/index.js'
+import type { MountEngine, Mounts } from './mounts.js'
+import type { MountOptions, ServerStatus } from './protocol.js'
+import { PROTOCOL, version } from './version.js'
+
+/** How long without mounts, clients and requests; a test makes it short. */
+function idleMs(): number {
+  const given = Number(process.env['CAIRN_IDLE_MS'])
+  return Number.isFinite(given) && given > 0 ? given : limits.serverIdleMs
+}
+
+/** What `status` of a server says beside itself. */
+export interface ServerReport extends ServerStatus {
+  /** Clients connected now. */
+  clients: number
+}
+
+/** The main thread of a server: sessions of clients, mounts, and when to end. Volumes are the engine thread's. */
+export class Server implements RpcService {
+  readonly #engine: MountEngine
+  readonly #mounts: Mounts
+  readonly #supervisorPid: () => number | undefined
+  readonly #onIdle: () => void
+  readonly #sinceMs = systemClock.now()
+  readonly #sessions = new Set<string>()
+  #running = 0
+  #idle: NodeJS.Timeout | undefined
+  #stopping = false
+
+  /** @param onIdle called once: nobody needs this server, or somebody asked it to end */
+  constructor(options: { engine: MountEngine; mounts: Mounts; supervisorPid: () => number | undefined; onIdle: () => void }) {
+    this.#engine = options.engine
+    this.#mounts = options.mounts
+    this.#supervisorPid = options.supervisorPid
+    this.#onIdle = options.onIdle
+    this.#rest()
+  }
+
+  hello(): Record<string, unknown> {
+    return { version, protocol: PROTOCOL, pid: process.pid, mounts: this.#mounts.size, clients: this.#sessions.size }
+  }
+
+  openSession(): string {
+    if (this.#stopping) throw ending()
+    if (this.#sessions.size >= limits.serverSessions) {
+      throw new CairnError('ERR_SERVER_FULL', `${limits.serverSessions} programs use this server already.`, 'End some of them and try again.', { retry: 'same-call' })
+    }
+    const id = randomUUID()
+    this.#sessions.add(id)
+    this.#rest()
+    return id
+  }
+
+  closeSession(session: string): void {
+    this.#sessions.delete(session)
+    void this.#engine.call(session, 'session.end', []).catch(() => undefined)
+    this.#rest()
+  }
+
+  async call(session: string | undefined, method: string, args: unknown[]): Promise<unknown> {
+    if (this.#stopping) throw ending()
+    if (session !== undefined && !this.#sessions.has(session)) {
+      throw new CairnError('ERR_SERVER_LOST', 'The server was started again since this program connected to it.', 'Open the volume again.', { retry: 'reopen' })
+    }
+    this.#running++
+    this.#rest()
+    try {
+      return await this.#dispatch(session ?? '', method, args)
+    } finally {
+      this.#running--
+      this.#rest()
+    }
+  }
+
+  #dispatch(session: string, method: string, args: unknown[]): Promise<unknown> {
+    switch (method) {
+      case 'mount':
+        return this.#mounts.mount(args[0] as MountOptions)
+      case 'unmount':
+        return this.#mounts.unmount(String(args[0]), (args[1] ?? {}) as { force?: boolean })
+      case 'server.status':
+        return this.report()
+      case 'server.stop':
+        return this.stop()
+      default:
+        if (/^(mount|session|engine)\./.test(method)) throw new CairnError('ERR_METHOD_UNKNOWN', `The server has no ${method} for clients.`, 'Use the same version of cairn on both sides.')
+        return this.#engine.call(session, method, args)
+    }
+  }
+
+  async report(): Promise<ServerReport> {
+    const volumes = (await this.#engine.call('', 'volumes', [])) as Array<{ id: string; name: string }>
+    const names = new Map(volumes.map(volume => [volume.id, volume.name]))
+    return {
+      running: true,
+      pid: process.pid,
+      supervisorPid: this.#supervisorPid(),
+      sinceMs: this.#sinceMs,
+      version,
+      mounts: this.#mounts.list(id => names.get(id) ?? id),
+      open: (await this.#engine.call('', 'openVolumes', [])) as string[],
+      clients: this.#sessions.size,
+    }
+  }
+
+  /** Ends soon, after the answer. @throws CairnError ERR_SERVER_BUSY while something is mounted */
+  async stop(): Promise<void> {
+    if (this.#mounts.size > 0) throw new CairnError('ERR_SERVER_BUSY', 'The server has mounted volumes.', 'Unmount them first.')
+    setImmediate(() => this.#end())
+  }
+
+  /** Counts the time without anybody from now on. */
+  #rest(): void {
+    clearTimeout(this.#idle)
+    if (this.#stopping || this.#running > 0 || this.#sessions.size > 0 || this.#mounts.size > 0) return
+    this.#idle = setTimeout(() => this.#end(), idleMs())
+  }
+
+  /** A mount came or went. */
+  mountsChanged(): void {
+    this.#rest()
+  }
+
+  #end(): void {
+    if (this.#stopping) return
+    this.#stopping = true
+    this.#onIdle()
+  }
+}
+
+function ending(): CairnError {
+  return new CairnError('ERR_SERVER_ENDING', 'The server is ending.', 'Try again.', { retry: 'same-call' })
+}

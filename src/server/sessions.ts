@@ -1,0 +1,66 @@
+import { CairnError } from '../errors.js'
+import type { FileSystemApi } from '../fs/filesystem.js'
+import type { LocalBackend } from '../node/backend.js'
+import { limits } from '../sys/index.js'
+import type { TransactionSession } from '../volume/api.js'
+import type { ChangeLog } from './changes.js'
+import type { OpenVolume } from './open-volumes.js'
+
+/** What a client has open: a volume live, as it was at a ref, or inside a transaction. Its handles are closed with it. */
+export interface Target {
+  readonly open: OpenVolume
+  /** The live FileSystem of the volume, or one over a ref or a transaction. */
+  readonly fs: FileSystemApi
+  readonly backend: LocalBackend
+  readonly transaction?: TransactionSession
+  /** What a transaction changed, told to the kernel when it is committed. */
+  readonly changes?: ChangeLog
+}
+
+/** The clients of a server and what each holds. A client that dies takes its handles and transactions with it. */
+export class Sessions {
+  readonly #targets = new Map<string, Map<number, Target>>()
+  readonly #onEnd: (target: Target) => void
+  #next = 1
+
+  constructor(onEnd: (target: Target) => void) {
+    this.#onEnd = onEnd
+  }
+
+  get size(): number {
+    return this.#targets.size
+  }
+
+  add(session: string, target: Target): number {
+    const targets = this.#targets.get(session) ?? new Map<number, Target>()
+    this.#targets.set(session, targets)
+    if (targets.size >= limits.sessionTargets) {
+      this.#onEnd(target)
+      throw new CairnError('ERR_TOO_MANY_OPEN', `This program has ${limits.sessionTargets} volumes and transactions open.`, 'Close some of them.')
+    }
+    const id = this.#next++
+    targets.set(id, target)
+    return id
+  }
+
+  get(session: string, id: number): Target {
+    const target = this.#targets.get(session)?.get(id)
+    if (target === undefined) {
+      throw new CairnError('ERR_VOLUME_CLOSED', 'The volume was closed, or the server that had it open was started again.', 'Open it again.', { retry: 'reopen' })
+    }
+    return target
+  }
+
+  remove(session: string, id: number): void {
+    const target = this.#targets.get(session)?.get(id)
+    if (target === undefined) return
+    this.#targets.get(session)?.delete(id)
+    this.#onEnd(target)
+  }
+
+  /** The client went away. */
+  end(session: string): void {
+    for (const id of [...(this.#targets.get(session)?.keys() ?? [])].reverse()) this.remove(session, id)
+    this.#targets.delete(session)
+  }
+}
