@@ -44,7 +44,7 @@ export function parseMode(text: string, umask = 0o022): ModeChange {
   if (/^[0-7]{1,4}$/.test(text)) {
     const bits = Number.parseInt(text, 8)
     // As GNU chmod: octal of less than five digits leaves setuid and setgid of directories alone unless it sets them.
-    return (mode, isDirectory) => (isDirectory && text.length < 4 ? bits | (mode & 0o6000) : bits)
+    return (mode, isDirectory) => (isDirectory ? bits | (mode & 0o6000) : bits)
   }
   const changes = text.split(',').map(clause => {
     const match = CLAUSE.exec(clause)
@@ -66,7 +66,7 @@ function clauseChange(who: string, actions: string, umask: number): ModeChange {
       const covered = classes.reduce((sum, one) => sum | coverage(one), 0)
       if (sign === '+') value |= bits
       else if (sign === '-') value &= ~bits
-      else value = (value & ~(isDirectory ? covered & 0o777 : covered)) | bits
+      else value = (value & ~(isDirectory ? covered & ~0o6000 : covered)) | bits
     }
     return value
   }

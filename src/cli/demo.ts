@@ -1,0 +1,108 @@
+import { mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { mountSupport } from '../sdk/doctor.js'
+import type { CairnApi } from '../sdk/types.js'
+import type { Context } from './context.js'
+import { cleanUp } from './demo-cleanup.js'
+import { runInProcess, runMounted } from './demo-scenes.js'
+import { duration } from './format.js'
+import type { Run } from './spec.js'
+
+/** What one step showed. */
+export interface Step {
+  step: string
+  detail: string
+  ms: number
+}
+
+/** A throw-away home with one volume, and the steps that were shown in it. */
+export class Demo {
+  readonly home: string
+  readonly mountpoint: string
+  readonly steps: Step[] = []
+  private readonly context: Context
+  private readonly opened: CairnApi[] = []
+
+  constructor(context: Context, home: string) {
+    this.context = context
+    this.home = home
+    this.mountpoint = join(home, 'workspace')
+  }
+
+  /** A connection of its own: the one before may have lost its server. */
+  async cairn(): Promise<CairnApi> {
+    const { Cairn } = await import('../sdk/cairn.js')
+    const cairn: CairnApi = await Cairn.open({ home: join(this.home, 'home') })
+    this.opened.push(cairn)
+    return cairn
+  }
+
+  /** Runs one step, times it and prints it. `work` returns what it showed. */
+  async step(step: string, work: () => Promise<string>): Promise<void> {
+    const started = performance.now()
+    const detail = await work()
+    const ms = performance.now() - started
+    this.steps.push({ step, detail, ms: Math.round(ms * 10) / 10 })
+    if (this.context.json) return
+    const { out } = this.context
+    await out.lines([`${out.green('✓')} ${step.padEnd(34)} ${out.dim(duration(ms).padStart(8))}   ${detail}`])
+  }
+
+  async say(text: string): Promise<void> {
+    if (!this.context.json) await this.context.out.lines([text])
+  }
+
+  async close(): Promise<void> {
+    for (const cairn of this.opened) await cairn.close().catch(() => {})
+  }
+}
+
+/** Shows the main job end to end and leaves nothing behind, on Ctrl-C too. */
+export const run: Run = async (context, _args, options) => {
+  const folder = await mkdtemp(join(tmpdir(), 'cairn-demo-'))
+  const demo = new Demo(context, folder)
+  const keep = options['keep'] === true
+  let cleaning: Promise<void> | undefined
+  const clean = () => {
+    cleaning ??= demo.close().then(() => cleanUp(join(folder, 'home'), keep ? undefined : folder))
+    return cleaning
+  }
+  const onSignal = (signal: NodeJS.Signals) => clean().finally(() => process.exit(signal === 'SIGINT' ? 130 : 143))
+  process.on('SIGINT', onSignal)
+  process.on('SIGTERM', onSignal)
+  const started = performance.now()
+  const obstacle = mountSupport().find(check => !check.ok)
+  try {
+    await demo.say('A volume is made in a throw-away folder, used by ordinary programs, and everything that serves it is killed.\n')
+    if (obstacle === undefined) await runMounted(demo)
+    else await withoutMount(demo, `${obstacle.detail}. ${obstacle.fix ?? ''}`)
+  } finally {
+    await clean()
+    process.off('SIGINT', onSignal)
+    process.off('SIGTERM', onSignal)
+  }
+  const totalMs = Math.round(performance.now() - started)
+  await context.result(
+    {
+      ok: true,
+      mounted: obstacle === undefined,
+      ...(obstacle !== undefined && { reason: obstacle.detail }),
+      steps: demo.steps,
+      totalMs,
+      ...(keep && { kept: folder }),
+    },
+    () => [
+      '',
+      `All of it held, in ${duration(totalMs)}. ${keep ? `Kept: ${folder} (CAIRN_HOME=${join(folder, 'home')}).` : 'Everything was cleaned up.'}`,
+      'Next: `cairn init work && cairn mount work ./work`.',
+    ],
+  )
+  return 0
+}
+
+async function withoutMount(demo: Demo, why: string): Promise<void> {
+  await demo.say(`Mounting is impossible here: ${why}`)
+  await demo.say('The rest is shown in process.\n')
+  await runInProcess(demo)
+}
