@@ -52,11 +52,21 @@ function sealAll(tree: BTree, pages: MemoryPages): Uint8Array {
 
 /** Sizes that make pages split at once, or hold many; keys that share prefixes and collide. */
 const keyArb = fc.oneof(
-  { weight: 6, arbitrary: fc.tuple(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 0, max: 60 })).map(([tag, i]) => String.fromCharCode(tag, 0, 0, i >> 3, i & 7)) },
-  { weight: 2, arbitrary: fc.tuple(fc.integer({ min: 1, max: 2 }), fc.integer({ min: 0, max: 9 })).map(([tag, i]) => String.fromCharCode(tag).padEnd(MAX_KEY_BYTES - 1, 'x') + i) },
+  {
+    weight: 6,
+    arbitrary: fc.tuple(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 0, max: 60 })).map(([tag, i]) => String.fromCharCode(tag, 0, 0, i >> 3, i & 7)),
+  },
+  {
+    weight: 2,
+    arbitrary: fc
+      .tuple(fc.integer({ min: 1, max: 2 }), fc.integer({ min: 0, max: 9 }))
+      .map(([tag, i]) => String.fromCharCode(tag).padEnd(MAX_KEY_BYTES - 1, 'x') + i),
+  },
   { weight: 1, arbitrary: fc.integer({ min: 0, max: 5 }).map(tag => String.fromCharCode(tag)) },
 )
-const valueArb = fc.oneof(fc.constantFrom(0, 1, 104, 700, limits.valueBytes), fc.constant(limits.valueBytes)).chain(n => fc.constantFrom('a', 'b').map(c => c.repeat(n)))
+const valueArb = fc
+  .oneof(fc.constantFrom(0, 1, 104, 700, limits.valueBytes), fc.constant(limits.valueBytes))
+  .chain(n => fc.constantFrom('a', 'b').map(c => c.repeat(n)))
 
 type Step =
   | { do: 'put'; on: number; key: string; value: string }
@@ -196,7 +206,10 @@ describe('a large tree', () => {
       const pages = new MemoryPages()
       const tree = BTree.empty(new PageCache(pages, 200_000))
       const count = 20_000
-      const keys = Array.from({ length: count }, (_, i) => `${String.fromCharCode(1 + (i % 3))}${String((order === 'shuffled' ? i * 7919 : order === 'up' ? i : count - i) % count).padStart(6, '0')}`)
+      const keys = Array.from(
+        { length: count },
+        (_, i) => `${String.fromCharCode(1 + (i % 3))}${String((order === 'shuffled' ? i * 7919 : order === 'up' ? i : count - i) % count).padStart(6, '0')}`,
+      )
       const model: Model = new Map()
       keys.forEach((key, i) => {
         put(tree, key, 'v'.repeat(i % 200))

@@ -1,4 +1,4 @@
-import { HASH_BYTES, packKey, POINTER_BYTES, pointerOffset, pointerPack, sameHash } from '../codec/index.js'
+import { HASH_BYTES, POINTER_BYTES, packKey, pointerOffset, pointerPack, sameHash } from '../codec/index.js'
 import { CorruptError } from '../errors.js'
 import { findDamage, pageCount, pageLevel } from './encode.js'
 import { bytesOf, HEADER_BYTES, PAGE_BYTES, Page, pointerAt } from './page.js'

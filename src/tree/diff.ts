@@ -4,7 +4,7 @@ import { CELL_HEADER_BYTES, cellAt, keyLengthAt, type Page, pointerAt, valueLeng
 import { childIndex, compareBytes, search } from './search.js'
 
 /** Views of the trees' own pages, valid during the call. Return false to stop. */
-export type DiffVisitor = (key: Uint8Array, oldValue: Uint8Array | undefined, newValue: Uint8Array | undefined) => boolean | void
+export type DiffVisitor = (key: Uint8Array, oldValue: Uint8Array | undefined, newValue: Uint8Array | undefined) => unknown
 
 export interface DiffOptions {
   /** Only keys ≥ this. */
@@ -108,11 +108,7 @@ class Side {
     const y = other.#knownUnit()
     if (x !== undefined && x === y) return true
     if ((x !== undefined && x.ptr === null) || (y !== undefined && y.ptr === null)) return false
-    return x !== undefined
-      ? other.#unitIs(x.ptr as Uint8Array, x.ptrAt)
-      : y !== undefined
-        ? this.#unitIs(y.ptr as Uint8Array, y.ptrAt)
-        : this.#sameCell(other)
+    return x !== undefined ? other.#unitIs(x.ptr as Uint8Array, x.ptrAt) : y !== undefined ? this.#unitIs(y.ptr as Uint8Array, y.ptrAt) : this.#sameCell(other)
   }
 
   /** Leaves the pages at whose start this side stands, up to the one that is the other's present subtree; false when there is none. */

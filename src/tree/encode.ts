@@ -81,7 +81,7 @@ function findCellDamage(b: Uint8Array, n: number, level: number): string {
 }
 
 function ascends(b: Uint8Array, a: number, aLength: number, c: number, cLength: number): boolean {
-  const shorter = aLength < cLength ? aLength : cLength
+  const shorter = Math.min(aLength, cLength)
   let i = 0
   while (i < shorter && b[a + i] === b[c + i]) i++
   return i < shorter ? b[a + i] < b[c + i] : aLength < cLength

@@ -26,4 +26,3 @@ export class MemoryPages implements PageSource, PageSink {
     this.pages.push(new Uint8Array(bytes))
   }
 }
-

@@ -1,7 +1,20 @@
 import { POINTER_BYTES } from '../codec/index.js'
 import { assert } from '../sys/index.js'
 import type { BTree } from './btree.js'
-import { appendCells, blankFirstKey, bytesOf, CELL_HEADER_BYTES, cellAt, insertCell, keyLengthAt, makeRoom, PAGE_ROOM, type Page, removeCell, usedBytes } from './page.js'
+import {
+  appendCells,
+  blankFirstKey,
+  bytesOf,
+  CELL_HEADER_BYTES,
+  cellAt,
+  insertCell,
+  keyLengthAt,
+  makeRoom,
+  PAGE_ROOM,
+  type Page,
+  removeCell,
+  usedBytes,
+} from './page.js'
 
 /** A page with less than this looks for a neighbour to merge with. */
 const LEAN_BYTES = PAGE_ROOM / 4

@@ -14,9 +14,9 @@ export function search(b: Uint8Array, lo: number, n: number, K: Uint8Array, keyL
     const s = HEADER_BYTES + 2 * middle
     const p = end - (b[s] | (b[s + 1] << 8))
     const length = b[p] | (b[p + 1] << 8)
-    const shorter = length < keyLength ? length : keyLength
+    const shorter = Math.min(length, keyLength)
     const at = p + 4
-    let i = sharedLow < sharedHigh ? sharedLow : sharedHigh
+    let i = Math.min(sharedLow, sharedHigh)
     while (i < shorter && b[at + i] === K[i]) i++
     const order = i < shorter ? b[at + i] - K[i] : length - keyLength
     if (order === 0) return middle
@@ -39,7 +39,7 @@ export function childIndex(b: Uint8Array, n: number, K: Uint8Array, keyLength: n
 
 /** Bytewise order of two keys: negative, 0 or positive. */
 export function compareBytes(a: Uint8Array, aAt: number, aLength: number, b: Uint8Array, bAt: number, bLength: number): number {
-  const shorter = aLength < bLength ? aLength : bLength
+  const shorter = Math.min(aLength, bLength)
   for (let i = 0; i < shorter; i++) {
     const order = a[aAt + i] - b[bAt + i]
     if (order !== 0) return order

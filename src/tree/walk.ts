@@ -37,7 +37,7 @@ export interface WalkOptions {
  */
 export function walkPages(
   tree: BTree,
-  visitPage: (pointer: Uint8Array | undefined, level: number, page: PageView) => boolean | void,
+  visitPage: (pointer: Uint8Array | undefined, level: number, page: PageView) => unknown,
   options: WalkOptions = {},
 ): void {
   visit(tree.root, undefined, undefined)
