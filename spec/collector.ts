@@ -137,7 +137,7 @@ function decide(setting: Setting, c: Collector, what: string, to: To): void {
   if (c.copies >= setting.bounds.repacks) return
   for (const pack of members(c.refs & c.listing)) {
     if (pack >= firstCopy || c.moved[pack] !== 0) continue
-    to(`${what}; will repack ${nameOf(pack)}`, { refs: 0, garbage: 0, step: 'copy', from: pack, to: copyOf(c.epoch, 0), copies: c.copies + 1 })
+    to(`${what}; will repack ${nameOf(pack)}`, { refs: 0, garbage: 0, step: 'copy', from: pack, to: copyOf(c.epoch), copies: c.copies + 1 })
   }
 }
 

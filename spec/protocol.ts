@@ -2,15 +2,30 @@ import { collectorSteps, garbageOf, nameAll } from './collector.js'
 import { encode } from './encode.js'
 import type { Model } from './explore.js'
 import { forkerSteps } from './forker.js'
-import { chain, commitsIn, logSlots, packsIn } from './log.js'
+import { chain, commitsIn, logLimit, logSlots, packsIn } from './log.js'
 import { readerSteps } from './reader.js'
 import type { BadRule, Bounds, Setting } from './rules.js'
-import { bit, type Collector, commitOf, missing, packLimit, packOf, resolve, type State, type Writer, withAt } from './state.js'
+import {
+  bit,
+  type Collector,
+  commitOf,
+  epochs,
+  firstCopy,
+  missing,
+  packLimit,
+  packOf,
+  packsPerEpoch,
+  resolve,
+  type State,
+  type Writer,
+  withAt,
+} from './state.js'
 import { twoWinners, writerSteps } from './writer.js'
 
 /** The protocol of writers, readers, forkers and collectors over one store, as a model to explore. */
 export function protocol(bounds: Bounds, bad: readonly BadRule[] = []): Model<State> {
   const setting: Setting = { bounds, bad: new Set(bad) }
+  checkBounds(setting)
   return {
     initial: initial(setting),
     steps(s, emit) {
@@ -23,6 +38,18 @@ export function protocol(bounds: Bounds, bad: readonly BadRule[] = []): Model<St
     violation: s => violation(setting, s),
     stuck: s => stuck(bounds, s),
   }
+}
+
+/** The masks and lists of a state have room for so much. */
+function checkBounds(setting: Setting): void {
+  const { bounds } = setting
+  const crashed = bounds.start === 'crashed'
+  const fits =
+    (crashed ? 0 : 1) + bounds.commits + bounds.folds <= packsPerEpoch &&
+    bounds.writers + (crashed ? 1 : 0) < epochs &&
+    firstCopy + bounds.collectors * bounds.rounds < packLimit &&
+    3 + bounds.writers * (1 + bounds.commits) <= logLimit
+  if (!fits) throw new RangeError('these bounds do not fit the state')
 }
 
 /** A volume whose first writer has published one tree (pack 1.0); after a crash also two commits that are only in the log. */

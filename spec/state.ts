@@ -136,15 +136,16 @@ export interface Reader {
   readonly must: number
 }
 
-export const packsPerEpoch = 4
+export const packsPerEpoch = 5
 export const epochs = 4
-const copiesPerRound = 2
 /** Packs that collectors write come after those of writers. */
 export const firstCopy = packsPerEpoch * epochs
-export const packLimit = firstCopy + copiesPerRound * 6
+/** Masks have 32 bits, and the sign is in the way. */
+export const packLimit = 31
 
 export const packOf = (epoch: number, sequence: number): number => epoch * packsPerEpoch + sequence
-export const copyOf = (gcEpoch: number, sequence: number): number => firstCopy + gcEpoch * copiesPerRound + sequence
+/** A collector copies one pack per round. */
+export const copyOf = (gcEpoch: number): number => firstCopy + gcEpoch
 export const bit = (n: number): number => 1 << n
 export const commitOf = (epoch: number, sequence: number): number => epoch * 4 + sequence
 
