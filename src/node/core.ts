@@ -3,7 +3,7 @@ import { ENOTDIR, posixError } from '../errors.js'
 import type { Backend, MaybePromise, OpArgs, OpName, OpResult } from './backend.js'
 import { encodeName, shown } from './paths.js'
 import { BigIntStats, type SpaceRecord, type StatRecord, Stats, statFs } from './stats.js'
-import { isPromise, needsPromise, runNow, runSoon, type Steps, step, then } from './steps.js'
+import { andThen, isPromise, needsPromise, runNow, runSoon, type Steps, step } from './steps.js'
 import { boolean, checkFd, checkPath, integer, nameEncoding, type Options, options, ownerId, type Path, parseFlags, parseMode, parseTime } from './validate.js'
 
 const { S_IFMT, S_IFDIR } = constants
@@ -57,28 +57,28 @@ export class Core {
   }
 
   stat(path: unknown, opts?: unknown): MaybePromise<Stats | BigIntStats | undefined> {
-    if (opts === undefined || opts === null) return then(this.call('stat', [checkPath(path)]), toStats)
+    if (opts === undefined || opts === null) return andThen(this.call('stat', [checkPath(path)]), toStats)
     return this.statWith(checkPath(path), options(opts), true)
   }
 
   lstat(path: unknown, opts?: unknown): MaybePromise<Stats | BigIntStats | undefined> {
-    if (opts === undefined || opts === null) return then(this.call('lstat', [checkPath(path)]), toStats)
+    if (opts === undefined || opts === null) return andThen(this.call('lstat', [checkPath(path)]), toStats)
     return this.statWith(checkPath(path), options(opts), false)
   }
 
   private statWith(path: Path, opts: Options, follow: boolean): MaybePromise<Stats | BigIntStats | undefined> {
     const convert: Convert = opts.bigint ? toBigIntStats : toStats
-    if (opts.throwIfNoEntry !== false || !this.blocking) return then(this.call(follow ? 'stat' : 'lstat', [path]), convert)
-    return then(this.call('statIfExists', [path, follow]), r => r && convert(r))
+    if (opts.throwIfNoEntry !== false || !this.blocking) return andThen(this.call(follow ? 'stat' : 'lstat', [path]), convert)
+    return andThen(this.call('statIfExists', [path, follow]), r => r && convert(r))
   }
 
   fstat(fd: unknown, opts?: unknown): MaybePromise<Stats | BigIntStats> {
     const convert: Convert = options(opts).bigint ? toBigIntStats : toStats
-    return then(this.call('fstat', [checkFd(fd)]), convert)
+    return andThen(this.call('fstat', [checkFd(fd)]), convert)
   }
 
   statfs(path: unknown, opts?: unknown): MaybePromise<SpaceRecord | Record<string, bigint>> {
-    return then(this.call('statfs', [checkPath(path)]), r => statFs(r, Boolean(options(opts).bigint)))
+    return andThen(this.call('statfs', [checkPath(path)]), r => statFs(r, Boolean(options(opts).bigint)))
   }
 
   chmod(path: unknown, mode: unknown): MaybePromise<void> {
@@ -121,12 +121,12 @@ export class Core {
     const given: Options = typeof opts === 'number' || typeof opts === 'string' ? { mode: opts } : options(opts)
     const recursive = boolean(given.recursive, 'options.recursive', false)
     const made = this.call('mkdir', [checkPath(path), this.newMode(given.mode, 0o777), recursive])
-    return then(made, first => (first === undefined ? undefined : (encodeName(first, 'utf8') as string)))
+    return andThen(made, first => (first === undefined ? undefined : (encodeName(first, 'utf8') as string)))
   }
 
   mkdtemp(prefix: unknown, opts?: unknown): MaybePromise<string | Buffer> {
     const encoding = nameEncoding(opts)
-    return then(this.call('mkdtemp', [checkPath(prefix, 'prefix'), 0o700 & ~process.umask()]), path => encodeName(path, encoding))
+    return andThen(this.call('mkdtemp', [checkPath(prefix, 'prefix'), 0o700 & ~process.umask()]), path => encodeName(path, encoding))
   }
 
   unlink(path: unknown): MaybePromise<void> {
@@ -172,12 +172,12 @@ export class Core {
 
   readlink(path: unknown, opts?: unknown): MaybePromise<string | Buffer> {
     const encoding = nameEncoding(opts)
-    return then(this.call('readlink', [checkPath(path, 'oldPath')]), target => encodeName(target, encoding))
+    return andThen(this.call('readlink', [checkPath(path, 'oldPath')]), target => encodeName(target, encoding))
   }
 
   realpath(path: unknown, opts?: unknown): MaybePromise<string | Buffer> {
     const encoding = nameEncoding(opts)
-    return then(this.call('realpath', [checkPath(path)]), real => encodeName(real, encoding))
+    return andThen(this.call('realpath', [checkPath(path)]), real => encodeName(real, encoding))
   }
 
   open(path: unknown, flags?: unknown, mode?: unknown): MaybePromise<number> {

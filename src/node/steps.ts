@@ -20,7 +20,8 @@ export function isPromise(value: unknown): value is Promise<unknown> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
 }
 
-export function then<T, R>(value: MaybePromise<T>, map: (value: T) => R): MaybePromise<R> {
+/** `map` of a value, now or when it is there. */
+export function andThen<T, R>(value: MaybePromise<T>, map: (value: T) => R): MaybePromise<R> {
   return isPromise(value) ? (value as Promise<T>).then(map) : map(value)
 }
 
