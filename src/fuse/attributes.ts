@@ -1,11 +1,9 @@
 /** Requests about attributes. */
-import { constants } from 'node:os'
 import { AttrFlag } from '../codec/index.js'
-import { EOPNOTSUPP } from '../errors.js'
 import { type SetAttr, Set as Valid } from '../fs/filesystem.js'
 import { limits } from '../sys/index.js'
 import type { Exchange } from './exchange.js'
-import { ATTR_OUT_BYTES, Ioctl, REPLY_WORD, SetattrValid, STATFS_OUT_BYTES, STATX_OUT_BYTES } from './protocol.js'
+import { ATTR_OUT_BYTES, REPLY_WORD, SetattrValid, STATFS_OUT_BYTES, STATX_OUT_BYTES } from './protocol.js'
 
 const change: SetAttr = { mode: 0, uid: 0, gid: 0, size: 0, atimeS: 0, atimeNs: 0, mtimeS: 0, mtimeNs: 0, flags: 0 }
 
@@ -106,23 +104,4 @@ export function statfs(x: Exchange): number {
   o[REPLY_WORD + 11] = limits.nameBytes
   o[REPLY_WORD + 12] = STATFS_UNIT
   return x.ok(STATFS_OUT_BYTES)
-}
-
-/** struct fuse_ioctl_out (4 words), then one word of flags; `chattr +i` and `lsattr` ask for these, nothing else is known. */
-export function ioctl(x: Exchange): number {
-  const command = x.in32[13]
-  if (command !== Ioctl.getFlags && command !== Ioctl.setFlags) return x.fail(-constants.errno.ENOTTY)
-  const o = x.out32
-  o.fill(0, REPLY_WORD, REPLY_WORD + 5)
-  if (command === Ioctl.getFlags) {
-    const result = x.fs.getattr(x.ino)
-    if (result < 0) return x.fail(result)
-    o[REPLY_WORD + 4] = x.fs.attr.flags & AttrFlag.immutable ? Ioctl.immutable : 0
-    return x.ok(20)
-  }
-  const flags = x.in32[18]
-  if (flags & ~Ioctl.immutable) return x.fail(-EOPNOTSUPP)
-  change.flags = flags ? AttrFlag.immutable : 0
-  const result = x.fs.setattr(x.ino, Valid.flags, change)
-  return result < 0 ? x.fail(result) : x.ok(16)
 }

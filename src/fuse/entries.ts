@@ -57,7 +57,11 @@ function renameAt(x: Exchange, at: number, flags: number): number {
   if (x.viewAt(10) !== x.view) return x.fail(-EXDEV)
   if (flags & ~RENAME_FLAGS) return x.fail(-EINVAL)
   if (x.once()) return x.ok(0)
-  return x.done(x.fs.rename(x.ino, x.in.latin1Slice(at, end), x.inoAt(10), x.in.latin1Slice(end + 1, x.nameEnd(end + 1)), flags))
+  const kept = x.keepsUnlinked
+  x.keepsUnlinked = true
+  const result = x.fs.rename(x.ino, x.in.latin1Slice(at, end), x.inoAt(10), x.in.latin1Slice(end + 1, x.nameEnd(end + 1)), flags)
+  x.keepsUnlinked = kept
+  return x.done(result)
 }
 
 export function rename(x: Exchange): number {

@@ -44,6 +44,11 @@ export class Exchange {
   /** View 0 is the live volume; the others are at commits or have rules of their own. */
   readonly views: Map<number, FileSystemApi>
   negotiated: Negotiated | undefined
+  /**
+   * Whether an inode that loses its last link now must live until the kernel forgets it, opened or not. A name that is replaced may be
+   * on its way to being opened; other inodes are known here when they are open. The host's filesystem asks (`keepUnlinked`).
+   */
+  keepsUnlinked = false
   /** `once` tied a batch to this request. */
   tagged = false
 

@@ -1,9 +1,10 @@
-import { CorruptError, EIO, ENOSYS, ESTALE, errnoName } from '../errors.js'
+import { CorruptError, EIO, ENOENT, ENOSYS, ESTALE, errnoName } from '../errors.js'
 import type { FileSystemApi } from '../fs/filesystem.js'
 import * as attributes from './attributes.js'
 import * as directory from './directory.js'
 import * as entries from './entries.js'
 import { DEFERRED, Exchange, type MountOptions, NO_REPLY } from './exchange.js'
+import * as flags from './flags.js'
 import type { Frame } from './frame.js'
 import { init, type Negotiated } from './init.js'
 import * as io from './io.js'
@@ -33,11 +34,13 @@ operations[Op.read] = io.read
 operations[Op.write] = io.write
 operations[Op.release] = io.release
 operations[Op.flush] = io.flush
+operations[Op.copyFileRange] = io.copyFileRange
+operations[Op.copyFileRange64] = io.copyFileRange64
 operations[Op.fallocate] = io.fallocate
 operations[Op.lseek] = io.lseek
 operations[Op.statfs] = attributes.statfs
 operations[Op.statx] = attributes.statx
-operations[Op.ioctl] = attributes.ioctl
+operations[Op.ioctl] = flags.ioctl
 operations[Op.readdir] = directory.readdir
 operations[Op.readdirplus] = directory.readdirplus
 operations[Op.getxattr] = xattr.getxattr
@@ -47,8 +50,16 @@ operations[Op.removexattr] = xattr.removexattr
 operations[Op.init] = init
 operations[Op.interrupt] = () => NO_REPLY
 operations[Op.destroy] = x => x.ok(0)
-// OPENDIR, ACCESS, COPY_FILE_RANGE, TMPFILE, POLL and all newer requests are answered ENOSYS: the kernel does without and
+// OPENDIR, ACCESS, TMPFILE, POLL and all newer requests are answered ENOSYS: the kernel does without and
 // asks once. Directories have no handles here.
+
+/**
+ * Requests about an inode alone: when it is gone, the name that led to it was replaced meanwhile. The kernel then looks the
+ * name up again, so that opening never fails while another renames over it.
+ */
+const aboutInode: readonly number[] = [Op.getattr, Op.setattr, Op.statx, Op.open, Op.read, Op.write, Op.readlink, Op.fallocate, Op.lseek]
+const staleWhenMissing = new Uint8Array(OP_COUNT)
+for (const op of aboutInode) staleWhenMissing[op] = 1
 
 /** What the host of a mount provides. */
 export interface HandlerHooks {
@@ -87,6 +98,19 @@ export class FuseHandler {
   }
 
   /**
+   * For `FileSystemOptions.keepUnlinked` of a filesystem that this handler serves: whether an inode that just lost its last link must live
+   * on until the kernel forgets it.
+   */
+  get keepsUnlinked(): boolean {
+    return this.exchange.keepsUnlinked
+  }
+
+  /** For a server that took over a mount: what was opened before is not known to it, so that nothing unlinked is erased before the kernel forgets it. */
+  keepAllUnlinked(): void {
+    this.exchange.keepsUnlinked = true
+  }
+
+  /**
    * Answers the request of `length` bytes in `frame.in`.
    * @returns bytes of the reply in `frame.out`; 0 when none is wanted, -1 when it comes later
    */
@@ -102,6 +126,7 @@ export class FuseHandler {
       const operation = operations[opcode]
       const reply = operation === undefined ? x.fail(-ENOSYS) : operation(x)
       if (x.tagged) this.#untag()
+      if (staleWhenMissing[opcode] === 1 && x.outI32[1] === -ENOENT) x.outI32[1] = -ESTALE
       return reply
     } catch (error) {
       return this.#failed(opcode, error)

@@ -1,6 +1,6 @@
 /** Requests about content. */
 
-import { ENOSYS, EROFS } from '../errors.js'
+import { ENOSYS, EROFS, EXDEV } from '../errors.js'
 import { limits } from '../sys/index.js'
 import type { Exchange } from './exchange.js'
 import { OPEN_OUT_BYTES, OpenFlag, OUT_HEADER_BYTES, REPLY_WORD, WRITE_DATA_AT, WriteFlag } from './protocol.js'
@@ -43,6 +43,28 @@ export function write(x: Exchange): number {
 function written(x: Exchange, bytes: number): number {
   x.out32[REPLY_WORD] = bytes
   x.out32[REPLY_WORD + 1] = 0
+  return x.ok(8)
+}
+
+/** What one request copies at most: others wait meanwhile. The caller asks again for the rest. */
+function copyRange(x: Exchange): number {
+  const to = x.views.get(x.viewAt(14))
+  if (to === undefined) return -EXDEV
+  const length = Math.min(x.u64(20), limits.fuseRequestBytes)
+  const n = x.fs.read(x.ino, x.s64(12), x.out, OUT_HEADER_BYTES, length, !x.options.readOnly)
+  return n <= 0 ? n : to.write(x.inoAt(14), x.s64(18), x.out, OUT_HEADER_BYTES, n)
+}
+
+export function copyFileRange(x: Exchange): number {
+  const n = copyRange(x)
+  return n < 0 ? x.fail(n) : written(x, n)
+}
+
+/** The same with a 64-bit answer, asked first by newer kernels. */
+export function copyFileRange64(x: Exchange): number {
+  const n = copyRange(x)
+  if (n < 0) return x.fail(n)
+  x.putU64(REPLY_WORD, n)
   return x.ok(8)
 }
 

@@ -76,6 +76,8 @@ export class FuseLoop {
         this.#sleep()
       }
     }
+    // A stop is also how the thread gets a turn of its event loop, after which it runs again.
+    this.#stopped = false
   }
 
   /** Gives every connection its turn. Returns how many requests there were. */

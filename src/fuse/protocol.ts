@@ -44,6 +44,7 @@ export const Op = {
   syncfs: 50,
   tmpfile: 51,
   statx: 52,
+  copyFileRange64: 53,
 } as const
 
 export const OP_COUNT = 64
@@ -118,7 +119,16 @@ export const Notify = { invalInode: 2, invalEntry: 3, delete: 6, resend: 7 } as 
 /** Flags of open(2), as the kernel passes them. */
 export const OpenFlag = { accessMode: 3, writeOnly: 1, create: 0o100, excl: 0o200, trunc: 0o1000, append: 0o2000, noatime: 0o1000000 } as const
 
-export const Ioctl = { getFlags: 0x80086601, setFlags: 0x40086602, immutable: 0x10 } as const
+/** FS_IOC_GETFLAGS and SETFLAGS with their one flag, FS_IOC_FSGETXATTR and FSSETXATTR with theirs and the size of struct fsxattr. */
+export const Ioctl = {
+  getFlags: 0x80086601,
+  setFlags: 0x40086602,
+  immutable: 0x10,
+  getFsx: 0x801c581f,
+  setFsx: 0x401c5820,
+  fsxImmutable: 0x8,
+  fsxBytes: 28,
+} as const
 
 export const S_IFMT = 0o170000
 export const S_IFREG = 0o100000

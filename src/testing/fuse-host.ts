@@ -77,6 +77,7 @@ function serve(options: FuseHostOptions): void {
       },
     },
   )
+  fs.keepUnlinked = () => handler.keepsUnlinked
   const handle = (length: number): number => {
     const opcode = loop.frame.in32[1]
     counts[opcode] = (counts[opcode] ?? 0) + 1

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { unmountFuse } from '../../src/fuse/mount.js'
-import type { FuseHostOptions, FuseHostReport } from '../../src/testing/fuse-host.js'
+import { unmountFuse } from '../fuse/mount.js'
+import type { FuseHostOptions, FuseHostReport } from './fuse-host.js'
 
 const program = fileURLToPath(new URL('../../dist/testing/fuse-host.js', import.meta.url))
 
@@ -27,7 +27,7 @@ export interface Output {
 }
 
 /** A filesystem in memory, mounted, and served by a process of its own. */
-export class Served {
+export class Mounted {
   readonly dir: string
   readonly #child: ChildProcess
   readonly #lines: AsyncIterator<string>
@@ -39,13 +39,13 @@ export class Served {
     this.#lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   }
 
-  static async start(options: Omit<FuseHostOptions, 'path'> = {}): Promise<Served> {
+  static async start(options: Omit<FuseHostOptions, 'path'> = {}): Promise<Mounted> {
     const dir = realpathSync(mkdtempSync(join(tmpdir(), 'cairn mount-')))
     const child = spawn(process.execPath, [program, JSON.stringify({ ...options, path: dir })], { stdio: ['ignore', 'pipe', 'inherit'] })
-    const served = new Served(dir, child)
-    const first = await served.#lines.next()
+    const mounted = new Mounted(dir, child)
+    const first = await mounted.#lines.next()
     if (first.value !== 'ready') throw new Error('the host of the mount did not start')
-    return served
+    return mounted
   }
 
   /** Runs a shell command in the mount. */
