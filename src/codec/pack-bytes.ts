@@ -1,4 +1,11 @@
+import { crc32 } from 'node:zlib'
+
 /** Little-endian numbers of packs, segments and journal frames; up to 48 bits, so that they stay exact without BigInt. */
+
+/** zlib.crc32, which for no bytes may answer 0 instead of `seed`, where their address is null. */
+export function crcOf(bytes: Uint8Array, seed: number): number {
+  return bytes.length === 0 ? seed : crc32(bytes, seed)
+}
 
 export function getU32(b: Uint8Array, p: number): number {
   return (b[p] | (b[p + 1] << 8) | (b[p + 2] << 16) | (b[p + 3] << 24)) >>> 0

@@ -1,6 +1,6 @@
 import { brotliCompressSync, brotliDecompressSync, constants, crc32 } from 'node:zlib'
 import { CairnError } from '../errors.js'
-import { getU16, getU32, putU16, putU32 } from './pack-bytes.js'
+import { crcOf, getU16, getU32, putU16, putU32 } from './pack-bytes.js'
 
 /** The unit of checksum and compression: a header of 16 bytes, then the stored bytes (docs/format-packs.md, "Segments"). */
 export const SEGMENT_HEADER_BYTES = 16
@@ -45,7 +45,7 @@ export function encodeSegmentHeader(to: Uint8Array, kind: number, codec: number,
   putU16(to, 2, 0)
   putU32(to, 4, length)
   putU32(to, 8, plainLength)
-  putU32(to, CRC_AT, crc32(from.subarray(at, at + length), crc32(to.subarray(0, CRC_AT))))
+  putU32(to, CRC_AT, crcOf(from.subarray(at, at + length), crc32(to.subarray(0, CRC_AT))))
 }
 
 /**
@@ -58,7 +58,7 @@ export function segmentProblem(b: Uint8Array, at: number, length: number, header
   if (header.kind !== SegmentKind.page && header.kind !== SegmentKind.block) return `${header.kind} is no kind of segment`
   if (header.storedLength !== length - SEGMENT_HEADER_BYTES) return `its header says ${header.storedLength} bytes, there are ${length - SEGMENT_HEADER_BYTES}`
   if (header.plainLength > MAX_SEGMENT_BYTES) return `its header says ${header.plainLength} plain bytes, more than a segment holds`
-  const crc = crc32(b.subarray(at + SEGMENT_HEADER_BYTES, at + length), crc32(b.subarray(at, at + CRC_AT)))
+  const crc = crcOf(b.subarray(at + SEGMENT_HEADER_BYTES, at + length), crc32(b.subarray(at, at + CRC_AT)))
   if (crc !== header.crc) return 'its checksum does not match'
   if (header.codec === SegmentCodec.plain && header.plainLength !== header.storedLength) return 'its plain length differs from its stored length'
   return ''

@@ -1,6 +1,6 @@
 import { closeSync, fsyncSync, openSync } from 'node:fs'
-import { crc32 } from 'node:zlib'
 import { bootHash, computeFrameCrc, FRAME_HEADROOM, firstChain, MAX_FRAME_BYTES, putFrameCrc, putFrameHeader } from '../codec/frame.js'
+import { crcOf } from '../codec/pack-bytes.js'
 import { CairnError, EIO, posixError } from '../errors.js'
 import { makeFolder } from '../store/sync-folder.js'
 import { assert, crashPoint, limits, type Random } from '../sys/index.js'
@@ -207,7 +207,7 @@ export class Journal {
     const file = this.#fileFor(FRAME_HEADROOM + headLength + length)
     const external = body.subarray(at, at + length)
     putFrameHeader(head, 0, headLength + length, this.#last + 1)
-    const crc = crc32(external, computeFrameCrc(head, 0, headLength, file.chain))
+    const crc = crcOf(external, computeFrameCrc(head, 0, headLength, file.chain))
     putFrameCrc(head, 0, crc)
     file.writeTwo(head.subarray(0, FRAME_HEADROOM + headLength), external, crc)
     return this.#appended(FRAME_HEADROOM + headLength + length, crc)

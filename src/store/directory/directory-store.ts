@@ -164,13 +164,12 @@ export class DirectoryStore extends AsyncLocal {
       try {
         rmdirSync(folder)
       } catch (error) {
-        const { code } = error as NodeJS.ErrnoException
-        if (code === 'ENOTEMPTY' || code === 'EEXIST') return syncFolder(folder)
-        if (code !== 'ENOENT') return
+        // Not empty, or not to be removed: it stays, and the object is gone all the same.
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') break
       }
       folder = dirname(folder)
     }
-    syncFolder(this.root)
+    syncFolder(folder)
   }
 
   adoptSync(key: string, path: string): void {
