@@ -287,7 +287,7 @@ export class Engine implements EngineApi {
       const sealed = volume.sealedRoots()
       const h = volume.head.value
       const root = commit?.root ?? sealed.root
-      return this.#make(name, id => {
+      const made = this.#make(name, id => {
         crashPoint('volume.fork.before-head')
         return this.#newHead(id, name, {
           root,
@@ -297,6 +297,8 @@ export class Engine implements EngineApi {
           dirHashKey: h.dirHashKey,
           parent: { volume: source, id: h.volume, commit: commit?.id ?? '' },
         })
+        crashPoint('volume.fork.after-head')
+        return made
       })
     })
   }

@@ -272,7 +272,10 @@ export class Volume implements VolumeApi {
     const seal = this.#seal
     assert(seal !== undefined, 'a seal has been started')
     this.#guard(seal, () => {
-      if (this.#stage === 'pages') seal.writePages(() => 0, forever)
+      if (this.#stage === 'pages') {
+        seal.writePages(() => 0, forever)
+        crashPoint('seal.before-sync')
+      }
       this.#publish(seal)
     })
   }
