@@ -297,9 +297,9 @@ export class Engine implements EngineApi {
           dirHashKey: h.dirHashKey,
           parent: { volume: source, id: h.volume, commit: commit?.id ?? '' },
         })
-        crashPoint('volume.fork.after-head')
-        return made
       })
+      crashPoint('volume.fork.after-head')
+      return made
     })
   }
 
