@@ -76,7 +76,7 @@ function check(seed: number, acknowledged: number): void {
 function checkForks(engine: Engine, seed: number, acknowledged: number): void {
   operations(seed, OPERATIONS)
     .slice(0, acknowledged)
-    .forEach((step: { op: string; name?: string }, i: number) => {
+    .forEach((step, i) => {
       if (step.op !== 'fork' || step.name === undefined) return
       const volume = engine.openVolume(step.name)
       const found = contents(createFs(new LocalBackend(new LocalOps(new FileSystem(volume.session)))))
