@@ -1,6 +1,6 @@
 import { constants } from 'node:fs'
-import { EACCES, EEXIST, EINVAL, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EOPNOTSUPP, posixError } from '../errors.js'
-import { type Cred, Set as Field, type FileSystemApi, type SetAttr } from '../fs/filesystem.js'
+import { EACCES, EEXIST, EINVAL, EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, EOPNOTSUPP, posixError } from '../errors.js'
+import { type Cred, Set as Field, type FileSystemApi, Rename, type SetAttr } from '../fs/filesystem.js'
 import { limits } from '../sys/index.js'
 import { join, shown, toByteString } from './paths.js'
 import type { SpaceRecord, StatRecord } from './stats.js'
@@ -175,29 +175,40 @@ export class PathOps {
 
   unlink(path: Path): void {
     const dir = this.parent(path, 'unlink')
-    this.check(this.fs.unlink(dir, this.fs.text, this.cred), 'unlink', path)
+    const name = this.fs.text
+    this.check(this.refuseSlash(dir, name, ENOTDIR), 'unlink', path)
+    this.check(this.fs.unlink(dir, name, this.cred), 'unlink', path)
   }
 
   /** `flags`: those of renameat2, NOREPLACE 1 and EXCHANGE 2. */
   rename(from: Path, to: Path, flags: number): void {
     const fromDir = this.parent(from, 'rename', from, to)
     const fromName = this.fs.text
+    const fromSlash = this.fs.trailingSlash
     const toDir = this.parent(to, 'rename', from, to)
-    const result = this.fs.rename(fromDir, fromName, toDir, this.fs.text, flags, this.cred)
+    const toName = this.fs.text
+    const mustBeDirectory = fromSlash || (this.fs.trailingSlash && flags !== Rename.exchange)
+    let result = mustBeDirectory ? this.fs.lookup(fromDir, fromName, this.cred) : 0
+    if (result > 0 && (this.fs.attr.mode & S_IFMT) !== S_IFDIR) result = -ENOTDIR
+    if (result >= 0) result = this.fs.rename(fromDir, fromName, toDir, toName, flags, this.cred)
     if (result < 0) throw posixError(-result, 'rename', shown(from), shown(to))
   }
 
   link(from: Path, to: Path): void {
     const ino = this.resolve(from, false, 'link', from, to)
     const dir = this.parent(to, 'link', from, to)
-    const result = this.fs.link(ino, dir, this.fs.text, this.cred)
+    const name = this.fs.text
+    const slash = this.refuseSlash(dir, name, ENOENT)
+    const result = slash < 0 ? slash : this.fs.link(ino, dir, name, this.cred)
     if (result < 0) throw posixError(-result, 'link', shown(from), shown(to))
   }
 
   symlink(target: Path, path: Path): void {
     const bytes = this.bytes(target, 'symlink', target, path)
     const dir = this.parent(path, 'symlink', target, path)
-    const result = this.fs.symlink(dir, this.fs.text, bytes, this.cred)
+    const name = this.fs.text
+    const slash = this.refuseSlash(dir, name, ENOENT)
+    const result = slash < 0 ? slash : this.fs.symlink(dir, name, bytes, this.cred)
     if (result < 0) throw posixError(-result, 'symlink', shown(target), shown(path))
   }
 
@@ -272,6 +283,15 @@ export class PathOps {
     this.check(this.fs.removexattr(this.resolve(path, follow, 'removexattr'), toByteString(name), this.cred), 'removexattr', path)
   }
 
+  /** A slash behind a name asks for a directory: what a name that is none, or not there yet, gets. */
+  private refuseSlash(dir: number, name: string, otherwise: number): number {
+    if (!this.fs.trailingSlash) return 0
+    const ino = this.fs.lookup(dir, name, this.cred)
+    if (ino < 0) return ino
+    if (otherwise === ENOENT) return -EEXIST
+    return (this.fs.attr.mode & S_IFMT) === S_IFDIR ? -EISDIR : -otherwise
+  }
+
   protected check(result: number, syscall: string, path: Path): void {
     if (result < 0) throw posixError(-result, syscall, shown(path))
   }
@@ -301,27 +321,13 @@ export class PathOps {
    * could be made, even through a dangling symlink when `follow`. `name` is empty for the root, `.` and `..`.
    */
   protected locate(path: string, follow: boolean): number {
-    let at = path
-    for (let depth = 0; depth <= limits.symlinkDepth; depth++) {
-      this.dir = this.fs.resolveParent(at, this.cred)
-      if (this.dir < 0) return this.dir
-      this.name = this.fs.text
-      if (this.name === '' || this.name === '.' || this.name === '..') {
-        this.name = ''
-        return this.fs.resolve(at, true, this.cred)
-      }
-      const ino = this.fs.lookup(this.dir, this.name, this.cred)
-      if (ino < 0 || !follow || (this.fs.attr.mode & S_IFMT) !== S_IFLNK) return ino
-      const read = this.fs.readlink(ino)
-      if (read < 0) return read
-      at = this.fs.text
-      if (at.startsWith('/')) continue
-      const found = this.fs.pathOf(this.dir)
-      if (found < 0) return found
-      at = join(this.fs.text, at)
-    }
-    this.dir = -ELOOP
-    return -ELOOP
+    this.dir = this.fs.resolveParent(path, this.cred, follow)
+    if (this.dir < 0) return this.dir
+    const name = this.fs.text
+    // `find` would do to know that it is there, but callers want its attributes.
+    const ino = this.fs.lookup(this.dir, name, this.cred)
+    this.name = name === '.' || name === '..' ? '' : name
+    return ino
   }
 
   protected change(ino: number, fields: number, values: Partial<SetAttr>, syscall: string, path?: Path): void {

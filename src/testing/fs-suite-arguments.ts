@@ -36,18 +36,12 @@ const messages: FsCase = {
       return `${e.name}: ${e.message}`
     }
     const call = loose(p)
-    assert.equal(
-      await words(call.stat(undefined)),
-      'TypeError: The "path" argument must be of type string or an instance of Buffer or URL. Received undefined',
-    )
+    assert.equal(await words(call.stat(undefined)), 'TypeError: The "path" argument must be of type string or an instance of Buffer or URL. Received undefined')
     assert.equal(
       await words(call.stat({})),
       'TypeError: The "path" argument must be of type string or an instance of Buffer or URL. Received an instance of Object',
     )
-    assert.equal(
-      await words(call.stat(1)),
-      'TypeError: The "path" argument must be of type string or an instance of Buffer or URL. Received type number (1)',
-    )
+    assert.equal(await words(call.stat(1)), 'TypeError: The "path" argument must be of type string or an instance of Buffer or URL. Received type number (1)')
     assert.equal(
       await words(call.rename('a', 3)),
       'TypeError: The "newPath" argument must be of type string or an instance of Buffer or URL. Received type number (3)',

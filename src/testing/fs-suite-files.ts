@@ -181,7 +181,10 @@ const truncation: FsCase = {
       const now = await p.readFile(`${root}/f`)
       assert.equal(now.length, size)
       assert.ok(now.subarray(0, size >> 1).equals(bytes.subarray(0, size >> 1)))
-      assert.ok(now.subarray(size >> 1).every(b => b === 0), `zeros behind ${size >> 1}`)
+      assert.ok(
+        now.subarray(size >> 1).every(b => b === 0),
+        `zeros behind ${size >> 1}`,
+      )
     }
     await p.truncate(`${root}/f`)
     assert.equal((await p.stat(`${root}/f`)).size, 0)

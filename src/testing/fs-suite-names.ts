@@ -172,7 +172,29 @@ const longNames: FsCase = {
 const oddNames: FsCase = {
   name: 'any byte but slash and NUL may stand in a name',
   async run({ p, root }) {
-    const names = [' ', '-', '--', '\n', '\\', '"', "'", '*', '?', '%00', '\x01', '\x7f', 'ü', '日本', '🗻', '...', '.a', 'e\u0301', 'é', '__proto__', 'constructor']
+    const names = [
+      ' ',
+      '-',
+      '--',
+      '\n',
+      '\\',
+      '"',
+      "'",
+      '*',
+      '?',
+      '%00',
+      '\x01',
+      '\x7f',
+      'ü',
+      '日本',
+      '🗻',
+      '...',
+      '.a',
+      'e\u0301',
+      'é',
+      '__proto__',
+      'constructor',
+    ]
     for (const name of names) await p.writeFile(`${root}/${name}`, name)
     assert.deepEqual(new Set(await p.readdir(root)), new Set(names))
     for (const name of names) assert.equal(await p.readFile(`${root}/${name}`, 'utf8'), name)

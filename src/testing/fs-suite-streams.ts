@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { promisify } from 'node:util'
 import { assert, type FsCase, fails } from './fs-case.js'
 
 async function text(stream: Readable): Promise<string> {
@@ -69,15 +70,17 @@ const large: FsCase = {
 
 const onHandles: FsCase = {
   name: 'streams, lines and web streams of a FileHandle; autoClose',
-  async run({ p, root }) {
+  async run({ p, fs, root }) {
     await p.writeFile(`${root}/f`, 'one\ntwo\r\nthree')
     const lines: string[] = []
     for await (const line of (await p.open(`${root}/f`)).readLines()) lines.push(line)
     assert.deepEqual(lines, ['one', 'two', 'three'])
-    const h = await p.open(`${root}/f`, 'r+')
-    assert.equal(await text(h.createReadStream({ autoClose: false, start: 4, end: 6 })), 'two')
-    assert.equal((await h.stat()).size, 14)
-    await pipeline(['ONE'], h.createWriteStream({ start: 0, autoClose: false }))
+    const fd = await promisify(fs.open)(`${root}/f`, 'r+')
+    assert.equal(await text(fs.createReadStream('', { fd, autoClose: false, start: 4, end: 6 })), 'two')
+    assert.equal((await promisify(fs.fstat)(fd)).size, 14)
+    await pipeline(['ONE'], fs.createWriteStream('', { fd, start: 0, autoClose: false }))
+    await promisify(fs.close)(fd)
+    const h = await p.open(`${root}/f`)
     const closed = once(h as unknown as NodeJS.EventEmitter, 'close')
     await text(h.createReadStream({ start: 0 }))
     await closed

@@ -27,7 +27,10 @@ const readdirs: FsCase = {
     const all = await p.readdir(`${root}/t`, { recursive: true })
     assert.deepEqual(all.sort(), ['1', 'a', 'a/2', 'a/b', 'a/b/3', 'empty', 'link'])
     const deep = await p.readdir(`${root}/t`, { recursive: true, withFileTypes: true })
-    assert.deepEqual(deep.map(e => `${e.parentPath}/${e.name}`).sort(), all.map(name => `${root}/t/${name}`))
+    assert.deepEqual(
+      deep.map(e => `${e.parentPath}/${e.name}`).sort(),
+      all.map(name => `${root}/t/${name}`),
+    )
     assert.deepEqual(await p.readdir(`${root}/t/empty`), [])
   },
 }
