@@ -1,6 +1,6 @@
 import { chain, packsIn } from './log.js'
 import type { Setting } from './rules.js'
-import { bit, type Collector, copyOf, firstCopy, members, packOf, packsPerEpoch, resolve, type State, withAt } from './state.js'
+import { bit, type Collector, copyOf, firstCopy, members, packOf, packsPerEpoch, resolve, type State, unmoved, withAt } from './state.js'
 
 type To = (step: string, next: Partial<Collector>, store?: Partial<State>) => void
 
@@ -91,7 +91,7 @@ const cleared: Partial<Collector> = {
 }
 
 function finished(c: Collector): Partial<Collector> {
-  return { ...cleared, old: c.listing, moved: c.moved.map(() => 0) }
+  return { ...cleared, old: c.listing, moved: unmoved }
 }
 
 /** Nothing that can still happen will make this pack, if it is unreferenced, a referenced one. */

@@ -21,6 +21,16 @@ const u32 = (v: number): void => {
   out[p++] = v >>> 24
 }
 
+/** Mostly zeros: only the others, each with its place. */
+function sparse(list: readonly number[]): void {
+  for (let at = 0; at < list.length; at++) {
+    if (list[at] === 0) continue
+    u8(at)
+    u8(list[at])
+  }
+  u8(255)
+}
+
 /** Writes every field, so that two states with the same bytes are the same state. */
 export function encode(s: State, into: Uint8Array): number {
   out = into
@@ -28,10 +38,22 @@ export function encode(s: State, into: Uint8Array): number {
   encodeStore(s)
   for (const w of s.writers) {
     u8(writerCode[w.step])
-    for (const v of [w.epoch, w.seen, w.next, w.nextPack, w.commitPack, w.commitsLeft, w.commits, w.foldPack, w.foldUpTo, w.foldsLeft]) u8(v)
+    u8(w.epoch)
+    u8(w.seen)
+    u8(w.next)
+    u8(w.nextPack)
+    u8(w.commitPack)
+    u8(w.commitsLeft)
+    u8(w.commits)
+    u8(w.foldPack)
+    u8(w.foldUpTo)
+    u8(w.foldsLeft)
     u8(commitCode[w.commit])
     u8(foldCode[w.fold])
-    for (const v of [w.known, w.refs, w.foldKnown, w.foldRefs]) u32(v)
+    u32(w.known)
+    u32(w.refs)
+    u32(w.foldKnown)
+    u32(w.foldRefs)
   }
   const { forker, reader } = s
   u8(forkerCode[forker.step])
@@ -40,21 +62,39 @@ export function encode(s: State, into: Uint8Array): number {
   u32(forker.packs)
   for (const c of s.collectors) {
     u8(collectorCode[c.step])
-    for (const v of [c.roundsLeft, c.epoch, c.seen, c.watermark, c.fenced, c.from, c.to, c.copies]) u8(v)
+    u8(c.roundsLeft)
+    u8(c.epoch)
+    u8(c.seen)
+    u8(c.watermark)
+    u8(c.fenced)
+    u8(c.from)
+    u8(c.to)
+    u8(c.copies)
     for (const v of c.marks) u8(v)
-    for (const v of c.moved) u8(v)
-    for (const v of [c.listing, c.old, c.refs, c.garbage]) u32(v)
+    sparse(c.moved)
+    u32(c.listing)
+    u32(c.old)
+    u32(c.refs)
+    u32(c.garbage)
   }
   u8(readerCode[reader.step])
   u8(reader.seen)
   u8(reader.watermark)
-  for (const v of [reader.refs, reader.commits, reader.must]) u32(v)
+  u32(reader.refs)
+  u32(reader.commits)
+  u32(reader.must)
   return p
 }
 
 function encodeStore(s: State): void {
   const { head } = s
-  for (const v of [head.version, head.by, head.epoch, head.fenced, head.watermark, head.mark, head.markEpoch]) u8(v)
+  u8(head.version)
+  u8(head.by)
+  u8(head.epoch)
+  u8(head.fenced)
+  u8(head.watermark)
+  u8(head.mark)
+  u8(head.markEpoch)
   u32(head.folded)
   u32(head.packs)
   u32(s.packs)
@@ -63,15 +103,18 @@ function encodeStore(s: State): void {
   u8(s.fork === undefined ? 9 : forkCode[s.fork.state])
   u32(s.fork?.packs ?? 0)
   u8(s.gc.epoch)
-  for (const v of s.gc.moved) u8(v)
+  sparse(s.gc.moved)
   for (const record of s.log) {
     u8(record === undefined ? 0 : 1)
     if (record === undefined) continue
-    for (const v of [record.by, record.epoch, record.commit + 1, record.mark]) u8(v)
+    u8(record.by)
+    u8(record.epoch)
+    u8(record.commit + 1)
+    u8(record.mark)
     u32(record.packs)
   }
   u8(s.losable)
   u32(s.acked)
-  for (const v of s.winners) u8(v)
+  sparse(s.winners)
   u8(s.wrong === '' ? 0 : 1)
 }

@@ -17,6 +17,7 @@ import {
   packsPerEpoch,
   resolve,
   type State,
+  unmoved,
   type Writer,
   withAt,
 } from './state.js'
@@ -71,10 +72,9 @@ function initial(setting: Setting): State {
     ...{ commitsLeft: bounds.commits, fold: 'idle', foldPack: 0, foldUpTo: 0, foldKnown: 0, foldRefs: 0, foldsLeft: bounds.folds },
   }
   const open: Writer = { ...closed, step: 'open', epoch: 1, seen: 1, next: 1, nextPack: 1 }
-  const moved = new Array<number>(packLimit).fill(0)
   const collector: Collector = {
     ...{ step: 'idle', roundsLeft: bounds.rounds, epoch: 0, listing: 0, old: 0, seen: 0, watermark: 0, fenced: 0 },
-    ...{ marks: [0, 0, 0, 0], refs: 0, garbage: 0, from: 0, to: 0, copies: 0, moved },
+    ...{ marks: [0, 0, 0, 0], refs: 0, garbage: 0, from: 0, to: 0, copies: 0, moved: unmoved },
   }
   return {
     head: { version: 1, by: crashed ? 9 : 0, epoch: 1, fenced: 1, watermark: 1, folded: 0, packs: bit(packOf(1, 0)), mark: 1, markEpoch: 1 },
@@ -82,7 +82,7 @@ function initial(setting: Setting): State {
     packs,
     pin: undefined,
     fork: undefined,
-    gc: { epoch: 0, moved },
+    gc: { epoch: 0, moved: unmoved },
     writers: Array.from({ length: bounds.writers }, (_, id) => (id === 0 && !crashed ? open : closed)),
     forker: { step: 'start', seen: 0, watermark: 0, packs: 0 },
     collectors: Array.from({ length: bounds.collectors }, () => collector),

@@ -11,7 +11,7 @@ const scenario = (name: string, bounds: Partial<Bounds>): Scenario => ({ name, b
 
 /** Explored in every test run; half a minute together. */
 export const scenarios: readonly Scenario[] = [
-  scenario('two writers, answers lost', { writers: 2, commits: 2, folds: 2, lost: 1 }),
+  scenario('two writers, an answer lost', { writers: 2, commits: 2, folds: 1, lost: 1 }),
   scenario('three writers', { writers: 3, commits: 1, folds: 1 }),
   scenario('take-over after a crash, two answers lost', { start: 'crashed', writers: 2, commits: 1, folds: 1, lost: 2 }),
   scenario('take-over after a crash, read meanwhile', { start: 'crashed', writers: 2, commits: 1, folds: 1, reads: true }),
@@ -20,13 +20,15 @@ export const scenarios: readonly Scenario[] = [
   scenario('a fork while the source commits and a collector works twice', { commits: 1, folds: 1, forks: true, collectors: 1, rounds: 2 }),
   scenario('a fork and two collectors', { folds: 1, forks: true, collectors: 2, rounds: 1 }),
   scenario('a fork, two writers and a collector that repacks', { writers: 2, folds: 1, forks: true, collectors: 1, rounds: 1, repacks: 1 }),
-  scenario('two collectors that repack', { folds: 1, collectors: 2, rounds: 2, repacks: 1 }),
+  scenario('two collectors that repack', { commits: 1, folds: 1, collectors: 2, rounds: 1, repacks: 1 }),
   scenario('a reader and a collector that repacks', { commits: 1, folds: 1, reads: true, collectors: 1, rounds: 1, repacks: 1 }),
   scenario('a fork, a reader and a collector that repacks', { folds: 1, forks: true, reads: true, collectors: 1, rounds: 2, repacks: 1 }),
 ]
 
 /** Wider bounds, minutes together: explored with CAIRN_SPEC=deep. */
 export const deepScenarios: readonly Scenario[] = [
+  scenario('two writers that fold twice, an answer lost', { writers: 2, commits: 2, folds: 2, lost: 1 }),
+  scenario('two collectors that repack and work twice', { folds: 1, collectors: 2, rounds: 2, repacks: 1 }),
   scenario('take-over after a crash, read meanwhile, answers lost', { start: 'crashed', writers: 2, commits: 1, folds: 1, lost: 1, reads: true }),
   scenario('take-over after a crash with commits, and a collector', { start: 'crashed', writers: 2, commits: 1, folds: 1, collectors: 1, rounds: 1 }),
   scenario('a fork while the source commits and folds twice', { commits: 1, folds: 2, forks: true, collectors: 1, rounds: 1 }),

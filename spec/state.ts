@@ -153,9 +153,13 @@ export function* members(set: number): Generator<number> {
   for (let n = 0; set >>> n !== 0 && n < 32; n++) if ((set & bit(n)) !== 0) yield n
 }
 
+/** The relocation index as long as nothing has moved. */
+export const unmoved: readonly number[] = new Array<number>(packLimit).fill(0)
+
 /** Where the content of these packs stands, by the relocation index. */
 export function resolve(packs: number, moved: readonly number[]): number {
   let found = 0
+  if (moved === unmoved) return packs
   for (const pack of members(packs)) found |= bit(moved[pack] || pack)
   return found
 }
@@ -163,6 +167,7 @@ export function resolve(packs: number, moved: readonly number[]): number {
 /** Those of the packs that are neither there nor elsewhere. */
 export function missing(state: State, packs: number): number {
   let lost = 0
+  if ((packs & ~state.packs) === 0) return 0
   for (const pack of members(packs & ~state.packs)) {
     const to = state.gc.moved[pack]
     if (to === 0 || (state.packs & bit(to)) === 0) lost |= bit(pack)
