@@ -67,6 +67,11 @@ export class FuseLoop {
     this.waker.wake()
   }
 
+  /** `run` returns after the present request, so that the thread's promises have their turn; then it may be called again. On the loop's thread. */
+  pause(): void {
+    this.#stopped = true
+  }
+
   run(): void {
     while (!this.#stopped) {
       if (this.waker.taken()) this.#hooks.onWake?.()
@@ -76,7 +81,6 @@ export class FuseLoop {
         this.#sleep()
       }
     }
-    // A stop is also how the thread gets a turn of its event loop, after which it runs again.
     this.#stopped = false
   }
 

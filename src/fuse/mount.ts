@@ -57,21 +57,16 @@ function openDevice(): number {
 }
 
 function deviceError(error: unknown): CairnError {
-  const code = (error as NodeJS.ErrnoException).code
+  const code = (error as NodeJS.ErrnoException).code ?? 'EIO'
+  const message = `${DEVICE} cannot be opened: ${code}.`
   if (code === 'EACCES' || code === 'EPERM') {
-    return new CairnError('ERR_FUSE_PERMISSION', `${DEVICE} may not be opened by this user.`, `Give the user read and write permission on ${DEVICE}.`, {
-      cause: error,
-    })
+    const remedy = `Let this user read and write it, as usual: \`chmod 666 ${DEVICE}\` as root; or run as root.`
+    return new CairnError('ERR_FUSE_PERMISSION', message, remedy, { cause: error })
   }
-  return new CairnError(
-    'ERR_FUSE_MISSING',
-    `${DEVICE} cannot be opened (${code}).`,
-    'Load the fuse module, or start the container with `--device /dev/fuse`.',
-    { cause: error },
-  )
+  return new CairnError('ERR_FUSE_MISSING', message, 'Load the fuse module, or start the container with `--device /dev/fuse`.', { cause: error })
 }
 
-/** fusermount3 is setuid root: it mounts, and sends the descriptor through a socket that it finds as descriptor 3. */
+/** fusermount3 opens the device as the user, mounts as root, and sends the descriptor through a socket that it finds as descriptor 3. */
 function mountAsUser(request: MountRequest): number {
   closeSync(openDevice())
   const pair = libc.socketpair()

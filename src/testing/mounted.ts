@@ -8,7 +8,8 @@ import { fileURLToPath } from 'node:url'
 import { unmountFuse } from '../fuse/mount.js'
 import type { FuseHostOptions, FuseHostReport } from './fuse-host.js'
 
-const program = fileURLToPath(new URL('../../dist/testing/fuse-host.js', import.meta.url))
+/** CAIRN_TEST_DIST: another build than `dist`, for tests while that is being made. */
+const program = join(process.env['CAIRN_TEST_DIST'] ?? fileURLToPath(new URL('../../dist', import.meta.url)), 'testing/fuse-host.js')
 
 /** Why nothing can be mounted here; undefined when it can. */
 export function whyNoMount(): string | undefined {
