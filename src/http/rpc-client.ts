@@ -7,8 +7,7 @@ import { fromWire, type WireError } from './wire-error.js'
 
 /** The connection failed before the request was sent: nothing happened on the other side. */
 export function neverSent(error: unknown): boolean {
-  const code = (error as NodeJS.ErrnoException).code
-  return code === 'ENOENT' || code === 'ECONNREFUSED'
+  return error instanceof CairnError && error.code === 'ERR_NO_SERVER'
 }
 
 /**
@@ -27,7 +26,7 @@ export class RpcClient {
     this.socketPath = socketPath
   }
 
-  /** What the server says about itself. @throws the connection's error, ECONNREFUSED or ENOENT when nobody listens */
+  /** What the server says about itself. @throws CairnError ERR_NO_SERVER when nobody listens */
   async hello(): Promise<Record<string, unknown>> {
     return JSON.parse((await this.#send({ method: 'GET', path: '/v1/hello' }, [])).toString()) as Record<string, unknown>
   }
@@ -42,7 +41,10 @@ export class RpcClient {
     const parts = encodeFrame({ method, args })
     const body = await this.#send({ method: 'POST', path: '/v1/rpc', headers, signal: options.signal }, parts)
     const answer = decodeFrame(body) as { result?: unknown; error?: WireError }
-    if (answer.error !== undefined) throw fromWire(answer.error)
+    if (answer.error !== undefined) {
+      if (answer.error.code === 'ERR_SESSION_UNKNOWN') this.#session = undefined
+      throw fromWire(answer.error)
+    }
     return answer.result
   }
 
@@ -59,7 +61,7 @@ export class RpcClient {
     return new Promise((resolve, reject) => {
       const req = request({ socketPath: this.socketPath, method: 'POST', path: '/v1/session', agent: false })
       this.#sessionRequest = req
-      req.on('error', reject)
+      req.on('error', error => reject(connectionError(error)))
       req.on('response', response => {
         response.once('data', (chunk: Buffer) => {
           if (response.headers['content-type'] !== 'text/plain') {
@@ -89,12 +91,12 @@ export class RpcClient {
     return new Promise((resolve, reject) => {
       const headers = { ...options.headers, 'content-length': parts.reduce((sum, part) => sum + part.length, 0) }
       const req = request({ ...options, socketPath: this.socketPath, agent: this.#agent, headers })
-      req.on('error', error => reject(asLost(error)))
+      req.on('error', error => reject(connectionError(error)))
       req.on('response', (response: IncomingMessage) => {
         const chunks: Buffer[] = []
         response.on('data', (chunk: Buffer) => chunks.push(chunk))
         response.on('end', () => resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)))
-        response.on('error', error => reject(asLost(error)))
+        response.on('error', error => reject(connectionError(error)))
       })
       for (const part of parts) req.write(part)
       req.end()
@@ -110,9 +112,11 @@ export class RpcClient {
   }
 }
 
-function asLost(error: Error): Error {
-  if (neverSent(error) || error.name === 'AbortError') return error
+function connectionError(error: Error): Error {
   const code = (error as NodeJS.ErrnoException).code
+  if (code === 'ENOENT' || code === 'ECONNREFUSED') {
+    return new CairnError('ERR_NO_SERVER', 'No cairn server runs.', 'Mount a volume, which starts it.', { retry: 'same-call', cause: error })
+  }
   if (code !== 'ECONNRESET' && code !== 'EPIPE' && code !== 'ERR_STREAM_PREMATURE_CLOSE') return error
   return new CairnError('ERR_SERVER_LOST', 'The cairn server went away during this call, which may or may not have been done.', 'Open the volume again and look.', {
     retry: 'reopen',

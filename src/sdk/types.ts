@@ -1,3 +1,5 @@
+import type { StagedWrite, TransactionFs, VolumeFs } from '../node/index.js'
+import type { MountInfo, MountOptions, ServerStatus } from '../server/protocol.js'
 import type { Change, CommitInfo, FsckReport, VolumeInfo, VolumeStatus } from '../volume/api.js'
 
 export interface CairnOptions {
@@ -7,33 +9,7 @@ export interface CairnOptions {
   via?: 'auto' | 'server' | 'process'
 }
 
-export interface MountOptions {
-  name: string
-  /** A directory of the volume to show as the root; default the whole. */
-  sub?: string
-  path: string
-  readOnly?: boolean
-  /** Let other users of this machine in. */
-  allowOther?: boolean
-}
-
-export interface MountInfo {
-  name: string
-  mountpoint: string
-  readOnly: boolean
-  sub?: string
-}
-
-export interface ServerStatus {
-  running: boolean
-  pid?: number
-  supervisorPid?: number
-  sinceMs?: number
-  version?: string
-  mounts: MountInfo[]
-  /** Names of volumes open in the server. */
-  open: string[]
-}
+export type { MountInfo, MountOptions, ServerStatus } from '../server/protocol.js'
 
 export interface StatusReport {
   home: string
@@ -85,9 +61,22 @@ export interface CairnApi {
   close(): Promise<void>
 }
 
-/** The type of `node/` is filled in there; the CLI needs `fs.promises` and `close`. */
+/** A volume that this program uses, in process or through the server. */
 export interface OpenVolume {
   readonly name: string
-  readonly fs: { promises: typeof import('node:fs/promises') & Record<string, unknown> }
+  /** The shape of `node:fs`. The synchronous forms work where the volume is open in this process. */
+  readonly fs: VolumeFs
+  /**
+   * A writable stream whose file appears at once and whole when it is closed; `discard()` leaves no trace.
+   * @param options mode of a new file; default 0o666, less the umask
+   */
+  openWrite(path: string, options?: { mode?: number }): StagedWrite
+  /**
+   * Runs `body` over a private copy of the volume, then applies all that it did at once, or nothing. Reads its own writes.
+   * @param options retries: how often to run the body again after a conflict; default 0
+   * @throws CairnError ERR_CONFLICT; what `body` throws
+   */
+  transaction<T>(body: (tx: TransactionFs) => Promise<T> | T, options?: { retries?: number }): Promise<T>
+  /** Lets go of it, and of what is open in it. */
   close(): Promise<void>
 }

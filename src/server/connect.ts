@@ -100,3 +100,25 @@ function startFailed(paths: { failure: string; log: string; home: string }): Err
   const last = (readOptional(paths.log) ?? '').trimEnd().split('\n').slice(-1)[0]
   return new CairnError('ERR_SERVER_START', `The server of ${paths.home} did not start${last === '' ? '' : ` (${last})`}.`, `See ${paths.log}.`)
 }
+
+/** The server again after it went away: its supervisor starts it at once. Undefined when both are gone. */
+export async function reconnect(home: string): Promise<RpcClient | undefined> {
+  const paths = homePaths(home)
+  const until = systemClock.monotonic() + limits.serverStartMs
+  for (;;) {
+    const client = await findServer(home)
+    if (client !== undefined) return client
+    if (!isAlive(readOptional(paths.supervisor)) || systemClock.monotonic() > until) return undefined
+    await sleep(ASK_AGAIN_MS)
+  }
+}
+
+function isAlive(supervisor: string | undefined): boolean {
+  if (supervisor === undefined) return false
+  try {
+    process.kill((JSON.parse(supervisor) as { pid: number }).pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}

@@ -13,6 +13,8 @@ export interface HostOptions {
   makeFs: MakeFs
   /** Bytes in all and free where the volumes are, for statfs. */
   space?: () => { totalBytes: number; freeBytes: number }
+  /** How long a volume that nobody uses stays open; default 0. */
+  volumeIdleMs?: number
   /** True for a volume whose changes the kernel must hear of. */
   isMounted?: (id: string) => boolean
 }
@@ -27,7 +29,7 @@ export class EngineHost {
 
   constructor(engine: Engine, options: HostOptions) {
     this.#options = options
-    this.volumes = new OpenVolumes(engine, options.makeFs)
+    this.volumes = new OpenVolumes(engine, options.makeFs, options.volumeIdleMs ?? 0)
     this.sessions = new Sessions(target => this.#ended(target))
     this.#methods = new Map<string, Method>(Object.entries({ ...this.#volumeMethods(engine), ...this.#historyMethods(engine), ...this.#targetMethods() }))
   }
@@ -54,7 +56,7 @@ export class EngineHost {
       info: (_: string, name: string) => engine.info(name),
       rename: (_: string, from: string, to: string) => engine.rename(from, to),
       remove: (_: string, name: string, options?: { now?: boolean }) => {
-        this.volumes.closeUnused(name)
+        this.volumes.closeUnused(name, id => this.#options.isMounted?.(id) === true)
         engine.remove(name, options)
       },
       undelete: (_: string, name: string) => engine.undelete(name),

@@ -36,6 +36,7 @@ class EngineThread {
     this.#host = new EngineHost(this.#engine, {
       makeFs: (session, id) => new FileSystem(session, { keepUnlinked: () => this.#mounts.isMounted(id) }),
       space,
+      volumeIdleMs: limits.volumeIdleMs,
       isMounted: id => this.#mounts.isMounted(id),
     })
     this.#mounts = new MountTable({ loop: this.#loop, sync: this.#sync, volumes: this.#host.volumes, space, say: message => this.#say(message) })
@@ -52,7 +53,7 @@ class EngineThread {
   #onWake(): void {
     this.#sync.drain()
     // Whoever waits for a sync waits for a promise.
-    this.#loop.stop()
+    this.#loop.pause()
     for (let i = 0; i < limits.rpcBurst; i++) {
       const received = receiveMessageOnPort(this.#port)
       if (received === undefined) return
@@ -86,7 +87,7 @@ class EngineThread {
     this.#mounts.endAll()
     this.#engine.close()
     this.#stopping = true
-    this.#loop.stop()
+    this.#loop.pause()
   }
 
   #answer(id: number, result: unknown): void {

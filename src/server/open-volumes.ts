@@ -1,6 +1,6 @@
 import { CairnError } from '../errors.js'
 import type { FileSystemApi } from '../fs/filesystem.js'
-import { limits, systemClock } from '../sys/index.js'
+import { systemClock } from '../sys/index.js'
 import type { Engine } from '../volume/engine.js'
 import type { Volume } from '../volume/volume.js'
 import type { Session } from '../volume/session.js'
@@ -22,9 +22,12 @@ export type MakeFs = (session: Session, volumeId: string) => FileSystemApi
 export class OpenVolumes {
   readonly engine: Engine
   readonly #makeFs: MakeFs
+  readonly #idleMs: number
   readonly #byId = new Map<string, OpenVolume>()
 
-  constructor(engine: Engine, makeFs: MakeFs) {
+  /** @param idleMs how long a volume stays open when nobody uses it; 0 closes it at once */
+  constructor(engine: Engine, makeFs: MakeFs, idleMs: number) {
+    this.#idleMs = idleMs
     this.engine = engine
     this.#makeFs = makeFs
   }
@@ -51,7 +54,9 @@ export class OpenVolumes {
 
   release(open: OpenVolume): void {
     open.users--
-    if (open.users === 0) open.idleSinceMs = systemClock.monotonic()
+    if (open.users > 0) return
+    open.idleSinceMs = systemClock.monotonic()
+    if (this.#idleMs === 0) this.#close(open)
   }
 
   /** Runs `work` on a volume and lets go of it. */
@@ -80,12 +85,14 @@ export class OpenVolumes {
     return info.name
   }
 
-  /** Closes a volume, for an operation that needs it closed. @throws CairnError ERR_VOLUME_IN_USE */
-  closeUnused(name: string): void {
-    const open = this.#byId.get(this.engine.info(name).id)
+  /** Closes a volume, for an operation that needs it closed. @throws CairnError ERR_VOLUME_IN_USE, ERR_VOLUME_MOUNTED */
+  closeUnused(name: string, isMounted: (id: string) => boolean): void {
+    const { id } = this.engine.info(name)
+    if (isMounted(id)) throw new CairnError('ERR_VOLUME_MOUNTED', `The volume ${name} is mounted.`, `Unmount it first with \`cairn unmount ${name}\`.`)
+    const open = this.#byId.get(id)
     if (open === undefined) return
     if (open.users > 0) {
-      throw new CairnError('ERR_VOLUME_IN_USE', `The volume ${name} is in use.`, 'Unmount it, close the programs that have it open, and try again.')
+      throw new CairnError('ERR_VOLUME_IN_USE', `The volume ${name} is in use.`, 'Close the programs that have it open, and try again.')
     }
     this.#close(open)
   }
@@ -101,7 +108,7 @@ export class OpenVolumes {
     let next = Number.POSITIVE_INFINITY
     for (const open of this.#byId.values()) {
       if (open.users > 0) continue
-      const left = open.idleSinceMs + limits.volumeIdleMs - now
+      const left = open.idleSinceMs + this.#idleMs - now
       if (left <= 0) this.#close(open)
       else next = Math.min(next, left)
     }

@@ -6,6 +6,8 @@ export interface MountInfo {
   mountpoint: string
   readOnly: boolean
   sub?: string
+  /** Nobody serves it any more: unmount it, or mount it again. */
+  stale?: boolean
 }
 
 export interface MountOptions {

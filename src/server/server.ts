@@ -63,7 +63,7 @@ export class Server implements RpcService {
   async call(session: string | undefined, method: string, args: unknown[]): Promise<unknown> {
     if (this.#stopping) throw ending()
     if (session !== undefined && !this.#sessions.has(session)) {
-      throw new CairnError('ERR_SERVER_LOST', 'The server was started again since this program connected to it.', 'Open the volume again.', { retry: 'reopen' })
+      throw new CairnError('ERR_SESSION_UNKNOWN', 'The server was started again since this program connected to it.', 'Open the volume again.', { retry: 'reopen' })
     }
     this.#running++
     this.#rest()

@@ -88,6 +88,8 @@ export const limits = {
   serverIdleMs: 180_000,
   /** A volume of the server that nobody uses is closed after this. */
   volumeIdleMs: 15_000,
+  /** A volume that another program has open is waited for this long. */
+  volumeBusyMs: 3000,
   /** A server that was started must answer within this. */
   serverStartMs: 15_000,
   /** A mount that was made must answer within this. */

@@ -1,0 +1,6 @@
+export { CairnError, CorruptError, type PosixCode, type Retry } from './errors.js'
+export type { StagedWrite, TransactionFs, VolumeFs } from './node/index.js'
+export { Cairn } from './sdk/cairn.js'
+export { doctor } from './sdk/doctor.js'
+export type { CairnApi, CairnOptions, Check, DoctorReport, MountInfo, MountOptions, OpenVolume, ServerStatus, StatusReport } from './sdk/types.js'
+export type { Change, CommitInfo, CommitKind, Finding, FsckReport, VolumeInfo, VolumeStatus } from './volume/api.js'

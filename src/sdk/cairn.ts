@@ -1,0 +1,233 @@
+import { CairnError } from '../errors.js'
+import type { RpcClient } from '../http/rpc-client.js'
+import { ensureServer, findServer, reconnect } from '../server/connect.js'
+import { homeOf, prepareHome } from '../server/home.js'
+import type { Change, CommitInfo, FsckReport, VolumeInfo } from '../volume/api.js'
+import type { Host } from './host.js'
+import type { LocalHost } from './local-host.js'
+import { awaitMount, clearStaleMount, syncMount } from './mounted.js'
+import { VolumeHandle } from './open-volume.js'
+import { RemoteHost } from './remote-host.js'
+import { statusOf } from './status.js'
+import type { CairnApi, CairnOptions, MountInfo, MountOptions, OpenVolume, ServerStatus, StatusReport } from './types.js'
+
+/** What a volume is made with. */
+interface VolumeOptions {
+  name: string
+  /** Kept in the directory store of this CAIRN_HOME, the only kind there is yet. */
+  dev?: boolean
+  store?: string
+}
+
+/**
+ * The volumes of one CAIRN_HOME. Calls go to its server where one runs, else the volumes are opened in this process; mounts are
+ * always the server's, which is started when needed and lives on when this process ends. Close it when done.
+ */
+export class Cairn implements CairnApi {
+  readonly home: string
+  readonly #via: 'auto' | 'server' | 'process'
+  #local: Promise<LocalHost> | undefined
+  #remote: RemoteHost | undefined
+  readonly #open = new Set<VolumeHandle>()
+
+  private constructor(options: CairnOptions) {
+    this.home = homeOf(options.home)
+    this.#via = options.via ?? 'auto'
+  }
+
+  /**
+   * Makes the home's folders and nothing else: no volume is opened and no server started.
+   * @throws CairnError ERR_HOME when the folder cannot be used
+   */
+  static async open(options: CairnOptions = {}): Promise<Cairn> {
+    const cairn = new Cairn(options)
+    prepareHome(cairn.home)
+    return cairn
+  }
+
+  /** As `open`, with the settings of the environment (CAIRN_HOME). */
+  static fromEnv(): Promise<Cairn> {
+    return Cairn.open()
+  }
+
+  async createVolume(options: VolumeOptions): Promise<VolumeInfo> {
+    checkStore(options)
+    return (await this.#call('create', options.name)) as VolumeInfo
+  }
+
+  async ensureVolume(options: VolumeOptions): Promise<VolumeInfo & { created: boolean }> {
+    checkStore(options)
+    const host = await this.#host()
+    const existing = (await found(host, options.name)) as VolumeInfo | undefined
+    if (existing !== undefined) return { ...existing, created: false }
+    try {
+      return { ...((await host.call('create', options.name)) as VolumeInfo), created: true }
+    } catch (error) {
+      // Somebody else made it at this moment.
+      if ((error as CairnError).code !== 'ERR_VOLUME_EXISTS') throw error
+      return { ...((await host.call('info', options.name)) as VolumeInfo), created: false }
+    }
+  }
+
+  async volumes(options: { deleted?: boolean } = {}): Promise<VolumeInfo[]> {
+    return (await this.#call('volumes', options)) as VolumeInfo[]
+  }
+
+  async renameVolume(from: string, to: string): Promise<VolumeInfo> {
+    return (await this.#call('rename', from, to)) as VolumeInfo
+  }
+
+  /** Its data is kept for 7 days, unless `now`. @throws CairnError ERR_VOLUME_MOUNTED, ERR_VOLUME_IN_USE */
+  async deleteVolume(name: string, options: { now?: boolean } = {}): Promise<void> {
+    await this.#call('remove', name, options)
+  }
+
+  async undeleteVolume(name: string): Promise<VolumeInfo> {
+    return (await this.#call('undelete', name)) as VolumeInfo
+  }
+
+  /**
+   * Shows a volume as a directory, which answers when this resolves. The same mount again is no error. Served by the server, never from this process.
+   * @throws CairnError ERR_MOUNT_PATH, ERR_MOUNT_NOT_EMPTY, ERR_ALREADY_MOUNTED, ERR_FUSE_MISSING, ERR_FUSE_PERMISSION, ERR_VOLUME_UNKNOWN, ERR_VOLUME_BUSY
+   */
+  async mount(options: MountOptions): Promise<MountInfo> {
+    const { resolve } = await import('node:path')
+    const server = await this.#server()
+    const info = (await server.call('mount', { ...options, path: resolve(options.path) })) as MountInfo
+    await awaitMount(info.mountpoint)
+    return info
+  }
+
+  async unmount(target: string, options: { force?: boolean } = {}): Promise<boolean> {
+    const { resolve } = await import('node:path')
+    const place = /^(\/|\.)/.test(target) ? resolve(target) : target
+    const server = await this.#runningServer()
+    if (server === undefined) return clearStaleMount(this.home, place, async name => ((await this.#call('info', name)) as VolumeInfo).id)
+    if (options.force !== true) await this.#syncTarget(server, place)
+    return (await server.call('unmount', place, options)) as boolean
+  }
+
+  async #syncTarget(server: Host, target: string): Promise<void> {
+    const { mounts } = (await server.call('server.status')) as ServerStatus
+    for (const mount of mounts) if (mount.name === target || mount.mountpoint === target) syncMount(mount.mountpoint)
+  }
+
+  /** Everything acknowledged is sealed and published when it resolves; through a mount also what programs have mapped. */
+  async flush(name: string): Promise<{ bytes: number }> {
+    await this.#settle(name)
+    return (await this.#call('flush', name)) as { bytes: number }
+  }
+
+  async status(name?: string): Promise<StatusReport> {
+    const running = this.#via === 'process' ? undefined : await this.#runningServer()
+    return statusOf(this.home, running ?? (await this.#localHost()), name)
+  }
+
+  async fork(source: string, ref: string | undefined, name: string): Promise<VolumeInfo> {
+    if (ref === undefined) await this.#settle(source)
+    return (await this.#call('fork', source, ref, name)) as VolumeInfo
+  }
+
+  async checkpoint(name: string, checkpoint?: string, options: { message?: string } = {}): Promise<CommitInfo> {
+    await this.#settle(name)
+    return (await this.#call('checkpoint', name, checkpoint, options)) as CommitInfo
+  }
+
+  async checkpoints(name: string): Promise<CommitInfo[]> {
+    return (await this.#call('checkpoints', name)) as CommitInfo[]
+  }
+
+  async deleteCheckpoint(name: string, checkpoint: string): Promise<void> {
+    await this.#call('deleteCheckpoint', name, checkpoint)
+  }
+
+  async diff(a: { volume: string; ref?: string }, b: { volume: string; ref?: string }): Promise<Change[]> {
+    if (a.ref === undefined) await this.#settle(a.volume)
+    if (b.ref === undefined && b.volume !== a.volume) await this.#settle(b.volume)
+    return (await (await this.#host(a.volume, b.volume)).call('diff', a, b)) as Change[]
+  }
+
+  async fsck(name: string): Promise<FsckReport> {
+    await this.#settle(name)
+    return (await this.#call('fsck', name)) as FsckReport
+  }
+
+  async open(name: string, options: { ref?: string } = {}): Promise<OpenVolume> {
+    const host = await this.#host(name)
+    const handle: VolumeHandle = new VolumeHandle(name, await host.open(name, options.ref), () => this.#open.delete(handle))
+    this.#open.add(handle)
+    return handle
+  }
+
+  /** Closes what was opened through it. Mounts stay. */
+  async close(): Promise<void> {
+    for (const handle of [...this.#open]) await handle.close().catch(() => undefined)
+    await this.#remote?.close()
+    this.#remote = undefined
+    const local = await this.#local
+    this.#local = undefined
+    await local?.close()
+  }
+
+  /** Programs that write through a mount may have bytes in the kernel that the server has not seen. */
+  async #settle(name: string): Promise<void> {
+    const host = await this.#host(name)
+    if (!host.isServer) return
+    const { mounts } = (await host.call('server.status')) as ServerStatus
+    for (const mount of mounts) if (mount.name === name && !mount.readOnly) syncMount(mount.mountpoint)
+  }
+
+  async #call(method: string, ...args: unknown[]): Promise<unknown> {
+    const name = typeof args[0] === 'string' ? [args[0]] : []
+    return (await this.#host(...name)).call(method, ...args)
+  }
+
+  /** Where calls about these volumes go now: what this program has open itself stays here. */
+  async #host(...names: string[]): Promise<Host> {
+    if (this.#via === 'process') return this.#localHost()
+    const local = await this.#local
+    if (local !== undefined && local.openNames().some(name => names.includes(name))) return local
+    if (this.#via === 'server') return this.#server()
+    return (await this.#runningServer()) ?? this.#localHost()
+  }
+
+  #localHost(): Promise<LocalHost> {
+    // The engine is loaded where it is used: most commands only talk to the server.
+    this.#local ??= import('./local-host.js').then(({ LocalHost }) => new LocalHost(this.home))
+    this.#local.catch(() => {
+      this.#local = undefined
+    })
+    return this.#local
+  }
+
+  /** The server, when one runs. */
+  async #runningServer(): Promise<RemoteHost | undefined> {
+    if (this.#remote !== undefined && (await this.#remote.isAlive())) return this.#remote
+    this.#remote = undefined
+    const client = await findServer(this.home)
+    return client && this.#use(client)
+  }
+
+  async #server(): Promise<RemoteHost> {
+    return (await this.#runningServer()) ?? this.#use(await ensureServer(this.home))
+  }
+
+  #use(client: RpcClient): RemoteHost {
+    this.#remote = new RemoteHost(client, () => reconnect(this.home))
+    return this.#remote
+  }
+}
+
+function checkStore(options: VolumeOptions): void {
+  if (options.store === undefined || options.store === 'dev') return
+  throw new CairnError('ERR_STORE_UNAVAILABLE', `Volumes cannot be kept in ${options.store} yet.`, 'Leave the store out: the volume is kept in CAIRN_HOME.')
+}
+
+async function found(host: Host, name: string): Promise<unknown> {
+  try {
+    return await host.call('info', name)
+  } catch (error) {
+    if ((error as CairnError).code === 'ERR_VOLUME_UNKNOWN') return undefined
+    throw error
+  }
+}

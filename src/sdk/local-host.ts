@@ -1,0 +1,101 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { statfsSync } from 'node:fs'
+import { CairnError } from '../errors.js'
+import { FileSystem } from '../fs/index.js'
+import { EngineHost } from '../server/engine-host.js'
+import { limits, systemClock } from '../sys/index.js'
+import { Engine } from '../volume/engine.js'
+import type { Host, Opened } from './host.js'
+
+/** This program is the only client of its own volumes. */
+const SESSION = 'local'
+/** Background work of volumes that were changed by calls which the engine cannot see: looked after this often. */
+const PUMP_MS = 250
+/** Another program that has a volume open for one command lets go of it soon. */
+const BUSY_RETRY_MS = 20
+
+/** The volumes of a home in this process. */
+export class LocalHost implements Host {
+  readonly isServer = false
+  readonly #engine: Engine
+  readonly #host: EngineHost
+  #pump: NodeJS.Timeout | undefined
+
+  constructor(home: string) {
+    this.#engine = Engine.open({ home })
+    this.#host = new EngineHost(this.#engine, {
+      makeFs: session => new FileSystem(session),
+      space: () => {
+        const disk = statfsSync(home)
+        return { totalBytes: disk.blocks * disk.bsize, freeBytes: disk.bavail * disk.bsize }
+      },
+    })
+  }
+
+  /** Names of the volumes that are open here. */
+  openNames(): string[] {
+    return this.#engine.open().map(volume => volume.info.name)
+  }
+
+  async call(method: string, ...args: unknown[]): Promise<unknown> {
+    return this.#patiently(() => this.#host.call(SESSION, method, args))
+  }
+
+  async open(name: string, ref?: string): Promise<Opened> {
+    const target = await this.#patiently(() => this.#host.call(SESSION, 'open', [name, ref]) as number)
+    this.#schedule(PUMP_MS)
+    return this.#opened(target)
+  }
+
+  #opened(target: number): Opened {
+    const { backend } = this.#host.sessions.get(SESSION, target)
+    return {
+      backend,
+      begin: async () => {
+        const transaction = this.#host.call(SESSION, 'begin', [target]) as number
+        return { ...this.#opened(transaction), commit: async () => void this.#host.call(SESSION, 'commit', [transaction]) }
+      },
+      close: async () => this.#host.sessions.remove(SESSION, target),
+    }
+  }
+
+  /** A volume that another program has open is asked for again, for a while: most programs are done soon. */
+  async #patiently<T>(work: () => T): Promise<T> {
+    const until = systemClock.monotonic() + limits.volumeBusyMs
+    for (;;) {
+      try {
+        return work()
+      } catch (error) {
+        const isBusy = error instanceof CairnError && error.code === 'ERR_VOLUME_BUSY' && !error.message.includes(`process ${process.pid}`)
+        if (!isBusy || systemClock.monotonic() > until) throw error
+        await sleep(BUSY_RETRY_MS)
+      }
+    }
+  }
+
+  /** Sealing and the 1 s sync, while volumes are open. Does not keep the process alive: what was acknowledged is in the journal. */
+  #schedule(delayMs: number): void {
+    if (this.#pump !== undefined) return
+    this.#pump = setTimeout(() => {
+      this.#pump = undefined
+      if (this.#engine.open().length === 0) return
+      this.#schedule(this.#work())
+    }, delayMs)
+    this.#pump.unref()
+  }
+
+  #work(): number {
+    try {
+      return Math.min(PUMP_MS, Math.max(1, this.#engine.pump(limits.sealSliceMs)))
+    } catch {
+      // A full disk, for instance: the journal keeps what was acknowledged, and the next call of the user says what is wrong.
+      return PUMP_MS
+    }
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#pump)
+    this.#host.sessions.end(SESSION)
+    this.#engine.close()
+  }
+}

@@ -1,0 +1,57 @@
+import { CairnError } from '../errors.js'
+import { createFs, openWrite, type StagedWrite, type TransactionFs, type VolumeFs } from '../node/index.js'
+import type { Opened } from './host.js'
+import type { OpenVolume } from './types.js'
+
+/** Most attempts that `retries` may ask for. */
+const MAX_RETRIES = 1000
+
+export class VolumeHandle implements OpenVolume {
+  readonly name: string
+  readonly fs: VolumeFs
+  readonly #opened: Opened
+  readonly #onClose: () => void
+  #closed = false
+
+  constructor(name: string, opened: Opened, onClose: () => void) {
+    this.name = name
+    this.#opened = opened
+    this.#onClose = onClose
+    this.fs = createFs(opened.backend)
+  }
+
+  openWrite(path: string, options: { mode?: number } = {}): StagedWrite {
+    return openWrite(this.fs, path, options)
+  }
+
+  async transaction<T>(body: (tx: TransactionFs) => Promise<T> | T, options: { retries?: number } = {}): Promise<T> {
+    const retries = Math.min(options.retries ?? 0, MAX_RETRIES)
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await this.#attempt(body)
+      } catch (error) {
+        const conflict = error instanceof CairnError && error.code === 'ERR_CONFLICT'
+        if (!conflict || attempt >= retries) throw error
+      }
+    }
+  }
+
+  async #attempt<T>(body: (tx: TransactionFs) => Promise<T> | T): Promise<T> {
+    const transaction = await this.#opened.begin()
+    try {
+      const fs = createFs(transaction.backend)
+      const result = await body(Object.assign(fs.promises, { fs }))
+      await transaction.commit()
+      return result
+    } finally {
+      await transaction.close()
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    this.#onClose()
+    await this.#opened.close()
+  }
+}

@@ -1,0 +1,139 @@
+import { CairnError } from '../errors.js'
+import { neverSent, type RpcClient } from '../http/rpc-client.js'
+import type { Backend, OpArgs, OpName, OpResult } from '../node/index.js'
+import { limits } from '../sys/index.js'
+import type { Host, Opened } from './host.js'
+
+/** Operations that change nothing: after a lost answer they are simply asked again. */
+const reads: ReadonlySet<string> = new Set(['access', 'getxattr', 'listxattr', 'lstat', 'readdir', 'readlink', 'realpath', 'stat', 'statfs', 'statIfExists', 'readFile'])
+
+/** Connects again to a server that was started again; undefined when none runs any more. */
+export type Reconnect = () => Promise<RpcClient | undefined>
+
+/** The volumes of a home in its server. Lives through a restart of the server, but for what was open in it. */
+export class RemoteHost implements Host {
+  readonly isServer = true
+  #client: RpcClient
+  readonly #reconnect: Reconnect
+
+  constructor(client: RpcClient, reconnect: Reconnect) {
+    this.#client = client
+    this.#reconnect = reconnect
+  }
+
+  /** False when its server is gone for good. */
+  async isAlive(): Promise<boolean> {
+    try {
+      await this.#client.session()
+      return true
+    } catch (error) {
+      if (!neverSent(error)) throw error
+      const client = await this.#reconnect()
+      if (client !== undefined) this.#client = client
+      return client !== undefined
+    }
+  }
+
+  /** @throws what the server threw; CairnError ERR_SERVER_LOST when it went away before it answered */
+  async call(method: string, ...args: unknown[]): Promise<unknown> {
+    try {
+      return await this.#client.call(method, args)
+    } catch (error) {
+      if (!wasNotRun(error)) throw error
+      await this.#again(error)
+      return this.#client.call(method, args)
+    }
+  }
+
+  async #again(error: unknown): Promise<void> {
+    if (!neverSent(error)) return
+    const client = await this.#reconnect()
+    if (client === undefined) {
+      throw new CairnError('ERR_SERVER_LOST', 'The cairn server has ended.', 'Open the volume again.', { retry: 'reopen', cause: error })
+    }
+    this.#client.close()
+    this.#client = client
+  }
+
+  async open(name: string, ref?: string): Promise<Opened> {
+    const target = new RemoteTarget(this, (await this.call('open', name, ref)) as number, async () => (await this.call('open', name, ref)) as number)
+    return this.#opened(target)
+  }
+
+  #opened(target: RemoteTarget): Opened {
+    return {
+      backend: target,
+      begin: async () => {
+        const transaction = new RemoteTarget(this, (await target.retargeted(id => this.call('begin', id))) as number, undefined)
+        return { ...this.#opened(transaction), commit: async () => void (await this.call('commit', transaction.id)) }
+      },
+      close: () => target.close(),
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#client.close()
+  }
+}
+
+/** The server said so, or never heard of it. */
+function wasNotRun(error: unknown): boolean {
+  return neverSent(error) || (error instanceof CairnError && error.code === 'ERR_SESSION_UNKNOWN')
+}
+
+/** The files of one open volume, or transaction, in the server. */
+class RemoteTarget implements Backend {
+  readonly isLocal = false
+  readonly transferBytes = limits.rpcChunkBytes
+  id: number
+  readonly #host: RemoteHost
+  readonly #reopen: (() => Promise<number>) | undefined
+  #reopening: Promise<number> | undefined
+
+  /** @param reopen undefined where nothing could take its place: a transaction ends with its server */
+  constructor(host: RemoteHost, id: number, reopen: (() => Promise<number>) | undefined) {
+    this.#host = host
+    this.id = id
+    this.#reopen = reopen
+  }
+
+  async call<M extends OpName>(method: M, args: OpArgs<M>): Promise<OpResult<M>> {
+    const run = (id: number): Promise<unknown> => this.#host.call(`fs.${method}`, id, ...args)
+    // A handle died with the server that had it; a path means the same in the next one.
+    const byPath = typeof args[0] !== 'number'
+    if (!byPath) return (await run(this.id)) as OpResult<M>
+    try {
+      return (await this.retargeted(run)) as OpResult<M>
+    } catch (error) {
+      const lost = error instanceof CairnError && error.code === 'ERR_SERVER_LOST'
+      if (!lost || !reads.has(method)) throw error
+      return (await this.retargeted(run)) as OpResult<M>
+    }
+  }
+
+  /** Runs `work`; when the server was started again, opens there what was open before and runs it once more. */
+  async retargeted(work: (id: number) => Promise<unknown>): Promise<unknown> {
+    const id = this.id
+    try {
+      return await work(id)
+    } catch (error) {
+      const closed = error instanceof CairnError && error.code === 'ERR_VOLUME_CLOSED'
+      if (!closed || this.#reopen === undefined) throw error
+      if (this.id === id) {
+        this.#reopening ??= this.#reopen()
+        this.id = await this.#reopening.finally(() => {
+          this.#reopening = undefined
+        })
+      }
+      return work(this.id)
+    }
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.#host.call('close', this.id)
+    } catch (error) {
+      if (!(error instanceof CairnError) || error.retry !== 'reopen') throw error
+    }
+  }
+}
