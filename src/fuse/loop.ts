@@ -75,6 +75,7 @@ export class FuseLoop {
   run(): void {
     while (!this.#stopped) {
       if (this.waker.taken()) this.#hooks.onWake?.()
+      if (this.#stopped) break
       if (this.#turn() > 0) {
         if (performance.now() >= this.#nextPump) this.#pump(BUSY_SLICE_MS)
       } else if (!this.#spin()) {
