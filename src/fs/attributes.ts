@@ -43,6 +43,7 @@ export function setattr(c: Context, ino: number, valid: number, set: SetAttr, cr
   c.store(n)
   const failed = c.commit()
   if (failed < 0) return failed
+  if (n.isDirectory && (valid & (Field.mode | OWNERS)) !== 0) c.cache.forgetPaths()
   c.attr.copyFrom(n.attr)
   c.listener?.inode(ino)
   return 0

@@ -44,9 +44,11 @@ export function loadWhole(c: Context, n: Inode, into: Uint8Array, length: number
     case ContentKind.inline:
       copyBytes(n.inline, 0, into, 0, length)
       return
-    case ContentKind.small:
-      copyBytes(c.session.tree.vb, findSmall(c, n.ino, n.attr.size), into, 0, length)
+    case ContentKind.small: {
+      const at = findSmall(c, n.ino, n.attr.size)
+      copyBytes(c.session.tree.vb, at, into, 0, length)
       return
+    }
     default:
       c.session.content.read(n.ino, 0, into, 0, length)
   }

@@ -13,11 +13,11 @@ export interface FileSystemOptions {
    * inode that it has seen. A function says for which.
    */
   keepUnlinked?: boolean | ((ino: number) => boolean)
-  /** Directory entries kept in memory; default 131,072 (about 15 MB). */
+  /** Directory entries kept in memory; default 262,144 (about 25 MB). */
   nameCacheEntries?: number
 }
 
-const NAME_CACHE_ENTRIES = 131072
+const NAME_CACHE_ENTRIES = 262144
 
 /** A record being read and rewritten: attributes and the inline content behind them. One is used again and again. */
 export class Inode {

@@ -109,6 +109,7 @@ function addName(c: Context, name: string, n: Inode): void {
 }
 
 function announce(c: Context, dir: number, name: string, n: Inode): void {
+  c.cache.changed(dir)
   c.cache.set(dir, name, n.ino, typeOf(n.attr.mode))
   c.attr.copyFrom(n.attr)
   if (c.listener === undefined) return

@@ -6,7 +6,7 @@ import type { Context } from './context.js'
 import type { Cred } from './filesystem.js'
 import { latin1 } from './latin1.js'
 import { DT_DIR, DT_LNK, isDirectory } from './mode.js'
-import { cachedIno, cachedType, MISSING } from './names.js'
+import { cachedIno, cachedType, type KnownDirectory, MISSING } from './names.js'
 import { allowed, EXECUTE, restricted } from './permission.js'
 import { findName } from './readdir.js'
 
@@ -109,12 +109,45 @@ export function readTarget(c: Context): number {
 function walk(c: Context, path: string, follow: boolean, toParent: boolean, cred: Cred | undefined): number {
   if (path === '') return -ENOENT
   if (path.length >= limits.pathBytes) return -ENAMETOOLONG
+  c.refresh()
+  const checked = restricted(cred) ? cred : undefined
+  const cut = path.lastIndexOf('/')
+  if (cut > 0 && cut < path.length - 1) {
+    const directory = c.cache.directoryAt(path.slice(0, cut), checked)
+    if (directory !== undefined) {
+      const found = walkLast(c, directory, path.slice(cut + 1), follow, toParent)
+      if (found !== LONG_WAY) return found
+    }
+  }
+  return walkAll(c, path, cut, follow, toParent, checked)
+}
+
+/** What `walkLast` answers when the whole path must be walked. */
+const LONG_WAY = 0
+
+/** The last component of a path, in a directory that is known; nothing here allocates. */
+function walkLast(c: Context, directory: KnownDirectory, name: string, follow: boolean, toParent: boolean): number {
+  if (name === '.' || name === '..') return LONG_WAY
+  if (toParent) {
+    if (follow) return LONG_WAY
+    c.text = name
+    c.trailingSlash = false
+    return directory.ino
+  }
+  const cached = directory.names.get(name)
+  if (cached === undefined || (follow && cachedType(cached) === DT_LNK)) return LONG_WAY
+  return cached === MISSING ? -ENOENT : cachedIno(cached)
+}
+
+/** @param cut where the last slash of the path is */
+function walkAll(c: Context, path: string, cut: number, follow: boolean, toParent: boolean, checked: Cred | undefined): number {
   const root = c.session.rootIno
-  const checks = restricted(cred)
   let rest = path
   let at: number = root
   let from = 0
   let links = 0
+  /** A way through a link or up again does not depend on the entries named alone. */
+  let isPlain = cut > 0
   c.trailingSlash = false
   while (true) {
     while (rest.charCodeAt(from) === SLASH) from++
@@ -125,10 +158,11 @@ function walk(c: Context, path: string, follow: boolean, toParent: boolean, cred
     else while (rest.charCodeAt(next) === SLASH) next++
     const last = next === rest.length
     const slash = end < rest.length
-    if (checks) {
-      const refused = maySearch(c, at, cred)
+    if (checked !== undefined) {
+      const refused = maySearch(c, at, checked)
       if (refused < 0) return refused
     }
+    if (last && !slash && isPlain) c.cache.setDirectoryAt(path.slice(0, cut), checked, at)
     const name = rest.slice(from, end)
     if (last && toParent && !(follow && isLink(c, at, name))) {
       c.text = name
@@ -138,6 +172,7 @@ function walk(c: Context, path: string, follow: boolean, toParent: boolean, cred
     from = next
     if (name === '.') continue
     if (name === '..') {
+      isPlain = false
       at = parentOf(c, at)
       if (at < 0) return at
       continue
@@ -148,6 +183,7 @@ function walk(c: Context, path: string, follow: boolean, toParent: boolean, cred
       if (++links > limits.symlinkDepth) return -ELOOP
       if (c.load(ino, c.node) < 0) throw new CorruptError(`inode ${ino}`, 'a directory names it and it does not exist')
       readTarget(c)
+      isPlain = false
       if (c.text.charCodeAt(0) === SLASH) at = root
       rest = slash || !last ? `${c.text}/${rest.slice(next)}` : c.text
       from = 0

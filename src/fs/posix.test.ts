@@ -14,7 +14,7 @@ describe('a file system in memory', () => {
     expect(fs.write(file, 0, bytes, 0, 5)).toBe(5)
     const into = Buffer.alloc(10)
     expect(fs.read(file, 0, into, 0, 10)).toBe(5)
-    expect(into.toString("latin1", 0, 5)).toBe('hello')
+    expect(into.toString('latin1', 0, 5)).toBe('hello')
     expect(fs.resolve('/dir/file', true)).toBe(file)
     expect(fs.attr.size).toBe(5)
     expect(fs.resolve('/dir/file/', true)).toBe(-ENOTDIR)

@@ -3,6 +3,7 @@ import { ENOTDIR } from '../errors.js'
 import type { Cursor } from '../tree/tree.js'
 import type { Context } from './context.js'
 import { latin1 } from './latin1.js'
+import { Listing } from './listing.js'
 import { isDirectory } from './mode.js'
 
 export type Visit = (name: string, ino: number, type: number, high: number, low: number) => boolean
@@ -13,16 +14,39 @@ export type Visit = (name: string, ino: number, type: number, high: number, low:
  * twice, and never loses one.
  */
 export function readdir(c: Context, dir: number, high: number, low: number, visit: Visit): number {
+  c.refresh()
+  const isStart = high === 0 && low === 0
+  const listing = c.cache.known(dir)?.listing
+  if (listing !== undefined) {
+    if (isStart) listing.replay(visit)
+    if (isStart || listing.endsAt(high, low)) return 0
+  }
   const missing = c.readAttr(dir, c.probe)
   if (missing < 0) return missing
   if (!isDirectory(c.probe.mode)) return -ENOTDIR
   const cursor = c.takeCursor()
   try {
-    scan(c, cursor, dir, high, low, visit)
+    if (isStart) scanAll(c, cursor, dir, visit)
+    else scan(c, cursor, dir, high, low, visit)
   } finally {
     c.giveCursor(cursor)
   }
   return 0
+}
+
+/** A scan from the start, which leaves a listing when it came to the end of a small directory. */
+function scanAll(c: Context, cursor: Cursor, dir: number, visit: Visit): void {
+  const before = c.session.changes
+  let listing: Listing | undefined = new Listing()
+  scan(c, cursor, dir, 0, 0, (name, ino, type, high, low) => {
+    if (!visit(name, ino, type, high, low)) {
+      listing = undefined
+      return false
+    }
+    if (!listing?.add(name, ino, type, high, low)) listing = undefined
+    return true
+  })
+  if (listing !== undefined && c.session.changes === before) c.cache.setListing(dir, listing)
 }
 
 function scan(c: Context, cursor: Cursor, dir: number, high: number, low: number, visit: Visit): void {

@@ -3,7 +3,7 @@ import type { Context } from './context.js'
 import { delEntry } from './entries.js'
 import type { Cred } from './filesystem.js'
 import { findEntry } from './lookup.js'
-import { isDirectory } from './mode.js'
+import { isDirectory, isSymlink } from './mode.js'
 import { dropLink, eraseOrphan } from './orphans.js'
 import { allowed, EXECUTE, mayDelete } from './permission.js'
 import { isEmptyDirectory } from './readdir.js'
@@ -41,8 +41,10 @@ function remove(c: Context, dir: number, name: string, asDirectory: boolean, cre
   const more = dropLink(c, n)
   const failed = c.commit()
   if (failed < 0) return failed
+  c.cache.changed(dir)
   c.cache.setMissing(dir, name)
   if (asDirectory) c.cache.drop(ino)
+  else if (isSymlink(n.attr.mode)) c.cache.forgetPaths()
   announceRemoval(c, dir, name, ino)
   if (more) eraseOrphan(c, ino)
   return 0

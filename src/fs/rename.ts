@@ -3,7 +3,7 @@ import type { Context, Inode } from './context.js'
 import { checkName, delEntry, isSpecialName, putEntry } from './entries.js'
 import { type Cred, Rename } from './filesystem.js'
 import { findEntry, isWithin } from './lookup.js'
-import { DT_DIR, typeOf } from './mode.js'
+import { DT_DIR, DT_LNK, typeOf } from './mode.js'
 import { dropLink, eraseOrphan } from './orphans.js'
 import { allowed, EXECUTE, mayCreate, mayDelete, WRITE } from './permission.js'
 import { isEmptyDirectory } from './readdir.js'
@@ -34,13 +34,24 @@ export function rename(c: Context, dir: number, name: string, toDir: number, toN
   const more = exchange ? swap(c, name, toName) : move(c, name, toName, target)
   const failed = c.commit()
   if (failed < 0) return failed
-  if (exchange) c.cache.set(dir, name, target, targetType)
-  else c.cache.setMissing(dir, name)
-  c.cache.set(toDir, toName, ino, type)
+  remember(c, dir, name, exchange ? target : 0, targetType)
+  remember(c, toDir, toName, ino, type)
+  if (isOnPaths(type) || (target > 0 && isOnPaths(targetType))) c.cache.forgetPaths()
   if (target > 0 && targetType === DT_DIR && !exchange) c.cache.drop(target)
   announce(c, dir, name, toDir, toName, ino, target, exchange)
   if (more) eraseOrphan(c, target)
   return 0
+}
+
+/** What a name means from now on; ino 0: nothing. */
+function remember(c: Context, dir: number, name: string, ino: number, type: number): void {
+  c.cache.changed(dir)
+  if (ino > 0) c.cache.set(dir, name, ino, type)
+  else c.cache.setMissing(dir, name)
+}
+
+function isOnPaths(type: number): boolean {
+  return type === DT_DIR || type === DT_LNK
 }
 
 /** Fills `c.dir` and `c.toDir`, which for one directory hold the same. */

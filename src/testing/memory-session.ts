@@ -183,6 +183,11 @@ export class MemorySession implements Session, ContentReader {
     return this.#blocks.get(ino)?.size ?? 0
   }
 
+  /** Inodes with blocks. */
+  inosWithBlocks(): number[] {
+    return [...this.#blocks].filter(([, blocks]) => blocks.size > 0).map(([ino]) => ino)
+  }
+
   /** Everything there is, as lines: two sessions with equal dumps hold the same bytes. */
   dump(): string[] {
     const lines: string[] = []
