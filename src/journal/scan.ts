@@ -1,4 +1,4 @@
-import { readSync } from 'node:fs'
+import { fstatSync, readSync } from 'node:fs'
 import { computeFrameCrc, FRAME_HEADROOM, frameCrc, frameFlags, frameLength, frameSequence, JOURNAL_HEADER_BYTES, MAX_FRAME_BYTES } from '../codec/frame.js'
 import { CairnError } from '../errors.js'
 
@@ -23,7 +23,7 @@ export interface ScanEnd {
 /** Reads a file forward, in chunks that grow when a frame is larger. */
 class Window {
   readonly #fd: number
-  #buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES)
+  #buffer: Buffer
   #from = 0
   #filled = 0
   /** Where the bytes asked for last start in `bytes`. */
@@ -31,6 +31,7 @@ class Window {
 
   constructor(fd: number) {
     this.#fd = fd
+    this.#buffer = Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, fstatSync(fd).size + FRAME_HEADROOM))
   }
 
   get bytes(): Buffer {
