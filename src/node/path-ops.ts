@@ -156,7 +156,8 @@ export class PathOps {
 
   private checkIsDirectory(bytes: string, whole: boolean, path: Path): undefined {
     const ino = this.fs.resolve(bytes, true, this.cred)
-    if (ino >= 0 && (this.fs.attr.mode & S_IFMT) === S_IFDIR) return undefined
+    this.check(ino, 'mkdir', path)
+    if ((this.fs.attr.mode & S_IFMT) === S_IFDIR) return undefined
     throw posixError(whole ? EEXIST : ENOTDIR, 'mkdir', shown(path))
   }
 
