@@ -33,7 +33,7 @@ export class MemoryStore extends AsyncLocal {
   readSync(key: string, offset: number, into: Uint8Array, at: number, length: number): number {
     checkKey(key)
     const entry = this.#objects.get(key)
-    return entry === undefined ? -1 : entry.bytes.copy(into, at, offset, offset + length)
+    return entry === undefined ? -1 : entry.bytes.subarray(offset, offset + length).copy(into, at)
   }
 
   putSync(key: string, bytes: Uint8Array, options: PutOptions = {}): { version: string } {
