@@ -111,7 +111,9 @@ function serve(file, generation, die) {
 
 function run(command) {
   const started = Date.now()
-  return new Promise(resolve => execFile('bash', ['-c', command], (error, out, err) => resolve({ code: error?.code ?? 0, out: (out + err).trim(), ms: Date.now() - started })))
+  return new Promise(resolve =>
+    execFile('bash', ['-c', command], (error, out, err) => resolve({ code: error?.code ?? 0, out: (out + err).trim(), ms: Date.now() - started })),
+  )
 }
 
 async function scenario(title, at, command, check, more = {}) {

@@ -66,9 +66,9 @@ export interface HandlerHooks {
   /**
    * Makes everything committed so far durable and answers the request with this id, later; returning `SYNC_LATER`;
    * or returns its result at once.
-   * Without it `session.syncNow` is called.
+   * Without it `session.syncNow` is called. `alone`: since the last sync only this process has asked for anything.
    */
-  sync?: (uniqueHigh: number, uniqueLow: number, fs: FileSystemApi) => number
+  sync?: (uniqueHigh: number, uniqueLow: number, fs: FileSystemApi, alone: boolean) => number
   /** One line for the log: damage, or a fault of our own that was answered with EIO. */
   log?: (line: string) => void
   /** Called before and after each request, so that its changes are not announced to the kernel that asked for them. */
@@ -85,6 +85,8 @@ export class FuseHandler {
   /** Requests so far. */
   count = 0
   readonly #hooks: HandlerHooks
+  #pid = 0
+  #alone = false
 
   constructor(frame: Frame, fs: FileSystemApi, options: Partial<MountOptions> = {}, hooks: HandlerHooks = {}) {
     this.frame = frame
@@ -118,6 +120,7 @@ export class FuseHandler {
     const x = this.exchange
     const opcode = x.in32[HeaderWord.opcode]
     this.count++
+    this.#watchPid(x.in32[HeaderWord.pid])
     if (!x.begin(length)) return opcode === Op.forget ? NO_REPLY : x.fail(-ESTALE)
     const hooks = this.#hooks
     hooks.answering?.(true)
@@ -142,11 +145,20 @@ export class FuseHandler {
     if (x.outI32[1] < 0) x.fs.session.discard()
   }
 
+  /** Requests of the kernel's own, such as RELEASE, come from nobody. */
+  #watchPid(pid: number): void {
+    if (pid === this.#pid || pid === 0) return
+    this.#pid = pid
+    this.#alone = false
+  }
+
   #sync(): number {
     const x = this.exchange
     const sync = this.#hooks.sync
+    const alone = this.#alone
+    this.#alone = true
     if (sync === undefined) return x.done(x.fs.session.syncNow())
-    const result = sync(x.in32[HeaderWord.uniqueHigh], x.in32[HeaderWord.uniqueLow], x.fs)
+    const result = sync(x.in32[HeaderWord.uniqueHigh], x.in32[HeaderWord.uniqueLow], x.fs, alone)
     return result === SYNC_LATER ? DEFERRED : x.done(result)
   }
 

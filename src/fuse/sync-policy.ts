@@ -14,16 +14,17 @@ export interface SyncSource {
 }
 
 /**
- * The `sync` hook of a mount's handler: inline when no other request waits, because handing over to a thread costs more
- * than it saves; else on the sync thread, where others share it.
+ * The `sync` hook of a mount's handler: inline for a process that is alone on the mount, because handing over to a thread
+ * costs more than it saves; else on the sync thread, where those who wait share one sync, and nobody else waits.
+ * Inline whenever nothing is queued is worse: each such sync makes a queue (bench/experiments/RESULTS.md).
  */
-export function syncPolicy(mountFd: number, thread: SyncThread): (uniqueHigh: number, uniqueLow: number, fs: FileSystemApi) => number {
+export function syncPolicy(mountFd: number, thread: SyncThread): (uniqueHigh: number, uniqueLow: number, fs: FileSystemApi, alone: boolean) => number {
   const poll = Buffer.alloc(libc.POLLFD_BYTES)
   poll.writeInt32LE(mountFd, 0)
   poll.writeInt16LE(libc.POLLIN, 4)
-  return (uniqueHigh, uniqueLow, fs) => {
+  return (uniqueHigh, uniqueLow, fs, alone) => {
     const { session } = fs
-    if (!offersTargets(session) || libc.poll(poll, 1, 0) <= 0) return session.syncNow()
+    if (!offersTargets(session) || (alone && libc.poll(poll, 1, 0) <= 0)) return session.syncNow()
     const targets = session.syncTargets()
     const sequence = session.sequence ?? 0
     if (!thread.defer(mountFd, uniqueHigh, uniqueLow, targets, errno => session.synced?.(sequence, errno))) return session.syncNow()
