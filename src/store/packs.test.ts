@@ -36,7 +36,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-const idOf = (n: number): Buffer => packId(volume, 1, n)
+const idOf = (n: number): Buffer => Buffer.from(packId(volume, 1, n))
 
 /** Appends and returns the pointer. */
 function append(writer: PackWriter, kind: number, plain: Uint8Array, compress = false): Buffer {

@@ -118,7 +118,7 @@ export class DirectoryStore extends AsyncLocal {
   /** Gives the temporary file the object's name, if the condition holds. */
   #publish(key: string, path: string, temporary: string, options: PutOptions): void {
     if (options.ifAbsent === true) {
-      this.#inFolder(path, () => linkOrRefuse(key, temporary, path))
+      this.#inFolder(path, () => this.#link(key, temporary, path))
       return
     }
     // Replacing goes under the lock even without a condition, so that it never falls between another's comparison and swap.
@@ -130,6 +130,22 @@ export class DirectoryStore extends AsyncLocal {
       this.#descriptors.forget(key)
       this.#inFolder(path, () => renameSync(temporary, path))
     })
+  }
+
+  /** link(2) fails when the name is there: of any number of callers one wins. */
+  #link(key: string, temporary: string, path: string): void {
+    try {
+      linkSync(temporary, path)
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      if (code === 'EEXIST') throw preconditionFailed(key, IS_THERE)
+      if (code !== 'EPERM' && code !== 'EOPNOTSUPP' && code !== 'ENOTSUP' && code !== 'ENOSYS') throw error
+      // A filesystem without links, such as exFAT: then it is so for all callers, and they exclude one another by the lock.
+      this.#lock.hold(() => {
+        if (statSync(path, { throwIfNoEntry: false }) !== undefined) throw preconditionFailed(key, IS_THERE)
+        renameSync(temporary, path)
+      })
+    }
   }
 
   /** Runs `work`, which makes `path`, and makes its folder first where that is missing; another process may be removing it. */
@@ -212,16 +228,6 @@ export class DirectoryStore extends AsyncLocal {
 
   async close(): Promise<void> {
     this.closeSync()
-  }
-}
-
-/** link(2) fails when the name is there: of any number of callers one wins. */
-function linkOrRefuse(key: string, temporary: string, path: string): void {
-  try {
-    linkSync(temporary, path)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw preconditionFailed(key, IS_THERE)
-    throw error
   }
 }
 

@@ -1,5 +1,5 @@
 import { closeSync, openSync } from 'node:fs'
-import { CairnError, EAGAIN, posixError } from '../../errors.js'
+import { CairnError, EAGAIN, EINTR, posixError } from '../../errors.js'
 import { limits, systemClock } from '../../sys/index.js'
 import { flock, LOCK_EX, LOCK_NB, LOCK_UN } from '../../sys/libc.js'
 
@@ -42,7 +42,8 @@ export class StoreLock {
     for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS)) {
       const result = flock(this.#fd, LOCK_EX | LOCK_NB)
       if (result === 0) return
-      if (result !== -EAGAIN) throw posixError(-result, 'flock', this.#path)
+      if (result === -EINTR) continue
+      if (result !== -EAGAIN) throw noLocks(this.#path, result)
       if (systemClock.monotonic() > deadline)
         throw new CairnError(
           'ERR_STORE_BUSY',
@@ -59,4 +60,10 @@ export class StoreLock {
     if (this.#fd >= 0) closeSync(this.#fd)
     this.#fd = -1
   }
+}
+
+function noLocks(path: string, result: number): CairnError {
+  return new CairnError('ERR_STORE_LOCK', `${path} cannot be locked.`, 'Put the store on a filesystem with working locks (flock).', {
+    cause: posixError(-result, 'flock', path),
+  })
 }
