@@ -117,7 +117,7 @@ describe.each(trees)('content over %s', (_, tree) => {
         expect(f.session.usage.bytes).toBe(0)
         expect(f.session.inosWithBlocks()).toEqual([])
       }),
-      { numRuns: 150 },
+      { numRuns: 60 },
     )
   })
 
