@@ -20,6 +20,8 @@ export class Durability {
   #waiting: Array<{ resolve: () => void; reject: (error: Error) => void }> = []
   #inFlight = false
   #afterFlight: Array<() => void> = []
+  /** By sequence: tells the packs of a sync under way that it is done. */
+  readonly #packsDone = new Map<number, () => void>()
 
   constructor(journal: Journal, spool: Spool, syncer: Syncer, clock: Clock, sequence: number) {
     this.#journal = journal
@@ -73,23 +75,39 @@ export class Durability {
     if (this.#inFlight) return
     const waiting = this.#waiting
     this.#waiting = []
-    const sequence = this.#changed
     this.#inFlight = true
-    const packs = this.#spool.beginSync()
-    this.#syncer.request([...packs.fds, ...this.#journal.fds()], errno => {
+    const sequence = this.#changed
+    this.#syncer.request(this.syncTargets(), errno => {
       this.#inFlight = false
-      if (errno === 0) {
-        packs.done()
-        this.#journal.synced(sequence)
-        this.#advance(sequence)
-      } else this.#journal.fail()
+      this.synced(sequence, errno)
       for (const then of this.#afterFlight.splice(0)) then()
       for (const { resolve, reject } of waiting) {
         if (errno === 0) resolve()
-        else reject(posixError(-errno, 'fsync'))
+        else reject(posixError(Math.abs(errno), 'fsync'))
       }
       if (this.#waiting.length > 0) this.startRound()
     })
+  }
+
+  /** Descriptors to sync, in this order, to make everything committed so far durable: packs before the journal that names their blocks. */
+  syncTargets(): readonly number[] {
+    if (this.#changed === this.#synced) return []
+    const packs = this.#spool.beginSync()
+    this.#packsDone.set(this.#changed, packs.done)
+    return [...packs.fds, ...this.#journal.fds()]
+  }
+
+  /** What `syncTargets` named when `sequence` was the last change is on the disk, or failed to get there. */
+  synced(sequence: number, errno: number): void {
+    const packsDone = this.#packsDone.get(sequence)
+    this.#packsDone.delete(sequence)
+    if (errno !== 0) {
+      this.#journal.fail()
+      return
+    }
+    packsDone?.()
+    this.#journal.synced(sequence)
+    this.#advance(sequence)
   }
 
   /** Runs `then` when no round uses a descriptor: at once, or after the one under way. For closing files. */

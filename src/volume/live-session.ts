@@ -105,4 +105,13 @@ export class LiveSession extends Collector {
   sync(): Promise<void> {
     return this.#durability.sync()
   }
+
+  /** See `Durability`: for a thread that syncs for several at once. */
+  syncTargets(): readonly number[] {
+    return this.#durability.syncTargets()
+  }
+
+  synced(sequence: number, errno: number): void {
+    this.#durability.synced(sequence, errno)
+  }
 }
