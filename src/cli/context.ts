@@ -127,7 +127,7 @@ export class Context {
     }
     const kernel = mountOf(real)
     const status = kernel && (await (await this.cairn()).status())
-    const mount = status?.server.mounts.find(one => one.mountpoint === kernel?.mountpoint)
+    const mount = status?.server.mounts.find(one => one.mountpoint === kernel?.path)
     if (mount === undefined) {
       throw new CairnError('ERR_NOT_MOUNTED', `${path} lies in no mounted volume of this home.`, 'Name a volume; `cairn status` lists what is mounted where.')
     }

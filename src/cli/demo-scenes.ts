@@ -22,19 +22,21 @@ function broken(what: string): CairnError {
 async function snapshot(files: Pick<Files, 'readdir' | 'lstat' | 'readFile' | 'readlink'>, root: string): Promise<Map<string, string>> {
   const found = new Map<string, string>()
   const visit = async (path: string, below: string): Promise<void> => {
-    for (const name of (await files.readdir(path)).sort()) {
-      const full = path === '/' ? `/${name}` : `${path}/${name}`
-      const stat = await files.lstat(full)
-      if (stat.isDirectory()) await visit(full, `${below}/${name}`)
-      else if (stat.isSymbolicLink()) found.set(`${below}/${name}`, `-> ${await files.readlink(full, 'utf8')}`)
-      else
-        found.set(
-          `${below}/${name}`,
-          createHash('sha256')
-            .update(await files.readFile(full))
-            .digest('hex'),
-        )
-    }
+    await Promise.all(
+      (await files.readdir(path)).map(async name => {
+        const full = path === '/' ? `/${name}` : `${path}/${name}`
+        const stat = await files.lstat(full)
+        if (stat.isDirectory()) await visit(full, `${below}/${name}`)
+        else if (stat.isSymbolicLink()) found.set(`${below}/${name}`, `-> ${await files.readlink(full, 'utf8')}`)
+        else
+          found.set(
+            `${below}/${name}`,
+            createHash('sha256')
+              .update(await files.readFile(full))
+              .digest('hex'),
+          )
+      }),
+    )
   }
   await visit(root, '')
   return found

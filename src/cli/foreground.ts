@@ -17,7 +17,7 @@ export async function stay(context: Context, mount: MountInfo): Promise<number> 
   const log = homePaths(cairn.home).log
   let at = sizeOf(log)
   try {
-    while (!stop.signal.aborted && cairnMounts().some(one => one.mountpoint === mount.mountpoint)) {
+    while (!stop.signal.aborted && cairnMounts().some(one => one.path === mount.mountpoint)) {
       at = await pass(log, at, context)
       await pause(EVERY_MS, undefined, { signal: stop.signal }).catch(() => {})
     }

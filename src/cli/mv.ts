@@ -18,7 +18,7 @@ export const run: Run = async (context, args, options) => {
     checkOneVolume(source, target)
     const to = into ? joinPath(target.path, targetName(source.path)) : target.path
     try {
-      if (options['noClobber'] === true) await renameNew(context, source, target, to)
+      if (options['clobber'] === false) await renameNew(context, source, target, to)
       else await source.files.rename(source.path, to)
     } catch (error) {
       if (hasCode(error, 'EINVAL')) throw new CairnError('EINVAL', `${source.shown} cannot be moved into itself.`, 'Choose a target outside of it.')

@@ -27,6 +27,7 @@ function exampleText(spec: CommandSpec): string {
 function build(spec: CommandSpec, name: string, found: (parsed: Parsed) => void): Command {
   const command = new Command(name).description(spec.about)
   if (spec.operands !== undefined) command.arguments(spec.operands)
+  if (spec.usage !== undefined) command.usage(`[options] ${spec.usage}`)
   for (const alias of spec.aliases ?? []) command.alias(alias)
   for (const [flags, about] of spec.options ?? []) command.option(flags, about)
   for (const [flags, about] of commonOptions) command.option(flags, about)
@@ -59,7 +60,7 @@ export function buildProgram(found: (parsed: Parsed) => void = () => {}): Comman
 
 /** Nothing is printed or exited by commander itself. */
 export function quiet(command: Command, help: (text: string) => void): void {
-  command.exitOverride().configureOutput({ writeOut: help, writeErr: () => {}, outputError: () => {} })
+  command.exitOverride().configureOutput({ writeOut: help, writeErr: help, outputError: () => {} })
   for (const child of command.commands) quiet(child, help)
 }
 

@@ -12,6 +12,8 @@ export interface CommandSpec {
   aliases?: readonly string[]
   /** Operands in commander's notation: `<source...> <target>`. */
   operands?: string
+  /** The same as help shows it, where commander cannot say it. */
+  usage?: string
   about: string
   /** Pairs of flags and description. */
   options?: ReadonlyArray<readonly [flags: string, about: string]>

@@ -269,7 +269,8 @@ export const groups: readonly CommandGroup[] = [
       },
       {
         name: 'cp',
-        operands: '<source...> <target>',
+        operands: '<source> <target...>',
+        usage: '<source...> <target>',
         about: 'Copy between volumes and the host, either way (host paths: ./x, ../x, /x, - for stdin or stdout)',
         options: [
           ['-a, --archive', 'recursive; keep modes, owners, times, links, attributes, holes'],
@@ -288,7 +289,8 @@ export const groups: readonly CommandGroup[] = [
       },
       {
         name: 'import',
-        operands: '<source...> <target>',
+        operands: '<source> <target...>',
+        usage: '<source...> <target>',
         about: 'Bring host files into a volume (cp -a)',
         examples: [['cairn import ./project work:/', '']],
         completes: 'address',
@@ -296,7 +298,8 @@ export const groups: readonly CommandGroup[] = [
       },
       {
         name: 'export',
-        operands: '<source...> <target>',
+        operands: '<source> <target...>',
+        usage: '<source...> <target>',
         about: 'Bring files of a volume to the host (cp -a)',
         examples: [['cairn export work:/project ./project', '']],
         completes: 'address',
@@ -304,7 +307,8 @@ export const groups: readonly CommandGroup[] = [
       },
       {
         name: 'mv',
-        operands: '<source...> <target>',
+        operands: '<source> <target...>',
+        usage: '<source...> <target>',
         about: 'Move or rename within volumes; never touches host files',
         options: [['-n, --no-clobber', 'refuse to replace a file']],
         examples: [['cairn mv work:/a.txt work:/b.txt', '']],

@@ -6,7 +6,7 @@ export const run: Run = async context => {
   const { settings } = await context.config()
   const inside = mountOf(process.cwd())
   if (inside === undefined) {
-    const mounts = cairnMounts().map(mount => mount.mountpoint)
+    const mounts = cairnMounts().map(mount => mount.path)
     await context.result({ home: settings.home, volume: settings.volume ?? null, path: null, mountpoint: null, mounts }, () => [
       'This directory is in no mounted volume.',
       `Home: ${settings.home}`,

@@ -167,7 +167,7 @@ function diskCheck(home: string): Check[] {
 
 /** Mounts that do not answer. Another process asks, because a dead mount can block who asks. */
 async function staleCheck(): Promise<Check[]> {
-  const checks = await Promise.all(cairnMounts().map(mount => answers(mount.mountpoint)))
+  const checks = await Promise.all(cairnMounts().map(mount => answers(mount.path)))
   return checks.length === 0 ? [fine('mounts', 'nothing is mounted')] : checks
 }
 
