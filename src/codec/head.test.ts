@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { CairnError, CorruptError } from '../errors.js'
 import { limits } from '../sys/index.js'
-import { decodeHead, encodeHead, type Head } from './head.js'
+import { decodeHead, encodeHead, HEAD_BYTES, type Head } from './head.js'
 
 const head: Head = {
   format: 1,
@@ -81,6 +81,7 @@ describe('head', () => {
   })
 
   it('has a limit', () => {
+    expect(HEAD_BYTES).toBe(limits.headBytes)
     expect(() => encodeHead({ ...head, name: 'n'.repeat(limits.headBytes) })).toThrow(CairnError)
     expect(() => decodeHead(Buffer.alloc(limits.headBytes + 1, ' '))).toThrow(CorruptError)
   })

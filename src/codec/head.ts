@@ -1,6 +1,5 @@
 import { crc32 } from 'node:zlib'
 import { CairnError, CorruptError } from '../errors.js'
-import { assert, limits } from '../sys/index.js'
 import { POINTER_BYTES } from './pointer.js'
 
 /**
@@ -8,6 +7,8 @@ import { POINTER_BYTES } from './pointer.js'
  * text before it. Members of newer writers are kept when a head is changed by spreading it.
  */
 export const HEAD_FORMAT = 1
+/** Longest head, encoded; `limits.headBytes`. */
+export const HEAD_BYTES = 8192
 
 export interface Head {
   format: number
@@ -43,17 +44,17 @@ export interface Head {
 
 const CRC_MEMBER = /^([\s\S]*),"crc":"([0-9a-f]{8})"\}\s*$/
 
-/** @throws CairnError ERR_HEAD_TOO_LARGE beyond `limits.headBytes` */
+/** @throws CairnError ERR_HEAD_TOO_LARGE beyond `HEAD_BYTES` */
 export function encodeHead(head: Head): Buffer {
   const { crc: _, ...members } = head as Head & { crc?: string }
   const problem = headProblem(members)
-  assert(problem === '', `a head is valid: ${problem}`)
+  if (problem !== '') throw new Error(`invariant broken: a head is valid: ${problem}`)
   const open = JSON.stringify(members).slice(0, -1)
   const bytes = Buffer.from(`${open},"crc":"${crc32(open).toString(16).padStart(8, '0')}"}\n`, 'utf8')
-  if (bytes.length > limits.headBytes)
+  if (bytes.length > HEAD_BYTES)
     throw new CairnError(
       'ERR_HEAD_TOO_LARGE',
-      `The head of volume ${head.name} would have ${bytes.length} bytes; the limit is ${limits.headBytes}.`,
+      `The head of volume ${head.name} would have ${bytes.length} bytes; the limit is ${HEAD_BYTES}.`,
       'Give it a shorter name.',
     )
   return bytes
@@ -64,7 +65,7 @@ export function encodeHead(head: Head): Buffer {
  * @throws CorruptError when it does not verify; CairnError ERR_FORMAT for a newer format
  */
 export function decodeHead(bytes: Uint8Array, object = 'the head'): Head {
-  if (bytes.length > limits.headBytes) throw new CorruptError(object, `it has ${bytes.length} bytes`)
+  if (bytes.length > HEAD_BYTES) throw new CorruptError(object, `it has ${bytes.length} bytes`)
   const match = CRC_MEMBER.exec(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8'))
   if (match === null) throw new CorruptError(object, 'it is no head')
   const open = match[1]
