@@ -209,9 +209,13 @@ export class HandleOps extends PathOps {
   }
 
   private findOrCreate(bytes: string, flags: number, mode: number): number {
+    if (bytes.endsWith('/')) {
+      const dir = this.fs.resolveParent(bytes, this.cred)
+      return dir < 0 ? dir : -EISDIR
+    }
     const ino = this.locate(bytes, (flags & (O_EXCL | O_NOFOLLOW)) === 0)
+    if (this.dir >= 0 && this.slash) return -EISDIR
     if (ino === -ENOENT && this.dir >= 0) {
-      if (bytes.endsWith('/')) return -EISDIR
       const made = this.fs.mknod(this.dir, this.name, S_IFREG | (mode & 0o7777), 0, this.cred)
       if (made < 0) return made
       // Who made a file may use it as asked, whatever its mode says.

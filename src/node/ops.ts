@@ -1,9 +1,9 @@
 import { randomInt } from 'node:crypto'
 import { constants } from 'node:fs'
-import { EEXIST, EISDIR, ENOENT, posixError } from '../errors.js'
+import { EEXIST, EINVAL, EISDIR, ENOENT, posixError } from '../errors.js'
 import { systemError } from './errors.js'
 import { HandleOps } from './handle-ops.js'
-import { join, shown, toText } from './paths.js'
+import { join, shown, toByteString, toText } from './paths.js'
 import type { Path } from './validate.js'
 
 const { S_IFMT, S_IFDIR, S_IFREG, O_APPEND, O_CREAT, O_EXCL, O_RDONLY, O_TRUNC, O_WRONLY, COPYFILE_EXCL } = constants
@@ -12,6 +12,7 @@ const { S_IFMT, S_IFDIR, S_IFREG, O_APPEND, O_CREAT, O_EXCL, O_RDONLY, O_TRUNC, 
 const COPY_STEP_BYTES = 16 << 20
 /** Entries that `rm` collects before it removes them. */
 const RM_BATCH = 256
+const endsInDots = /(^|\/)\.\.?\/*$/
 const TEMPORARY_TRIES = 100
 const temporaryLetters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'
 /** Flags of a plain write by path that needs no handle. */
@@ -67,8 +68,9 @@ export class LocalOps extends HandleOps {
   private writeAtOnce(path: Path, data: Uint8Array, flags: number, mode: number): boolean {
     const bytes = this.bytes(path, 'open')
     const ino = this.locate(bytes, (flags & O_EXCL) === 0)
+    if (this.slash) return false
     if (ino < 0) {
-      const canMake = ino === -ENOENT && this.dir >= 0 && this.fs.createWith !== undefined && !bytes.endsWith('/')
+      const canMake = ino === -ENOENT && this.dir >= 0 && this.fs.createWith !== undefined
       if (!canMake) return false
       const made = this.fs.createWith?.(this.dir, this.name, S_IFREG | (mode & 0o7777), data, 0, data.length, this.cred) ?? 0
       this.check(made, 'open', path)
@@ -174,19 +176,20 @@ export class LocalOps extends HandleOps {
    * @throws ERR_FS_EISDIR for a directory without `recursive`; ENOENT unless `force`
    */
   rm(path: Path, recursive: boolean, force: boolean, budget: number): boolean {
-    const found = this.statIfExists(path, false)
-    if (found === undefined) {
-      if (force) return true
-      throw posixError(ENOENT, 'lstat', shown(path))
-    }
-    if ((found.mode & S_IFMT) !== S_IFDIR) {
+    const bytes = toByteString(path)
+    const ino = bytes === '' ? -ENOENT : this.fs.resolve(bytes, false, this.cred)
+    if (ino === -ENOENT && force) return true
+    this.check(ino, 'lstat', path)
+    if ((this.fs.attr.mode & S_IFMT) !== S_IFDIR) {
       this.unlink(path)
       return true
     }
     if (!recursive) {
       throw systemError('ERR_FS_EISDIR', 'Path is a directory: rm returned EISDIR (is a directory)', 'rm', EISDIR, shown(path))
     }
-    return this.removeTree(path, found.ino, budget)
+    // As rm(1): a tree is removed by its name, not by one that goes with it.
+    if (endsInDots.test(bytes)) throw posixError(EINVAL, 'rmdir', shown(path))
+    return this.removeTree(path, ino, budget)
   }
 
   private removeTree(path: Path, root: number, budget: number): boolean {

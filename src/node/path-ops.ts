@@ -2,7 +2,7 @@ import { constants } from 'node:fs'
 import { EACCES, EEXIST, EINVAL, EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, EOPNOTSUPP, posixError } from '../errors.js'
 import { type Cred, Set as Field, type FileSystemApi, Rename, type SetAttr } from '../fs/filesystem.js'
 import { limits } from '../sys/index.js'
-import { join, shown, toByteString } from './paths.js'
+import { join, shown, toByteString, toText } from './paths.js'
 import type { SpaceRecord, StatRecord } from './stats.js'
 import type { Path } from './validate.js'
 
@@ -51,6 +51,8 @@ export class PathOps {
   /** Left by `locate`: the directory that has the entry (or a negated errno), and the entry's name. */
   protected dir = 0
   protected name = ''
+  /** The path, or the symlink at its end, asks for a directory by a slash. */
+  protected slash = false
   private readonly set: SetAttr = { ...emptySet }
 
   constructor(fs: FileSystemApi, options: OpsOptions = {}) {
@@ -144,21 +146,22 @@ export class PathOps {
     }
     if (result === -EEXIST) return this.checkIsDirectory(clean.slice(0, end), end === clean.length, path)
     if (result < 0) throw posixError(-result, 'mkdir', shown(path))
-    const first = clean.slice(0, end)
+    const first = end === clean.length && bytes.endsWith('/') ? `${clean}/` : clean.slice(0, end)
     while (end < clean.length) {
       const next = clean.indexOf('/', end + 1)
       end = next < 0 ? clean.length : next
       const made = this.makeDirectory(clean.slice(0, end), mode)
-      if (made < 0 && made !== -EEXIST) throw posixError(-made, 'mkdir', shown(path))
+      if (made === -EEXIST) this.checkIsDirectory(clean.slice(0, end), end === clean.length, path)
+      else this.check(made, 'mkdir', path)
     }
     return first
   }
 
   private checkIsDirectory(bytes: string, whole: boolean, path: Path): undefined {
     const ino = this.fs.resolve(bytes, true, this.cred)
-    this.check(ino, 'mkdir', path)
-    if ((this.fs.attr.mode & S_IFMT) === S_IFDIR) return undefined
-    throw posixError(whole ? EEXIST : ENOTDIR, 'mkdir', shown(path))
+    if (ino >= 0 && (this.fs.attr.mode & S_IFMT) === S_IFDIR) return undefined
+    if (!whole) throw posixError(ENOTDIR, 'mkdir', toText(bytes))
+    throw posixError(ino < 0 ? -ino : EEXIST, 'mkdir', shown(path))
   }
 
   private makeDirectory(bytes: string, mode: number): number {
@@ -325,6 +328,7 @@ export class PathOps {
     this.dir = this.fs.resolveParent(path, this.cred, follow)
     if (this.dir < 0) return this.dir
     const name = this.fs.text
+    this.slash = this.fs.trailingSlash
     // `find` would do to know that it is there, but callers want its attributes.
     const ino = this.fs.lookup(this.dir, name, this.cred)
     this.name = name === '.' || name === '..' ? '' : name

@@ -91,7 +91,8 @@ async function perform(t: Target, s: FuzzStep): Promise<unknown> {
     case 'unlink':
       return p.unlink(at)
     case 'rm':
-      return p.rm(at, { recursive: true })
+      // Through `.` and `..` node removes a tree halfway.
+      return s.path.endsWith('.') ? undefined : p.rm(at, { recursive: true })
     case 'stat':
       return facts(await p.stat(at))
     case 'lstat':
@@ -109,6 +110,8 @@ async function perform(t: Target, s: FuzzStep): Promise<unknown> {
     case 'link':
       return p.link(at, `${t.root}/${s.to}`)
     case 'copy':
+      // libuv opens, truncates and then removes the target before it finds that a directory cannot be copied.
+      if (await isDirectory(t, at)) return 'a directory'
       return p.copyFile(at, `${t.root}/${s.to}`)
     case 'cp':
       return p.cp(at, `${t.root}/${s.to}`, { recursive: true })
@@ -121,6 +124,13 @@ async function perform(t: Target, s: FuzzStep): Promise<unknown> {
     case 'lutimes':
       return p.lutimes(at, s.time, s.time)
   }
+}
+
+async function isDirectory({ p }: Target, path: string): Promise<boolean> {
+  return p.stat(path).then(
+    s => s.isDirectory(),
+    () => false,
+  )
 }
 
 async function overwrite({ p }: Target, at: string, s: { at: number; size: number; fill: number }): Promise<unknown> {
