@@ -1,7 +1,7 @@
 import { AttrFlag, ContentKind, inodeKey, Tag } from '../codec/index.js'
 import { CorruptError, EACCES, EFBIG, EINVAL, EISDIR, ENOENT, EPERM, EROFS } from '../errors.js'
 import { limits } from '../sys/index.js'
-import { type Context, copyBytes, type Inode } from './context.js'
+import { type Context, copyBytes, type Inode, viewOf } from './context.js'
 import type { Cred } from './filesystem.js'
 import { isDirectory, isRegular, isSymlink } from './mode.js'
 import { allowed, isImmutable, restricted, WRITE } from './permission.js'
@@ -66,15 +66,22 @@ function findSmall(c: Context, ino: number, size: number): number {
 export function setWhole(c: Context, n: Inode, size: number): void {
   const a = n.attr
   if (size > limits.inlineBytes) {
-    c.session.put(c.K, inodeKey(c.K, Tag.content, n.ino), c.small, size)
-    a.kind = ContentKind.small
-  } else {
-    dropSmall(c, n)
-    copyBytes(c.small, 0, n.inline, 0, size)
-    a.kind = size === 0 ? ContentKind.none : ContentKind.inline
+    putSmall(c, n, c.small, size)
+    return
   }
+  dropSmall(c, n)
+  copyBytes(c.small, 0, n.inline, 0, size)
+  a.kind = size === 0 ? ContentKind.none : ContentKind.inline
   a.size = size
   a.blocks = Math.ceil(size / 512)
+}
+
+/** Makes the first bytes of `from` the small content of a file. */
+function putSmall(c: Context, n: Inode, from: Uint8Array, size: number): void {
+  c.session.put(c.K, inodeKey(c.K, Tag.content, n.ino), from, size)
+  n.attr.kind = ContentKind.small
+  n.attr.size = size
+  n.attr.blocks = Math.ceil(size / 512)
 }
 
 /** Deletes the record of small content, if there is one; the caller sets what comes instead. */
@@ -88,7 +95,12 @@ export function putBytes(c: Context, n: Inode, offset: number, from: Uint8Array,
   const end = offset + length
   const size = Math.max(a.size, end)
   if (a.kind !== ContentKind.blocks && size <= limits.smallBytes) {
-    if (offset > 0 || end < a.size) loadWhole(c, n, c.small, a.size)
+    const isAll = offset === 0 && end >= a.size
+    if (isAll && size > limits.inlineBytes) {
+      putSmall(c, n, at === 0 ? from : viewOf(from, at, size), size)
+      return
+    }
+    if (!isAll) loadWhole(c, n, c.small, a.size)
     if (offset > a.size) c.small.fill(0, a.size, offset)
     copyBytes(from, at, c.small, offset, length)
     setWhole(c, n, size)
