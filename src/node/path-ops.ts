@@ -158,7 +158,7 @@ export class PathOps {
   }
 
   private checkIsDirectory(bytes: string, whole: boolean, path: Path): undefined {
-    const ino = this.fs.resolve(bytes, true, this.cred)
+    const ino = this.fs.resolve(whole ? toByteString(path) : bytes, true, this.cred)
     if (ino >= 0 && (this.fs.attr.mode & S_IFMT) === S_IFDIR) return undefined
     if (!whole) throw posixError(ENOTDIR, 'mkdir', toText(bytes))
     throw posixError(ino < 0 ? -ino : EEXIST, 'mkdir', shown(path))

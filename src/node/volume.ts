@@ -82,7 +82,7 @@ export class StagedWrite extends Writable {
   close(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.once('error', reject)
-      this.end(() => resolve())
+      this.end((error?: Error | null) => (error ? reject(error) : resolve()))
     })
   }
 }
