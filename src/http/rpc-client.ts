@@ -114,12 +114,17 @@ export class RpcClient {
 
 function connectionError(error: Error): Error {
   const code = (error as NodeJS.ErrnoException).code
-  if (code === 'ENOENT' || code === 'ECONNREFUSED') {
+  if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ECONNREFUSED') {
     return new CairnError('ERR_NO_SERVER', 'No cairn server runs.', 'Mount a volume, which starts it.', { retry: 'same-call', cause: error })
   }
   if (code !== 'ECONNRESET' && code !== 'EPIPE' && code !== 'ERR_STREAM_PREMATURE_CLOSE') return error
-  return new CairnError('ERR_SERVER_LOST', 'The cairn server went away during this call, which may or may not have been done.', 'Open the volume again and look.', {
-    retry: 'reopen',
-    cause: error,
-  })
+  return new CairnError(
+    'ERR_SERVER_LOST',
+    'The cairn server went away during this call, which may or may not have been done.',
+    'Open the volume again and look.',
+    {
+      retry: 'reopen',
+      cause: error,
+    },
+  )
 }

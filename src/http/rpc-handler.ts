@@ -23,7 +23,8 @@ async function bodyOf(request: IncomingMessage): Promise<Buffer> {
   let length = 0
   for await (const part of request) {
     length += part.length
-    if (length > limits.rpcRequestBytes) throw new CairnError('ERR_TOO_LARGE', 'The request is too large.', `Send at most ${limits.rpcChunkBytes} bytes of a file at a time.`)
+    if (length > limits.rpcRequestBytes)
+      throw new CairnError('ERR_TOO_LARGE', 'The request is too large.', `Send at most ${limits.rpcChunkBytes} bytes of a file at a time.`)
     parts.push(part)
   }
   return parts.length === 1 ? parts[0] : Buffer.concat(parts)

@@ -4,6 +4,8 @@ import { CairnError, CorruptError, type Retry } from '../errors.js'
 export interface WireError {
   kind: 'cairn' | 'corrupt' | 'type' | 'range' | 'abort' | 'error'
   message: string
+  /** When it is not its class's, such as SystemError. */
+  name?: string
   code?: string
   errno?: number
   syscall?: string
@@ -31,6 +33,7 @@ const text = (value: unknown): string | undefined => (value === undefined ? unde
 export function toWire(thrown: unknown): WireError {
   const error: Errno = thrown instanceof Error ? thrown : new Error(String(thrown))
   const wire: WireError = { kind: kindOf(error), message: error.message }
+  if (wire.kind === 'error' && Object.hasOwn(error, 'name')) wire.name = error.name
   if (error.code !== undefined) wire.code = String(error.code)
   if (typeof error.errno === 'number') wire.errno = error.errno
   if (error.syscall !== undefined) wire.syscall = text(error.syscall)
@@ -65,6 +68,6 @@ export function fromWire(wire: WireError): Error {
   if (wire.kind === 'abort') error.name = 'AbortError'
   if (wire.kind === 'cairn' || wire.kind === 'corrupt') return error
   const fields: Record<string, unknown> = {}
-  for (const key of ['errno', 'code', 'syscall', 'path', 'dest'] as const) if (wire[key] !== undefined) fields[key] = wire[key]
+  for (const key of ['name', 'errno', 'code', 'syscall', 'path', 'dest'] as const) if (wire[key] !== undefined) fields[key] = wire[key]
   return Object.assign(error, fields)
 }

@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { statfsSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { CairnError } from '../errors.js'
 import { FileSystem } from '../fs/index.js'
 import { EngineHost } from '../server/engine-host.js'

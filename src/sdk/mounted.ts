@@ -19,7 +19,10 @@ export async function awaitMount(mountpoint: string): Promise<void> {
   }
   let timer: NodeJS.Timeout | undefined
   const silence = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new CairnError('ERR_MOUNT_SILENT', `${mountpoint} does not answer.`, 'See run/server.log in CAIRN_HOME.')), limits.mountAnswerMs)
+    timer = setTimeout(
+      () => reject(new CairnError('ERR_MOUNT_SILENT', `${mountpoint} does not answer.`, 'See run/server.log in CAIRN_HOME.')),
+      limits.mountAnswerMs,
+    )
   })
   try {
     await Promise.race([stat(mountpoint), silence])

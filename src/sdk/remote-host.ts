@@ -1,11 +1,16 @@
 import { CairnError } from '../errors.js'
 import { neverSent, type RpcClient } from '../http/rpc-client.js'
 import type { Backend, OpArgs, OpName, OpResult } from '../node/index.js'
+import type { CopyRest } from '../node/ops.js'
 import { limits } from '../sys/index.js'
 import type { Host, Opened } from './host.js'
+import { RemoteHandles } from './remote-handles.js'
 
-/** Operations that change nothing: after a lost answer they are simply asked again. */
-const reads: ReadonlySet<string> = new Set(['access', 'getxattr', 'listxattr', 'lstat', 'readdir', 'readlink', 'realpath', 'stat', 'statfs', 'statIfExists', 'readFile'])
+/** Calls that change nothing: after a lost answer they are simply asked again. */
+const reads: ReadonlySet<string> = new Set([
+  ...['volumes', 'info', 'status', 'openVolumes', 'checkpoints', 'commits', 'diff', 'fsck', 'flush', 'server.status'],
+  ...['access', 'getxattr', 'listxattr', 'lstat', 'readdir', 'readlink', 'realpath', 'stat', 'statfs', 'statIfExists', 'readFile'].map(name => `fs.${name}`),
+])
 
 /** Connects again to a server that was started again; undefined when none runs any more. */
 export type Reconnect = () => Promise<RpcClient | undefined>
@@ -39,14 +44,15 @@ export class RemoteHost implements Host {
     try {
       return await this.#client.call(method, args)
     } catch (error) {
-      if (!wasNotRun(error)) throw error
+      const repeatable = wasNotRun(error) || (reads.has(method) && (error as CairnError).code === 'ERR_SERVER_LOST')
+      if (!repeatable) throw error
       await this.#again(error)
       return this.#client.call(method, args)
     }
   }
 
   async #again(error: unknown): Promise<void> {
-    if (!neverSent(error)) return
+    if ((error as CairnError).code === 'ERR_SESSION_UNKNOWN') return
     const client = await this.#reconnect()
     if (client === undefined) {
       throw new CairnError('ERR_SERVER_LOST', 'The cairn server has ended.', 'Open the volume again.', { retry: 'reopen', cause: error })
@@ -88,6 +94,7 @@ class RemoteTarget implements Backend {
   id: number
   readonly #host: RemoteHost
   readonly #reopen: (() => Promise<number>) | undefined
+  readonly #handles = new RemoteHandles()
   #reopening: Promise<number> | undefined
 
   /** @param reopen undefined where nothing could take its place: a transaction ends with its server */
@@ -99,16 +106,23 @@ class RemoteTarget implements Backend {
 
   async call<M extends OpName>(method: M, args: OpArgs<M>): Promise<OpResult<M>> {
     const run = (id: number): Promise<unknown> => this.#host.call(`fs.${method}`, id, ...args)
-    // A handle died with the server that had it; a path means the same in the next one.
-    const byPath = typeof args[0] !== 'number'
-    if (!byPath) return (await run(this.id)) as OpResult<M>
-    try {
-      return (await this.retargeted(run)) as OpResult<M>
-    } catch (error) {
-      const lost = error instanceof CairnError && error.code === 'ERR_SERVER_LOST'
-      if (!lost || !reads.has(method)) throw error
-      return (await this.retargeted(run)) as OpResult<M>
-    }
+    if (typeof args[0] === 'number') return (await this.#byHandle(method, args)) as OpResult<M>
+    // A path means the same in the next server.
+    const result = await this.retargeted(run)
+    if (method === 'open') return this.#handles.add(this.id, result as number) as OpResult<M>
+    return (method === 'copyFile' ? this.#rest(result as CopyRest | undefined) : result) as OpResult<M>
+  }
+
+  /** A handle died with the server that had it. */
+  #byHandle(method: OpName, args: unknown[]): Promise<unknown> {
+    const first = this.#handles.get(args[0] as number, this.id)
+    const rest = method === 'copyRange' ? [this.#handles.get(args[1] as number, this.id).there, ...args.slice(2)] : args.slice(1)
+    if (method === 'close') this.#handles.remove(args[0] as number)
+    return this.#host.call(`fs.${method}`, first.target, first.there, ...rest)
+  }
+
+  #rest(rest: CopyRest | undefined): CopyRest | undefined {
+    return rest && { ...rest, from: this.#handles.add(this.id, rest.from), to: this.#handles.add(this.id, rest.to) }
   }
 
   /** Runs `work`; when the server was started again, opens there what was open before and runs it once more. */

@@ -1,8 +1,8 @@
 import type { CairnError } from '../errors.js'
 import type { VolumeInfo, VolumeStatus } from '../volume/api.js'
 import type { Host } from './host.js'
-import { recordedMounts } from './mounted.js'
 import { cairnMounts } from './mount-table.js'
+import { recordedMounts } from './mounted.js'
 import type { MountInfo, ServerStatus, StatusReport } from './types.js'
 
 type Row = StatusReport['volumes'][number]
@@ -11,7 +11,7 @@ type Row = StatusReport['volumes'][number]
 export async function statusOf(home: string, host: Host, name: string | undefined): Promise<StatusReport> {
   const infos = name === undefined ? ((await host.call('volumes')) as VolumeInfo[]) : [(await host.call('info', name)) as VolumeInfo]
   const server = host.isServer ? ((await host.call('server.status')) as ServerStatus) : await nobody(home, host)
-  const visible = new Set(cairnMounts().map(mount => mount.mountpoint))
+  const visible = new Set(cairnMounts().map(mount => mount.path))
   server.mounts = server.mounts.filter(mount => visible.has(mount.mountpoint))
   // Asked before the volumes are, which opens them.
   const open = new Set((await host.call('openVolumes')) as string[])

@@ -3,7 +3,6 @@ import type { ChangeListener } from '../fs/filesystem.js'
 /** One thing that the kernel may have cached of a mounted volume and must forget. `name` is a byte string (latin1). */
 export type KernelChange = { ino: number } | { parent: number; name: string; ino: number }
 
-
 /** Collects what an operation changed, each thing once. */
 export class ChangeLog implements ChangeListener {
   readonly #inodes = new Set<number>()
@@ -22,7 +21,6 @@ export class ChangeLog implements ChangeListener {
   get isEmpty(): boolean {
     return this.#inodes.size === 0 && this.#entries.size === 0
   }
-
 
   /** What was collected since the last call. */
   take(): KernelChange[] {

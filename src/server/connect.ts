@@ -1,18 +1,20 @@
 /** How a program finds the server of a home, and starts it. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { rmSync } from 'node:fs'
+import { closeSync, openSync, rmSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CairnError } from '../errors.js'
 import { neverSent, RpcClient } from '../http/rpc-client.js'
 import { fromWire, type WireError } from '../http/wire-error.js'
 import { limits, systemClock } from '../sys/index.js'
 import { entry } from './entry.js'
-import { findSocketPath, homePaths, prepareHome, readOptional } from './home.js'
+import { findSocketPath, type HomePaths, homePaths, prepareHome, readOptional } from './home.js'
 import { EXIT_LOCKED } from './protocol.js'
 import { PROTOCOL, version } from './version.js'
 
 /** How often a server that starts is asked whether it answers. */
 const ASK_AGAIN_MS = 10
+/** The lock of a home is tried again after this. */
+const LOCKED_RETRY_MS = 100
 
 interface Hello {
   version: string
@@ -78,18 +80,27 @@ export async function ensureServer(home: string): Promise<RpcClient> {
   let supervisor = startSupervisor(home)
   for (;;) {
     const client = await findServer(home)
-    if (client !== undefined) return client
+    if (client !== undefined) {
+      // One that lost the race but does not know yet would start a server when this one ends.
+      if (supervisorPid(paths) !== supervisor.pid) supervisor.kill('SIGKILL')
+      return client
+    }
     const code = supervisor.exitCode
     // Another one has the lock: it is starting too, or was about to end and did.
-    if (code === EXIT_LOCKED) supervisor = startSupervisor(home)
-    else if (code !== null || supervisor.signalCode !== null) throw startFailed(paths)
+    if (code === EXIT_LOCKED) {
+      await sleep(LOCKED_RETRY_MS)
+      supervisor = startSupervisor(home)
+    } else if (code !== null || supervisor.signalCode !== null) throw startFailed(paths)
     if (systemClock.monotonic() > until) throw startFailed(paths)
     await sleep(ASK_AGAIN_MS)
   }
 }
 
 function startSupervisor(home: string): ChildProcess {
-  const child = spawn(process.execPath, [entry('supervise'), home], { cwd: '/', detached: true, stdio: 'ignore' })
+  // Its last words, should it have any.
+  const log = openSync(homePaths(home).log, 'a', 0o600)
+  const child = spawn(process.execPath, [entry('supervise'), home], { cwd: '/', detached: true, stdio: ['ignore', 'ignore', log] })
+  closeSync(log)
   child.unref()
   return child
 }
@@ -108,15 +119,20 @@ export async function reconnect(home: string): Promise<RpcClient | undefined> {
   for (;;) {
     const client = await findServer(home)
     if (client !== undefined) return client
-    if (!isAlive(readOptional(paths.supervisor)) || systemClock.monotonic() > until) return undefined
+    if (!isAlive(supervisorPid(paths)) || systemClock.monotonic() > until) return undefined
     await sleep(ASK_AGAIN_MS)
   }
 }
 
-function isAlive(supervisor: string | undefined): boolean {
-  if (supervisor === undefined) return false
+function supervisorPid(paths: HomePaths): number | undefined {
+  const text = readOptional(paths.supervisor)
+  return text === undefined ? undefined : (JSON.parse(text) as { pid: number }).pid
+}
+
+function isAlive(pid: number | undefined): boolean {
+  if (pid === undefined) return false
   try {
-    process.kill((JSON.parse(supervisor) as { pid: number }).pid, 0)
+    process.kill(pid, 0)
     return true
   } catch {
     return false

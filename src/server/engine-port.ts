@@ -56,11 +56,17 @@ export class EnginePort {
   readonly #events: EngineEvents
   readonly #waiting = new Map<number, Waiting>()
   #waker: Waker | undefined
+  #started: (() => void) | undefined
+  /** Resolves when the home is open; when it cannot be, `died` is called. */
+  readonly started: Promise<void>
   #next = 1
   #stopping = false
 
   constructor(home: string, events: EngineEvents) {
     this.#events = events
+    this.started = new Promise(resolve => {
+      this.#started = resolve
+    })
     this.#worker = new Worker(entry('engine-thread'), { workerData: { home } satisfies EngineData })
     this.#worker.on('message', (message: EngineMessage) => this.#take(message))
     this.#worker.on('error', error => events.died(error))
@@ -81,7 +87,7 @@ export class EnginePort {
   }
 
   #take(message: EngineMessage): void {
-    if ('started' in message) this.#started(message.started)
+    if ('started' in message) this.#onStarted(message.started)
     else if ('negotiated' in message) this.#events.negotiated(message.negotiated, message.value)
     else if ('gone' in message) this.#events.gone(message.gone)
     else if ('log' in message) this.#events.log(message.log)
@@ -90,9 +96,10 @@ export class EnginePort {
   }
 
   /** What was posted before it could be woken is looked at now. */
-  #started(handle: WakerHandle): void {
+  #onStarted(handle: WakerHandle): void {
     this.#waker = new Waker(handle)
     this.#waker.wake()
+    this.#started?.()
   }
 
   async #answer(message: Extract<EngineMessage, { id: number }>): Promise<void> {

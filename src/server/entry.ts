@@ -14,4 +14,3 @@ export function entry(name: string): string {
   if (existsSync(compiled)) return compiled
   throw new CairnError('ERR_NOT_BUILT', `cairn is not compiled: ${compiled} is missing.`, 'Run `npm run build`.')
 }
-

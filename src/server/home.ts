@@ -32,7 +32,16 @@ export function homeOf(home?: string): string {
 export function homePaths(home: string): HomePaths {
   const run = join(home, 'run')
   const at = (name: string) => join(run, name)
-  return { home, run, lock: at('server.lock'), server: at('server.json'), supervisor: at('supervisor.json'), mounts: at('mounts.json'), failure: at('failure.json'), log: at('server.log') }
+  return {
+    home,
+    run,
+    lock: at('server.lock'),
+    server: at('server.json'),
+    supervisor: at('supervisor.json'),
+    mounts: at('mounts.json'),
+    failure: at('failure.json'),
+    log: at('server.log'),
+  }
 }
 
 /**
@@ -48,7 +57,9 @@ export function prepareHome(home: string): HomePaths {
     accessSync(paths.run, constants.W_OK | constants.X_OK)
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code
-    throw new CairnError('ERR_HOME', `The folder ${home} cannot be used (${code ?? cause}).`, 'Make it writable for you, or choose another with CAIRN_HOME.', { cause })
+    throw new CairnError('ERR_HOME', `The folder ${home} cannot be used (${code ?? cause}).`, 'Make it writable for you, or choose another with CAIRN_HOME.', {
+      cause,
+    })
   }
   return paths
 }

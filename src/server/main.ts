@@ -73,6 +73,7 @@ class ServerProcess {
   }
 
   async #start(resume: readonly MountRecord[]): Promise<void> {
+    await this.#engine.started
     await this.#mounts.resume(resume, FIRST_MOUNT_FD)
     // Whoever holds the home's lock owns the socket: one that stands there is a dead server's.
     rmSync(this.#socketPath, { force: true })
@@ -83,6 +84,7 @@ class ServerProcess {
     writePrivate(this.#paths.server, `${JSON.stringify({ pid: process.pid, version, sinceMs: Math.floor(systemClock.now()) })}\n`)
     rmSync(this.#paths.failure, { force: true })
     this.#ready = true
+    this.#server.begin()
     await this.#keeper.ready()
     this.#log.line(`serves ${this.#paths.home} (cairn ${version}, ${resume.length} mounts taken over)`)
   }

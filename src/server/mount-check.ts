@@ -16,7 +16,7 @@ export async function canonical(path: string): Promise<string> {
     const code = (error as NodeJS.ErrnoException).code
     if (code !== 'ENOENT' || dirname(path) === path) {
       // A mount whose server died cannot be resolved through; its own parents can.
-      if (code === 'ENOTCONN') return join(await canonical(dirname(path)), path.slice(dirname(path).length).replace(/^\//, ''))
+      if (code === 'ENOTCONN' || code === 'ECONNABORTED') return join(await canonical(dirname(path)), path.slice(dirname(path).length).replace(/^\//, ''))
       throw unusable(path, error)
     }
     return join(await canonical(dirname(path)), path.slice(path.lastIndexOf('/') + 1))
@@ -25,7 +25,8 @@ export async function canonical(path: string): Promise<string> {
 
 function unusable(path: string, cause: unknown): CairnError {
   const code = (cause as NodeJS.ErrnoException).code ?? String(cause)
-  if (code === 'ENOTDIR' || code === 'EEXIST') return new CairnError('ERR_MOUNT_PATH', `${path} is not a directory.`, 'Name an empty directory, or one that does not exist yet.', { cause })
+  if (code === 'ENOTDIR' || code === 'EEXIST')
+    return new CairnError('ERR_MOUNT_PATH', `${path} is not a directory.`, 'Name an empty directory, or one that does not exist yet.', { cause })
   return new CairnError('ERR_MOUNT_PATH', `The directory ${path} cannot be used (${code}).`, 'Choose a directory that you may write to.', { cause })
 }
 

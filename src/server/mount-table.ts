@@ -54,7 +54,8 @@ export class MountTable {
     return this.#options.volumes.use(name, ({ id, fs }) => {
       const ino = fs.resolve(Buffer.from(sub).toString('latin1'), true)
       if (ino < 0) throw posixError(-ino, 'mount', `${name}:${sub}`)
-      if (!isDirectory(fs.attr.mode)) throw new CairnError('ERR_MOUNT_PATH', `${name}:${sub} is not a directory.`, 'Mount a directory of the volume, or the whole.')
+      if (!isDirectory(fs.attr.mode))
+        throw new CairnError('ERR_MOUNT_PATH', `${name}:${sub} is not a directory.`, 'Mount a directory of the volume, or the whole.')
       return { volumeId: id, name, rootIno: ino }
     })
   }

@@ -1,8 +1,8 @@
 import { rm } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { CairnError } from '../errors.js'
-import type { KernelChange } from './changes.js'
 import { describeHolders, holdersOf } from './busy.js'
+import type { KernelChange } from './changes.js'
 import type { VolumeChanges } from './engine-port.js'
 import { type HomePaths, readOptional, writePrivate } from './home.js'
 import type { Keeper } from './keeper.js'
@@ -140,8 +140,15 @@ export class Mounts {
     const { record } = existing
     const same = record.mountpoint === path && record.readOnly === (options.readOnly === true) && (record.sub ?? '/') === (options.sub ?? '/')
     if (same) return infoOf(record, prepared.name)
-    const how = record.mountpoint === path ? `with other options (${record.readOnly ? 'read-only' : 'read-write'}${record.sub === undefined ? '' : `, ${record.sub}`})` : `at ${record.mountpoint}`
-    throw new CairnError('ERR_ALREADY_MOUNTED', `The volume ${prepared.name} is mounted ${how} already.`, `Unmount it first with \`cairn unmount ${prepared.name}\`, or fork it.`)
+    const how =
+      record.mountpoint === path
+        ? `with other options (${record.readOnly ? 'read-only' : 'read-write'}${record.sub === undefined ? '' : `, ${record.sub}`})`
+        : `at ${record.mountpoint}`
+    throw new CairnError(
+      'ERR_ALREADY_MOUNTED',
+      `The volume ${prepared.name} is mounted ${how} already.`,
+      `Unmount it first with \`cairn unmount ${prepared.name}\`, or fork it.`,
+    )
   }
 
   /** A mount of ours that nobody serves makes room; one that somebody serves does not. */

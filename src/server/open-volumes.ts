@@ -2,8 +2,8 @@ import { CairnError } from '../errors.js'
 import type { FileSystemApi } from '../fs/filesystem.js'
 import { systemClock } from '../sys/index.js'
 import type { Engine } from '../volume/engine.js'
-import type { Volume } from '../volume/volume.js'
 import type { Session } from '../volume/session.js'
+import type { Volume } from '../volume/volume.js'
 
 /** An open volume with its one live FileSystem: whoever uses it, mount or client, sees the same holds on open files. */
 export interface OpenVolume {

@@ -29,6 +29,7 @@ export class Server implements RpcService {
   #running = 0
   #idle: NodeJS.Timeout | undefined
   #stopping = false
+  #begun = false
 
   /** @param onIdle called once: nobody needs this server, or somebody asked it to end */
   constructor(options: { engine: MountEngine; mounts: Mounts; supervisorPid: () => number | undefined; onIdle: () => void }) {
@@ -36,6 +37,11 @@ export class Server implements RpcService {
     this.#mounts = options.mounts
     this.#supervisorPid = options.supervisorPid
     this.#onIdle = options.onIdle
+  }
+
+  /** Clients can connect: from now on it counts how long nobody does. */
+  begin(): void {
+    this.#begun = true
     this.#rest()
   }
 
@@ -46,7 +52,9 @@ export class Server implements RpcService {
   openSession(): string {
     if (this.#stopping) throw ending()
     if (this.#sessions.size >= limits.serverSessions) {
-      throw new CairnError('ERR_SERVER_FULL', `${limits.serverSessions} programs use this server already.`, 'End some of them and try again.', { retry: 'same-call' })
+      throw new CairnError('ERR_SERVER_FULL', `${limits.serverSessions} programs use this server already.`, 'End some of them and try again.', {
+        retry: 'same-call',
+      })
     }
     const id = randomUUID()
     this.#sessions.add(id)
@@ -63,7 +71,9 @@ export class Server implements RpcService {
   async call(session: string | undefined, method: string, args: unknown[]): Promise<unknown> {
     if (this.#stopping) throw ending()
     if (session !== undefined && !this.#sessions.has(session)) {
-      throw new CairnError('ERR_SESSION_UNKNOWN', 'The server was started again since this program connected to it.', 'Open the volume again.', { retry: 'reopen' })
+      throw new CairnError('ERR_SESSION_UNKNOWN', 'The server was started again since this program connected to it.', 'Open the volume again.', {
+        retry: 'reopen',
+      })
     }
     this.#running++
     this.#rest()
@@ -86,7 +96,8 @@ export class Server implements RpcService {
       case 'server.stop':
         return this.stop()
       default:
-        if (/^(mount|session|engine)\./.test(method)) throw new CairnError('ERR_METHOD_UNKNOWN', `The server has no ${method} for clients.`, 'Use the same version of cairn on both sides.')
+        if (/^(mount|session|engine)\./.test(method))
+          throw new CairnError('ERR_METHOD_UNKNOWN', `The server has no ${method} for clients.`, 'Use the same version of cairn on both sides.')
         return this.#engine.call(session, method, args)
     }
   }
@@ -115,7 +126,7 @@ export class Server implements RpcService {
   /** Counts the time without anybody from now on. */
   #rest(): void {
     clearTimeout(this.#idle)
-    if (this.#stopping || this.#running > 0 || this.#sessions.size > 0 || this.#mounts.size > 0) return
+    if (!this.#begun || this.#stopping || this.#running > 0 || this.#sessions.size > 0 || this.#mounts.size > 0) return
     this.#idle = setTimeout(() => this.#end(), idleMs())
   }
 

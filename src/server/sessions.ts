@@ -1,7 +1,7 @@
 import { CairnError } from '../errors.js'
 import type { FileSystemApi } from '../fs/filesystem.js'
 import type { LocalBackend } from '../node/backend.js'
-import { limits } from '../sys/index.js'
+import { limits, systemClock } from '../sys/index.js'
 import type { TransactionSession } from '../volume/api.js'
 import type { ChangeLog } from './changes.js'
 import type { OpenVolume } from './open-volumes.js'
@@ -21,7 +21,8 @@ export interface Target {
 export class Sessions {
   readonly #targets = new Map<string, Map<number, Target>>()
   readonly #onEnd: (target: Target) => void
-  #next = 1
+  /** Never the number of anything that another server of this home had open: its clients may still name that. */
+  #next = Math.floor(systemClock.now()) * 1024
 
   constructor(onEnd: (target: Target) => void) {
     this.#onEnd = onEnd
@@ -46,7 +47,9 @@ export class Sessions {
   get(session: string, id: number): Target {
     const target = this.#targets.get(session)?.get(id)
     if (target === undefined) {
-      throw new CairnError('ERR_VOLUME_CLOSED', 'The volume was closed, or the server that had it open was started again.', 'Open it again.', { retry: 'reopen' })
+      throw new CairnError('ERR_VOLUME_CLOSED', 'The volume was closed, or the server that had it open was started again.', 'Open it again.', {
+        retry: 'reopen',
+      })
     }
     return target
   }

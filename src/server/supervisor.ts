@@ -52,7 +52,11 @@ export class Supervisor {
     closeSync(log)
     this.#starts.push(systemClock.monotonic())
     this.#child = child
-    this.#control = new Control<ToSupervisor, ToServer>(child.stdio[3] as Duplex, message => this.#take(message, mine), () => undefined)
+    this.#control = new Control<ToSupervisor, ToServer>(
+      child.stdio[3] as Duplex,
+      message => this.#take(message, mine),
+      () => undefined,
+    )
     void this.#control.send({ resume: held.map(mount => mount.record), supervisorPid: process.pid })
     // 'close' comes after the last line of the pipe was read, 'exit' may not.
     child.on('close', (code, signal) => {
@@ -95,17 +99,22 @@ export class Supervisor {
   }
 
   #exited(code: number | null, signal: NodeJS.Signals | null): void {
-    if (this.#bye) return this.#end(0)
+    if (this.#bye) {
+      this.#end(0)
+      return
+    }
     this.#log.line(`the server (pid ${this.#child?.pid}) ended unexpectedly: ${signal ?? `exit code ${code}`}`)
-    if (!this.#ready && this.#held.size === 0) return this.#end(1)
     const now = systemClock.monotonic()
     this.#starts = this.#starts.filter(at => now - at < limits.serverRestartWindowMs)
-    if (this.#starts.length > limits.serverRestarts) return this.#giveUp()
-    this.start()
+    if (!this.#ready && this.#held.size === 0) this.#end(1)
+    else if (this.#starts.length > limits.serverRestarts) this.#giveUp()
+    else this.start()
   }
 
   #giveUp(): void {
-    this.#log.line(`the server died ${this.#starts.length} times within ${limits.serverRestartWindowMs / 1000} s and is not started again; its mounts are removed`)
+    this.#log.line(
+      `the server died ${this.#starts.length} times within ${limits.serverRestartWindowMs / 1000} s and is not started again; its mounts are removed`,
+    )
     for (const { record, fd } of this.#held.values()) {
       umount2(record.mountpoint, MNT_DETACH)
       close(fd)
