@@ -170,23 +170,27 @@ export class PackWriter {
     this.#unsyncedBytes = this.size - size
   }
 
-  /** Writes the footer, durably. The pack can be adopted by a store then. Again is no error. */
+  /** Writes the footer, durably. The pack can be adopted by a store then. Again is no error. Blocks. */
   finish(): void {
-    if (this.#finished) {
-      if (this.unsynced) this.sync()
-      return
-    }
+    this.writeFooter()
+    if (this.unsynced) this.sync()
+    crashPoint('pack.close.after-footer')
+  }
+
+  /** The same without the last sync, for whoever syncs on another thread. The segments are synced before it, here if they are not. */
+  writeFooter(): void {
+    if (this.#finished) return
     if (this.unsynced) this.sync()
     crashPoint('pack.close.before-footer')
+    const footer = this.#index.encodeFooter(this.size)
     try {
-      writeFully(this.#fd, this.#index.encodeFooter(this.size), this.size)
-      this.sync()
+      writeFully(this.#fd, footer, this.size)
     } catch (error) {
       this.#cutBack()
       throw error
     }
+    this.#unsyncedBytes = footer.length
     this.#finished = true
-    crashPoint('pack.close.after-footer')
   }
 
   /** Closes the descriptor and keeps the file as it is. Again is no error. */

@@ -32,7 +32,7 @@ export const limits = {
   blockCacheBytes: 32 * 1024 * 1024,
   /** A pack is closed beyond this size. */
   packBytes: 64 * 1024 * 1024,
-  /** One file of the journal, preallocated. */
+  /** One file of the journal. */
   journalSegmentBytes: 64 * 1024 * 1024,
   /** Zeros written ahead of the journal's end while syncs are frequent. */
   journalZeroBytes: 256 * 1024,
@@ -50,10 +50,12 @@ export const limits = {
   headBytes: 8192,
   /** Journal beyond which the volume seals. */
   sealJournalBytes: 96 * 1024 * 1024,
+  /** Blocks in packs that the head does not name, beyond which the volume seals: recovery reads them again. */
+  sealSpoolBytes: 512 * 1024 * 1024,
   /** Dirty pages beyond which the volume seals. */
   sealDirtyBytes: 64 * 1024 * 1024,
   /** Without a change for this long, a dirty volume seals. */
-  sealIdleMs: 2000,
+  sealIdleMs: 5000,
   /** Longest slice of sealing between two requests. */
   sealSliceMs: 4,
   /** Acknowledged changes reach the disk after this at the latest. */

@@ -19,6 +19,9 @@ import { openTree } from './recovery.js'
 import type { Syncer } from './syncer.js'
 import { type StoreContext, Volume } from './volume.js'
 
+/** Arenas taken from the store at once: a fork then costs no round trip for its numbers. */
+const ARENAS_LEASED = 64
+
 export interface EngineOptions {
   home: string
   clock?: Clock
@@ -46,6 +49,8 @@ export class Engine implements EngineApi {
   readonly #context: StoreContext
   readonly #names: Names
   readonly #open = new Map<string, Holder>()
+  #nextArena = 0
+  #arenas = 0
 
   private constructor(options: EngineOptions) {
     this.home = options.home
@@ -92,8 +97,7 @@ export class Engine implements EngineApi {
   }
 
   #newHead(id: string, name: string, from: Partial<Head>): Head {
-    const arena = allocateArenas(this.#context.store, 1)
-    const first = arena * ARENA_INODES
+    const first = this.#takeArena() * ARENA_INODES
     return {
       format: 1,
       volume: id,
@@ -112,6 +116,16 @@ export class Engine implements EngineApi {
       nextIno: Math.max(first, 2),
       arena: [first, first + ARENA_INODES - 1],
     }
+  }
+
+  /** An arena of inode numbers that nobody else has or will have. Leased in ranges; what is left at the end is never used. */
+  #takeArena(): number {
+    if (this.#arenas === 0) {
+      this.#nextArena = allocateArenas(this.#context.store, ARENAS_LEASED)
+      this.#arenas = ARENAS_LEASED
+    }
+    this.#arenas--
+    return this.#nextArena++
   }
 
   /** The head that a name leads to; undefined when the entry is stale. */
@@ -152,14 +166,25 @@ export class Engine implements EngineApi {
     return found
   }
 
+  /** Deleted volumes that can be brought back; those whose time is over are removed for good on the way. */
   #deleted(): HeadFile[] {
-    const ids = allKeys(this.#context.store, 'volumes/')
+    const { store } = this.#context
+    const ids = allKeys(store, 'volumes/')
       .filter(key => key.endsWith('/head'))
       .map(key => key.split('/')[1])
+    const oldest = this.#clock.now() - limits.undeleteMs
     return ids.flatMap(id => {
-      const head = HeadFile.read(this.#context.store, id, this.#random)
-      return head?.value.deletedMs === undefined ? [] : [head]
+      const head = HeadFile.read(store, id, this.#random)
+      if (head?.value.deletedMs === undefined) return []
+      if (head.value.deletedMs >= oldest) return [head]
+      this.#erase(id)
+      return []
     })
+  }
+
+  #erase(id: string): void {
+    this.#context.store.deleteSync([HeadFile.key(id)])
+    rmSync(this.#dirOf(id), { recursive: true, force: true })
   }
 
   info(name: string): VolumeInfo {
@@ -185,7 +210,7 @@ export class Engine implements EngineApi {
         random: this.#random,
         bootId: this.#bootId,
         ...(this.#syncer === undefined ? {} : { syncer: this.#syncer }),
-        newArena: () => allocateArenas(this.#context.store, 1),
+        newArena: () => this.#takeArena(),
         onClose: () => lock.release(),
         release: closing => this.#closeOne(closing),
       })
@@ -259,10 +284,7 @@ export class Engine implements EngineApi {
       crashPoint('volume.delete.before-tombstone')
       head.update({ deletedMs: Math.floor(this.#clock.now()) })
       this.#names.drop(name)
-      if (options.now === true) {
-        this.#context.store.deleteSync([HeadFile.key(id)])
-        rmSync(this.#dirOf(id), { recursive: true, force: true })
-      }
+      if (options.now === true) this.#erase(id)
     } finally {
       lock.release()
     }

@@ -43,6 +43,8 @@ export class History {
   readonly #state: VolumeState
   readonly #clock: Clock
   readonly #random: Random
+  /** The last commit; null when there is none, undefined until it is looked for. */
+  #newest: { id: string; timeMs: number } | null | undefined
 
   constructor(session: LiveSession, state: VolumeState, clock: Clock, random: Random) {
     this.#session = session
@@ -67,12 +69,13 @@ export class History {
   }
 
   add(commit: NewCommit): CommitInfo {
-    const last = this.#newest()
+    this.#newest ??= this.#all(1)[0] ?? null
+    const last = this.#newest
     let timeMs = Math.floor(this.#clock.now())
-    if (last !== undefined && timeMs <= last.timeMs) timeMs = last.timeMs + 1
+    if (last !== null && timeMs <= last.timeMs) timeMs = last.timeMs + 1
     const id = makeCommitId(timeMs, this.#random.bytes(10))
     const message = commit.message === undefined ? undefined : cut(commit.message, MAX_MESSAGE_BYTES)
-    const record: CommitRecord = { ...commit, ...(message === undefined ? {} : { message }), parents: last === undefined ? [] : [last.id], timeMs }
+    const record: CommitRecord = { ...commit, ...(message === undefined ? {} : { message }), parents: last === null ? [] : [last.id], timeMs }
     const value = encodeCommit(record)
     if (value.length > limits.valueBytes)
       throw new CairnError('ERR_COMMIT_TOO_LARGE', 'The message and actor of a commit are too long.', 'Shorten them to about a thousand bytes.')
@@ -86,11 +89,9 @@ export class History {
         `The commit could not be recorded: ${errnoName(-result)}.`,
         'Make room on the disk of CAIRN_HOME and try again.',
       )
-    return info(id, record)
-  }
-
-  #newest(): Commit | undefined {
-    return this.#all(1)[0]
+    const added = info(id, record)
+    this.#newest = added
+    return added
   }
 
   /** Newest first. */

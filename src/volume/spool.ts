@@ -118,6 +118,13 @@ export class Spool implements BlockSink {
     return beginSync(this.#unsynced())
   }
 
+  /** Bytes in packs that no seal has taken. */
+  get bytes(): number {
+    let bytes = this.#content?.size ?? 0
+    for (const pack of this.#waiting) bytes += pack.size
+    return bytes
+  }
+
   sync(): void {
     for (const pack of this.#unsynced()) pack.sync()
   }

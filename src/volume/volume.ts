@@ -45,10 +45,12 @@ export interface VolumeOptions {
   release: (volume: Volume) => void
 }
 
+/** Commits between two looks at how much waits for a seal. */
+const COMMITS_PER_LOOK = 64
 /** Folds per commit once overlays are over their budget. */
 const FOLDS_AT_ONCE = 4
 
-type Stage = 'pages' | 'syncing' | 'synced'
+type Stage = 'pages' | 'syncing' | 'footers' | 'head'
 
 /** An open volume: the one writer. */
 export class Volume implements VolumeApi {
@@ -67,6 +69,7 @@ export class Volume implements VolumeApi {
   #stage: Stage = 'pages'
   #sealedSequence: number
   #lastChangeMs = 0
+  #commitsSinceLook = 0
   #lastSealMs: number | undefined
   #retrySealAtMs = 0
   readonly #syncer: Syncer
@@ -118,6 +121,7 @@ export class Volume implements VolumeApi {
     attr.uid = process.getuid?.() ?? 0
     attr.gid = process.getgid?.() ?? 0
     attr.parent = 1
+    attr.size = 4096
     attr.atimeS = attr.mtimeS = attr.ctimeS = attr.btimeS = session.nowS
     attr.atimeNs = attr.mtimeNs = attr.ctimeNs = attr.btimeNs = session.nowNs
     const V = Buffer.alloc(ATTR_BYTES)
@@ -141,6 +145,35 @@ export class Volume implements VolumeApi {
   #afterCommit(): void {
     this.#lastChangeMs = this.#clock.monotonic()
     this.#boundOverlays()
+    if (++this.#commitsSinceLook >= COMMITS_PER_LOOK) this.#boundDirty()
+  }
+
+  /** Keeps journal and dirty pages bounded where commits come faster than `pump` is called. */
+  #boundDirty(): void {
+    this.#commitsSinceLook = 0
+    const load = this.#load()
+    if (load < 1 || this.#lastChangeMs < this.#retrySealAtMs) return
+    try {
+      if (load >= 2) this.#sealNow()
+      else this.#stepSeal(this.#lastChangeMs + limits.sealSliceMs)
+    } catch (error) {
+      this.#sealFailed(error)
+    }
+  }
+
+  /** How much waits for a seal, over what may wait: from 1 on it is time. */
+  #load(): number {
+    return Math.max(
+      this.#journal.sizeBytes / limits.sealJournalBytes,
+      this.state.tree.dirtyBytes / limits.sealDirtyBytes,
+      this.#spool.bytes / limits.sealSpoolBytes,
+    )
+  }
+
+  /** A full or failing disk is not the fault of whoever happens to be served: the journal still has it all, and it is tried again. */
+  #sealFailed(error: unknown): void {
+    if (typeof (error as NodeJS.ErrnoException).syscall !== 'string') throw error
+    this.#retrySealAtMs = this.#clock.monotonic() + limits.sealIdleMs
   }
 
   #boundOverlays(): void {
@@ -169,8 +202,7 @@ export class Volume implements VolumeApi {
       try {
         next = Math.min(next, this.#stepSeal(now + Math.min(budgetMs, limits.sealSliceMs)))
       } catch (error) {
-        if (typeof (error as NodeJS.ErrnoException).syscall !== 'string') throw error
-        this.#retrySealAtMs = now + limits.sealIdleMs
+        this.#sealFailed(error)
         next = Math.min(next, limits.sealIdleMs)
       }
     } else if (this.#dirty) next = Math.min(next, Math.max(1, this.#lastChangeMs + limits.sealIdleMs - now, this.#retrySealAtMs - now))
@@ -179,9 +211,7 @@ export class Volume implements VolumeApi {
 
   #wantsSeal(now: number): boolean {
     if (!this.#dirty || now < this.#retrySealAtMs) return false
-    return (
-      this.#journal.sizeBytes > limits.sealJournalBytes || this.state.tree.dirtyBytes > limits.sealDirtyBytes || now - this.#lastChangeMs >= limits.sealIdleMs
-    )
+    return this.#load() >= 1 || now - this.#lastChangeMs >= limits.sealIdleMs
   }
 
   /** One slice of sealing; 0 when there is more to do at once. */
@@ -194,19 +224,30 @@ export class Volume implements VolumeApi {
     const seal = this.#seal
     if (this.#stage === 'pages') {
       if (!this.#guard(seal, () => seal.writePages(now, deadline))) return 0
-      this.#stage = 'syncing'
       crashPoint('seal.before-sync')
-      const packs = beginSync(seal.packs)
-      this.#syncer.request(packs.fds, errno => {
-        if (errno === 0) packs.done()
-        if (this.#seal !== seal) return
-        if (errno === 0) this.#stage = 'synced'
-        else this.#giveUpSeal(seal)
-      })
+      this.#syncPacks(seal, 'footers')
     }
-    if (this.#stage !== 'synced') return limits.sealSliceMs
+    if (this.#stage === 'footers') {
+      this.#guard(seal, () => {
+        for (const pack of seal.packs) pack.writeFooter()
+      })
+      this.#syncPacks(seal, 'head')
+    }
+    if (this.#stage !== 'head') return limits.sealSliceMs
     this.#guard(seal, () => this.#publish(seal))
     return this.#dirty ? limits.sealIdleMs : Number.POSITIVE_INFINITY
+  }
+
+  /** Syncs the seal's packs where it blocks nobody, then goes on with `next`. */
+  #syncPacks(seal: Seal, next: Stage): void {
+    this.#stage = 'syncing'
+    const packs = beginSync(seal.packs)
+    this.#syncer.request(packs.fds, errno => {
+      if (errno === 0) packs.done()
+      if (this.#seal !== seal) return
+      if (errno === 0) this.#stage = next
+      else this.#giveUpSeal(seal)
+    })
   }
 
   #startSeal(): void {
