@@ -18,12 +18,15 @@ export class RpcClient {
   readonly socketPath: string
   #agent = new Agent({ keepAlive: true, maxSockets: limits.rpcConnections })
   #session: Promise<string> | undefined
+  #sessionId: string | undefined
   #sessionRequest: ClientRequest | undefined
   /** Called when the server went away while a session was open. */
   onLost: (() => void) | undefined
 
-  constructor(socketPath: string) {
+  /** @param session of another client of this process, to share; that one keeps it alive */
+  constructor(socketPath: string, session?: string) {
     this.socketPath = socketPath
+    if (session !== undefined) this.#session = Promise.resolve(session)
   }
 
   /** What the server says about itself. @throws CairnError ERR_NO_SERVER when nobody listens */
@@ -57,6 +60,11 @@ export class RpcClient {
     return this.#session
   }
 
+  /** Its id when one is open. */
+  get knownSession(): string | undefined {
+    return this.#sessionId
+  }
+
   #openSession(): Promise<string> {
     return new Promise((resolve, reject) => {
       const req = request({ socketPath: this.socketPath, method: 'POST', path: '/v1/session', agent: false })
@@ -70,7 +78,8 @@ export class RpcClient {
           }
           // From here on the connection only waits for one of the two to end.
           response.socket.unref()
-          resolve(chunk.toString().trim())
+          this.#sessionId = chunk.toString().trim()
+          resolve(this.#sessionId)
         })
         response.on('error', () => undefined)
         response.on('close', () => this.#lost(req))
@@ -83,6 +92,7 @@ export class RpcClient {
   #lost(req: ClientRequest): void {
     if (this.#sessionRequest !== req) return
     this.#session = undefined
+    this.#sessionId = undefined
     this.#sessionRequest = undefined
     this.onLost?.()
   }

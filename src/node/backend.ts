@@ -38,6 +38,8 @@ export interface Backend {
   readonly transferBytes: number
   /** Arguments and result can be cloned to another process. Throws or rejects with errors of node:fs's shape. */
   call<M extends OpName>(method: M, args: OpArgs<M>): MaybePromise<OpResult<M>>
+  /** As `call`, but blocks until the answer is there: for the synchronous forms where not `isLocal`. */
+  callNow?<M extends OpName>(method: M, args: OpArgs<M>): OpResult<M>
   /** Reads straight into the caller's memory; only where `isLocal`. */
   readInto?(handle: number, into: Uint8Array, at: number, length: number, position: number | null): number
 }

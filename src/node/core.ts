@@ -26,7 +26,10 @@ export class Core {
 
   call<M extends OpName>(method: M, args: OpArgs<M>): MaybePromise<OpResult<M>> {
     if (!this.blocking) return this.backend.call(method, args)
-    if (!this.backend.isLocal) throw needsPromise()
+    if (!this.backend.isLocal) {
+      if (this.backend.callNow === undefined) throw needsPromise()
+      return this.backend.callNow(method, args)
+    }
     const result = this.backend.call(method, args)
     if (isPromise(result)) throw needsPromise()
     return result

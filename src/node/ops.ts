@@ -1,6 +1,6 @@
-import { randomInt } from 'node:crypto'
 import { constants } from 'node:fs'
 import { EEXIST, EINVAL, EISDIR, ENOENT, posixError } from '../errors.js'
+import { systemRandom } from '../sys/index.js'
 import { systemError } from './errors.js'
 import { HandleOps } from './handle-ops.js'
 import { join, shown, toByteString, toText } from './paths.js'
@@ -159,7 +159,7 @@ export class LocalOps extends HandleOps {
     const start = this.bytes(prefix, 'mkdtemp')
     for (let tries = 0; ; tries++) {
       let path = start
-      for (let i = 0; i < 6; i++) path += temporaryLetters[randomInt(temporaryLetters.length)]
+      for (const byte of systemRandom.bytes(6)) path += temporaryLetters[byte % temporaryLetters.length]
       try {
         this.mkdir(Buffer.from(path, 'latin1'), mode, false)
         return path

@@ -1,5 +1,6 @@
 import { constants } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { systemClock } from '../sys/index.js'
 import { invalidArgType, invalidArgValue, outOfRange } from './errors.js'
 import type { NameEncoding } from './paths.js'
 
@@ -100,7 +101,7 @@ export function parseTime(value: unknown, name: string): Time {
   let seconds: number
   if (value instanceof Date) seconds = value.getTime() / 1000
   else if (typeof value === 'string' && value !== '' && Number.isFinite(+value)) seconds = +value
-  else if (typeof value === 'number' && Number.isFinite(value)) seconds = value < 0 ? Date.now() / 1000 : value
+  else if (typeof value === 'number' && Number.isFinite(value)) seconds = value < 0 ? systemClock.now() / 1000 : value
   else throw invalidArgType(name, 'an instance of Date or an integer or string of Unix time', value)
   const us = Math.round(seconds * 1e6)
   const s = Math.floor(us / 1e6)

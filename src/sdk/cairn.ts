@@ -92,6 +92,13 @@ export class Cairn implements CairnApi {
    */
   async mount(options: MountOptions): Promise<MountInfo> {
     const { resolve } = await import('node:path')
+    if ((await this.#local)?.openNames().includes(options.name)) {
+      throw new CairnError(
+        'ERR_VOLUME_BUSY',
+        `The volume ${options.name} is open in this program.`,
+        'Close it before it is mounted; opened again, it is reached through the server.',
+      )
+    }
     const server = await this.#server()
     const info = (await server.call('mount', { ...options, path: resolve(options.path) })) as MountInfo
     await awaitMount(info.mountpoint)
@@ -186,7 +193,7 @@ export class Cairn implements CairnApi {
   async #host(...names: string[]): Promise<Host> {
     if (this.#via === 'process') return this.#localHost()
     const local = await this.#local
-    if (local !== undefined && local.openNames().some(name => names.includes(name))) return local
+    if (local?.openNames().some(name => names.includes(name))) return local
     if (this.#via === 'server') return this.#server()
     return (await this.#runningServer()) ?? this.#localHost()
   }

@@ -3,6 +3,7 @@ import { neverSent, type RpcClient } from '../http/rpc-client.js'
 import type { Backend, OpArgs, OpName, OpResult } from '../node/index.js'
 import type { CopyRest } from '../node/ops.js'
 import { limits } from '../sys/index.js'
+import { BlockingClient } from './blocking-client.js'
 import type { Host, Opened } from './host.js'
 import { RemoteHandles } from './remote-handles.js'
 
@@ -20,10 +21,22 @@ export class RemoteHost implements Host {
   readonly isServer = true
   #client: RpcClient
   readonly #reconnect: Reconnect
+  #now: BlockingClient | undefined
 
   constructor(client: RpcClient, reconnect: Reconnect) {
     this.#client = client
     this.#reconnect = reconnect
+  }
+
+  /** As `call`, blocking this thread. It does not survive a restart of the server: the next asynchronous call finds the new one. */
+  callNow(method: string, args: unknown[]): unknown {
+    const session = this.#client.knownSession
+    if (session === undefined) throw new CairnError('ERR_SERVER_LOST', 'The server was started again.', 'Open the volume again.', { retry: 'reopen' })
+    if (this.#now?.session !== session) {
+      this.#now?.close()
+      this.#now = new BlockingClient(this.#client.socketPath, session)
+    }
+    return this.#now.call(method, args)
   }
 
   /** False when its server is gone for good. */
@@ -78,6 +91,7 @@ export class RemoteHost implements Host {
   }
 
   async close(): Promise<void> {
+    this.#now?.close()
     this.#client.close()
   }
 }
@@ -105,20 +119,28 @@ class RemoteTarget implements Backend {
   }
 
   async call<M extends OpName>(method: M, args: OpArgs<M>): Promise<OpResult<M>> {
-    const run = (id: number): Promise<unknown> => this.#host.call(`fs.${method}`, id, ...args)
-    if (typeof args[0] === 'number') return (await this.#byHandle(method, args)) as OpResult<M>
+    const name = `fs.${method}`
+    if (typeof args[0] === 'number') return (await this.#host.call(name, ...this.#byHandle(method, args))) as OpResult<M>
     // A path means the same in the next server.
-    const result = await this.retargeted(run)
+    return this.#result(method, await this.retargeted(id => this.#host.call(name, id, ...args)))
+  }
+
+  callNow<M extends OpName>(method: M, args: OpArgs<M>): OpResult<M> {
+    const sent = typeof args[0] === 'number' ? this.#byHandle(method, args) : [this.id, ...args]
+    return this.#result(method, this.#host.callNow(`fs.${method}`, sent))
+  }
+
+  #result<M extends OpName>(method: M, result: unknown): OpResult<M> {
     if (method === 'open') return this.#handles.add(this.id, result as number) as OpResult<M>
     return (method === 'copyFile' ? this.#rest(result as CopyRest | undefined) : result) as OpResult<M>
   }
 
-  /** A handle died with the server that had it. */
-  #byHandle(method: OpName, args: unknown[]): Promise<unknown> {
+  /** What is sent for a call on a handle, which died with the server that had it. */
+  #byHandle(method: OpName, args: unknown[]): unknown[] {
     const first = this.#handles.get(args[0] as number, this.id)
     const rest = method === 'copyRange' ? [this.#handles.get(args[1] as number, this.id).there, ...args.slice(2)] : args.slice(1)
     if (method === 'close') this.#handles.remove(args[0] as number)
-    return this.#host.call(`fs.${method}`, first.target, first.there, ...rest)
+    return [first.target, first.there, ...rest]
   }
 
   #rest(rest: CopyRest | undefined): CopyRest | undefined {

@@ -5,7 +5,7 @@ import { CairnError } from '../errors.js'
 /**
  * The compiled file that a process or a thread of the server starts from: beside this one, or in `dist/` when this one is the
  * TypeScript of a checkout (tests).
- * @param name such as `supervisor`
+ * @param name relative to this folder, such as `supervise`
  */
 export function entry(name: string): string {
   const beside = fileURLToPath(new URL(`${name}.js`, import.meta.url))

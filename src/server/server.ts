@@ -46,6 +46,8 @@ export class Server implements RpcService {
   }
 
   hello(): Record<string, unknown> {
+    // Whoever asks is about to connect: it does not end under their hands.
+    this.#rest()
     return { version, protocol: PROTOCOL, pid: process.pid, mounts: this.#mounts.size, clients: this.#sessions.size }
   }
 

@@ -80,6 +80,8 @@ export const limits = {
   rpcRequestBytes: 8 * 1024 * 1024,
   /** Connections that one client keeps to its server. */
   rpcConnections: 8,
+  /** A synchronous call that the server does not answer within this fails. */
+  blockingCallMs: 60_000,
   /** Requests of clients that the engine handles before it looks at the mounts again. */
   rpcBurst: 32,
   /** Clients connected to one server. */

@@ -278,6 +278,25 @@ describe('sealing', () => {
     expect(pages.pages.length).toBe(before + tree.root.level + 1)
   })
 
+  it('counts dirty bytes while it runs: the frozen pages until they are written, and copies made since', () => {
+    const pages = new MemoryPages()
+    const tree = BTree.empty(new PageCache(pages, 1 << 30))
+    fill(tree, 0, 10_000)
+    const before = tree.dirtyBytes
+    let inMemory = 0
+    walkPages(tree, () => inMemory++)
+    expect(before).toBe(inMemory * limits.pageBytes)
+    const sealer = tree.seal(pages)
+    sealer.step(10)
+    expect(tree.dirtyBytes).toBe(before)
+    fill(tree, 5000, 5001)
+    const copies = (tree.root.level + 1) * limits.pageBytes
+    expect(tree.dirtyBytes).toBe(before + copies)
+    expect(tree.fork().dirtyBytes).toBe(before + copies)
+    while (!sealer.step(10));
+    expect(tree.dirtyBytes).toBe(copies)
+  })
+
   it('is seen by all forks that share the pages', () => {
     const pages = new MemoryPages()
     const tree = BTree.empty(new PageCache(pages, 1 << 30))

@@ -130,8 +130,8 @@ export class BTree implements Tree {
 
   /** The pointer of the root, 62 bytes; undefined while the tree has unsealed changes. */
   get pointer(): Uint8Array | undefined {
-    const { ptr, ptrAt, by } = this.root
-    return ptr === null || by !== null ? undefined : ptr.slice(ptrAt, ptrAt + POINTER_BYTES)
+    const { ptr, ptrAt } = this.root
+    return ptr === null ? undefined : ptr.slice(ptrAt, ptrAt + POINTER_BYTES)
   }
 
   newPage(level: number): Page {

@@ -80,20 +80,21 @@ export class PageCache {
       if (level < 0 || resident.level === level) return resident
     }
     const pg = new Page(null, level, 0)
-    this.assignPointer(pg)
-    const to = pg.ptr as unknown as Uint8Array // just assigned
-    for (let i = 0; i < POINTER_BYTES; i++) to[pg.ptrAt + i] = pointer[at + i]
+    this.setPointer(pg, pointer, at)
     return pg
   }
 
-  /** Gives a page the room for its pointer. */
-  assignPointer(pg: Page): void {
+  /** Gives a page its pointer, a copy; it is clean from then on. */
+  setPointer(pg: Page, pointer: Uint8Array, at: number): void {
     if (this.#slabUsed === POINTERS_PER_SLAB) {
       this.#slab = new Uint8Array(POINTERS_PER_SLAB * POINTER_BYTES)
       this.#slabUsed = 0
     }
-    pg.ptr = this.#slab
-    pg.ptrAt = this.#slabUsed++ * POINTER_BYTES
+    const to = this.#slab
+    const start = this.#slabUsed++ * POINTER_BYTES
+    for (let i = 0; i < POINTER_BYTES; i++) to[start + i] = pointer[at + i]
+    pg.ptr = to
+    pg.ptrAt = start
   }
 
   /** A page in memory became clean: from now on it may be dropped. */

@@ -111,21 +111,6 @@ class Side {
     return x !== undefined ? other.#unitIs(x.ptr as Uint8Array, x.ptrAt) : y !== undefined ? this.#unitIs(y.ptr as Uint8Array, y.ptrAt) : this.#sameCell(other)
   }
 
-  /** Leaves the pages at whose start this side stands, up to the one that is the other's present subtree; false when there is none. */
-  climbTo(other: Side): boolean {
-    for (let d = this.#depth; d >= 0 && this.#index[d] === 0; d--) {
-      const pg = this.#pages[d]
-      if (pg.level + 1 < other.height) continue
-      if (pg.level + 1 > other.height) return false
-      if (pg !== other.#knownUnit() && (pg.ptr === null || !other.#unitIs(pg.ptr, pg.ptrAt))) continue
-      this.#depth = d - 1
-      if (this.#depth < 0) this.ended = true
-      else this.skip()
-      return true
-    }
-    return false
-  }
-
   #firstIndex(pg: Page, b: Buffer): number {
     if (this.from === undefined) return 0
     if (pg.level > 0) return childIndex(b, pg.n, this.from, this.from.length)
@@ -213,14 +198,6 @@ class DiffWalk {
     const { a, b } = this
     if (a.height !== 0 && a.height === b.height && a.sameSubtree(b)) {
       a.skip()
-      b.skip()
-      return
-    }
-    if (a.height > b.height && b.climbTo(a)) {
-      a.skip()
-      return
-    }
-    if (b.height > a.height && a.climbTo(b)) {
       b.skip()
       return
     }

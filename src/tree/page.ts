@@ -1,5 +1,4 @@
 import { limits } from '../sys/index.js'
-import type { Sealing } from './sealer.js'
 
 /** Bytes of the header: version, flags, level, reserved, count (u16), bytes of cells (u16). docs/format-pages.md. */
 export const HEADER_BYTES = 8
@@ -38,11 +37,9 @@ export class Page {
    * A child that was dirty at any time is here, with its pointer in itself; the cell is brought up to date by sealing.
    */
   kids: Array<Page | undefined> | null
-  /** Where the pointer of a sealed page stands. */
+  /** Where the pointer of a clean page stands: one that a seal wrote and kept, or that was read. */
   ptr: Uint8Array | null = null
   ptrAt = 0
-  /** The seal that wrote the page, until it is certain that what it wrote stays. */
-  by: Sealing | null = null
 
   constructor(buf: Buffer | null, level: number, epoch: number) {
     this.buf = buf

@@ -26,7 +26,8 @@ export class Sealing implements Sealer {
   /** Pages being written, from the root down, and the next child of each to look at. */
   readonly #stack: Page[] = []
   readonly #next: number[] = []
-  #written: Page[] = []
+  /** What was written so far, and where to. */
+  readonly #written = new Map<Page, Uint8Array>()
 
   constructor(cache: PageCache, root: Page, sink: PageSink, hold: boolean, onEnd: (kept: boolean) => void) {
     this.#cache = cache
@@ -57,10 +58,12 @@ export class Sealing implements Sealer {
     return true
   }
 
+  /** The root's pointer once all is written, until `discard()`. */
   get root(): Uint8Array {
     const { ptr, ptrAt } = this.#root
-    assert(ptr !== null && this.#stack.length === 0, 'the root of an unfinished seal')
-    return ptr.slice(ptrAt, ptrAt + POINTER_BYTES)
+    const pointer = ptr === null ? this.#written.get(this.#root) : ptr.slice(ptrAt, ptrAt + POINTER_BYTES)
+    assert(pointer !== undefined && this.#stack.length === 0, 'the root of an unfinished seal')
+    return pointer
   }
 
   /** What was written stays: its pages are clean for all trees, and may leave memory, so the source must be able to read them. */
@@ -68,23 +71,19 @@ export class Sealing implements Sealer {
     if (this.ended) return
     assert(this.#stack.length === 0, 'an unfinished seal is kept')
     this.#end(true)
-    for (const page of this.#written) {
-      if (page.by !== this) continue
-      page.by = null
+    for (const [page, pointer] of this.#written) {
+      // Another seal that wrote it may have been kept before.
+      if (page.ptr !== null) continue
+      this.#cache.setPointer(page, pointer, 0)
       this.#cache.adopt(page)
     }
-    this.#written = []
+    this.#written.clear()
   }
 
-  /** What was written is lost: its pages are dirty again. A no-op after `keep`. */
+  /** What was written is lost: its pages stay dirty. A no-op after `keep`. */
   discard(): void {
     if (this.ended) return
-    for (const page of this.#written) {
-      if (page.by !== this) continue
-      page.by = null
-      page.ptr = null
-    }
-    this.#written = []
+    this.#written.clear()
     this.#stack.length = 0
     this.#end(false)
   }
@@ -94,9 +93,8 @@ export class Sealing implements Sealer {
     this.#onEnd(kept)
   }
 
-  /** Pages that another seal wrote but may still lose are written again. */
   #isDirty(page: Page): boolean {
-    return page.ptr === null || (page.by !== null && page.by !== this)
+    return page.ptr === null && !this.#written.has(page)
   }
 
   #push(page: Page): void {
@@ -120,16 +118,13 @@ export class Sealing implements Sealer {
   }
 
   #write(page: Page): void {
-    // Another seal may have finished it since it was pushed.
+    // The seal of a fork that shares it may have been kept since it was pushed.
     if (!this.#isDirty(page)) return
     if (page.kids !== null) this.#fillPointers(page, page.kids)
     const length = encodePage(page, scratch)
+    const pointer = new Uint8Array(POINTER_BYTES)
     this.#sink.writePage(scratch.subarray(0, length), pointer, 0)
-    this.#cache.assignPointer(page)
-    const to = page.ptr as unknown as Uint8Array // just assigned
-    to.set(pointer, page.ptrAt)
-    page.by = this
-    this.#written.push(page)
+    this.#written.set(page, pointer)
     this.pagesWritten++
   }
 
@@ -138,12 +133,11 @@ export class Sealing implements Sealer {
     for (let i = 0; i < kids.length; i++) {
       const kid = kids[i]
       if (kid === undefined) continue
-      const from = kid.ptr
-      assert(from !== null, 'a page is sealed before its child')
+      const from = kid.ptr ?? this.#written.get(kid)
+      assert(from !== undefined, 'a page is sealed before its child')
+      const start = kid.ptr === null ? 0 : kid.ptrAt
       const at = pointerAt(b, i)
-      for (let k = 0; k < POINTER_BYTES; k++) b[at + k] = from[kid.ptrAt + k]
+      for (let k = 0; k < POINTER_BYTES; k++) b[at + k] = from[start + k]
     }
   }
 }
-
-const pointer = new Uint8Array(POINTER_BYTES)

@@ -43,7 +43,7 @@ export function walkPages(
   visit(tree.root, undefined, undefined)
 
   function visit(pg: Page, low: Uint8Array | undefined, high: Uint8Array | undefined): void {
-    const pointer = pg.ptr === null || pg.by !== null ? undefined : pg.ptr.subarray(pg.ptrAt, pg.ptrAt + POINTER_BYTES)
+    const pointer = pg.ptr === null ? undefined : pg.ptr.subarray(pg.ptrAt, pg.ptrAt + POINTER_BYTES)
     if (pointer !== undefined && pg.level >= 0 && options.skip?.(pointer, pg.level) === true) return
     let view: View
     try {

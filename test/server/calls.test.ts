@@ -40,6 +40,14 @@ const failures: ReadonlyArray<[string, Failing]> = [
 
 const facts = (error: unknown): unknown => ({ ...(error as object), message: (error as Error).message, kind: Object.getPrototypeOf(error).constructor.name })
 
+function attempt(run: () => unknown): unknown {
+  try {
+    return run()
+  } catch (error) {
+    return facts(error)
+  }
+}
+
 async function prepared(via: 'server' | 'process'): Promise<OpenVolume> {
   const cairn = await openCairn(makeHome(), via)
   await cairn.createVolume({ name: 'v' })
@@ -77,6 +85,26 @@ describe('through the server', () => {
     for (let i = 0; i < bytes.length; i += 97) bytes[i] = i
     await volume.fs.promises.writeFile('/large', bytes)
     expect(bytes.equals(await volume.fs.promises.readFile('/large'))).toBe(true)
+  })
+
+  test('the synchronous forms work too, with the same handles and errors', async () => {
+    const { fs } = await prepared('server')
+    fs.mkdirSync('/s/t', { recursive: true })
+    fs.writeFileSync('/s/t/f', 'sync')
+    expect(fs.readFileSync('/s/t/f', 'utf8')).toBe('sync')
+    expect(fs.readdirSync('/s')).toEqual(['t'])
+    expect(fs.existsSync('/nope')).toBe(false)
+    const [here, there] = [await fs.promises.stat('/no').catch(facts), attempt(() => fs.statSync('/no'))]
+    expect(there).toStrictEqual(here)
+    const fd = fs.openSync('/s/t/f', 'r+')
+    fs.writeSync(fd, 'SYN')
+    fs.fsyncSync(fd)
+    const read = await new Promise((resolve, reject) => fs.readFile(fd, 'utf8', (error, text) => (error ? reject(error) : resolve(text))))
+    expect(read).toBe('c')
+    fs.closeSync(fd)
+    const large = Buffer.alloc(3 << 20, 7)
+    fs.writeFileSync('/large', large)
+    expect(large.equals(fs.readFileSync('/large'))).toBe(true)
   })
 
   test('a transaction is all or nothing, and conflicts', async () => {

@@ -38,7 +38,7 @@ describe('starting', () => {
 
   test('without mounts, programs and requests it ends by itself, and leaves nothing', async () => {
     const home = makeHome()
-    const { code } = await program(startAndTell, [home.home], { CAIRN_IDLE_MS: '100' }).ended
+    const { code } = await program(startAndTell, [home.home], { CAIRN_IDLE_MS: '500' }).ended
     expect(code).toBe(0)
     const log = join(home.home, 'run', 'server.log')
     await until(() => readFileSync(log, 'utf8').includes('ended'))
@@ -56,6 +56,22 @@ describe('starting', () => {
     await until(() => !isAlive(server))
     expect((await cairn.volumes()).map(volume => volume.name)).toEqual(['a'])
     expect(pidsOf(home).server).not.toBe(server)
+  })
+
+  test('one whose supervisor was killed goes on, and no second one comes beside it', async () => {
+    const home = makeHome()
+    const cairn = await openCairn(home, 'server')
+    await cairn.createVolume({ name: 'a' })
+    const { supervisor, server } = pidsOf(home)
+    process.kill(supervisor, 'SIGKILL')
+    await until(() => home.log().includes('the supervisor is gone'))
+    expect((await cairn.volumes()).map(volume => volume.name)).toEqual(['a'])
+    const { code } = await program(`process.argv.splice(1, 0, 'supervise')\nawait dist('server/supervise.js')`, [home.home]).ended
+    expect(code).toBe(3)
+    process.kill(server, 'SIGKILL')
+    await until(() => !isAlive(server))
+    const later = await openCairn(home, 'server')
+    expect((await later.volumes()).map(volume => volume.name)).toEqual(['a'])
   })
 
   test('when both were killed the next start is as the first', async () => {

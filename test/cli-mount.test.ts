@@ -1,0 +1,162 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { cleanUp } from '../src/cli/demo-cleanup.js'
+import { mountSupport } from '../src/sdk/doctor.js'
+import { cairnMounts } from '../src/sdk/mount-table.js'
+import { CliRun, launcher } from './cli-run.js'
+
+const possible = mountSupport().every(check => check.ok)
+const SLOW_MS = 120_000
+
+let run: CliRun
+beforeAll(async () => {
+  run = new CliRun()
+  await run.ok('init', 'work')
+})
+afterAll(async () => {
+  await cleanUp(run.home, run.folder)
+})
+
+describe.skipIf(!possible)('a mounted volume', () => {
+  test(
+    'mount, work from both sides, unmount twice',
+    async () => {
+      const at = run.path('mnt')
+      expect((await run.spawned(['mount', 'work', at])).out).toContain(`mounted at ${at}`)
+      expect(await run.json('mount', 'work', at)).toMatchObject({ name: 'work', mountpoint: at })
+      writeFileSync(`${at}/from-mount`, 'written through the kernel\n')
+      expect(await run.ok('cat', 'work:/from-mount')).toBe('written through the kernel\n')
+      await run.ok('write', 'work:/from-command', 'written by a command')
+      expect(readFileSync(`${at}/from-command`, 'utf8')).toBe('written by a command\n')
+      expect(await run.json('status', 'work')).toMatchObject({ server: { running: true, mounts: [{ name: 'work', mountpoint: at }] } })
+      await run.ok('checkpoint', 'save', 'work', 'mounted')
+      expect(await run.ok('ls', 'work@mounted')).toBe('from-command\nfrom-mount\n')
+      expect(await run.ok('unmount', 'work')).toMatch(/Unmounted/)
+      expect(await run.ok('umount', at)).toMatch(/not mounted/)
+      expect(readdirSync(at)).toEqual([])
+    },
+    SLOW_MS,
+  )
+
+  test(
+    'inside it plain paths are enough',
+    async () => {
+      const at = run.path('plain')
+      await run.ok('mount', 'work', at)
+      mkdirSync(`${at}/sub`)
+      const inside = (...argv: string[]) => run.spawned(argv, { cwd: `${at}/sub` })
+      expect((await inside('where')).out).toBe('work:/sub\n')
+      expect((await inside('write', 'note', 'here')).code).toBe(0)
+      expect((await inside('ls')).out).toBe('note\n')
+      expect((await inside('cat', '../sub/note')).out).toBe('here\n')
+      expect((await inside('mv', 'note', 'renamed')).code).toBe(0)
+      expect((await inside('rm', './renamed')).code).toBe(0)
+      expect((await inside('rm', '/etc/hostname')).code).toBe(2)
+      expect((await inside('checkpoint', 'save', '.', 'inside')).out).toBe('Saved work@inside.\n')
+      expect((await inside('cat', 'work@inside:/from-mount')).code).toBe(0)
+      await run.ok('unmount', at)
+    },
+    SLOW_MS,
+  )
+
+  test(
+    'mount . says to run cd .',
+    async () => {
+      mkdirSync(run.path('here'))
+      const { out } = await run.spawned(['mount', 'work', '.'], { cwd: run.path('here'), env: { PWD: run.path('here') } })
+      expect(out).toContain('cd .')
+      await run.ok('unmount', run.path('here'))
+    },
+    SLOW_MS,
+  )
+
+  test(
+    'a part of it, read-only',
+    async () => {
+      const at = run.path('part')
+      await run.ok('mkdir', '-p', 'work:/part')
+      await run.ok('write', 'work:/part/f', 'x')
+      await run.ok('mount', 'work:/part', at, '--read-only')
+      expect(readdirSync(at)).toEqual(['f'])
+      expect(() => writeFileSync(`${at}/g`, '')).toThrow(/EROFS/)
+      const { code, err } = await run.cairn('rm', `${at}/f`)
+      expect([code, err]).toEqual([1, expect.stringMatching(/read-only/)])
+      await run.ok('unmount', at)
+    },
+    SLOW_MS,
+  )
+
+  test(
+    'refuses a file, a full folder, a second place, a path inside itself',
+    async () => {
+      writeFileSync(run.path('afile'), '')
+      mkdirSync(run.path('full'))
+      writeFileSync(run.path('full/x'), '')
+      const at = run.path('first')
+      expect((await run.cairn('mount', 'work', run.path('afile'))).err).toMatch(/not a directory/)
+      expect((await run.cairn('mount', 'work', run.path('full'))).err).toMatch(/not empty/)
+      expect((await run.cairn('mount', 'nope', run.path('elsewhere'))).err).toMatch(/no volume 'nope'/)
+      await run.ok('mount', 'work', at)
+      expect((await run.cairn('mount', 'work', run.path('second'))).err).toContain(at)
+      expect((await run.cairn('mount', 'work', `${at}/inside`)).code).toBe(1)
+      expect((await run.cairn('mount', 'work', run.home)).code).toBe(1)
+      await run.ok('unmount', 'work')
+    },
+    SLOW_MS,
+  )
+
+  test(
+    '--foreground stays until it is told to end, then unmounts',
+    async () => {
+      const at = run.path('fore')
+      const child = spawn(process.execPath, [launcher, 'mount', 'work', at, '--foreground'], { env: run.env, stdio: ['ignore', 'pipe', 'ignore'] })
+      const ended = once(child, 'close')
+      await once(child.stdout, 'data')
+      expect(cairnMounts().some(mount => mount.path === at)).toBe(true)
+      child.kill('SIGTERM')
+      expect((await ended)[0]).toBe(0)
+      expect(cairnMounts().some(mount => mount.path === at)).toBe(false)
+    },
+    SLOW_MS,
+  )
+})
+
+describe('cairn demo', () => {
+  const leftovers = () => readdirSync(tmpdir()).filter(name => name.startsWith('cairn-demo-')).length
+
+  test(
+    'shows every step and leaves nothing',
+    async () => {
+      const before = leftovers()
+      const { code, out, err } = await run.spawned(['demo', '--json'])
+      expect([code, err]).toEqual([0, ''])
+      const report = JSON.parse(out) as { ok: boolean; mounted: boolean; steps: Array<{ step: string; ms: number }> }
+      expect(report).toMatchObject({ ok: true, mounted: possible })
+      const steps = report.steps.map(one => one.step).join('\n')
+      for (const word of ['kill -9', 'compare every file', 'checkpoint', 'fork', 'diff']) expect(steps).toContain(word)
+      expect(leftovers()).toBe(before)
+    },
+    SLOW_MS,
+  )
+
+  test(
+    'cleans up on Ctrl-C',
+    async () => {
+      const before = leftovers()
+      const child = spawn(process.execPath, [launcher, 'demo'], { env: run.env, stdio: ['ignore', 'pipe', 'ignore'] })
+      const ended = once(child, 'close')
+      let out = ''
+      child.stdout.on('data', text => {
+        out += text
+        if (out.includes('make a volume')) child.kill('SIGINT')
+      })
+      expect((await ended)[0]).toBe(130)
+      expect(leftovers()).toBe(before)
+      expect(existsSync('/proc/self/mountinfo') && cairnMounts().some(mount => mount.path.includes('cairn-demo-'))).toBe(false)
+    },
+    SLOW_MS,
+  )
+})

@@ -1,0 +1,156 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { FileSystem } from '../src/fs/index.js'
+import { createFs, LocalBackend, LocalOps } from '../src/node/index.js'
+import { Engine } from '../src/volume/engine.js'
+import type { Session } from '../src/volume/session.js'
+import { applyToModel, applyToVolume, contents, type Step, sameContents } from './programs/workload.mjs'
+
+/** The reference: for each volume its files, and its checkpoints' files. */
+interface Reference {
+  files: Map<string, Buffer>
+  checkpoints: Map<string, Map<string, Buffer>>
+}
+
+const names = ['a', 'b', 'c', 'd']
+const volumes = ['w', 'x', 'y']
+const name = fc.constantFrom(...names)
+const content = fc.record({ size: fc.constantFrom(0, 10, 256, 257, 2048, 2049, 65_535, 65_536, 65_537, 150_000), seed: fc.nat(200) })
+const step = fc.oneof(
+  fc.record({ op: fc.constant('write'), name, content }),
+  fc.record({ op: fc.constant('patch'), name, at: fc.nat(140_000), content }),
+  fc.record({ op: fc.constant('truncate'), name, size: fc.nat(140_000) }),
+  fc.record({ op: fc.constant('rename'), from: name, to: name }),
+  fc.record({ op: fc.constant('unlink'), name }),
+  fc.record({ op: fc.constant('transaction'), writes: fc.array(fc.record({ name, content }), { maxLength: 3 }) }),
+  fc.record({ op: fc.constantFrom('flush', 'restart', 'kill', 'pump') }),
+  fc.record({ op: fc.constant('checkpoint'), name: fc.constantFrom('one', 'two') }),
+  fc.record({ op: fc.constant('fork'), to: fc.constantFrom(...volumes), at: fc.option(fc.constantFrom('one', 'two'), { nil: undefined }) }),
+  fc.record({ op: fc.constant('remove'), volume: fc.constantFrom(...volumes) }),
+)
+type ModelStep = { op: string; name?: string; to?: string; at?: string; volume?: string }
+
+function shaped(session: Session): ReturnType<typeof createFs> {
+  return createFs(new LocalBackend(new LocalOps(new FileSystem(session))))
+}
+
+/** Runs steps against an engine and the reference alike; each step works in one of up to three volumes. */
+class Run {
+  readonly home = mkdtempSync(join(tmpdir(), 'cairn-model-'))
+  engine = Engine.open({ home: this.home })
+  readonly reference = new Map<string, Reference>([['w', { files: new Map(), checkpoints: new Map() }]])
+  readonly shapes = new Map<string, ReturnType<typeof createFs>>()
+
+  constructor() {
+    this.engine.create('w')
+  }
+
+  step(volume: string, step: ModelStep): void {
+    const known = this.reference.get(volume)
+    if (known === undefined) return
+    switch (step.op) {
+      case 'restart':
+      case 'kill':
+        this.#reopen(step.op === 'kill')
+        break
+      case 'pump':
+        this.engine.pump(5)
+        break
+      case 'checkpoint':
+        this.#checkpoint(volume, known, step.name ?? '')
+        break
+      case 'fork':
+        this.#fork(volume, known, step.to ?? '', step.at)
+        break
+      case 'remove':
+        this.#remove(step.volume ?? '')
+        break
+      default:
+        applyToModel(known.files, step as Step)
+        applyToVolume(this.engine, this.#open(volume), this.#fs(volume), shaped, step as Step)
+    }
+  }
+
+  #open(volume: string): ReturnType<Engine['openVolume']> {
+    return this.engine.open().find(open => open.info.name === volume) ?? this.engine.openVolume(volume)
+  }
+
+  #fs(volume: string): ReturnType<typeof createFs> {
+    const open = this.#open(volume)
+    const found = this.shapes.get(volume) ?? shaped(open.session)
+    this.shapes.set(volume, found)
+    return found
+  }
+
+  #reopen(kill: boolean): void {
+    if (kill) this.engine.crash()
+    else this.engine.close()
+    this.shapes.clear()
+    this.engine = Engine.open({ home: this.home })
+  }
+
+  #checkpoint(volume: string, known: Reference, checkpoint: string): void {
+    if (known.checkpoints.has(checkpoint))
+      expect(() => this.#open(volume).checkpoint(checkpoint)).toThrow(expect.objectContaining({ code: 'ERR_CHECKPOINT_EXISTS' }))
+    else {
+      this.#open(volume).checkpoint(checkpoint)
+      known.checkpoints.set(checkpoint, new Map(known.files))
+    }
+  }
+
+  #fork(volume: string, known: Reference, to: string, at: string | undefined): void {
+    const state = at === undefined ? known.files : known.checkpoints.get(at)
+    if (state === undefined) expect(() => this.engine.fork(volume, at, to)).toThrow(expect.objectContaining({ code: 'ERR_REF_UNKNOWN' }))
+    else if (this.reference.has(to)) expect(() => this.engine.fork(volume, at, to)).toThrow(expect.objectContaining({ code: 'ERR_VOLUME_EXISTS' }))
+    else {
+      this.engine.fork(volume, at, to)
+      this.reference.set(to, { files: new Map(state), checkpoints: new Map(known.checkpoints) })
+    }
+  }
+
+  #remove(volume: string): void {
+    if (volume === 'w' || !this.reference.has(volume)) return
+    for (const open of this.engine.open()) if (open.info.name === volume) open.close()
+    this.shapes.delete(volume)
+    this.engine.remove(volume, { now: true })
+    this.reference.delete(volume)
+  }
+
+  compare(): void {
+    for (const [volume, known] of this.reference) {
+      expect(sameContents(known.files, contents(this.#fs(volume)))).toBe(true)
+      for (const [checkpoint, files] of known.checkpoints) expect(sameContents(files, contents(shaped(this.#open(volume).at(checkpoint))))).toBe(true)
+    }
+  }
+
+  finish(): void {
+    try {
+      for (const volume of this.reference.keys()) expect(this.#open(volume).fsck()).toMatchObject({ ok: true, findings: [] })
+    } finally {
+      this.engine.close()
+      rmSync(this.home, { recursive: true, force: true })
+    }
+  }
+}
+
+describe('a volume behaves as a map of names to bytes', () => {
+  it('through transactions, checkpoints, forks, seals, restarts and kills', { timeout: 240_000 }, () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.constantFrom(...volumes), step), { minLength: 5, maxLength: 40 }), steps => {
+        const run = new Run()
+        try {
+          for (const [volume, next] of steps) {
+            run.step(volume, next)
+            run.compare()
+          }
+        } finally {
+          run.finish()
+        }
+      }),
+      { numRuns: Number(process.env['CAIRN_TEST_RUNS'] ?? 25) },
+    )
+  })
+})
