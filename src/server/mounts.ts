@@ -4,8 +4,9 @@ import { CairnError } from '../errors.js'
 import { describeHolders, holdersOf } from './busy.js'
 import type { KernelChange } from './changes.js'
 import type { VolumeChanges } from './engine-port.js'
-import { type HomePaths, readOptional, writePrivate } from './home.js'
+import { type HomePaths, readOptional, writeNote } from './home.js'
 import type { Keeper } from './keeper.js'
+import { describe } from './log.js'
 import { canonical, checkPlace, prepareDirectory } from './mount-check.js'
 import type { MountInfo, MountOptions, MountRecord } from './protocol.js'
 
@@ -57,15 +58,17 @@ export class Mounts {
   readonly #engine: MountEngine
   readonly #keeper: Keeper
   readonly #kernel: Kernel
+  readonly #log: (line: string) => void
   readonly #mounted = new Map<number, Mounted>()
   #queue: Promise<unknown> = Promise.resolve()
   #next: number
 
-  constructor(options: { paths: HomePaths; engine: MountEngine; keeper: Keeper; kernel: Kernel; firstId: number }) {
+  constructor(options: { paths: HomePaths; engine: MountEngine; keeper: Keeper; kernel: Kernel; log: (line: string) => void; firstId: number }) {
     this.#paths = options.paths
     this.#engine = options.engine
     this.#keeper = options.keeper
     this.#kernel = options.kernel
+    this.#log = options.log
     this.#next = options.firstId
   }
 
@@ -88,15 +91,27 @@ export class Mounts {
       const mounted = this.#add(record, firstFd + i)
       if (record.negotiated !== undefined) mounted.onNegotiated()
       this.#next = Math.max(this.#next, record.id + 1)
-      await this.#engine.call('', 'mount.attach', [record, firstFd + i, true])
+      await this.#resumeOne(mounted, firstFd + i)
     }
     if (records.length === 0) await this.#clearLeftovers()
     this.#write()
   }
 
+  /** A volume that does not open any more loses its mount, for nobody could answer there; the others go on. */
+  async #resumeOne(mounted: Mounted, fd: number): Promise<void> {
+    const { record } = mounted
+    try {
+      await this.#engine.call('', 'mount.attach', [record, fd, true])
+    } catch (error) {
+      this.#log(`${record.mountpoint} is not served any more, and unmounted: ${describe(error)}`)
+      this.#kernel.unmount(record.mountpoint, true)
+      this.#forget(mounted)
+    }
+  }
+
   /** Mounts that outlived the last server of this home, which nobody serves. */
   async #clearLeftovers(): Promise<void> {
-    const written = JSON.parse(readOptional(this.#paths.mounts) ?? '[]') as MountRecord[]
+    const written = recordsIn(readOptional(this.#paths.mounts))
     const present = new Set(this.#kernel.list().map(mount => mount.path))
     for (const { mountpoint } of written) if (present.has(mountpoint)) await this.#clearDead(mountpoint)
   }
@@ -279,13 +294,23 @@ export class Mounts {
   }
 
   #write(): void {
-    writePrivate(this.#paths.mounts, `${JSON.stringify([...this.#mounted.values()].map(mounted => mounted.record))}\n`)
+    writeNote(this.#paths.mounts, `${JSON.stringify([...this.#mounted.values()].map(mounted => mounted.record))}\n`)
   }
 
   #exclusive<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#queue.then(work)
     this.#queue = result.catch(() => undefined)
     return result
+  }
+}
+
+/** None when the file was cut or damaged: then the kernel's own table says what is stale. */
+function recordsIn(text: string | undefined): MountRecord[] {
+  try {
+    const found = JSON.parse(text ?? '[]') as unknown
+    return Array.isArray(found) ? found.filter(record => typeof record?.mountpoint === 'string') : []
+  } catch {
+    return []
   }
 }
 

@@ -15,8 +15,7 @@ export class FileLock {
     const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600)
     const result = flock(fd, LOCK_EX | LOCK_NB)
     if (result === 0) {
-      ftruncateSync(fd, 0)
-      writeSync(fd, `${process.pid}\n`, 0)
+      signWith(fd, `${process.pid}\n`)
       return new FileLock(fd)
     }
     closeSync(fd)
@@ -27,5 +26,15 @@ export class FileLock {
 
   release(): void {
     closeSync(this.#fd)
+  }
+}
+
+/** In place: on a full disk a file that was emptied first might stay so. The lock holds without. */
+function signWith(fd: number, text: string): void {
+  try {
+    writeSync(fd, text, 0)
+    ftruncateSync(fd, text.length)
+  } catch {
+    // Who asks for the holder hears of an unknown one.
   }
 }
