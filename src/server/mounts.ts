@@ -58,15 +58,17 @@ export class Mounts {
   readonly #keeper: Keeper
   readonly #kernel: Kernel
   readonly #mounted = new Map<number, Mounted>()
+  readonly #log: (line: string) => void
   #queue: Promise<unknown> = Promise.resolve()
   #next: number
 
-  constructor(options: { paths: HomePaths; engine: MountEngine; keeper: Keeper; kernel: Kernel; firstId: number }) {
+  constructor(options: { paths: HomePaths; engine: MountEngine; keeper: Keeper; kernel: Kernel; firstId: number; log: (line: string) => void }) {
     this.#paths = options.paths
     this.#engine = options.engine
     this.#keeper = options.keeper
     this.#kernel = options.kernel
     this.#next = options.firstId
+    this.#log = options.log
   }
 
   get size(): number {
@@ -88,10 +90,17 @@ export class Mounts {
       const mounted = this.#add(record, firstFd + i)
       if (record.negotiated !== undefined) mounted.onNegotiated()
       this.#next = Math.max(this.#next, record.id + 1)
-      await this.#engine.call('', 'mount.attach', [record, firstFd + i, true])
+      await this.#engine.call('', 'mount.attach', [record, firstFd + i, true]).catch(error => this.#giveUp(mounted, error))
     }
     if (records.length === 0) await this.#clearLeftovers()
     this.#write()
+  }
+
+  /** A volume that cannot be opened any more must not take the other mounts with it. */
+  #giveUp(mounted: Mounted, error: unknown): void {
+    this.#log(`the mount at ${mounted.record.mountpoint} is removed, because its volume cannot be opened: ${error}`)
+    this.#kernel.unmount(mounted.record.mountpoint, true)
+    this.#forget(mounted)
   }
 
   /** Mounts that outlived the last server of this home, which nobody serves. */
