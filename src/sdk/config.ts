@@ -95,7 +95,7 @@ function defaults(): Settings {
 
 export function configFile(env: NodeJS.ProcessEnv = process.env): string {
   const base = env['XDG_CONFIG_HOME']
-  return join(base !== undefined && base.startsWith('/') ? base : join(env['HOME'] ?? homedir(), '.config'), 'cairn', 'config.yaml')
+  return join(base?.startsWith('/') ? base : join(env['HOME'] ?? homedir(), '.config'), 'cairn', 'config.yaml')
 }
 
 /**

@@ -54,6 +54,7 @@ class ServerProcess {
       kernel: new LinuxKernel(),
       log: line => this.#log.line(line),
       // Ids of mounts are never used twice in a journal's life: seconds since the epoch only go on.
+      log: line => this.#log.line(line),
       firstId: Math.floor(systemClock.now() / 1000) % 2 ** 32,
     })
     this.#server = new Server({ engine: this.#engine, mounts: this.#mounts, supervisorPid: () => this.#supervisorPid, onIdle: () => void this.#end() })

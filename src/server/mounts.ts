@@ -1,12 +1,13 @@
 import { rm } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { CairnError } from '../errors.js'
+import { limits, systemClock } from '../sys/index.js'
 import { describeHolders, holdersOf } from './busy.js'
 import type { KernelChange } from './changes.js'
 import type { VolumeChanges } from './engine-port.js'
 import { type HomePaths, readOptional, writeNote } from './home.js'
 import type { Keeper } from './keeper.js'
-import { describe } from './log.js'
 import { canonical, checkPlace, prepareDirectory } from './mount-check.js'
 import type { MountInfo, MountOptions, MountRecord } from './protocol.js'
 
@@ -49,6 +50,8 @@ interface Mounted {
   resolveGone: () => void
 }
 
+/** A volume that another program has open is asked for again after this. */
+const BUSY_RETRY_MS = 20
 const EBUSY = 16
 const EINVAL = 22
 
@@ -58,18 +61,18 @@ export class Mounts {
   readonly #engine: MountEngine
   readonly #keeper: Keeper
   readonly #kernel: Kernel
-  readonly #log: (line: string) => void
   readonly #mounted = new Map<number, Mounted>()
+  readonly #log: (line: string) => void
   #queue: Promise<unknown> = Promise.resolve()
   #next: number
 
-  constructor(options: { paths: HomePaths; engine: MountEngine; keeper: Keeper; kernel: Kernel; log: (line: string) => void; firstId: number }) {
+  constructor(options: { paths: HomePaths; engine: MountEngine; keeper: Keeper; kernel: Kernel; firstId: number; log: (line: string) => void }) {
     this.#paths = options.paths
     this.#engine = options.engine
     this.#keeper = options.keeper
     this.#kernel = options.kernel
-    this.#log = options.log
     this.#next = options.firstId
+    this.#log = options.log
   }
 
   get size(): number {
@@ -91,22 +94,31 @@ export class Mounts {
       const mounted = this.#add(record, firstFd + i)
       if (record.negotiated !== undefined) mounted.onNegotiated()
       this.#next = Math.max(this.#next, record.id + 1)
-      await this.#resumeOne(mounted, firstFd + i)
+      await this.#attachAgain(record, firstFd + i).catch(error => this.#giveUp(mounted, error))
     }
     if (records.length === 0) await this.#clearLeftovers()
     this.#write()
   }
 
-  /** A volume that does not open any more loses its mount, for nobody could answer there; the others go on. */
-  async #resumeOne(mounted: Mounted, fd: number): Promise<void> {
-    const { record } = mounted
-    try {
-      await this.#engine.call('', 'mount.attach', [record, fd, true])
-    } catch (error) {
-      this.#log(`${record.mountpoint} is not served any more, and unmounted: ${describe(error)}`)
-      this.#kernel.unmount(record.mountpoint, true)
-      this.#forget(mounted)
+  /** Its requests wait meanwhile: another program may have opened the volume while nobody served it. */
+  async #attachAgain(record: MountRecord, fd: number): Promise<void> {
+    const until = systemClock.monotonic() + limits.mountAnswerMs
+    for (;;) {
+      try {
+        await this.#engine.call('', 'mount.attach', [record, fd, true])
+        return
+      } catch (error) {
+        if ((error as CairnError).code !== 'ERR_VOLUME_BUSY' || systemClock.monotonic() > until) throw error
+        await sleep(BUSY_RETRY_MS)
+      }
     }
+  }
+
+  /** A volume that cannot be opened any more must not take the other mounts with it. */
+  #giveUp(mounted: Mounted, error: unknown): void {
+    this.#log(`the mount at ${mounted.record.mountpoint} is removed, because its volume cannot be opened: ${error}`)
+    this.#kernel.unmount(mounted.record.mountpoint, true)
+    this.#forget(mounted)
   }
 
   /** Mounts that outlived the last server of this home, which nobody serves. */
@@ -304,7 +316,7 @@ export class Mounts {
   }
 }
 
-/** None when the file was cut or damaged: then the kernel's own table says what is stale. */
+/** None when the file was cut or damaged: then `mount` finds out by itself what is stale. */
 function recordsIn(text: string | undefined): MountRecord[] {
   try {
     const found = JSON.parse(text ?? '[]') as unknown
