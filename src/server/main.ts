@@ -52,7 +52,6 @@ class ServerProcess {
       engine: this.#engine,
       keeper: this.#keeper,
       kernel: new LinuxKernel(),
-      log: line => this.#log.line(line),
       // Ids of mounts are never used twice in a journal's life: seconds since the epoch only go on.
       log: line => this.#log.line(line),
       firstId: Math.floor(systemClock.now() / 1000) % 2 ** 32,
