@@ -13,7 +13,8 @@ export const run: Run = async (context, _args, options) => {
       volume.name,
       volume.store,
       volume.problem === undefined ? fullTime(volume.createdMs) : '',
-      volume.problem ?? (volume.deletedMs === undefined ? (volume.parent === undefined ? '' : `fork of ${volume.parent.volume}`) : `deleted ${fullTime(volume.deletedMs)}`),
+      volume.problem ??
+        (volume.deletedMs === undefined ? (volume.parent === undefined ? '' : `fork of ${volume.parent.volume}`) : `deleted ${fullTime(volume.deletedMs)}`),
     ])
     return table([['NAME', 'STORE', 'CREATED', ''], ...rows]).map(line => line.trimEnd())
   })

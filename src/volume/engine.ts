@@ -1,11 +1,11 @@
-import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Head } from '../codec/head.js'
 import { CairnError } from '../errors.js'
 import { allocateArenas } from '../store/arena.js'
 import { openDirectoryStore } from '../store/directory/index.js'
 import { Packs } from '../store/packs.js'
-import { type Clock, crashPoint, limits, type Random, systemClock, systemRandom } from '../sys/index.js'
+import { type Clock, crashPoint, limits, makeFolders, type Random, systemClock, systemRandom } from '../sys/index.js'
 import type { BTree } from '../tree/index.js'
 import { PageCache } from '../tree/index.js'
 import type { Change, EngineApi, VolumeInfo } from './api.js'
@@ -267,7 +267,7 @@ export class Engine implements EngineApi {
   }
 
   #lock(id: string, name: string): FileLock {
-    mkdirSync(this.#dirOf(id), { recursive: true, mode: 0o700 })
+    makeFolders(this.#dirOf(id))
     const lock = FileLock.tryAcquire(join(this.#dirOf(id), 'lock'))
     if (lock instanceof FileLock) return lock
     throw new CairnError(

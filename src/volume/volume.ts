@@ -1,11 +1,10 @@
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { ATTR_BYTES, Attr, DirHash, encodeAttr, inodeKey, Tag } from '../codec/index.js'
 import { CairnError, CorruptError, errnoName } from '../errors.js'
 import type { Journal } from '../journal/index.js'
 import type { LocalStore } from '../store/contract.js'
 import type { Packs } from '../store/packs.js'
-import { assert, type Clock, crashPoint, limits, type Random } from '../sys/index.js'
+import { assert, type Clock, crashPoint, limits, makeFolders, type Random } from '../sys/index.js'
 import { BTree, type PageCache } from '../tree/index.js'
 import type { CommitInfo, FsckReport, TransactionSession, VolumeApi, VolumeInfo, VolumeStatus } from './api.js'
 import { Durability } from './durability.js'
@@ -83,7 +82,7 @@ export class Volume implements VolumeApi {
     this.#onClose = options.onClose
     this.#release = options.release
     this.#syncer = options.syncer ?? poolSyncer
-    mkdirSync(dir, { recursive: true, mode: 0o700 })
+    makeFolders(dir)
     const h = head.value
     const id = Buffer.from(h.volume, 'hex')
     this.#spool = new Spool({ dir: join(dir, 'spool'), volume: id, store: context.store, packs: context.packs, epoch: h.epoch, birth: h.sequence + 1 })
