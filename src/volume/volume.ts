@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { ATTR_BYTES, Attr, DirHash, encodeAttr, inodeKey, Tag } from '../codec/index.js'
-import { CairnError, CorruptError, errnoName } from '../errors.js'
+import { CairnError, CorruptError, errnoName, posixError } from '../errors.js'
 import type { Journal } from '../journal/index.js'
 import type { LocalStore } from '../store/contract.js'
 import type { Packs } from '../store/packs.js'
