@@ -141,6 +141,7 @@ export class FuseLoop {
   /** Background work first, because requests may have made some; then waits for a request, a wake or the next background work. */
   #sleep(): void {
     const delay = this.#pump(limits.sealSliceMs)
+    if (this.#stopped) return
     const timeout = delay === Infinity ? -1 : Math.ceil(delay)
     const ready = libc.poll(this.#pollSet, this.#connections.length + 1, timeout)
     if (ready > 0 && this.#pollSet.readInt16LE(6) !== 0) this.waker.drain()

@@ -1,7 +1,7 @@
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Head } from '../codec/head.js'
-import { CairnError, CorruptError } from '../errors.js'
+import { CairnError } from '../errors.js'
 import { allocateArenas } from '../store/arena.js'
 import { openDirectoryStore } from '../store/directory/index.js'
 import { Packs } from '../store/packs.js'
@@ -27,6 +27,8 @@ export interface EngineOptions {
   clock?: Clock
   random?: Random
   syncer?: Syncer
+  /** Called when promises of `flushSoon` were settled: a thread that runs a loop of its own must give them a turn. */
+  onSettled?: () => void
 }
 
 interface Holder {
@@ -45,6 +47,7 @@ export class Engine implements EngineApi {
   readonly #clock: Clock
   readonly #random: Random
   readonly #syncer: Syncer | undefined
+  readonly #onSettled: (() => void) | undefined
   readonly #bootId = readBootId()
   readonly #context: StoreContext
   readonly #names: Names
@@ -57,6 +60,7 @@ export class Engine implements EngineApi {
     this.#clock = options.clock ?? systemClock
     this.#random = options.random ?? systemRandom
     this.#syncer = options.syncer
+    this.#onSettled = options.onSettled
     openHome(this.home)
     const store = openDirectoryStore(join(this.home, 'store'), { create: true })
     const packs = new Packs(store, { blockCacheBytes: limits.blockCacheBytes })
@@ -175,7 +179,7 @@ export class Engine implements EngineApi {
       const head = this.#confirmed(name, id)
       return head === undefined ? undefined : this.#infoOf(head)
     } catch (error) {
-      if (!(error instanceof CorruptError)) throw error
+      if (!(error instanceof CairnError)) throw error
       return { name, id, store: this.#context.storeName, createdMs: 0, problem: error.message }
     }
   }
@@ -205,7 +209,7 @@ export class Engine implements EngineApi {
     try {
       return HeadFile.read(this.#context.store, id, this.#random)
     } catch (error) {
-      if (error instanceof CorruptError) return undefined
+      if (error instanceof CairnError) return undefined
       throw error
     }
   }
@@ -233,6 +237,7 @@ export class Engine implements EngineApi {
         random: this.#random,
         bootId: this.#bootId,
         ...(this.#syncer === undefined ? {} : { syncer: this.#syncer }),
+        ...(this.#onSettled === undefined ? {} : { onSettled: this.#onSettled }),
         newArena: () => this.#takeArena(),
         onClose: () => lock.release(),
         release: closing => this.#closeOne(closing),
