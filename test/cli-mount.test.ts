@@ -63,6 +63,33 @@ describe.skipIf(!possible)('a mounted volume', () => {
   )
 
   test(
+    'nothing is copied into or over itself, however the two are spelled',
+    async () => {
+      const at = run.path('copied', 'mnt')
+      await run.ok('mount', 'work', at)
+      mkdirSync(`${at}/tree`)
+      writeFileSync(`${at}/tree/f`, 'whole')
+      for (const [from, to] of [
+        ['work:/tree', `${at}/tree/in`],
+        [`${at}/tree`, 'work:/tree/in'],
+        [`${at}/tree`, `${at}/tree/../tree/in`],
+      ]) {
+        expect(await run.cairn('cp', '-r', from, to)).toMatchObject({ code: 1, err: expect.stringMatching(/into itself/) })
+      }
+      expect((await run.cairn('cp', 'work:/tree/f', `${at}/tree/f`)).err).toMatch(/same file/)
+      expect((await run.cairn('cp', `${at}/tree/f`, 'work:/tree')).err).toMatch(/same file/)
+      expect(readFileSync(`${at}/tree/f`, 'utf8')).toBe('whole')
+      expect(readdirSync(`${at}/tree`)).toEqual(['f'])
+      // A folder of the host that holds the mount.
+      expect(await run.cairn('cp', '-r', run.path('copied'), 'work:/outer')).toMatchObject({ code: 1, err: expect.stringMatching(/into itself/) })
+      expect(readdirSync(`${at}/outer/mnt`)).not.toContain('outer')
+      await run.ok('rm', '-r', 'work:/tree', 'work:/outer')
+      await run.ok('unmount', at)
+    },
+    SLOW_MS,
+  )
+
+  test(
     'mount . says to run cd .',
     async () => {
       mkdirSync(run.path('here'))

@@ -2,6 +2,7 @@ import { CairnError } from '../errors.js'
 import type { RpcClient } from '../http/rpc-client.js'
 import { ensureServer, reconnect } from '../server/connect.js'
 import { homeOf, prepareHome } from '../server/home.js'
+import { limits } from '../sys/index.js'
 import type { Change, CommitInfo, FsckReport, VolumeInfo } from '../volume/api.js'
 import type { Host } from './host.js'
 import type { LocalHost } from './local-host.js'
@@ -126,7 +127,7 @@ export class Cairn implements CairnApi {
   }
 
   async status(name?: string): Promise<StatusReport> {
-    const running = this.#via === 'process' ? undefined : await this.#runningServer()
+    const running = this.#via === 'process' ? undefined : await this.#runningServer(limits.statusWaitMs)
     return statusOf(this.home, running ?? (await this.#localHost()), name)
   }
 
@@ -211,10 +212,10 @@ export class Cairn implements CairnApi {
    * The server, when one runs. One that died is waited for while its supervisor lives: whoever opened a mounted volume beside it
    * would remove unlinked files that are open there, and forget which requests were done.
    */
-  async #runningServer(): Promise<RemoteHost | undefined> {
+  async #runningServer(waitMs?: number): Promise<RemoteHost | undefined> {
     if (this.#remote !== undefined && (await this.#remote.isAlive())) return this.#remote
     this.#remote = undefined
-    const client = await reconnect(this.home)
+    const client = await reconnect(this.home, waitMs)
     return client && this.#use(client)
   }
 

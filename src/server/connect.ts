@@ -114,13 +114,13 @@ function startFailed(paths: { failure: string; log: string; home: string }): Err
 }
 
 /** The server again after it went away: its supervisor starts it at once. Undefined when both are gone. */
-export async function reconnect(home: string): Promise<RpcClient | undefined> {
+export async function reconnect(home: string, waitMs: number = limits.serverStartMs): Promise<RpcClient | undefined> {
   const paths = homePaths(home)
-  const until = systemClock.monotonic() + limits.serverStartMs
+  const until = systemClock.monotonic() + waitMs
   for (;;) {
     const client = await findServer(home)
     if (client !== undefined) return client
-    if (!isSupervised(paths) || systemClock.monotonic() > until) return undefined
+    if (livingSupervisor(paths) === undefined || systemClock.monotonic() > until) return undefined
     await sleep(ASK_AGAIN_MS)
   }
 }
@@ -135,9 +135,9 @@ function supervisorPid(paths: HomePaths): number | undefined {
 }
 
 /** A pid alone may be another program's by now: the supervisor, or a server that outlived it, also has the lock of the home. */
-function isSupervised(paths: HomePaths): boolean {
+export function livingSupervisor(paths: HomePaths): number | undefined {
   const pid = supervisorPid(paths)
-  return pid !== undefined && isAlive(pid) && isLocked(paths.lock)
+  return pid !== undefined && isAlive(pid) && isLocked(paths.lock) ? pid : undefined
 }
 
 function isAlive(pid: number): boolean {

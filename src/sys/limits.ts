@@ -96,6 +96,8 @@ export const limits = {
   volumeBusyMs: 3000,
   /** A server that was started must answer within this. */
   serverStartMs: 15_000,
+  /** `status` waits this long for a server that is being started again, then says so. */
+  statusWaitMs: 2000,
   /** A mount that was made must answer within this. */
   mountAnswerMs: 15_000,
   /** A server that crashes more often than this within `serverRestartWindowMs` is not started again. */

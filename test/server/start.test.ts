@@ -47,6 +47,24 @@ describe('starting', () => {
     expect(statSync(join(home.home, 'run', 'server.sock'), { throwIfNoEntry: false })).toBeUndefined()
   })
 
+  test('status says when one that was killed is not there again yet, and opens nothing beside it', async () => {
+    const home = makeHome()
+    const cairn = await openCairn(home, 'server')
+    await cairn.createVolume({ name: 'a' })
+    const { server, supervisor } = pidsOf(home)
+    process.kill(supervisor, 'SIGSTOP')
+    try {
+      process.kill(server, 'SIGKILL')
+      await until(() => !isAlive(server))
+      const { server: seen, volumes } = await (await openCairn(home)).status('a')
+      expect(seen).toMatchObject({ running: false, restarting: true, supervisorPid: supervisor })
+      expect(volumes).toMatchObject([{ name: 'a', servedBy: 'nobody' }])
+    } finally {
+      process.kill(supervisor, 'SIGCONT')
+    }
+    expect((await (await openCairn(home)).status()).server).toMatchObject({ running: true, supervisorPid: supervisor })
+  })
+
   test('one that was killed is started again and knows its volumes', async () => {
     const home = makeHome()
     const cairn = await openCairn(home, 'server')
