@@ -27,6 +27,7 @@ interface VolumeOptions {
 export class Cairn implements CairnApi {
   readonly home: string
   readonly #via: 'auto' | 'server' | 'process'
+  readonly #logLevel: CairnOptions['logLevel']
   #local: Promise<LocalHost> | undefined
   #remote: RemoteHost | undefined
   readonly #open = new Set<VolumeHandle>()
@@ -34,6 +35,7 @@ export class Cairn implements CairnApi {
   private constructor(options: CairnOptions) {
     this.home = homeOf(options.home)
     this.#via = options.via ?? 'auto'
+    this.#logLevel = options.logLevel
   }
 
   /**
@@ -46,9 +48,14 @@ export class Cairn implements CairnApi {
     return cairn
   }
 
-  /** As `open`, with the settings of the environment (CAIRN_HOME). */
-  static fromEnv(): Promise<Cairn> {
-    return Cairn.open()
+  /**
+   * As `open`, with the settings of the environment and of the configuration file: the home and the level of the server's log.
+   * @throws CairnError ERR_CONFIG naming the variable, or the file and line; ERR_HOME
+   */
+  static async fromEnv(): Promise<Cairn> {
+    const { loadSettings } = await import('./config.js')
+    const { home, logLevel } = (await loadSettings()).settings
+    return Cairn.open({ home, logLevel })
   }
 
   async createVolume(options: VolumeOptions): Promise<VolumeInfo> {
@@ -220,7 +227,7 @@ export class Cairn implements CairnApi {
   }
 
   async #server(): Promise<RemoteHost> {
-    return (await this.#runningServer()) ?? this.#use(await ensureServer(this.home))
+    return (await this.#runningServer()) ?? this.#use(await ensureServer(this.home, this.#logLevel === undefined ? {} : { logLevel: this.#logLevel }))
   }
 
   #use(client: RpcClient): RemoteHost {

@@ -22,6 +22,15 @@ describe('starting', () => {
     again?.close()
   })
 
+  test('it logs no more than was asked for', async () => {
+    const home = makeHome()
+    ;(await ensureServer(home.home, { logLevel: 'warn' })).close()
+    expect(home.log()).toBe('')
+    process.kill(pidsOf(home).server, 'SIGKILL')
+    await until(() => home.log().includes('ended unexpectedly'))
+    expect(home.log()).not.toContain('serves')
+  })
+
   test('many that start it at once find one server', async () => {
     const home = makeHome()
     const all = await Promise.all([1, 2, 3, 4].map(() => program(startAndTell, [home.home]).ended))
