@@ -27,6 +27,8 @@ export interface EngineOptions {
   clock?: Clock
   random?: Random
   syncer?: Syncer
+  /** Differs from boot to boot; default that of the kernel. */
+  bootId?: string
   /** Called when promises of `flushSoon` were settled: a thread that runs a loop of its own must give them a turn. */
   onSettled?: () => void
 }
@@ -48,7 +50,7 @@ export class Engine implements EngineApi {
   readonly #random: Random
   readonly #syncer: Syncer | undefined
   readonly #onSettled: (() => void) | undefined
-  readonly #bootId = readBootId()
+  readonly #bootId: string
   readonly #context: StoreContext
   readonly #names: Names
   readonly #open = new Map<string, Holder>()
@@ -60,6 +62,7 @@ export class Engine implements EngineApi {
     this.#clock = options.clock ?? systemClock
     this.#random = options.random ?? systemRandom
     this.#syncer = options.syncer
+    this.#bootId = options.bootId ?? readBootId()
     this.#onSettled = options.onSettled
     openHome(this.home)
     const store = openDirectoryStore(join(this.home, 'store'), { create: true })
