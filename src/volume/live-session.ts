@@ -1,6 +1,6 @@
 import { FRAME_HEADROOM } from '../codec/frame.js'
 import { BatchReader, BatchWriter, type DirHash, Item } from '../codec/index.js'
-import { EROFS } from '../errors.js'
+import { EIO, EROFS } from '../errors.js'
 import type { Journal } from '../journal/index.js'
 import type { Clock } from '../sys/index.js'
 import type { Tree } from '../tree/tree.js'
@@ -23,6 +23,7 @@ export class LiveSession extends Collector {
   readOnly = false
   readonly #afterCommit: () => void
   readonly #newArena: () => number
+  #halfApplied = false
 
   constructor(parts: {
     state: VolumeState
@@ -84,6 +85,7 @@ export class LiveSession extends Collector {
    */
   commitItems(log: ItemLog, become: VolumeState | undefined, inodesDelta: number, bytesDelta: number): number {
     if (this.readOnly) return -EROFS
+    if (this.#halfApplied) return -EIO
     if (this.nowMs === 0) this.tick()
     const { usage, nextIno } = this.state
     const after = { inodes: usage.inodes + inodesDelta, bytes: usage.bytes + bytesDelta }
@@ -103,13 +105,14 @@ export class LiveSession extends Collector {
     } else {
       const whole = Buffer.concat([head.buffer.subarray(head.start, head.end), ...parts])
       this.#reader.open(whole, 0, whole.length)
-      this.state.apply(this.#reader)
+      this.#apply()
     }
     this.#committed()
     return 0
   }
 
   #append(batch: BatchWriter, inodes: number, bytes: number): number {
+    if (this.#halfApplied) return -EIO
     if (this.nowMs === 0) this.tick()
     batch.finish({ timeMs: this.nowMs, nextIno: this.state.nextIno, inodes, bytes })
     try {
@@ -118,7 +121,7 @@ export class LiveSession extends Collector {
       return diskErrno(error)
     }
     this.#reader.open(batch.buffer, batch.start, batch.length)
-    this.state.apply(this.#reader)
+    this.#apply()
     this.#committed()
     return 0
   }
@@ -126,6 +129,16 @@ export class LiveSession extends Collector {
   #committed(): void {
     this.#durability.changed(this.sequence)
     this.#afterCommit()
+  }
+
+  /** The journal has the batch. When a damaged page keeps half of it out of the tree, nothing may be built on that. */
+  #apply(): void {
+    try {
+      this.state.apply(this.#reader)
+    } catch (error) {
+      this.#halfApplied = true
+      throw error
+    }
   }
 
   syncNow(): number {

@@ -1,6 +1,6 @@
 import { FRAME_HEADROOM } from '../codec/frame.js'
 import { Attr, BatchReader, decodeAttr, encodeAttr, Item, Tag } from '../codec/index.js'
-import { CairnError, EROFS } from '../errors.js'
+import { CairnError, EIO, EROFS } from '../errors.js'
 import { assert, type Clock } from '../sys/index.js'
 import { type BTree, diff } from '../tree/index.js'
 import type { Tree } from '../tree/tree.js'
@@ -32,6 +32,8 @@ export class TransactionLive extends Collector implements TransactionSession {
   #inodes = 0
   #bytes = 0
   #over = false
+  /** A damaged page kept half of a batch out of the private state. */
+  #halfApplied = false
   #commits = 0
 
   constructor(live: LiveSession, liveState: VolumeState, context: StoreContext, spool: Spool, clock: Clock) {
@@ -71,7 +73,9 @@ export class TransactionLive extends Collector implements TransactionSession {
     this.#reader.open(this.batch.buffer, this.batch.start, this.batch.length)
     this.#noteWrites()
     this.#reader.open(this.batch.buffer, this.batch.start, this.batch.length)
+    this.#halfApplied = true
     this.state.apply(this.#reader)
+    this.#halfApplied = false
     this.#all.add(this.batch)
     this.#commits++
     this.discard()
@@ -86,6 +90,7 @@ export class TransactionLive extends Collector implements TransactionSession {
   commitTransaction(): number {
     assert(!this.#over, 'a transaction ends once')
     this.#over = true
+    if (this.#halfApplied) return -EIO
     if (this.#all.items === 0) return 0
     const alone = this.#live.sequence === this.#startSequence
     if (!alone) this.#validate()
