@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
-import { MountedHome, pause, programs, type Result, run, seeded, whyNoMount } from './support/mounted-home.js'
+import { MountedHome, pause, programs, type Result, run, whyNoMount } from './support/mounted-home.js'
+import { seeded } from './support/seeded.js'
 
 /** More rounds look longer: CAIRN_KILL_ROUNDS=100 npx vitest run test/kill-load.test.ts. CAIRN_KILL_SEED replays one. */
 const ROUNDS = Number(process.env['CAIRN_KILL_ROUNDS'] ?? 1)

@@ -1,7 +1,7 @@
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Head } from '../codec/head.js'
-import { CairnError, CorruptError } from '../errors.js'
+import { CairnError } from '../errors.js'
 import { allocateArenas } from '../store/arena.js'
 import { openDirectoryStore } from '../store/directory/index.js'
 import { Packs } from '../store/packs.js'
@@ -175,7 +175,7 @@ export class Engine implements EngineApi {
       const head = this.#confirmed(name, id)
       return head === undefined ? undefined : this.#infoOf(head)
     } catch (error) {
-      if (!(error instanceof CorruptError)) throw error
+      if (!(error instanceof CairnError)) throw error
       return { name, id, store: this.#context.storeName, createdMs: 0, problem: error.message }
     }
   }
@@ -205,7 +205,7 @@ export class Engine implements EngineApi {
     try {
       return HeadFile.read(this.#context.store, id, this.#random)
     } catch (error) {
-      if (error instanceof CorruptError) return undefined
+      if (error instanceof CairnError) return undefined
       throw error
     }
   }
