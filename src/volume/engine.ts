@@ -15,7 +15,6 @@ import { openHome } from './home.js'
 import { ARENA_INODES } from './live-session.js'
 import { FileLock } from './lock.js'
 import { allKeys, checkVolumeName, Names } from './names.js'
-import { openTree } from './recovery.js'
 import type { Syncer } from './syncer.js'
 import { type StoreContext, Volume } from './volume.js'
 
@@ -336,8 +335,9 @@ export class Engine implements EngineApi {
 
   fork(source: string, ref: string | undefined, name: string): VolumeInfo {
     return this.#with(source, volume => {
-      const commit = ref === undefined ? undefined : volume.history.resolve(ref)
+      // First the seal: a commit that was made just now has its root then.
       const sealed = volume.sealedRoots()
+      const commit = ref === undefined ? undefined : volume.history.resolve(ref)
       const h = volume.head.value
       const root = commit?.root ?? sealed.root
       const made = this.#make(name, id => {
@@ -361,7 +361,7 @@ export class Engine implements EngineApi {
   }
 
   #treeAt(volume: Volume, ref: string | undefined): BTree {
-    return ref === undefined ? volume.state.tree : openTree(this.#context.pages, volume.history.resolve(ref).root)
+    return ref === undefined ? volume.state.tree : volume.treeOf(volume.history.resolve(ref))
   }
 
   pump(budgetMs: number): number {

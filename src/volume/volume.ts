@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { ATTR_BYTES, Attr, DirHash, encodeAttr, inodeKey, Tag } from '../codec/index.js'
+import { ATTR_BYTES, Attr, commitIdText, DirHash, encodeAttr, inodeKey, Tag } from '../codec/index.js'
 import { CairnError, CorruptError, errnoName, posixError } from '../errors.js'
 import type { Journal } from '../journal/index.js'
 import type { LocalStore } from '../store/contract.js'
@@ -10,7 +10,7 @@ import type { CommitInfo, FsckReport, TransactionSession, VolumeApi, VolumeInfo,
 import { Durability } from './durability.js'
 import { fsck } from './fsck.js'
 import type { HeadFile } from './head.js'
-import { History } from './history.js'
+import { type Commit, History } from './history.js'
 import { LiveSession } from './live-session.js'
 import { openTree, recover } from './recovery.js'
 import { Seal } from './seal.js'
@@ -307,6 +307,7 @@ export class Volume implements VolumeApi {
       bytes: r.bytes,
     })
     crashPoint('seal.after-head')
+    seal.done()
     this.#seal = undefined
     this.#sealedSequence = r.watermark
     this.#lastSealMs = this.#clock.now()
@@ -366,14 +367,6 @@ export class Volume implements VolumeApi {
     return this.#dirty ? this.#journal.sizeBytes + this.state.tree.dirtyBytes : 0
   }
 
-  /** The root that names every file as acknowledged so far. Newer commits in the history alone need no seal: their records stay in the journal. */
-  #sealedRoot(): string {
-    const { root } = this.head.value
-    const { pointer } = this.state.tree
-    if (pointer !== undefined && Buffer.from(pointer).toString('hex') === root) return root
-    return this.sealedRoots().root
-  }
-
   /** The root that names everything acknowledged so far, and its history; seals when something is newer. */
   sealedRoots(): { root: string; history: string } {
     this.flush()
@@ -382,16 +375,19 @@ export class Volume implements VolumeApi {
 
   at(ref: string): SnapshotSession {
     const commit = this.history.resolve(ref)
-    return this.snapshot(commit.root, commit)
+    const state = new VolumeState(this.treeOf(commit), BTree.empty(this.context.pages), this.context.packs)
+    state.usage.inodes = commit.inodes
+    state.usage.bytes = commit.bytes
+    state.nextIno = commit.nextIno
+    return new SnapshotSession(state, this.session.dirHash, this.#clock)
   }
 
-  /** A read-only session over a sealed root. */
-  snapshot(root: string, counts: { inodes: number; bytes: number; nextIno: number }): SnapshotSession {
-    const state = new VolumeState(openTree(this.context.pages, root), BTree.empty(this.context.pages), this.context.packs)
-    state.usage.inodes = counts.inodes
-    state.usage.bytes = counts.bytes
-    state.nextIno = counts.nextIno
-    return new SnapshotSession(state, this.session.dirHash, this.#clock)
+  /** The tree of a commit, sealed or not. */
+  treeOf(commit: Commit): BTree {
+    if (commit.root !== '') return openTree(this.context.pages, commit.root)
+    const pending = this.state.pendingCommits.find(({ key }) => commitIdText(key.subarray(1)) === commit.id)
+    assert(pending !== undefined, 'a commit without a root is in memory')
+    return pending.tree.fork()
   }
 
   begin(): TransactionSession {
@@ -401,17 +397,25 @@ export class Volume implements VolumeApi {
 
   checkpoint(name?: string, options: { message?: string; actor?: string } = {}): CommitInfo {
     this.history.checkName(name)
-    const root = this.#sealedRoot()
+    // Overlays first: a full disk says no before anything is recorded.
+    while (!this.#fold(64));
     const { usage, nextIno } = this.state
     return this.history.add({
       kind: 'checkpoint',
-      root,
+      root: this.#publishedRoot(),
       inodes: usage.inodes,
       bytes: usage.bytes,
       nextIno,
       ...(name === undefined ? {} : { name }),
       ...options,
     })
+  }
+
+  /** The tree's root when the head names it; empty while there is something newer. */
+  #publishedRoot(): string {
+    const { pointer } = this.state.tree
+    const { root } = this.head.value
+    return pointer !== undefined && Buffer.from(pointer).toString('hex') === root ? root : ''
   }
 
   deleteCheckpoint(name: string): void {
