@@ -82,7 +82,7 @@ export const ENOTCONN = E.ENOTCONN
 export const EOVERFLOW = E.EOVERFLOW
 
 const names = new Map<number, string>()
-for (const [name, value] of Object.entries(E)) if (!names.has(value) || name === 'EAGAIN' || name === 'EOPNOTSUPP') names.set(value, name)
+for (const [name, value] of Object.entries(E)) if (!names.has(value) || name === 'EAGAIN' || name === 'ENOTSUP') names.set(value, name)
 
 /** The name of an errno value, such as `ENOENT` for 2. */
 export function errnoName(errno: number): string {
@@ -118,7 +118,7 @@ const messages: Readonly<Record<string, string>> = {
   ENOTEMPTY: 'directory not empty',
   ELOOP: 'too many symbolic links encountered',
   ENODATA: 'no data available',
-  EOPNOTSUPP: 'operation not supported on socket',
+  ENOTSUP: 'operation not supported on socket',
   EDQUOT: 'disk quota exceeded',
   ESTALE: 'stale file handle',
   EOVERFLOW: 'value too large for defined data type',

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { allCommands } from '../src/cli/table.js'
@@ -133,6 +134,15 @@ describe('volumes', () => {
     expect(settings['cacheSize']).toMatchObject({ origin: 'default' })
     const argument = await run.json<{ settings: { home: unknown } }>('config', 'show', '--home', '/elsewhere')
     expect(argument.settings.home).toEqual({ value: '/elsewhere', origin: 'argument' })
+  })
+
+  test('read-only settings refuse changes and allow looks', async () => {
+    run.env = { ...run.env, CAIRN_READ_ONLY: '1' }
+    const refused = await run.cairn('write', 'work:/x', 'x')
+    const looked = await run.cairn('ls', 'work')
+    run.env = { ...run.env, CAIRN_READ_ONLY: undefined }
+    expect([refused.code, refused.err]).toEqual([1, expect.stringMatching(/CAIRN_READ_ONLY/)])
+    expect(looked.code).toBe(0)
   })
 
   test('a broken configuration file is named with its line', async () => {
@@ -293,6 +303,22 @@ test('doctor reports as JSON with a fix for each finding', async () => {
   for (const check of report.checks) if (!check.ok) expect(check.fix).toBeTruthy()
   const fresh = await run.json<{ storageBackend: { found: boolean } }>('doctor', '--home', run.path('not-yet'))
   expect(fresh.storageBackend.found).toBe(true)
+})
+
+test('the completion for bash is a script that completes', async () => {
+  const script = `${await run.ok('completion', 'bash')}
+cairn() { echo work; }
+complete_words() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _cairn; echo "\${COMPREPLY[*]}"; }
+complete_words cairn checkp
+complete_words cairn checkpoint s
+complete_words cairn mount --fore
+complete_words cairn fork w`
+  expect(execFileSync('bash', ['--norc', '-c', script], { encoding: 'utf8', cwd: run.folder }).split('\n').slice(0, 4)).toEqual([
+    'checkpoint',
+    'save',
+    '--foreground',
+    'work',
+  ])
 })
 
 test.each(['bash', 'zsh', 'fish'])('completion for %s names every command', async shell => {

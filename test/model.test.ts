@@ -31,7 +31,7 @@ const step = fc.oneof(
   fc.record({ op: fc.constant('fork'), to: fc.constantFrom(...volumes), at: fc.option(fc.constantFrom('one', 'two'), { nil: undefined }) }),
   fc.record({ op: fc.constant('remove'), volume: fc.constantFrom(...volumes) }),
 )
-type ModelStep = { op: string; name?: string; to?: string; at?: string; volume?: string }
+type ModelStep = { op: string; name?: string; to?: string; at?: string | number; volume?: string }
 
 function shaped(session: Session): ReturnType<typeof createFs> {
   return createFs(new LocalBackend(new LocalOps(new FileSystem(session))))
@@ -63,7 +63,7 @@ class Run {
         this.#checkpoint(volume, known, step.name ?? '')
         break
       case 'fork':
-        this.#fork(volume, known, step.to ?? '', step.at)
+        this.#fork(volume, known, step.to ?? '', typeof step.at === 'string' ? step.at : undefined)
         break
       case 'remove':
         this.#remove(step.volume ?? '')

@@ -52,8 +52,17 @@ export class Context {
     return this.opening
   }
 
-  locate(text: string, rules?: PlaceRules): Promise<Place> {
-    return this.places.locate(text, rules)
+  /** Where an operand leads. @throws CairnError EROFS where the settings allow no change */
+  async locate(text: string, rules: PlaceRules = {}): Promise<Place> {
+    const place = await this.places.locate(text, rules)
+    if (rules.writes === true && place.kind !== 'host' && place.kind !== 'stdio') await this.refuseReadOnly()
+    return place
+  }
+
+  private async refuseReadOnly(): Promise<void> {
+    const { settings, origins } = await this.config()
+    if (!settings.readOnly) return
+    throw new CairnError('EROFS', 'The settings allow no change of volumes (readOnly).', `Change that in ${origins.readOnly.name ?? 'the settings'}.`)
   }
 
   volume(name: string, ref?: string): Promise<OpenVolume> {

@@ -1,5 +1,5 @@
 import { mkdtemp } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { mountSupport } from '../sdk/doctor.js'
 import type { CairnApi } from '../sdk/types.js'
@@ -16,6 +16,8 @@ export interface Step {
   ms: number
 }
 
+class Stopped extends Error {}
+
 /** A throw-away home with one volume, and the steps that were shown in it. */
 export class Demo {
   readonly home: string
@@ -23,6 +25,8 @@ export class Demo {
   readonly steps: Step[] = []
   private readonly context: Context
   private readonly opened: CairnApi[] = []
+  /** Asked to end: no further step begins. The running one is waited for, because what it starts must be there to be cleaned up. */
+  stoppedBy: NodeJS.Signals | undefined
 
   constructor(context: Context, home: string) {
     this.context = context
@@ -40,13 +44,19 @@ export class Demo {
 
   /** Runs one step, times it and prints it. `work` returns what it showed. */
   async step(step: string, work: () => Promise<string>): Promise<void> {
+    this.endIfStopped()
     const started = performance.now()
     const detail = await work()
+    this.endIfStopped()
     const ms = performance.now() - started
     this.steps.push({ step, detail, ms: Math.round(ms * 10) / 10 })
     if (this.context.json) return
     const { out } = this.context
     await out.lines([`${out.green('✓')} ${step.padEnd(34)} ${out.dim(duration(ms).padStart(8))}   ${detail}`])
+  }
+
+  private endIfStopped(): void {
+    if (this.stoppedBy !== undefined) throw new Stopped()
   }
 
   async say(text: string): Promise<void> {
@@ -63,12 +73,9 @@ export const run: Run = async (context, _args, options) => {
   const folder = await mkdtemp(join(tmpdir(), 'cairn-demo-'))
   const demo = new Demo(context, folder)
   const keep = options['keep'] === true
-  let cleaning: Promise<void> | undefined
-  const clean = () => {
-    cleaning ??= demo.close().then(() => cleanUp(join(folder, 'home'), keep ? undefined : folder))
-    return cleaning
+  const onSignal = (signal: NodeJS.Signals) => {
+    demo.stoppedBy = signal
   }
-  const onSignal = (signal: NodeJS.Signals) => clean().finally(() => process.exit(signal === 'SIGINT' ? 130 : 143))
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)
   const started = performance.now()
@@ -77,8 +84,13 @@ export const run: Run = async (context, _args, options) => {
     await demo.say('A volume is made in a throw-away folder, used by ordinary programs, and everything that serves it is killed.\n')
     if (obstacle === undefined) await runMounted(demo)
     else await withoutMount(demo, `${obstacle.detail}. ${obstacle.fix ?? ''}`)
+  } catch (error) {
+    // A program that Ctrl-C ended as well makes its step fail, which is no failure of the demo.
+    if (demo.stoppedBy === undefined) throw error
+    return 128 + constants.signals[demo.stoppedBy]
   } finally {
-    await clean()
+    await demo.close()
+    await cleanUp(join(folder, 'home'), keep ? undefined : folder)
     process.off('SIGINT', onSignal)
     process.off('SIGTERM', onSignal)
   }

@@ -7,28 +7,39 @@ import type { Context } from './context.js'
 
 const EVERY_MS = 250
 
-/** Follows the server's log on stderr until Ctrl-C, SIGTERM or somebody else's unmount; then unmounts. */
-export async function stay(context: Context, mount: MountInfo): Promise<number> {
+/** Asked for the end by Ctrl-C or SIGTERM. Made before the mount is, so that none of them leaves one behind. */
+export class EndRequest {
+  private readonly controller = new AbortController()
+  private readonly onSignal = () => this.controller.abort()
+
+  constructor() {
+    process.on('SIGINT', this.onSignal)
+    process.on('SIGTERM', this.onSignal)
+  }
+
+  get signal(): AbortSignal {
+    return this.controller.signal
+  }
+
+  release(): void {
+    process.off('SIGINT', this.onSignal)
+    process.off('SIGTERM', this.onSignal)
+  }
+}
+
+/** Follows the server's log on stderr until the end is asked for, or somebody else unmounts; then unmounts. */
+export async function stay(context: Context, mount: MountInfo, end: EndRequest): Promise<number> {
   const cairn = await context.cairn()
-  const stop = new AbortController()
-  const onSignal = () => stop.abort()
-  process.on('SIGINT', onSignal)
-  process.on('SIGTERM', onSignal)
   const log = homePaths(cairn.home).log
   let at = sizeOf(log)
-  try {
-    while (!stop.signal.aborted && cairnMounts().some(one => one.path === mount.mountpoint)) {
-      at = await pass(log, at, context)
-      await pause(EVERY_MS, undefined, { signal: stop.signal }).catch(() => {})
-    }
-    await cairn.unmount(mount.mountpoint)
-    await pass(log, at, context)
-    if (!context.json) context.out.note(`Unmounted ${mount.mountpoint}.`)
-    return 0
-  } finally {
-    process.off('SIGINT', onSignal)
-    process.off('SIGTERM', onSignal)
+  while (!end.signal.aborted && cairnMounts().some(one => one.path === mount.mountpoint)) {
+    at = await pass(log, at, context)
+    await pause(EVERY_MS, undefined, { signal: end.signal }).catch(() => {})
   }
+  await cairn.unmount(mount.mountpoint)
+  await pass(log, at, context)
+  if (!context.json) context.out.note(`Unmounted ${mount.mountpoint}.`)
+  return 0
 }
 
 function sizeOf(path: string): number {

@@ -13,14 +13,27 @@ export const run: Run = async (context, [target, path], options) => {
     throw usageError('A state of the past cannot be mounted yet.', `Make a volume of it first: \`cairn fork ${address.volume}@${address.ref} NEW\`.`)
   }
   if (options['checkStorage'] === true) await checkStorage(context, address.volume)
-  const mount = await mountIt(context, { volume: address.volume, sub: address.path, path: resolve(path) }, options, settings.readOnly)
+  const what = { volume: address.volume, sub: address.path, path: resolve(path) }
+  if (options['foreground'] !== true) {
+    await announce(context, await mountIt(context, what, options, settings.readOnly))
+    return 0
+  }
+  const { EndRequest, stay } = await import('./foreground.js')
+  const end = new EndRequest()
+  try {
+    const mount = await mountIt(context, what, options, settings.readOnly)
+    await announce(context, mount)
+    return await stay(context, mount, end)
+  } finally {
+    end.release()
+  }
+}
+
+async function announce(context: Context, mount: MountInfo): Promise<void> {
   await context.result(mount, () => [
     `${mount.name}${mount.sub === undefined ? '' : `:${mount.sub}`} is mounted at ${mount.mountpoint}${mount.readOnly ? ', read-only' : ''}.`,
     ...(standsIn(mount.mountpoint) ? ['Run `cd .` to see it: this shell still stands in the directory below.'] : []),
   ])
-  if (options['foreground'] !== true) return 0
-  const { stay } = await import('./foreground.js')
-  return stay(context, mount)
 }
 
 async function mountIt(context: Context, what: { volume: string; sub: string; path: string }, options: Options, readOnly: boolean): Promise<MountInfo> {

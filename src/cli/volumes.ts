@@ -12,8 +12,9 @@ export const run: Run = async (context, _args, options) => {
     const rows = listed.map(volume => [
       volume.name,
       volume.store,
-      fullTime(volume.createdMs),
-      volume.deletedMs === undefined ? (volume.parent === undefined ? '' : `fork of ${volume.parent.volume}`) : `deleted ${fullTime(volume.deletedMs)}`,
+      volume.problem === undefined ? fullTime(volume.createdMs) : '',
+      volume.problem ??
+        (volume.deletedMs === undefined ? (volume.parent === undefined ? '' : `fork of ${volume.parent.volume}`) : `deleted ${fullTime(volume.deletedMs)}`),
     ])
     return table([['NAME', 'STORE', 'CREATED', ''], ...rows]).map(line => line.trimEnd())
   })

@@ -1,4 +1,4 @@
-import { closeSync, fdatasyncSync, openSync, readdirSync, readSync, renameSync, unlinkSync, writeSync, writevSync } from 'node:fs'
+import { closeSync, fdatasyncSync, ftruncateSync, openSync, readdirSync, readSync, renameSync, unlinkSync, writeSync, writevSync } from 'node:fs'
 import { join } from 'node:path'
 import { decodeJournalHeader, encodeJournalHeader, FRAME_HEADROOM, firstChain, JOURNAL_HEADER_BYTES, type JournalHeader } from '../codec/frame.js'
 import { EIO, posixError } from '../errors.js'
@@ -49,14 +49,16 @@ export class JournalFile {
     return file
   }
 
-  /** Opens a file that another process wrote; undefined when its header does not verify. */
-  static open(path: string): JournalFile | undefined {
+  /** Opens a file that another process wrote; undefined when its header does not verify, `damaged` when it has one that was written. */
+  static open(path: string): JournalFile | 'damaged' | undefined {
     const fd = openSync(path, 'r+')
     let header: JournalHeader | undefined
     try {
       const bytes = Buffer.alloc(JOURNAL_HEADER_BYTES)
       header = readSync(fd, bytes, 0, JOURNAL_HEADER_BYTES, 0) === JOURNAL_HEADER_BYTES ? decodeJournalHeader(bytes) : undefined
-      return header === undefined ? undefined : new JournalFile(path, header, fd)
+      if (header !== undefined) return new JournalFile(path, header, fd)
+      // A file takes its name with its header in it; after a power loss the header may be missing, but is not another.
+      return bytes.every(byte => byte === 0) ? undefined : 'damaged'
     } finally {
       if (header === undefined) closeSync(fd)
     }
@@ -116,8 +118,17 @@ export class JournalFile {
     crashPoint('journal.append.torn-write')
   }
 
-  /** A write that failed may have stored the whole frame nevertheless; without a header it is none. */
+  /** A write that failed may have stored the frame in part or even whole; nothing of it may stand behind the last good one. */
   #wipe(): void {
+    try {
+      ftruncateSync(this.fd, this.end)
+      this.#zeroedEnd = 0
+    } catch {
+      this.#blankHeader()
+    }
+  }
+
+  #blankHeader(): void {
     try {
       writeSync(this.fd, ZEROS, 0, FRAME_HEADROOM, this.end)
     } catch {

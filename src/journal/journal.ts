@@ -25,7 +25,7 @@ export interface ReplayReport {
   lastSequence: number
   /** Something behind the last good frame does not verify: a torn write, lost pages, or damage. */
   cut: boolean
-  /** Good frames stand behind the bad one. After a power loss that is unsynced data; with `sameBoot` it is damage. */
+  /** Something that was written whole does not verify, or others stand behind it. After a power loss that is unsynced data; with `sameBoot` it is damage. */
   damaged: boolean
   /** All files that were read were written since this machine started: nothing that was written can be missing. */
   sameBoot: boolean
@@ -116,6 +116,7 @@ export class Journal {
       file.close()
       this.#stale.push(file.path)
       report.cut = true
+      report.damaged = true
     }
     this.#older = files
     this.#last = report.lastSequence
@@ -129,9 +130,10 @@ export class Journal {
     const stale: string[] = []
     for (const path of this.#stale) {
       const file = JournalFile.open(path)
-      if (file === undefined) {
+      if (file === undefined || file === 'damaged') {
         stale.push(path)
         report.cut = true
+        report.damaged ||= file === 'damaged'
         continue
       }
       files.push(file)

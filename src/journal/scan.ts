@@ -1,8 +1,11 @@
 import { fstatSync, readSync } from 'node:fs'
-import { computeFrameCrc, FRAME_HEADROOM, frameCrc, frameFlags, frameLength, frameSequence, JOURNAL_HEADER_BYTES, MAX_FRAME_BYTES } from '../codec/frame.js'
+import { computeFrameCrc, FRAME_HEADROOM, frameCrc, frameFlags, frameLength, frameSequence, JOURNAL_HEADER_BYTES, MAX_FRAME_BYTES, putFrameHeader } from '../codec/frame.js'
 import { CairnError } from '../errors.js'
 
 const CHUNK_BYTES = 1024 * 1024
+const PROBE_BYTES = 64 * 1024
+/** Sequence and flags, the end of a frame's header. */
+const SEQUENCE_AT = 8
 
 /** Gets each frame of a file that verifies. The payload is valid during the call only. Returns false to stop behind it. */
 export type FrameVisitor = (sequence: number, payload: Buffer, chain: number) => boolean
@@ -16,11 +19,11 @@ export interface ScanEnd {
   last: number
   /** Something stands at `end` that does not verify: a write that was torn, or damage. */
   cut: boolean
-  /** A frame that verifies follows the one that does not: that was no torn write. */
+  /** The frame that does not verify was written whole, or others stand behind it: that was no torn write. */
   damaged: boolean
 }
 
-/** Reads a file forward, in chunks that grow when a frame is larger. */
+/** Reads a file, mostly forward, in chunks that grow when a frame is larger. */
 class Window {
   readonly #fd: number
   #buffer: Buffer
@@ -40,15 +43,20 @@ class Window {
 
   /** Makes `length` bytes at `position` of the file readable at `this.at`; false when the file ends before. */
   has(position: number, length: number): boolean {
-    if (position + length > this.#from + this.#filled) this.#load(position, length)
+    if (position < this.#from || position + length > this.#from + this.#filled) this.#load(position, length)
     this.at = position - this.#from
     return position + length <= this.#from + this.#filled
   }
 
+  /** How many of the `length` bytes at `position` the last `has` made readable. */
+  readable(position: number, length: number): number {
+    return Math.max(0, Math.min(length, this.#from + this.#filled - position))
+  }
+
   #load(position: number, length: number): void {
-    const kept = Math.max(0, this.#from + this.#filled - position)
+    const kept = position < this.#from ? 0 : Math.max(0, this.#from + this.#filled - position)
     const target = length > this.#buffer.length ? Buffer.allocUnsafeSlow(Math.ceil(length / CHUNK_BYTES) * CHUNK_BYTES) : this.#buffer
-    this.#buffer.copy(target, 0, position - this.#from, position - this.#from + kept)
+    if (kept > 0) this.#buffer.copy(target, 0, position - this.#from, position - this.#from + kept)
     this.#buffer = target
     this.#from = position
     this.#filled = kept
@@ -97,13 +105,40 @@ function plausible(window: Window, position: number, sequence: number): number {
   return frameSequence(window.bytes, window.at) === sequence && length <= MAX_FRAME_BYTES ? length : -1
 }
 
-/** What stands behind the last good frame. A later frame is seeded with the crc that the bad one stores. */
+/**
+ * What stands behind the last good frame. A kill in the middle of write(2) leaves the start of one frame and nothing behind it: a
+ * frame whose last byte is there, or anything beyond it, was written whole, and is damaged. So is one whose length leads too far
+ * when another frame stands within it. (After a power loss, pages may be missing anywhere.)
+ */
 function evidence(window: Window, position: number, sequence: number): { cut: boolean; damaged: boolean } {
   if (!window.has(position, 1)) return { cut: false, damaged: false }
   if (!window.has(position, FRAME_HEADROOM)) return { cut: true, damaged: false }
-  const stored = frameCrc(window.bytes, window.at)
   const blank = window.bytes.subarray(window.at, window.at + FRAME_HEADROOM).every(byte => byte === 0)
   const length = plausible(window, position, sequence)
-  const damaged = length >= 0 && nextFrame(window, position + FRAME_HEADROOM + length, sequence + 1, stored) >= 0
-  return { cut: !blank, damaged }
+  const frameEnd = position + FRAME_HEADROOM + Math.max(length, 0)
+  return { cut: !blank, damaged: hasBytes(window, length > 0 ? frameEnd - 1 : frameEnd) || (length > 0 && holdsNext(window, position, length, sequence)) }
+}
+
+/** Whether anything but zeros, which were written ahead, stands at or behind `position`. */
+function hasBytes(window: Window, position: number): boolean {
+  for (; window.has(position, 1); position += PROBE_BYTES) {
+    window.has(position, PROBE_BYTES)
+    if (window.bytes.subarray(window.at, window.at + window.readable(position, PROBE_BYTES)).some(byte => byte !== 0)) return true
+  }
+  return false
+}
+
+/** Whether the next frame, seeded with the crc that this one stores, stands within the payload that this one claims. */
+function holdsNext(window: Window, position: number, length: number, sequence: number): boolean {
+  window.has(position, FRAME_HEADROOM)
+  const stored = frameCrc(window.bytes, window.at)
+  window.has(position, FRAME_HEADROOM + length)
+  const within = Buffer.from(window.bytes.subarray(window.at, window.at + window.readable(position, FRAME_HEADROOM + length)))
+  const wanted = Buffer.alloc(FRAME_HEADROOM)
+  putFrameHeader(wanted, 0, 0, sequence + 1)
+  const mark = wanted.subarray(SEQUENCE_AT)
+  for (let at = within.indexOf(mark, FRAME_HEADROOM + SEQUENCE_AT); at >= 0; at = within.indexOf(mark, at + 1)) {
+    if (nextFrame(window, position + at - SEQUENCE_AT, sequence + 1, stored) >= 0) return true
+  }
+  return false
 }

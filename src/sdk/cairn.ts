@@ -1,6 +1,6 @@
 import { CairnError } from '../errors.js'
 import type { RpcClient } from '../http/rpc-client.js'
-import { ensureServer, findServer, reconnect } from '../server/connect.js'
+import { ensureServer, reconnect } from '../server/connect.js'
 import { homeOf, prepareHome } from '../server/home.js'
 import type { Change, CommitInfo, FsckReport, VolumeInfo } from '../volume/api.js'
 import type { Host } from './host.js'
@@ -207,11 +207,14 @@ export class Cairn implements CairnApi {
     return this.#local
   }
 
-  /** The server, when one runs. */
+  /**
+   * The server, when one runs. One that died is waited for while its supervisor lives: whoever opened a mounted volume beside it
+   * would remove unlinked files that are open there, and forget which requests were done.
+   */
   async #runningServer(): Promise<RemoteHost | undefined> {
     if (this.#remote !== undefined && (await this.#remote.isAlive())) return this.#remote
     this.#remote = undefined
-    const client = await findServer(this.home)
+    const client = await reconnect(this.home)
     return client && this.#use(client)
   }
 

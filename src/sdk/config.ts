@@ -1,7 +1,8 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { CairnError } from '../errors.js'
+import { makeFolders } from '../sys/index.js'
 import { checkVolumeName } from './address.js'
 
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug'
@@ -95,7 +96,7 @@ function defaults(): Settings {
 
 export function configFile(env: NodeJS.ProcessEnv = process.env): string {
   const base = env['XDG_CONFIG_HOME']
-  return join(base !== undefined && base.startsWith('/') ? base : join(env['HOME'] ?? homedir(), '.config'), 'cairn', 'config.yaml')
+  return join(base?.startsWith('/') ? base : join(env['HOME'] ?? homedir(), '.config'), 'cairn', 'config.yaml')
 }
 
 /**
@@ -173,6 +174,6 @@ export function setUsedVolume(home: string, volume: string | undefined): void {
     return
   }
   checkVolumeName(volume)
-  mkdirSync(home, { recursive: true, mode: 0o700 })
+  makeFolders(home)
   writeFileSync(useFile(home), `${volume}\n`, { mode: 0o600 })
 }

@@ -6,6 +6,7 @@ import { CairnError } from '../errors.js'
 import { neverSent, RpcClient } from '../http/rpc-client.js'
 import { fromWire, type WireError } from '../http/wire-error.js'
 import { limits, systemClock } from '../sys/index.js'
+import { flock, LOCK_NB, LOCK_SH } from '../sys/libc.js'
 import { entry } from './entry.js'
 import { findSocketPath, type HomePaths, homePaths, prepareHome, readOptional } from './home.js'
 import { EXIT_LOCKED } from './protocol.js'
@@ -119,21 +120,41 @@ export async function reconnect(home: string): Promise<RpcClient | undefined> {
   for (;;) {
     const client = await findServer(home)
     if (client !== undefined) return client
-    if (!isAlive(supervisorPid(paths)) || systemClock.monotonic() > until) return undefined
+    if (!isSupervised(paths) || systemClock.monotonic() > until) return undefined
     await sleep(ASK_AGAIN_MS)
   }
 }
 
 function supervisorPid(paths: HomePaths): number | undefined {
-  const text = readOptional(paths.supervisor)
-  return text === undefined ? undefined : (JSON.parse(text) as { pid: number }).pid
+  try {
+    return (JSON.parse(readOptional(paths.supervisor) ?? '{}') as { pid?: number }).pid
+  } catch {
+    // Written over on a full disk, or damaged.
+    return undefined
+  }
 }
 
-function isAlive(pid: number | undefined): boolean {
-  if (pid === undefined) return false
+/** A pid alone may be another program's by now: the supervisor, or a server that outlived it, also has the lock of the home. */
+function isSupervised(paths: HomePaths): boolean {
+  const pid = supervisorPid(paths)
+  return pid !== undefined && isAlive(pid) && isLocked(paths.lock)
+}
+
+function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
     return true
+  } catch {
+    return false
+  }
+}
+
+function isLocked(path: string): boolean {
+  try {
+    const fd = openSync(path, 'r')
+    const result = flock(fd, LOCK_SH | LOCK_NB)
+    closeSync(fd)
+    return result < 0
   } catch {
     return false
   }

@@ -1,10 +1,10 @@
 /** The folder of one user's volumes, and what its server keeps in `run/` there. Folders are 0700, files 0600. */
 import { createHash } from 'node:crypto'
-import { accessSync, chmodSync, constants, mkdirSync, readFileSync, realpathSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { accessSync, chmodSync, constants, readFileSync, realpathSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { isAbsolute, join, resolve } from 'node:path'
 import { CairnError } from '../errors.js'
-import { limits } from '../sys/index.js'
+import { limits, makeFolders } from '../sys/index.js'
 
 /** The paths of one CAIRN_HOME. Making this object touches nothing. */
 export interface HomePaths {
@@ -51,7 +51,7 @@ export function homePaths(home: string): HomePaths {
 export function prepareHome(home: string): HomePaths {
   const paths = homePaths(home)
   try {
-    mkdirSync(paths.run, { recursive: true, mode: 0o700 })
+    makeFolders(paths.run)
     chmodSync(home, 0o700)
     chmodSync(paths.run, 0o700)
     accessSync(paths.run, constants.W_OK | constants.X_OK)
@@ -82,7 +82,7 @@ function isDirectory(path: string): boolean {
 /** The socket's path when it does not fit: the same for every process of this user, whatever its environment says about folders. */
 function shortSocketPath(home: string): string {
   const folder = socketFolder()
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  makeFolders(folder)
   const stat = statSync(folder)
   // Somebody else may have made this folder first, to listen in.
   if (stat.uid !== process.getuid?.() || (stat.mode & 0o077) !== 0) {
@@ -110,8 +110,30 @@ export function findSocketPath(paths: HomePaths): string {
 /** Replaces a small file at once; 0600. */
 export function writePrivate(path: string, text: string): void {
   const temporary = `${path}.${process.pid}`
-  writeFileSync(temporary, text, { mode: 0o600 })
-  renameSync(temporary, path)
+  try {
+    writeFileSync(temporary, text, { mode: 0o600 })
+    renameSync(temporary, path)
+  } catch (error) {
+    rmSync(temporary, { force: true })
+    throw error
+  }
+}
+
+/**
+ * `writePrivate` for what helps others but nobody depends on. On a full disk it is written over what stands there, which needs no
+ * room; where nothing does, it is left out.
+ */
+export function writeNote(path: string, text: string): void {
+  try {
+    writePrivate(path, text)
+  } catch {
+    try {
+      writeFileSync(path, text, { flag: 'r+' })
+      truncateSync(path, Buffer.byteLength(text))
+    } catch {
+      // There was no room for the first one either.
+    }
+  }
 }
 
 export function readOptional(path: string): string | undefined {

@@ -6,7 +6,7 @@ import { rpcListener } from '../http/rpc-handler.js'
 import { toWire } from '../http/wire-error.js'
 import { systemClock } from '../sys/index.js'
 import { EnginePort } from './engine-port.js'
-import { claimSocketPath, type HomePaths, prepareHome, writePrivate } from './home.js'
+import { claimSocketPath, type HomePaths, prepareHome, writeNote } from './home.js'
 import { Keeper } from './keeper.js'
 import { LinuxKernel } from './kernel.js'
 import { describe, Log } from './log.js'
@@ -53,6 +53,7 @@ class ServerProcess {
       keeper: this.#keeper,
       kernel: new LinuxKernel(),
       // Ids of mounts are never used twice in a journal's life: seconds since the epoch only go on.
+      log: line => this.#log.line(line),
       firstId: Math.floor(systemClock.now() / 1000) % 2 ** 32,
     })
     this.#server = new Server({ engine: this.#engine, mounts: this.#mounts, supervisorPid: () => this.#supervisorPid, onIdle: () => void this.#end() })
@@ -81,7 +82,7 @@ class ServerProcess {
     await new Promise<void>((resolve, reject) => this.#http.once('error', reject).listen(this.#socketPath, resolve))
     process.umask(before)
     chmodSync(this.#socketPath, 0o600)
-    writePrivate(this.#paths.server, `${JSON.stringify({ pid: process.pid, version, sinceMs: Math.floor(systemClock.now()) })}\n`)
+    writeNote(this.#paths.server, `${JSON.stringify({ pid: process.pid, version, sinceMs: Math.floor(systemClock.now()) })}\n`)
     rmSync(this.#paths.failure, { force: true })
     this.#ready = true
     this.#server.begin()
@@ -116,7 +117,7 @@ class ServerProcess {
   /** No way on: the supervisor starts another. Not `exit`, which would wait for the engine's thread. */
   #die(error: unknown): void {
     this.#log.line(describe(error))
-    if (!this.#ready) writePrivate(this.#paths.failure, `${JSON.stringify(toWire(error))}\n`)
+    if (!this.#ready) writeNote(this.#paths.failure, `${JSON.stringify(toWire(error))}\n`)
     process.kill(process.pid, 'SIGKILL')
   }
 }

@@ -1,7 +1,8 @@
 /** What may be mounted where. Paths are absolute. Only the main thread asks, never the engine's. */
-import { mkdir, readdir, realpath, stat } from 'node:fs/promises'
+import { readdir, realpath, stat } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { CairnError } from '../errors.js'
+import { makeFolders } from '../sys/index.js'
 
 function isInside(path: string, folder: string): boolean {
   const rest = relative(folder, path)
@@ -47,7 +48,7 @@ export function checkPlace(path: string, home: string, mounts: ReadonlyArray<{ p
 /** Makes the directory, or checks that it is there and empty. @throws CairnError ERR_MOUNT_PATH, ERR_MOUNT_NOT_EMPTY */
 export async function prepareDirectory(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true })
+    makeFolders(path, 0o777)
     if (!(await stat(path)).isDirectory()) throw Object.assign(new Error(), { code: 'ENOTDIR' })
   } catch (error) {
     throw unusable(path, error)

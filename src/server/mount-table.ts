@@ -3,6 +3,7 @@ import { isDirectory } from '../fs/index.js'
 import { type Connection, FuseHandler, type FuseLoop, resend, type SyncThread, syncPolicy } from '../fuse/index.js'
 import { write } from '../sys/libc.js'
 import type { EngineMessage } from './engine-port.js'
+import { describe } from './log.js'
 import type { Prepared } from './mounts.js'
 import type { OpenVolume, OpenVolumes } from './open-volumes.js'
 import type { MountRecord } from './protocol.js'
@@ -47,7 +48,7 @@ export class MountTable {
       case 'mount.attach':
         return this.#attach(...(args as [MountRecord, number, boolean]))
       case 'mount.flush':
-        return this.#options.volumes.get(args[0] as string)?.volume.flush()
+        return this.#flush(args[0] as string)
       case 'mount.end':
         return this.#end(args[0] as number)
       default:
@@ -117,9 +118,24 @@ export class MountTable {
     this.#options.loop.remove(connection)
     this.#served.delete(id)
     this.#handlers.delete(record.volumeId)
-    open.fs.collectOrphans()
-    open.volume.flush()
-    this.#options.volumes.release(open)
+    try {
+      open.fs.collectOrphans()
+      this.#flush(record.volumeId)
+    } finally {
+      this.#options.volumes.release(open)
+    }
+  }
+
+  /** What cannot be sealed, on a full disk or over a damaged page, stays in the journal: no reason to keep a mount. */
+  #flush(volumeId: string): void {
+    const open = this.#options.volumes.get(volumeId)
+    if (open === undefined) return
+    try {
+      open.volume.flush()
+    } catch (error) {
+      open.volume.session.syncNow()
+      this.#options.say({ log: `volume ${open.volume.info.name} could not be sealed, and stays in its journal: ${describe(error)}` })
+    }
   }
 
   endAll(): void {

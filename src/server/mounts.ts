@@ -1,10 +1,12 @@
 import { rm } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { CairnError } from '../errors.js'
+import { limits, systemClock } from '../sys/index.js'
 import { describeHolders, holdersOf } from './busy.js'
 import type { KernelChange } from './changes.js'
 import type { VolumeChanges } from './engine-port.js'
-import { type HomePaths, readOptional, writePrivate } from './home.js'
+import { type HomePaths, readOptional, writeNote } from './home.js'
 import type { Keeper } from './keeper.js'
 import { canonical, checkPlace, prepareDirectory } from './mount-check.js'
 import type { MountInfo, MountOptions, MountRecord } from './protocol.js'
@@ -48,6 +50,8 @@ interface Mounted {
   resolveGone: () => void
 }
 
+/** A volume that another program has open is asked for again after this. */
+const BUSY_RETRY_MS = 20
 const EBUSY = 16
 const EINVAL = 22
 
@@ -58,15 +62,17 @@ export class Mounts {
   readonly #keeper: Keeper
   readonly #kernel: Kernel
   readonly #mounted = new Map<number, Mounted>()
+  readonly #log: (line: string) => void
   #queue: Promise<unknown> = Promise.resolve()
   #next: number
 
-  constructor(options: { paths: HomePaths; engine: MountEngine; keeper: Keeper; kernel: Kernel; firstId: number }) {
+  constructor(options: { paths: HomePaths; engine: MountEngine; keeper: Keeper; kernel: Kernel; firstId: number; log: (line: string) => void }) {
     this.#paths = options.paths
     this.#engine = options.engine
     this.#keeper = options.keeper
     this.#kernel = options.kernel
     this.#next = options.firstId
+    this.#log = options.log
   }
 
   get size(): number {
@@ -88,15 +94,36 @@ export class Mounts {
       const mounted = this.#add(record, firstFd + i)
       if (record.negotiated !== undefined) mounted.onNegotiated()
       this.#next = Math.max(this.#next, record.id + 1)
-      await this.#engine.call('', 'mount.attach', [record, firstFd + i, true])
+      await this.#attachAgain(record, firstFd + i).catch(error => this.#giveUp(mounted, error))
     }
     if (records.length === 0) await this.#clearLeftovers()
     this.#write()
   }
 
+  /** Its requests wait meanwhile: another program may have opened the volume while nobody served it. */
+  async #attachAgain(record: MountRecord, fd: number): Promise<void> {
+    const until = systemClock.monotonic() + limits.mountAnswerMs
+    for (;;) {
+      try {
+        await this.#engine.call('', 'mount.attach', [record, fd, true])
+        return
+      } catch (error) {
+        if ((error as CairnError).code !== 'ERR_VOLUME_BUSY' || systemClock.monotonic() > until) throw error
+        await sleep(BUSY_RETRY_MS)
+      }
+    }
+  }
+
+  /** A volume that cannot be opened any more must not take the other mounts with it. */
+  #giveUp(mounted: Mounted, error: unknown): void {
+    this.#log(`the mount at ${mounted.record.mountpoint} is removed, because its volume cannot be opened: ${error}`)
+    this.#kernel.unmount(mounted.record.mountpoint, true)
+    this.#forget(mounted)
+  }
+
   /** Mounts that outlived the last server of this home, which nobody serves. */
   async #clearLeftovers(): Promise<void> {
-    const written = JSON.parse(readOptional(this.#paths.mounts) ?? '[]') as MountRecord[]
+    const written = recordsIn(readOptional(this.#paths.mounts))
     const present = new Set(this.#kernel.list().map(mount => mount.path))
     for (const { mountpoint } of written) if (present.has(mountpoint)) await this.#clearDead(mountpoint)
   }
@@ -279,13 +306,23 @@ export class Mounts {
   }
 
   #write(): void {
-    writePrivate(this.#paths.mounts, `${JSON.stringify([...this.#mounted.values()].map(mounted => mounted.record))}\n`)
+    writeNote(this.#paths.mounts, `${JSON.stringify([...this.#mounted.values()].map(mounted => mounted.record))}\n`)
   }
 
   #exclusive<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#queue.then(work)
     this.#queue = result.catch(() => undefined)
     return result
+  }
+}
+
+/** None when the file was cut or damaged: then `mount` finds out by itself what is stale. */
+function recordsIn(text: string | undefined): MountRecord[] {
+  try {
+    const found = JSON.parse(text ?? '[]') as unknown
+    return Array.isArray(found) ? found.filter(record => typeof record?.mountpoint === 'string') : []
+  } catch {
+    return []
   }
 }
 

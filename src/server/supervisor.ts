@@ -9,7 +9,7 @@ import { limits, systemClock } from '../sys/index.js'
 import { close, MNT_DETACH, receiveFd, socketpair, umount2 } from '../sys/libc.js'
 import { Control } from './control.js'
 import { entry } from './entry.js'
-import { type HomePaths, writePrivate } from './home.js'
+import { type HomePaths, writeNote } from './home.js'
 import type { Log } from './log.js'
 import type { MountRecord, ToServer, ToSupervisor } from './protocol.js'
 
@@ -64,7 +64,7 @@ export class Supervisor {
       this.#exited(code, signal)
     })
     child.on('error', error => this.#log.line(`could not start the server: ${error.message}`))
-    writePrivate(this.#paths.supervisor, `${JSON.stringify({ pid: process.pid, serverPid: child.pid })}\n`)
+    writeNote(this.#paths.supervisor, `${JSON.stringify({ pid: process.pid, serverPid: child.pid })}\n`)
   }
 
   /** Asks the server to unmount everything and end. */

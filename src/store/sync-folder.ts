@@ -1,5 +1,6 @@
-import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, fsyncSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { makeFolders } from '../sys/index.js'
 
 /** Makes the names in a folder durable. */
 export function syncFolder(path: string): void {
@@ -13,7 +14,7 @@ export function syncFolder(path: string): void {
 
 /** Makes a folder (0700) and those above it, durably. Returns true when it was not there. */
 export function makeFolder(path: string): boolean {
-  const first = mkdirSync(path, { recursive: true, mode: 0o700 })
+  const first = makeFolders(path)
   if (first === undefined) return false
   for (let folder = path; folder.length >= first.length; folder = dirname(folder)) syncFolder(dirname(folder))
   return true

@@ -1,3 +1,5 @@
+import { unlinkSync } from 'node:fs'
+
 /**
  * Named points in every step that writes. Tests stop the process, or throw, at one of them; in production a point costs
  * a read of one variable.
@@ -48,11 +50,30 @@ export function crashPoint(point: CrashPoint): void {
   if (hook !== undefined) hook(point)
 }
 
-const fromEnvironment = process.env['CAIRN_TEST_CRASH']
-if (fromEnvironment !== undefined) {
-  const [name, count] = fromEnvironment.split('*')
+/**
+ * CAIRN_TEST_CRASH=POINT*N kills the process at the N-th pass of a point; POINT@FILE at the first pass while FILE exists, which is
+ * removed, so that the process that is started in its place lives on.
+ */
+function killAt(setting: string): (point: CrashPoint) => void {
+  const [name, armed] = setting.split('@')
+  if (armed !== undefined) return point => (point === name && disarmed(armed) ? kill() : undefined)
+  const [counted, count] = name.split('*')
   let left = Number(count ?? 1)
-  onCrashPoint(point => {
-    if (point === name && --left === 0) process.kill(process.pid, 'SIGKILL')
-  })
+  return point => (point === counted && --left === 0 ? kill() : undefined)
 }
+
+function disarmed(path: string): boolean {
+  try {
+    unlinkSync(path)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function kill(): void {
+  process.kill(process.pid, 'SIGKILL')
+}
+
+const fromEnvironment = process.env['CAIRN_TEST_CRASH']
+if (fromEnvironment !== undefined) onCrashPoint(killAt(fromEnvironment))

@@ -469,6 +469,25 @@ describe('the cache', () => {
     expect(cache.counters.residentBytes).toBeLessThanOrEqual(60_000)
   })
 
+  it('never writes to what the source gave it, also when a page is full to the last byte', () => {
+    const pages = new MemoryPages()
+    const tree = BTree.empty(new PageCache(pages, 0))
+    // 8 + n (2 + 4 + 16 + 8) bytes leave 14: one value takes them.
+    for (let i = 0; i < 272; i++) put(tree, `\x01${String(i).padStart(15, '0')}`, 'v'.repeat(i === 0 ? 32 : 8))
+    const root = sealAll(tree, pages)
+    expect(pages.pages.length).toBe(1)
+    expect(pages.pages[0].length).toBe(limits.pageBytes)
+    const before = Buffer.from(pages.pages[0])
+    const again = BTree.open(new PageCache(pages, 0), root)
+    // Not by a cursor, which would itself keep the buffer from being used again.
+    expect(get(again, `\x01${String(9).padStart(15, '0')}`)).toBe('v'.repeat(8))
+    for (let i = 0; i < 20; i++) put(again, `\x02${i}`, 'w'.repeat(2000))
+    sealAll(again, pages)
+    for (let i = 0; i < 60; i++) put(again, `\x03${i}`, 'w'.repeat(2000))
+    expect(Buffer.compare(before, pages.pages[0])).toBe(0)
+    expect(entries(BTree.open(tree.cache, root)).length).toBe(272)
+  })
+
   it('shares pages among trees that were opened apart', () => {
     const pages = new MemoryPages()
     const cache = new PageCache(pages, 1 << 30)

@@ -156,6 +156,8 @@ export class PageCache {
     this.#makeRoom(read.length)
     const buf = own(read)
     pg.buf = buf
+    // The source may keep the same bytes.
+    pg.exposed = true
     pg.level = pageLevel(buf)
     pg.n = pageCount(buf)
     pg.top = buf.length - HEADER_BYTES - 2 * pg.n

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { encodePointer, pointerOffset } from '../codec/index.js'
+import { encodePointer, HASH_BYTES, pointerOffset } from '../codec/index.js'
 import { CorruptError } from '../errors.js'
 import type { PageSink, PageSource } from './tree.js'
 
@@ -8,11 +8,21 @@ export class MemoryPages implements PageSource, PageSink {
   readonly pages: Uint8Array[] = []
   /** The next write throws. */
   failNext = false
+  /** Pages whose hash is not the pointer's are refused. */
+  verify = true
   #birth = 0
 
   readPage(pointer: Uint8Array, at: number): Uint8Array {
     const page = this.pages[pointerOffset(pointer, at)]
     if (page === undefined) throw new CorruptError('a test page', 'it is missing')
+    if (
+      this.verify &&
+      !createHash('sha256')
+        .update(page)
+        .digest()
+        .equals(pointer.subarray(at, at + HASH_BYTES))
+    )
+      throw new CorruptError('a test page', 'its hash is wrong')
     return page
   }
 

@@ -30,7 +30,7 @@ export class Page {
   last = -2
   /** Touched since the clock's hand came by. */
   ref = 1
-  /** A cursor or a diff may still look at `buf`: it must not be used for another page. */
+  /** A cursor, a diff or the source may still look at `buf`: it must not be used for another page. */
   exposed = false
   /**
    * Children of an inner page by slot; undefined: not looked at since the page was read, and its cell holds a valid pointer.

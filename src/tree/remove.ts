@@ -111,9 +111,11 @@ function lowerRoot(tree: BTree): void {
     tree.root = tree.newPage(0)
     return
   }
-  while (root.level > 0 && root.n === 1 && canRead(tree, tree.cache.kid(root, 0))) {
-    tree.root = tree.cache.kid(root, 0)
+  while (root.level > 0 && root.n === 1) {
+    const kid = tree.cache.kid(root, 0)
+    if (!canRead(tree, kid)) return
+    tree.root = kid
     tree.releasePage(root)
-    root = tree.root
+    root = kid
   }
 }

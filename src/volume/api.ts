@@ -11,6 +11,8 @@ export interface VolumeInfo {
   /** The volume and ref it was forked from. */
   parent?: { volume: string; id: string; commit: string }
   deletedMs?: number
+  /** Its head or name cannot be read: what is damaged. The fields beside name and store are empty then. */
+  problem?: string
 }
 
 export type CommitKind = 'auto' | 'checkpoint' | 'exec' | 'merge' | 'restore' | 'undo'

@@ -1,11 +1,11 @@
-import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Head } from '../codec/head.js'
 import { CairnError } from '../errors.js'
 import { allocateArenas } from '../store/arena.js'
 import { openDirectoryStore } from '../store/directory/index.js'
 import { Packs } from '../store/packs.js'
-import { type Clock, crashPoint, limits, type Random, systemClock, systemRandom } from '../sys/index.js'
+import { type Clock, crashPoint, limits, makeFolders, type Random, systemClock, systemRandom } from '../sys/index.js'
 import type { BTree } from '../tree/index.js'
 import { PageCache } from '../tree/index.js'
 import type { Change, EngineApi, VolumeInfo } from './api.js'
@@ -159,11 +159,25 @@ export class Engine implements EngineApi {
     if (options.deleted === true) return this.#deleted().map(head => this.#infoOf(head))
     const found: VolumeInfo[] = []
     for (const name of this.#names.all()) {
-      const entry = this.#names.get(name)
-      const head = entry === undefined ? undefined : this.#confirmed(name, entry.id)
-      if (head !== undefined) found.push(this.#infoOf(head))
+      const info = this.#listed(name)
+      if (info !== undefined) found.push(info)
     }
     return found
+  }
+
+  /** One volume that is damaged does not hide the others. */
+  #listed(name: string): VolumeInfo | undefined {
+    let id = ''
+    try {
+      const entry = this.#names.get(name)
+      if (entry === undefined) return undefined
+      id = entry.id
+      const head = this.#confirmed(name, id)
+      return head === undefined ? undefined : this.#infoOf(head)
+    } catch (error) {
+      if (!(error instanceof CairnError)) throw error
+      return { name, id, store: this.#context.storeName, createdMs: 0, problem: error.message }
+    }
   }
 
   /** Deleted volumes that can be brought back; those whose time is over are removed for good on the way. */
@@ -174,7 +188,7 @@ export class Engine implements EngineApi {
       .map(key => key.split('/')[1])
     const oldest = this.#clock.now() - limits.undeleteMs
     return ids.flatMap(id => {
-      const head = HeadFile.read(store, id, this.#random)
+      const head = this.#readable(id)
       if (head?.value.deletedMs === undefined) return []
       if (head.value.deletedMs >= oldest) return [head]
       this.#erase(id)
@@ -185,6 +199,15 @@ export class Engine implements EngineApi {
   #erase(id: string): void {
     this.#context.store.deleteSync([HeadFile.key(id)])
     rmSync(this.#dirOf(id), { recursive: true, force: true })
+  }
+
+  #readable(id: string): HeadFile | undefined {
+    try {
+      return HeadFile.read(this.#context.store, id, this.#random)
+    } catch (error) {
+      if (error instanceof CairnError) return undefined
+      throw error
+    }
   }
 
   info(name: string): VolumeInfo {
@@ -244,7 +267,7 @@ export class Engine implements EngineApi {
   }
 
   #lock(id: string, name: string): FileLock {
-    mkdirSync(this.#dirOf(id), { recursive: true, mode: 0o700 })
+    makeFolders(this.#dirOf(id))
     const lock = FileLock.tryAcquire(join(this.#dirOf(id), 'lock'))
     if (lock instanceof FileLock) return lock
     throw new CairnError(
@@ -335,7 +358,16 @@ export class Engine implements EngineApi {
 
   pump(budgetMs: number): number {
     let next = Number.POSITIVE_INFINITY
-    for (const { volume } of this.#open.values()) next = Math.min(next, volume.pump(budgetMs))
+    let failed: unknown
+    for (const { volume } of this.#open.values()) {
+      try {
+        next = Math.min(next, volume.pump(budgetMs))
+      } catch (error) {
+        // The others have their turn all the same.
+        failed ??= error
+      }
+    }
+    if (failed !== undefined) throw failed
     return next
   }
 

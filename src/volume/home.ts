@@ -1,6 +1,7 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CairnError } from '../errors.js'
+import { makeFolders } from '../sys/index.js'
 
 /** Version of the layout of CAIRN_HOME. */
 const HOME_FORMAT = 1
@@ -8,7 +9,7 @@ const HOME_FORMAT = 1
 /** Makes the folder if needed and checks that this version can use it. @throws CairnError */
 export function openHome(home: string): void {
   try {
-    mkdirSync(home, { recursive: true, mode: 0o700 })
+    makeFolders(home)
     const path = join(home, 'home.json')
     const found = readIfThere(path)
     if (found === undefined) {

@@ -1,6 +1,6 @@
 import { FRAME_HEADROOM } from '../codec/frame.js'
 import { BatchReader, type BatchWriter, type DirHash, Item } from '../codec/index.js'
-import { EROFS } from '../errors.js'
+import { EIO, EROFS } from '../errors.js'
 import type { Journal } from '../journal/index.js'
 import type { Clock } from '../sys/index.js'
 import type { Tree } from '../tree/tree.js'
@@ -22,6 +22,7 @@ export class LiveSession extends Collector {
   readOnly = false
   readonly #afterCommit: () => void
   readonly #newArena: () => number
+  #halfApplied = false
 
   constructor(parts: {
     state: VolumeState
@@ -84,6 +85,7 @@ export class LiveSession extends Collector {
   }
 
   #append(batch: BatchWriter, inodes: number, bytes: number): number {
+    if (this.#halfApplied) return -EIO
     if (this.nowMs === 0) this.tick()
     batch.finish({ timeMs: this.nowMs, nextIno: this.state.nextIno, inodes, bytes })
     try {
@@ -92,10 +94,20 @@ export class LiveSession extends Collector {
       return diskErrno(error)
     }
     this.#reader.open(batch.buffer, batch.start, batch.length)
-    this.state.apply(this.#reader)
+    this.#apply()
     this.#durability.changed(this.sequence)
     this.#afterCommit()
     return 0
+  }
+
+  /** The journal has the batch. When a damaged page keeps half of it out of the tree, nothing may be built on that. */
+  #apply(): void {
+    try {
+      this.state.apply(this.#reader)
+    } catch (error) {
+      this.#halfApplied = true
+      throw error
+    }
   }
 
   syncNow(): number {

@@ -1,6 +1,8 @@
-import { closeSync, constants, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { closeSync, constants, openSync, readFileSync, writeSync } from 'node:fs'
 import { CairnError, errnoName } from '../errors.js'
 import { flock, LOCK_EX, LOCK_NB } from '../sys/libc.js'
+
+const PID_WIDTH = 10
 
 /** A lock that dies with its process: flock(2) on a file that names the holder. */
 export class FileLock {
@@ -15,8 +17,7 @@ export class FileLock {
     const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600)
     const result = flock(fd, LOCK_EX | LOCK_NB)
     if (result === 0) {
-      ftruncateSync(fd, 0)
-      writeSync(fd, `${process.pid}\n`, 0)
+      sign(fd)
       return new FileLock(fd)
     }
     closeSync(fd)
@@ -27,5 +28,14 @@ export class FileLock {
 
   release(): void {
     closeSync(this.#fd)
+  }
+}
+
+/** Always as long, so that nothing of a longer pid stays behind. On a full disk the lock holds without. */
+function sign(fd: number): void {
+  try {
+    writeSync(fd, `${String(process.pid).padEnd(PID_WIDTH)}\n`, 0)
+  } catch {
+    // Who asks for the holder hears of an unknown one.
   }
 }

@@ -1,4 +1,4 @@
-import { CairnError } from '../errors.js'
+import { CairnError, CorruptError } from '../errors.js'
 import type { LocalStore } from '../store/contract.js'
 
 /** `names/<name>`: which volume has a name. The head's own name decides: an entry that it does not confirm is stale. */
@@ -32,8 +32,7 @@ export class Names {
   get(name: string): NameEntry | undefined {
     const found = this.#store.getSync(`names/${name}`)
     if (found === undefined) return undefined
-    const { id } = JSON.parse(Buffer.from(found.bytes).toString('utf8')) as { id: string }
-    return { id, version: found.version }
+    return { id: idIn(found.bytes, `names/${name}`), version: found.version }
   }
 
   /** Takes a name that is free, or stale as `replaces` says. False when somebody else took it first. */
@@ -55,6 +54,22 @@ export class Names {
   all(): string[] {
     return allKeys(this.#store, 'names/').map(key => key.slice('names/'.length))
   }
+}
+
+/** @throws CorruptError naming the entry; CairnError ERR_FORMAT for one of a newer version */
+function idIn(bytes: Uint8Array, key: string): string {
+  let entry: unknown
+  try {
+    entry = JSON.parse(Buffer.from(bytes).toString('utf8'))
+  } catch {
+    throw new CorruptError(key, 'it is no JSON')
+  }
+  const { format, id } = (entry ?? {}) as { format?: unknown; id?: unknown }
+  if (typeof format === 'number' && format > FORMAT) {
+    throw new CairnError('ERR_FORMAT', `${key} was written by a newer version of cairn.`, 'Install a newer version of cairn.')
+  }
+  if (typeof id !== 'string' || !/^[0-9a-f]{16}$/.test(id)) throw new CorruptError(key, 'it names no volume')
+  return id
 }
 
 export function allKeys(store: LocalStore, prefix: string): string[] {

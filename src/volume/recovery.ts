@@ -1,13 +1,15 @@
 import type { Head } from '../codec/head.js'
 import { BatchReader, Item, POINTER_BYTES, Tag } from '../codec/index.js'
 import { CorruptError } from '../errors.js'
-import { Journal } from '../journal/index.js'
+import { Journal, type ReplayReport } from '../journal/index.js'
 import { assert, limits, type Random } from '../sys/index.js'
 import { BTree, type PageCache } from '../tree/index.js'
 import { EXTENT_BYTES } from './content.js'
 import type { Spool } from './spool.js'
 import { VolumeState } from './state.js'
 import type { StoreContext } from './volume.js'
+
+const FOLDS_AT_ONCE = 16
 
 export interface RecoverOptions {
   context: StoreContext
@@ -60,18 +62,40 @@ function replay(options: RecoverOptions, references: Reference[]): Recovered & {
     bootId: options.bootId,
   })
   const batch = new BatchReader()
-  const report = journal.replay((sequence, payload) => {
+  let foldable = true
+  const report = replayOrClose(journal, (sequence, payload) => {
     if (!batch.open(payload, 0, payload.length)) throw new CorruptError(`the journal of volume ${head.volume}`, `batch ${sequence} is of a newer format`)
     collectReferences(batch, sequence, references)
     batch.open(payload, 0, payload.length)
     state.apply(batch)
-    if (state.overlays.bytes > limits.overlayBytes) state.foldOldest(16, spool)
+    foldable = foldable && boundOverlays(state, spool)
   })
   if (report.damaged && report.sameBoot) {
     journal.close()
     throw new CorruptError(`the journal of volume ${head.volume}`, `it cannot be read behind change ${report.lastSequence}, and there are later ones`)
   }
   return { state, journal, sequence: report.lastSequence, sameBoot: report.sameBoot }
+}
+
+function replayOrClose(journal: Journal, visit: (sequence: number, payload: Buffer) => void): ReplayReport {
+  try {
+    return journal.replay(visit)
+  } catch (error) {
+    journal.close()
+    throw error
+  }
+}
+
+/** False when the disk is full or a block under an overlay damaged: what is in memory stays there, and the volume opens. */
+function boundOverlays(state: VolumeState, spool: Spool): boolean {
+  if (state.overlays.bytes <= limits.overlayBytes) return true
+  try {
+    state.foldOldest(FOLDS_AT_ONCE, spool)
+    return true
+  } catch (error) {
+    if (error instanceof CorruptError || typeof (error as NodeJS.ErrnoException).syscall === 'string') return false
+    throw error
+  }
 }
 
 function collectReferences(batch: BatchReader, sequence: number, into: Reference[]): void {

@@ -1,9 +1,9 @@
-import { mkdirSync, readdirSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { encodePointer, type PointerFields, packId, packKey } from '../codec/index.js'
 import type { LocalStore } from '../store/contract.js'
 import { type Packs, PackWriter } from '../store/packs.js'
-import { limits } from '../sys/index.js'
+import { limits, makeFolders } from '../sys/index.js'
 import type { PageSink } from '../tree/tree.js'
 import type { BlockSink } from './content.js'
 
@@ -38,7 +38,7 @@ export class Spool implements BlockSink {
     this.#packs = options.packs
     this.epoch = options.epoch
     this.birth = options.birth
-    mkdirSync(this.#dir, { recursive: true, mode: 0o700 })
+    makeFolders(this.#dir)
   }
 
   /** Takes over the packs that a crashed process left; they serve reads at once and are published by the next seal. */

@@ -1,11 +1,10 @@
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { ATTR_BYTES, Attr, DirHash, encodeAttr, inodeKey, Tag } from '../codec/index.js'
-import { CairnError, errnoName } from '../errors.js'
+import { CairnError, CorruptError, errnoName } from '../errors.js'
 import type { Journal } from '../journal/index.js'
 import type { LocalStore } from '../store/contract.js'
 import type { Packs } from '../store/packs.js'
-import { assert, type Clock, crashPoint, limits, type Random } from '../sys/index.js'
+import { assert, type Clock, crashPoint, limits, makeFolders, type Random } from '../sys/index.js'
 import { BTree, type PageCache } from '../tree/index.js'
 import type { CommitInfo, FsckReport, TransactionSession, VolumeApi, VolumeInfo, VolumeStatus } from './api.js'
 import { Durability } from './durability.js'
@@ -83,7 +82,7 @@ export class Volume implements VolumeApi {
     this.#onClose = options.onClose
     this.#release = options.release
     this.#syncer = options.syncer ?? poolSyncer
-    mkdirSync(dir, { recursive: true, mode: 0o700 })
+    makeFolders(dir)
     const h = head.value
     const id = Buffer.from(h.volume, 'hex')
     this.#spool = new Spool({ dir: join(dir, 'spool'), volume: id, store: context.store, packs: context.packs, epoch: h.epoch, birth: h.sequence + 1 })
@@ -170,14 +169,22 @@ export class Volume implements VolumeApi {
     )
   }
 
-  /** A full or failing disk is not the fault of whoever happens to be served: the journal still has it all, and it is tried again. */
+  /**
+   * A full or failing disk, or a damaged page, is not the fault of whoever happens to be served: the journal still has it all, and
+   * it is tried again. Who flushes hears of it.
+   */
   #sealFailed(error: unknown): void {
-    if (typeof (error as NodeJS.ErrnoException).syscall !== 'string') throw error
+    if (!isOfStorage(error)) throw error
     this.#retrySealAtMs = this.#clock.monotonic() + limits.sealIdleMs
   }
 
   #boundOverlays(): void {
-    if (this.state.overlays.bytes > limits.overlayBytes) this.#fold(FOLDS_AT_ONCE)
+    if (this.state.overlays.bytes <= limits.overlayBytes || this.#lastChangeMs < this.#retrySealAtMs) return
+    try {
+      this.#fold(FOLDS_AT_ONCE)
+    } catch (error) {
+      this.#sealFailed(error)
+    }
   }
 
   /** Folds the oldest overlays; true when none is left. @throws on a full or failing disk */
@@ -413,18 +420,23 @@ export class Volume implements VolumeApi {
     this.#release(this)
   }
 
-  /** Seals, then lets go of the volume. What cannot be sealed (a full disk) stays in the journal for the next open. */
+  /** Seals, then lets go of the volume. What cannot be sealed (a full disk, a damaged page) stays in the journal for the next open. */
   shut(): void {
     if (this.#closed) return
     this.#closed = true
     try {
       this.flush()
     } catch (error) {
-      if (typeof (error as NodeJS.ErrnoException).syscall !== 'string') throw error
+      if (!isOfStorage(error)) throw error
       this.#durability.syncNow()
     } finally {
       this.session.readOnly = true
       this.#letGo()
     }
   }
+}
+
+/** The disk failed, or what it holds is damaged: no fault of the caller's or our own. */
+function isOfStorage(error: unknown): boolean {
+  return error instanceof CorruptError || typeof (error as NodeJS.ErrnoException).syscall === 'string'
 }

@@ -111,7 +111,8 @@ export function applyToVolume(engine, volume, fs, make, step) {
       const session = volume.begin()
       const tx = make(session)
       for (const { name, content: bytes } of step.writes) tx.writeFileSync(`/${name}`, fill(bytes))
-      session.commitTransaction()
+      const result = session.commitTransaction()
+      if (result < 0) throw Object.assign(new Error(`commit failed: ${result}`), { code: result === -28 ? 'ENOSPC' : 'EIO' })
       break
     }
     case 'flush':

@@ -198,6 +198,24 @@ describe.skipIf(!canMount)('a mount', () => {
     expect((await cairn.fsck('v')).findings).toEqual([])
   })
 
+  test('takes fsync from many programs at once', async () => {
+    await mount()
+    const code = `import { openSync, writeSync, fsyncSync } from 'node:fs'
+      const fd = openSync(process.argv[1], 'w')
+      for (let i = 0; i < 50; i++) {
+        writeSync(fd, 'line ' + i)
+        fsyncSync(fd)
+      }`
+    const ends = await Promise.all(['a', 'b', 'c', 'd'].map(name => program(code, [join(home.mountpoint, name)]).ended))
+    expect(ends).toEqual(ends.map(() => ({ code: 0, output: '' })))
+    await killBoth(home)
+    const later = await openCairn(home)
+    await later.unmount('v')
+    const volume = await later.open('v')
+    const sizes = await Promise.all(['/a', '/b', '/c', '/d'].map(async path => (await volume.fs.promises.stat(path)).size))
+    expect(new Set(sizes)).toEqual(new Set([10 * 6 + 40 * 7]))
+  })
+
   test('whose server cannot be kept alive is given up, with a word in the log', { timeout: 120_000 }, async () => {
     const { limits } = await import('../../src/sys/index.js')
     await mount()
