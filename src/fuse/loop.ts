@@ -83,6 +83,8 @@ export class FuseLoop {
   }
 
   run(): void {
+    // What ran between two runs may have made background work.
+    this.#nextPump = 0
     while (!this.#stopped) {
       if (this.waker.taken()) {
         this.#nextPump = 0
@@ -163,6 +165,7 @@ export class FuseLoop {
   #sleep(): void {
     const now = performance.now()
     if (now >= this.#pumpDue()) this.#pump(limits.sealSliceMs)
+    if (this.#stopped) return
     const due = this.#pumpDue()
     const timeout = due === Infinity ? -1 : Math.max(0, Math.ceil(due - now))
     const ready = libc.poll(this.#pollSet, this.#connections.length + 1, timeout)

@@ -48,7 +48,7 @@ export class MountTable {
       case 'mount.attach':
         return this.#attach(...(args as [MountRecord, number, boolean]))
       case 'mount.flush':
-        return this.#flush(args[0] as string)
+        return this.#flushInSlices(args[0] as string)
       case 'mount.end':
         return this.#end(args[0] as number)
       default:
@@ -135,6 +135,17 @@ export class MountTable {
     } catch (error) {
       open.volume.session.syncNow()
       this.#options.say({ log: `volume ${open.volume.info.name} could not be sealed, and stays in its journal: ${describe(error)}` })
+    }
+  }
+
+  /** The same while the mount goes on being served. */
+  async #flushInSlices(volumeId: string): Promise<void> {
+    const open = this.#options.volumes.get(volumeId)
+    if (open === undefined) return
+    try {
+      await open.volume.flushSoon()
+    } catch {
+      // The end of the mount tries again, and says so.
     }
   }
 

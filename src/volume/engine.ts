@@ -27,6 +27,8 @@ export interface EngineOptions {
   clock?: Clock
   random?: Random
   syncer?: Syncer
+  /** Called when promises of `flushSoon` were settled: a thread that runs a loop of its own must give them a turn. */
+  onSettled?: () => void
 }
 
 interface Holder {
@@ -45,6 +47,7 @@ export class Engine implements EngineApi {
   readonly #clock: Clock
   readonly #random: Random
   readonly #syncer: Syncer | undefined
+  readonly #onSettled: (() => void) | undefined
   readonly #bootId = readBootId()
   readonly #context: StoreContext
   readonly #names: Names
@@ -57,6 +60,7 @@ export class Engine implements EngineApi {
     this.#clock = options.clock ?? systemClock
     this.#random = options.random ?? systemRandom
     this.#syncer = options.syncer
+    this.#onSettled = options.onSettled
     openHome(this.home)
     const store = openDirectoryStore(join(this.home, 'store'), { create: true })
     const packs = new Packs(store, { blockCacheBytes: limits.blockCacheBytes })
@@ -233,6 +237,7 @@ export class Engine implements EngineApi {
         random: this.#random,
         bootId: this.#bootId,
         ...(this.#syncer === undefined ? {} : { syncer: this.#syncer }),
+        ...(this.#onSettled === undefined ? {} : { onSettled: this.#onSettled }),
         newArena: () => this.#takeArena(),
         onClose: () => lock.release(),
         release: closing => this.#closeOne(closing),

@@ -177,6 +177,30 @@ describe('a volume', () => {
     expect(volume.fsck()).toMatchObject({ ok: true, findings: [] })
   })
 
+  it('flushes in slices while it goes on changing', async () => {
+    engine.create('w')
+    const volume = engine.openVolume('w')
+    const fs = filesystem(volume.session)
+    for (let i = 0; i < 2000; i++) write(fs, `n${i}`, bytes(3000, i))
+    let isFlushed = false
+    const flushed = volume.flushSoon().then(() => {
+      isFlushed = true
+    })
+    let slices = 0
+    while (!isFlushed) {
+      engine.pump(1)
+      write(fs, 'meanwhile', bytes(10, slices++))
+      await new Promise(resolve => setImmediate(resolve))
+    }
+    await flushed
+    expect(slices).toBeGreaterThan(2)
+    reopen()
+    const again = filesystem(engine.openVolume('w').session)
+    expect(names(again)).toHaveLength(2001)
+    expect(read(again, 'meanwhile').equals(bytes(10, slices - 1))).toBe(true)
+    expect(engine.openVolume('w').fsck()).toMatchObject({ ok: true, findings: [] })
+  })
+
   it('releases the journal behind a seal', () => {
     engine.create('w')
     const volume = engine.openVolume('w')
