@@ -98,12 +98,12 @@ export class Packs {
   }
 
   /**
-   * The plain page that the pointer names, in a buffer of its own.
+   * The plain page that the pointer names; valid until the next read.
    * @throws CorruptError naming the pack and the offset
    */
   readPage(pointer: Uint8Array, at: number): Uint8Array {
     this.pagesRead++
-    return this.#plain(pointer, at, SegmentKind.page)
+    return this.#loadPlain(pointer, at, SegmentKind.page)
   }
 
   /**
@@ -118,7 +118,7 @@ export class Packs {
       return cached
     }
     this.blocksRead++
-    const plain = this.#plain(pointer, at, SegmentKind.block)
+    const plain = this.#loadPlain(pointer, at, SegmentKind.block)
     this.#cache.set(key, plain)
     return plain
   }
@@ -169,7 +169,7 @@ export class Packs {
    * @throws CorruptError naming the pack and the offset
    */
   verify(pointer: Uint8Array, at: number): number {
-    const plain = this.#plain(pointer, at, ANY_KIND)
+    const plain = this.#loadPlain(pointer, at, ANY_KIND)
     this.#checkHash(plain, pointer, at)
     return pointerLength(pointer, at)
   }
@@ -183,14 +183,14 @@ export class Packs {
     return packProblem(this.#store, id)
   }
 
-  #plain(pointer: Uint8Array, at: number, kind: number): Uint8Array {
+  #loadPlain(pointer: Uint8Array, at: number, kind: number): Uint8Array {
     const length = this.#load(pointer, at)
     const header = this.#header
     const problem = segmentProblem(this.#scratch, 0, length, header)
     if (problem !== '') throw this.#corrupt(pointer, at, problem)
     if (kind !== ANY_KIND && header.kind !== kind) throw this.#corrupt(pointer, at, `it is a segment of kind ${header.kind}, not ${kind}`)
     const stored = this.#scratch.subarray(SEGMENT_HEADER_BYTES, length)
-    const plain = header.codec === SegmentCodec.plain ? copyOf(stored) : unpackSegment(stored, header.codec, header.plainLength)
+    const plain = header.codec === SegmentCodec.plain ? (kind === SegmentKind.block ? copyOf(stored) : stored) : unpackSegment(stored, header.codec, header.plainLength)
     if (plain === undefined) throw this.#corrupt(pointer, at, 'it does not unpack')
     if (this.#verify) this.#checkHash(plain, pointer, at)
     return plain
@@ -261,7 +261,7 @@ export class Packs {
   }
 }
 
-/** A Buffer that shares its memory with no other, as all pages are, so that the code that walks them sees one shape. */
+/** A Buffer that shares its memory with no other: a view of the scratch buffer would change with the next read. */
 function copyOf(bytes: Buffer): Buffer {
   const copy = Buffer.allocUnsafeSlow(bytes.length)
   bytes.copy(copy)

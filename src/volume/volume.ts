@@ -366,6 +366,14 @@ export class Volume implements VolumeApi {
     return this.#dirty ? this.#journal.sizeBytes + this.state.tree.dirtyBytes : 0
   }
 
+  /** The root that names every file as acknowledged so far. Newer commits in the history alone need no seal: their records stay in the journal. */
+  #sealedRoot(): string {
+    const { root } = this.head.value
+    const { pointer } = this.state.tree
+    if (pointer !== undefined && Buffer.from(pointer).toString('hex') === root) return root
+    return this.sealedRoots().root
+  }
+
   /** The root that names everything acknowledged so far, and its history; seals when something is newer. */
   sealedRoots(): { root: string; history: string } {
     this.flush()
@@ -393,14 +401,14 @@ export class Volume implements VolumeApi {
 
   checkpoint(name?: string, options: { message?: string; actor?: string } = {}): CommitInfo {
     this.history.checkName(name)
-    const { root } = this.sealedRoots()
-    const h = this.head.value
+    const root = this.#sealedRoot()
+    const { usage, nextIno } = this.state
     return this.history.add({
       kind: 'checkpoint',
       root,
-      inodes: h.inodes,
-      bytes: h.bytes,
-      nextIno: h.nextIno,
+      inodes: usage.inodes,
+      bytes: usage.bytes,
+      nextIno,
       ...(name === undefined ? {} : { name }),
       ...options,
     })
