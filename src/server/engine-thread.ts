@@ -34,7 +34,7 @@ class EngineThread {
       return { totalBytes: host.blocks * host.bsize, freeBytes: host.bavail * host.bsize }
     }
     this.#host = new EngineHost(this.#engine, {
-      makeFs: (session, id) => new FileSystem(session, { keepUnlinked: () => this.#mounts.isMounted(id) }),
+      makeFs: (session, id) => new FileSystem(session, { keepUnlinked: () => this.#mounts.keepsUnlinked(id) }),
       space,
       volumeIdleMs: limits.volumeIdleMs,
       isMounted: id => this.#mounts.isMounted(id),

@@ -33,7 +33,7 @@ export const limits = {
   /** A pack is closed beyond this size. */
   packBytes: 64 * 1024 * 1024,
   /** One file of the journal. */
-  journalSegmentBytes: 64 * 1024 * 1024,
+  journalSegmentBytes: 8 * 1024 * 1024,
   /** Zeros written ahead of the journal's end while syncs are frequent. */
   journalZeroBytes: 256 * 1024,
   /** Descriptors of objects that a directory store keeps open. */

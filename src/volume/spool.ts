@@ -66,11 +66,30 @@ export class Spool implements BlockSink {
 
   /** Opens a new pack; its number is one that the store has never seen in this epoch. */
   open(kind: number): PackWriter {
+    if (this.#nextSequence === 1) this.#nextSequence = this.#firstFree()
     let id = packId(this.#volume, this.epoch, this.#nextSequence++)
-    while (this.#packs.isSpooled(id) || this.#store.headSync(packKey(id)) !== undefined) id = packId(this.#volume, this.epoch, this.#nextSequence++)
+    while (this.#isTaken(id)) id = packId(this.#volume, this.epoch, this.#nextSequence++)
     const writer = new PackWriter(join(this.#dir, packKey(id).replaceAll('/', '.')), id, kind)
     this.#packs.addSpool(id, writer.path)
     return writer
+  }
+
+  #isTaken(id: Uint8Array): boolean {
+    return this.#packs.isSpooled(id) || this.#store.headSync(packKey(id)) !== undefined
+  }
+
+  /** A number to start from, behind most of those that earlier opens used: a volume may have thousands of packs, and each question is a system call. */
+  #firstFree(): number {
+    const isFree = (sequence: number): boolean => !this.#isTaken(packId(this.#volume, this.epoch, sequence))
+    let high = 1
+    while (!isFree(high)) high *= 2
+    let low = high >>> 1
+    while (high - low > 1) {
+      const middle = (low + high) >>> 1
+      if (isFree(middle)) high = middle
+      else low = middle
+    }
+    return high
   }
 
   append(pack: PackWriter, kind: number, from: Uint8Array, at: number, length: number, to: Uint8Array, toAt: number): void {
