@@ -44,6 +44,38 @@ export async function time(runs, work) {
   return spread(times)
 }
 
+/**
+ * Runs `work` several times, `operations` each, and returns rates per second of wall clock and of CPU time (user and system, all threads of this
+ * process). On a machine that others load as well, CPU time says more about the code.
+ */
+export async function rates(runs, operations, work) {
+  const wall = []
+  const cpu = []
+  for (let i = 0; i < runs; i++) {
+    const before = process.cpuUsage()
+    const start = performance.now()
+    const result = work(i)
+    if (result instanceof Promise) await result
+    wall.push((operations / (performance.now() - start)) * 1000)
+    const used = process.cpuUsage(before)
+    cpu.push((operations / (used.user + used.system)) * 1e6)
+  }
+  return { wall: spread(wall), cpu: spread(cpu) }
+}
+
+/** Milliseconds of wall clock and of CPU time. */
+export async function times(runs, work) {
+  const { wall, cpu } = await rates(runs, 1, work)
+  const ms = s => ({ median: 1000 / s.median, min: 1000 / s.max, max: 1000 / s.min })
+  return { wall: ms(wall), cpu: ms(cpu) }
+}
+
+/** Value below which `share` of them lie. */
+export function percentile(values, share) {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]
+}
+
 export function machine() {
   return `${cpus().length} × ${cpus()[0].model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version}, ${new Date().toISOString().slice(0, 10)}`
 }
