@@ -120,27 +120,23 @@ const words = [
   'cache',
 ]
 
-/** Paths of `count` files, 20 to a directory, four directories deep: names as source trees have them. */
-export function paths(count) {
-  const directories = []
-  const files = []
+/** Paths of `count` files from number `first` on, 20 to a directory, four directories deep: names as source trees have them. */
+export function* filePaths(count, first = 0) {
   const perLevel = Math.max(2, Math.ceil((count / 20) ** 0.25))
-  const seen = new Set()
-  for (let d = 0; d * 20 < count; d++) {
-    let rest = d
+  for (let i = first; i < count; i++) {
     const parts = []
-    for (let level = 0; level < 4; level++) {
+    for (let level = 0, rest = Math.floor(i / 20); level < 4; level++) {
       parts.unshift(`${words[(rest % perLevel) % words.length]}-${rest % perLevel}`)
       rest = Math.floor(rest / perLevel)
     }
-    for (let level = 1; level <= 4; level++) {
-      const directory = `/${parts.slice(0, level).join('/')}`
-      if (!seen.has(directory)) {
-        seen.add(directory)
-        directories.push(directory)
-      }
-    }
-    for (let f = 0; f < 20 && d * 20 + f < count; f++) files.push(`/${parts.join('/')}/${words[f]}-${(d * 20 + f).toString(36)}.ts`)
+    yield `/${parts.join('/')}/${words[i % 20]}-${i.toString(36)}.ts`
   }
-  return { directories, files }
+}
+
+/** The same as a list, with all their directories, parents first. */
+export function paths(count) {
+  const files = [...filePaths(count)]
+  const directories = new Set()
+  for (const file of files) for (let end = file.indexOf('/', 1); end > 0; end = file.indexOf('/', end + 1)) directories.add(file.slice(0, end))
+  return { directories: [...directories], files }
 }

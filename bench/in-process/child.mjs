@@ -1,9 +1,10 @@
 // One measurement in a process of its own: `node child.mjs KIND HOME FILES`. Prints JSON.
 import { Cairn } from '../../dist/index.js'
-import { paths } from '../lib.mjs'
+import { filePaths } from '../lib.mjs'
 
 const [kind, home, count] = process.argv.slice(2)
-const { directories, files } = paths(Number(count))
+/** A file in the middle. */
+const [one] = filePaths(Number(count), Number(count) >> 1)
 const KIB = Buffer.alloc(1024, 0x61)
 const megabytes = () => process.memoryUsage().rss / 1e6
 const empty = megabytes()
@@ -16,15 +17,19 @@ watch.unref()
 
 if (kind === 'stat') {
   const volume = await cairn.open('bench')
-  for (const file of files) volume.fs.statSync(file)
+  for (const file of filePaths(Number(count))) volume.fs.statSync(file)
   console.log(JSON.stringify({ empty, mb: megabytes() }))
 } else if (kind === 'build') {
   await cairn.ensureVolume({ name: 'built' })
   const { fs, close } = await cairn.open('built')
-  for (const directory of directories) fs.mkdirSync(directory)
-  for (let i = 0; i < files.length; i++) {
-    fs.writeFileSync(files[i], KIB)
-    if (i % 256 === 0) await new Promise(resolve => setImmediate(resolve))
+  let i = 0
+  let last = ''
+  for (const file of filePaths(Number(count))) {
+    const directory = file.slice(0, file.lastIndexOf('/'))
+    if (directory !== last) fs.mkdirSync(directory, { recursive: true })
+    last = directory
+    fs.writeFileSync(file, KIB)
+    if (++i % 256 === 0) await new Promise(resolve => setImmediate(resolve))
   }
   peak = Math.max(peak, megabytes())
   console.log(JSON.stringify({ empty, mb: peak }))
@@ -38,14 +43,22 @@ if (kind === 'stat') {
   }
   process.kill(process.pid, 'SIGKILL')
 } else if (kind === 'open') {
-  // The modules are loaded; what is measured is opening.
+  const first = await open()
+  const again = await open()
+  console.log(JSON.stringify({ first, again }))
+}
+
+/** Opens the home and a volume in it and looks at one file. */
+async function open() {
   const start = performance.now()
   const before = process.cpuUsage()
-  const again = await Cairn.open({ home, via: 'process' })
-  const volume = await again.open('bench')
-  volume.fs.statSync(files[files.length >> 1])
+  const opened = await Cairn.open({ home, via: 'process' })
+  const volume = await opened.open('bench')
+  volume.fs.statSync(one)
   const ms = performance.now() - start
   const used = process.cpuUsage(before)
-  console.log(JSON.stringify({ ms, cpuMs: (used.user + used.system) / 1000 }))
+  await volume.close()
+  await opened.close()
+  return { ms, cpuMs: (used.user + used.system) / 1000 }
 }
 process.exit(0)

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { percentile, rates, spread } from '../lib.mjs'
 
 const KIB = Buffer.alloc(1024, 0x61)
-const AT_ONCE = 200
+const AT_ONCE = 50
 
 /** Preallocated 4 KiB overwrites with fdatasync: what the disk can do. */
 function diskRate(home) {
@@ -48,7 +48,7 @@ export async function durableOperations(report, fs, home, runs) {
   fs.mkdirSync('/durable')
   const ratios = []
   const ours = []
-  for (let i = 0; i < 3 * runs; i++) {
+  for (let i = 0; i < 8 * runs; i++) {
     const disk = diskRate(home)
     const { wall } = await rates(1, AT_ONCE, () => createDurably(fs))
     ours.push(wall.median)
