@@ -44,6 +44,10 @@ await cairn.close()
 diffPages(report, home)
 openAfterKill(report, home, count, runs)
 // A journal beyond its limit seals at once only when twice over; overlays and blocks are not used by these files.
-memoryWhileBuilding(report, Math.max(count, 1_000_000), (limits.pageCacheBytes + 2 * limits.sealDirtyBytes + limits.overlayBytes + limits.blockCacheBytes) / 1e6)
+memoryWhileBuilding(
+  report,
+  Math.max(count, 1_000_000),
+  (limits.pageCacheBytes + 2 * limits.sealDirtyBytes + limits.overlayBytes + limits.blockCacheBytes) / 1e6,
+)
 report.print(`node bench/in-process.mjs ${count} ${runs}`)
 rmSync(home, { recursive: true, force: true })

@@ -1,8 +1,8 @@
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { diff } from '../../dist/tree/index.js'
 import { Engine } from '../../dist/volume/engine.js'
 import { openTree } from '../../dist/volume/recovery.js'
-import { diff } from '../../dist/tree/index.js'
 import { times } from '../lib.mjs'
 
 function bytesIn(folder) {
@@ -52,4 +52,3 @@ export function diffPages(report, home) {
   volume.close()
   engine.close()
 }
-

@@ -49,7 +49,7 @@ export const limits = {
   /** The head, encoded. */
   headBytes: 8192,
   /** Journal beyond which the volume seals: what an open after a kill replays, at some 10 µs per small file. */
-  sealJournalBytes: 24 * 1024 * 1024,
+  sealJournalBytes: 16 * 1024 * 1024,
   /** Blocks in packs that the head does not name, beyond which the volume seals: recovery reads them again. */
   sealSpoolBytes: 512 * 1024 * 1024,
   /** Dirty pages beyond which the volume seals. */
