@@ -1,8 +1,8 @@
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { encodePointer, type PointerFields, packId, packKey } from '../codec/index.js'
+import { encodePointer, type PointerFields, packId, packKey, pointerOffset, pointerPack } from '../codec/index.js'
 import type { LocalStore } from '../store/contract.js'
-import { type Packs, PackWriter } from '../store/packs.js'
+import { type Packs, PackWriter, peekPack } from '../store/packs.js'
 import { limits, makeFolders } from '../sys/index.js'
 import type { PageSink } from '../tree/tree.js'
 import type { BlockSink } from './content.js'
@@ -25,6 +25,8 @@ export class Spool implements BlockSink {
   #waiting: PackWriter[] = []
   /** Packs of the seal under way: the journal still names their blocks, so a sync must reach them. */
   #taken: PackWriter[] = []
+  /** What a crashed process left, until it is taken over. */
+  #found: Array<{ id: Buffer; path: string }> = []
   #nextSequence = 1
   /** Epoch of the writer; part of every pack's name. */
   epoch: number
@@ -41,14 +43,37 @@ export class Spool implements BlockSink {
     makeFolders(this.#dir)
   }
 
-  /** Takes over the packs that a crashed process left; they serve reads at once and are published by the next seal. */
+  /**
+   * Finds the packs that a crashed process left: blocks in them can be read at once. Pages of a seal that did not come to its
+   * end are named by nobody; the next seal writes them anew.
+   */
   recover(): void {
     for (const name of readdirSync(this.#dir).sort()) {
-      const writer = PackWriter.reopen(join(this.#dir, name))
-      if (writer === undefined) continue
-      this.#packs.addSpool(writer.packId, writer.path)
-      this.#waiting.push(writer)
+      const path = join(this.#dir, name)
+      const pack = peekPack(path)
+      if (pack?.kind === PACK_METADATA) unlinkSync(path)
+      if (pack?.kind !== PACK_CONTENT) continue
+      this.#packs.addSpool(pack.id, path)
+      this.#found.push({ id: pack.id, path })
     }
+  }
+
+  /**
+   * Takes the found packs over, to be published by the next seal.
+   * @param written pointers that the journal names, of which none can be missing; empty after a power loss, when anything may be: then
+   * all of it is read and hashed
+   */
+  takeOver(written: readonly Uint8Array[]): void {
+    const byPack = new Map<string, Uint8Array[]>()
+    for (const { id } of this.#found) byPack.set(id.toString('hex'), [])
+    for (const pointer of written) byPack.get(Buffer.from(pointerPack(pointer, 0)).toString('hex'))?.push(pointer)
+    for (const { id, path } of this.#found) {
+      const known = byPack.get(id.toString('hex')) ?? []
+      known.sort((a, b) => pointerOffset(a, 0) - pointerOffset(b, 0))
+      const writer = PackWriter.reopen(path, known)
+      if (writer !== undefined) this.#waiting.push(writer)
+    }
+    this.#found = []
   }
 
   writeBlock(from: Uint8Array, at: number, length: number, to: Uint8Array, toAt: number): void {
@@ -67,10 +92,19 @@ export class Spool implements BlockSink {
   /** Opens a new pack; its number is one that the store has never seen in this epoch. */
   open(kind: number): PackWriter {
     let id = packId(this.#volume, this.epoch, this.#nextSequence++)
-    while (this.#packs.isSpooled(id) || this.#store.headSync(packKey(id)) !== undefined) id = packId(this.#volume, this.epoch, this.#nextSequence++)
-    const writer = new PackWriter(join(this.#dir, packKey(id).replaceAll('/', '.')), id, kind)
+    while (this.#isUsed(id)) id = packId(this.#volume, this.epoch, this.#nextSequence++)
+    const writer = new PackWriter(this.#pathOf(id), id, kind)
     this.#packs.addSpool(id, writer.path)
     return writer
+  }
+
+  /** Also by a file of which not even the header can be read. */
+  #isUsed(id: Uint8Array): boolean {
+    return this.#packs.isSpooled(id) || existsSync(this.#pathOf(id)) || this.#store.headSync(packKey(id)) !== undefined
+  }
+
+  #pathOf(id: Uint8Array): string {
+    return join(this.#dir, packKey(id).replaceAll('/', '.'))
   }
 
   append(pack: PackWriter, kind: number, from: Uint8Array, at: number, length: number, to: Uint8Array, toAt: number): void {
@@ -131,6 +165,7 @@ export class Spool implements BlockSink {
 
   /** Closes descriptors and keeps the files: the next process recovers them. */
   close(): void {
+    for (const { id } of this.#found) this.#packs.removeSpool(id)
     for (const pack of [...this.#taken, ...this.take()]) {
       this.#packs.removeSpool(pack.packId)
       pack.abandon()

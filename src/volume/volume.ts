@@ -12,7 +12,7 @@ import { fsck } from './fsck.js'
 import type { HeadFile } from './head.js'
 import { History } from './history.js'
 import { LiveSession } from './live-session.js'
-import { openTree, recover } from './recovery.js'
+import { openTree, type Recovered, recover } from './recovery.js'
 import { Seal } from './seal.js'
 import { SnapshotSession } from './snapshot-session.js'
 import { beginSync, Spool } from './spool.js'
@@ -86,8 +86,7 @@ export class Volume implements VolumeApi {
     const h = head.value
     const id = Buffer.from(h.volume, 'hex')
     this.#spool = new Spool({ dir: join(dir, 'spool'), volume: id, store: context.store, packs: context.packs, epoch: h.epoch, birth: h.sequence + 1 })
-    this.#spool.recover()
-    const recovered = recover({ context, head: h, journalDir: join(dir, 'journal'), random, bootId: options.bootId, spool: this.#spool })
+    const recovered = this.#recover(join(dir, 'journal'), options)
     this.state = recovered.state
     this.#journal = recovered.journal
     const { sequence } = recovered
@@ -105,7 +104,27 @@ export class Volume implements VolumeApi {
       newArena: options.newArena,
     })
     this.history = new History(this.session, this.state, clock, random)
-    this.#makeRoot()
+    try {
+      this.#makeRoot()
+    } catch (error) {
+      this.#closeFiles()
+      throw error
+    }
+  }
+
+  #recover(journalDir: string, { context, head, random, bootId }: VolumeOptions): Recovered {
+    try {
+      this.#spool.recover()
+      return recover({ context, head: head.value, journalDir, random, bootId, spool: this.#spool })
+    } catch (error) {
+      this.#spool.close()
+      throw error
+    }
+  }
+
+  #closeFiles(): void {
+    this.#spool.close()
+    this.#journal.close()
   }
 
   /** A new volume has nothing but its head: the root directory is its first change. */
@@ -409,8 +428,7 @@ export class Volume implements VolumeApi {
 
   #letGo(): void {
     this.#durability.whenUnused(() => {
-      this.#spool.close()
-      this.#journal.close()
+      this.#closeFiles()
       this.#onClose()
     })
   }
