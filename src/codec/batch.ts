@@ -108,15 +108,6 @@ export class BatchWriter {
     putIno(this.buffer, at + 15, y)
   }
 
-  /** Appends the items of another batch; their header is not taken over. */
-  addAll(other: BatchWriter): void {
-    const from = other.start + BATCH_HEADER_BYTES
-    const items = this.items + other.items
-    const at = this.#room(other.end - from)
-    this.buffer.set(other.buffer.subarray(from, other.end), at)
-    this.items = items
-  }
-
   tag(mount: number, high: number, low: number): void {
     const b = this.buffer
     b.writeUInt32LE(mount, this.start + 40)

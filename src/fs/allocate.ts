@@ -4,7 +4,7 @@ import { limits } from '../sys/index.js'
 import { BLOCK, blockCount, checkWritable, finish, lastBlock, loadWhole, setWhole, tailCounted, unitsOf } from './content.js'
 import type { Context, Inode } from './context.js'
 import { isDirectory, isRegular } from './mode.js'
-import { truncate } from './truncate.js'
+import { resizeLoaded, truncate } from './truncate.js'
 
 /** Modes of fallocate(2). */
 const KEEP_SIZE = 1
@@ -30,9 +30,27 @@ export function fallocate(c: Context, ino: number, mode: number, offset: number,
   if (length > limits.fileSizeBytes - offset) return -EFBIG
   c.session.tick()
   const end = offset + length
-  if ((mode & (PUNCH_HOLE | ZERO_RANGE)) !== 0 && offset < n.attr.size) clear(c, n, offset, Math.min(end, n.attr.size))
-  if ((mode & KEEP_SIZE) === 0 && end > n.attr.size) truncate(c, n, end)
+  const grows = (mode & KEEP_SIZE) === 0 && end > n.attr.size
+  const clears = (mode & (PUNCH_HOLE | ZERO_RANGE)) !== 0 && offset < n.attr.size
+  if (clears && grows && isWhole(n)) clearAndGrow(c, n, offset, end)
+  else {
+    if (clears) clear(c, n, offset, Math.min(end, n.attr.size))
+    if (grows) truncate(c, n, end)
+  }
   return finish(c, n, 0)
+}
+
+/** Inline or small: its content is one record. */
+function isWhole(n: Inode): boolean {
+  return n.attr.kind === ContentKind.inline || n.attr.kind === ContentKind.small
+}
+
+/** Both at once: the second of two changes would read the record as it was before the first. */
+function clearAndGrow(c: Context, n: Inode, from: number, size: number): void {
+  const before = n.attr.size
+  loadWhole(c, n, c.small, before)
+  c.small.fill(0, from, before)
+  resizeLoaded(c, n, before, size)
 }
 
 /** Zeros within the file: holes where whole blocks are covered. */

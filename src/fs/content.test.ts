@@ -98,6 +98,14 @@ function holesAreZeros({ fs }: Fixture, ino: number, bytes: Buffer): boolean {
 }
 
 describe.each(trees)('content over %s', (_, tree) => {
+  it.each([300, 4096])('zeroes the end of a small file and grows it to %i more in one step', more => {
+    const f = fixture({ tree: tree() })
+    const ino = file(f)
+    run(f, ino, 'write', 0, 1000, 1)
+    expect(run(f, ino, 'zero-grow', 900, 100 + more, 0)).toBe(0)
+    expect(contentOf(f, ino).equals(Buffer.concat([Buffer.alloc(900, 1), Buffer.alloc(100 + more)]))).toBe(true)
+  })
+
   it('reads what was written, cut, punched and zeroed, and counts its blocks', () => {
     fc.assert(
       fc.property(fc.array(step, { minLength: 1, maxLength: 12 }), steps => {

@@ -108,6 +108,12 @@ export interface FileSystemApi {
    */
   readdir(dir: number, high: number, low: number, visit: (name: string, ino: number, type: number, high: number, low: number) => boolean): number
 
+  /**
+   * The names of a small directory that was listed since it last changed, as UTF-8 text in byte order; undefined when it must be read, or
+   * looked at more closely (`cred`). Kept: not to be changed. Optional.
+   */
+  listed?(path: string, cred?: Cred): readonly string[] | undefined
+
   /** Length of the value, left in `value`; -ENODATA. */
   getxattr(ino: number, name: string): number
   value: Uint8Array

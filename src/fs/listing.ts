@@ -1,5 +1,6 @@
 /** Longer directories are read from the tree every time. */
 const MAX_LISTING = 256
+const beyondAscii = /\P{ASCII}/u
 
 /** All entries of a small directory in hash order, as `readdir` gives them out. */
 export class Listing {
@@ -8,6 +9,7 @@ export class Listing {
   readonly #types: number[] = []
   readonly #highs: number[] = []
   readonly #lows: number[] = []
+  #sorted: readonly string[] | undefined
 
   /** False when there is no room. */
   add(name: string, ino: number, type: number, high: number, low: number): boolean {
@@ -24,6 +26,15 @@ export class Listing {
   endsAt(high: number, low: number): boolean {
     const last = this.names.length - 1
     return last >= 0 && this.#highs[last] === high && this.#lows[last] === low
+  }
+
+  /** The names as text (UTF-8), in byte order: what node:fs lists. Kept; not to be changed. */
+  get sortedText(): readonly string[] {
+    this.#sorted ??= this.names
+      .slice()
+      .sort()
+      .map(name => (beyondAscii.test(name) ? Buffer.from(name, 'latin1').toString('utf8') : name))
+    return this.#sorted
   }
 
   replay(visit: (name: string, ino: number, type: number, high: number, low: number) => boolean): void {

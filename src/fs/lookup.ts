@@ -217,6 +217,12 @@ export function resolve(c: Context, path: string, follow: boolean, cred: Cred | 
   return ino
 }
 
+/** The sorted names of the directory that a path means, when they are kept. */
+export function listed(c: Context, path: string): readonly string[] | undefined {
+  const ino = walk(c, path, true, false, undefined)
+  return ino > 0 ? c.cache.known(ino)?.listing?.sortedText : undefined
+}
+
 export function resolveParent(c: Context, path: string, follow: boolean, cred: Cred | undefined): number {
   return walk(c, path, follow, true, cred)
 }

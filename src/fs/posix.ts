@@ -6,8 +6,9 @@ import { read, replaceContent, touch, write } from './content.js'
 import { Context, type FileSystemOptions } from './context.js'
 import { createWith, link, mkdir, mknod, symlink } from './create.js'
 import type { ChangeListener, Cred, FileSystemApi, SetAttr } from './filesystem.js'
-import { find, lookup, pathOf, readTarget, resolve, resolveParent } from './lookup.js'
+import { find, listed, lookup, pathOf, readTarget, resolve, resolveParent } from './lookup.js'
 import { collectOrphans, forget, release } from './orphans.js'
+import { restricted } from './permission.js'
 import { readdir, type Visit } from './readdir.js'
 import { rmdir, unlink } from './remove.js'
 import { rename } from './rename.js'
@@ -239,6 +240,10 @@ export class FileSystem implements FileSystemApi {
 
   readdir(dir: number, high: number, low: number, visit: Visit): number {
     return readdir(this.#c, dir, high, low, visit)
+  }
+
+  listed(path: string, cred?: Cred): readonly string[] | undefined {
+    return restricted(cred) ? undefined : listed(this.#c, path)
   }
 
   getxattr(ino: number, name: string): number {

@@ -50,6 +50,12 @@ function resizeWhole(c: Context, n: Inode, size: number): void {
   const a = n.attr
   const kept = Math.min(size, a.size)
   loadWhole(c, n, c.small, kept)
+  resizeLoaded(c, n, kept, size)
+}
+
+/** The same with the first `kept` bytes of the new content in `c.small`. */
+export function resizeLoaded(c: Context, n: Inode, kept: number, size: number): void {
+  const a = n.attr
   if (size <= limits.smallBytes) {
     c.small.fill(0, kept, size)
     setWhole(c, n, size)

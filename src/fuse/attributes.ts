@@ -1,6 +1,6 @@
 /** Requests about attributes. */
 import { AttrFlag } from '../codec/index.js'
-import { type SetAttr, Set as Valid } from '../fs/filesystem.js'
+import { type Cred, type SetAttr, Set as Valid } from '../fs/filesystem.js'
 import { limits } from '../sys/index.js'
 import type { Exchange } from './exchange.js'
 import { ATTR_OUT_BYTES, REPLY_WORD, SetattrValid, STATFS_OUT_BYTES, STATX_OUT_BYTES } from './protocol.js'
@@ -18,6 +18,15 @@ function attrReply(x: Exchange, result: number): number {
 
 export function getattr(x: Exchange): number {
   return attrReply(x, x.fs.getattr(x.ino))
+}
+
+/** Whoever asks, as if the kernel had checked nothing: asked by access(2) and chdir(2) on mounts without `default_permissions`. */
+const asker: Cred = { uid: 0, gid: 0, groups: [] }
+
+export function access(x: Exchange): number {
+  asker.uid = x.cred.uid
+  asker.gid = x.cred.gid
+  return x.done(x.fs.access(x.ino, x.in32[10], asker))
 }
 
 /** What SETATTR calls valid, in the words of the filesystem. */

@@ -46,8 +46,14 @@ export function unlink(x: Exchange): number {
   return x.once() ? x.ok(0) : x.done(x.fs.unlink(x.ino, x.lastName(40)))
 }
 
+/** Directories have no handles: one that is gone lives on for whoever stands in it. */
 export function rmdir(x: Exchange): number {
-  return x.once() ? x.ok(0) : x.done(x.fs.rmdir(x.ino, x.lastName(40)))
+  if (x.once()) return x.ok(0)
+  const kept = x.keepsUnlinked
+  x.keepsUnlinked = true
+  const result = x.fs.rmdir(x.ino, x.lastName(40))
+  x.keepsUnlinked = kept
+  return x.done(result)
 }
 
 const RENAME_FLAGS = 3
@@ -91,6 +97,7 @@ export function create(x: Exchange): number {
   if (opened < 0) return x.fail(opened)
   if (flags & OpenFlag.trunc && x.fs.getattr(ino) === 0) x.putEntry(REPLY_WORD, ino)
   x.putOpen(REPLY_WORD + 32, flags)
+  if ((flags & OpenFlag.accessMode) === OpenFlag.writeOnly) x.writeThrough(REPLY_WORD + 32)
   return x.ok(ENTRY_OUT_BYTES + OPEN_OUT_BYTES)
 }
 

@@ -17,6 +17,7 @@ const operations: (Operation | undefined)[] = new Array(OP_COUNT).fill(undefined
 operations[Op.lookup] = entries.lookup
 operations[Op.forget] = entries.forget
 operations[Op.batchForget] = entries.batchForget
+operations[Op.access] = attributes.access
 operations[Op.getattr] = attributes.getattr
 operations[Op.setattr] = attributes.setattr
 operations[Op.readlink] = io.readlink
@@ -50,14 +51,14 @@ operations[Op.removexattr] = xattr.removexattr
 operations[Op.init] = init
 operations[Op.interrupt] = () => NO_REPLY
 operations[Op.destroy] = x => x.ok(0)
-// OPENDIR, ACCESS, TMPFILE, POLL and all newer requests are answered ENOSYS: the kernel does without and
+// OPENDIR, TMPFILE, POLL and all newer requests are answered ENOSYS: the kernel does without and
 // asks once. Directories have no handles here.
 
 /**
  * Requests about an inode alone: when it is gone, the name that led to it was replaced meanwhile. The kernel then looks the
  * name up again, so that opening never fails while another renames over it.
  */
-const aboutInode: readonly number[] = [Op.getattr, Op.setattr, Op.statx, Op.open, Op.read, Op.write, Op.readlink, Op.fallocate, Op.lseek]
+const aboutInode: readonly number[] = [Op.access, Op.getattr, Op.setattr, Op.statx, Op.open, Op.read, Op.write, Op.readlink, Op.fallocate, Op.lseek]
 const staleWhenMissing = new Uint8Array(OP_COUNT)
 for (const op of aboutInode) staleWhenMissing[op] = 1
 

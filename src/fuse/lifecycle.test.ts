@@ -70,6 +70,26 @@ describe.skipIf(reason !== undefined)(`mounting${reason === undefined ? '' : ` (
     expect(counts[Op.opendir]).toBe(1)
   })
 
+  it('makes a file in four requests, and another asks neither about the folder nor on closing', async () => {
+    const mounted = await Mounted.start()
+    await mounted.sh('for i in $(seq 20); do echo x > f$i; done; cat f*')
+    const { counts } = await mounted.stop()
+    expect(counts[Op.create]).toBe(20)
+    expect(counts[Op.write]).toBe(20)
+    expect(counts[Op.getattr] ?? 0).toBeLessThan(5)
+    expect(counts[Op.getxattr] ?? 0).toBeLessThan(5)
+    expect(counts[Op.flush]).toBe(1)
+  })
+
+  it('tells root what may be executed', async () => {
+    const mounted = await Mounted.start()
+    const { out } = await mounted.sh(
+      'echo true > f; test -x f; echo $?; ./f 2> /dev/null; echo $?; chmod 700 f; test -x f; echo $?; test -w f; echo $?; test -r missing; echo $?',
+    )
+    await mounted.stop()
+    expect(out).toBe('1\n126\n0\n0\n1')
+  })
+
   it('pushes changes from elsewhere to the kernel', async () => {
     const commands = join(outside, 'commands')
     const mounted = await Mounted.start({ commands })

@@ -26,6 +26,9 @@ export interface LoopHooks {
 /** Background work between two requests under load, and how often it is asked whether there is any. */
 const BUSY_SLICE_MS = 1
 const BUSY_PUMP_MS = 100
+/** After this many spins in a row that nobody answered only one sleep in `SPIN_RETRY` begins with one. */
+const SPIN_MISSES = 3
+const SPIN_RETRY = 64
 
 /**
  * Serves any number of mounts from one thread, without a promise: read, answer, write. `run` returns after `stop`.
@@ -41,7 +44,14 @@ export class FuseLoop {
   readonly #spinMs: number
   #pollSet = Buffer.alloc(libc.POLLFD_BYTES)
   #stopped = false
+  /** When background work wants to be called next, when it was last, and whether requests since then may have made some. */
   #nextPump = 0
+  #lastPump = 0
+  #served = false
+  /** A connection may have more than its turn allowed. */
+  #more = false
+  #spinMisses = 0
+  #spinsLeftOut = 0
 
   constructor(hooks: LoopHooks = {}, options: { spinUs?: number } = {}) {
     this.#hooks = hooks
@@ -73,14 +83,16 @@ export class FuseLoop {
   }
 
   run(): void {
+    // What ran between two runs may have made background work.
+    this.#nextPump = 0
     while (!this.#stopped) {
-      if (this.waker.taken()) this.#hooks.onWake?.()
-      if (this.#stopped) break
-      if (this.#turn() > 0) {
-        if (performance.now() >= this.#nextPump) this.#pump(BUSY_SLICE_MS)
-      } else if (!this.#spin()) {
-        this.#sleep()
+      if (this.waker.taken()) {
+        this.#nextPump = 0
+        this.#hooks.onWake?.()
       }
+      if (this.#stopped) break
+      if (this.#turn() > 0 && performance.now() >= this.#pumpDue()) this.#pump(BUSY_SLICE_MS)
+      if (!this.#more && !this.waker.raised() && !this.#spin()) this.#sleep()
     }
     this.#stopped = false
   }
@@ -88,8 +100,10 @@ export class FuseLoop {
   /** Gives every connection its turn. Returns how many requests there were. */
   #turn(): number {
     let served = 0
+    this.#more = false
     for (let i = 0; i < this.#connections.length; i++) served += this.#serve(this.#connections[i])
     this.requests += served
+    if (served > 0) this.#served = true
     return served
   }
 
@@ -106,6 +120,7 @@ export class FuseLoop {
       const written = libc.write(connection.fd, out, reply)
       if (written !== reply) this.#writeFailed(connection, written, reply)
     }
+    this.#more = true
     return limits.fuseTurn
   }
 
@@ -127,35 +142,46 @@ export class FuseLoop {
     libc.write(connection.fd, out, OUT_HEADER_BYTES)
   }
 
-  /** Looks again for a while before it sleeps; lets a client on the same CPU run. False when nothing came. */
+  /**
+   * Looks again for a while before it sleeps, which is sooner than being woken for a client on another CPU. One on this CPU cannot run
+   * meanwhile: spins that nobody answers are left out. No sched_yield: where other programs wait for the CPU it gives them a whole slice.
+   * False when nothing came.
+   */
   #spin(): boolean {
-    if (this.#spinMs === 0) return false
+    if (this.#spinMs === 0 || (this.#spinMisses >= SPIN_MISSES && ++this.#spinsLeftOut < SPIN_RETRY)) return false
+    this.#spinsLeftOut = 0
     const until = performance.now() + this.#spinMs
     do {
-      libc.schedYield()
-      if (this.#turn() > 0) return true
+      if (this.#turn() > 0 || this.waker.raised()) {
+        this.#spinMisses = 0
+        return true
+      }
     } while (performance.now() < until)
+    this.#spinMisses++
     return false
   }
 
-  /** Background work first, because requests may have made some; then waits for a request, a wake or the next background work. */
+  /** Background work that is due first; then waits for a request, a wake or the next background work. */
   #sleep(): void {
-    const delay = this.#pump(limits.sealSliceMs)
-    const timeout = delay === Infinity ? -1 : Math.ceil(delay)
+    const now = performance.now()
+    if (now >= this.#pumpDue()) this.#pump(limits.sealSliceMs)
+    if (this.#stopped) return
+    const due = this.#pumpDue()
+    const timeout = due === Infinity ? -1 : Math.max(0, Math.ceil(due - now))
     const ready = libc.poll(this.#pollSet, this.#connections.length + 1, timeout)
     if (ready > 0 && this.#pollSet.readInt16LE(6) !== 0) this.waker.drain()
   }
 
-  /** After how many milliseconds it wants to be called again; asked only when something may have changed. */
-  #pump(budgetMs: number): number {
-    const pump = this.#hooks.pump
-    if (pump === undefined) {
-      this.#nextPump = Infinity
-      return Infinity
-    }
-    const delay = pump(budgetMs)
-    this.#nextPump = performance.now() + Math.min(delay, BUSY_PUMP_MS)
-    return delay
+  /** Under load background work is not asked before each sleep. */
+  #pumpDue(): number {
+    return this.#served ? Math.min(this.#nextPump, this.#lastPump + BUSY_PUMP_MS) : this.#nextPump
+  }
+
+  #pump(budgetMs: number): void {
+    this.#served = false
+    const delay = this.#hooks.pump?.(budgetMs) ?? Infinity
+    this.#lastPump = performance.now()
+    this.#nextPump = this.#lastPump + delay
   }
 
   /** struct pollfd for the waker, then for each connection. */

@@ -36,9 +36,9 @@ function mountAsRoot(request: MountRequest): number {
     `rootmode=${(statSync(request.path).mode & constants.S_IFMT).toString(8)}`,
     `user_id=${process.getuid?.() ?? 0}`,
     `group_id=${process.getgid?.() ?? 0}`,
-    'default_permissions',
   ]
-  if (request.allowOther) options.push('allow_other')
+  // Alone on it root may do everything, and the kernel need not ask for a directory's mode after each change in it.
+  if (request.allowOther) options.push('default_permissions', 'allow_other')
   const flags = libc.MS_NOSUID | libc.MS_NODEV | (request.readOnly ? libc.MS_RDONLY : 0)
   const result = libc.mount(request.name, request.path, MOUNT_TYPE, flags, options.join(','))
   if (result === 0) return fd

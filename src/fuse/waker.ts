@@ -28,6 +28,11 @@ export class Waker {
     return Atomics.load(this.#flag, 0) !== 0 && Atomics.exchange(this.#flag, 0, 0) === 1
   }
 
+  /** Whether `taken` would be true. */
+  raised(): boolean {
+    return Atomics.load(this.#flag, 0) !== 0
+  }
+
   /** Takes the event that poll reported. */
   drain(): void {
     libc.read(this.handle.fd, scratch, 8)

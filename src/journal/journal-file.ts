@@ -5,6 +5,8 @@ import { EIO, posixError } from '../errors.js'
 import { crashPoint, crashPointsWatched, limits } from '../sys/index.js'
 
 const NAME = /^(\d{12,15})\.journal$/
+/** Pieces of a frame in one system call; it takes at most 1024. */
+const PARTS_AT_ONCE = 256
 const ZEROS = Buffer.alloc(limits.journalZeroBytes)
 
 /** One file of the journal: a header, then frames. */
@@ -88,20 +90,18 @@ export class JournalFile {
     this.#advance(length, chain)
   }
 
-  /** The same with the end of the frame in another buffer. */
-  writeTwo(head: Uint8Array, body: Uint8Array, chain: number): void {
+  /** The same for a frame in pieces; the first holds its header. */
+  writeParts(parts: readonly Uint8Array[], chain: number): void {
     crashPoint('journal.append.before-write')
-    if (crashPointsWatched()) this.#tear(head, head.length)
+    if (crashPointsWatched()) this.#tear(parts[0], parts[0].length)
+    let at = this.end
     try {
-      const n = writevSync(this.fd, [head, body], this.end)
-      if (n < head.length) writeFully(this.fd, head.subarray(n), head.length - n, this.end + n)
-      const done = Math.max(0, n - head.length)
-      if (done < body.length) writeFully(this.fd, body.subarray(done), body.length - done, this.end + head.length + done)
+      for (let i = 0; i < parts.length; i += PARTS_AT_ONCE) at = writeVector(this.fd, parts.slice(i, i + PARTS_AT_ONCE), at)
     } catch (error) {
       this.#wipe()
       throw error
     }
-    this.#advance(head.length + body.length, chain)
+    this.#advance(at - this.end, chain)
   }
 
   #advance(bytes: number, chain: number): void {
@@ -166,6 +166,19 @@ export function unlinkIfThere(path: string): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
   }
+}
+
+/** Writes all of the pieces; returns where they end. */
+function writeVector(fd: number, parts: readonly Uint8Array[], position: number): number {
+  let written = writevSync(fd, parts, position)
+  let at = position
+  for (const part of parts) {
+    const done = Math.min(written, part.length)
+    if (done < part.length) writeFully(fd, part.subarray(done), part.length - done, at + done)
+    written -= done
+    at += part.length
+  }
+  return at
 }
 
 /** write(2) may store less than it was given, a full disk for one; only the call after that says why. */

@@ -79,9 +79,9 @@ describe('journal', () => {
     expect(append(journal, Buffer.alloc(0))).toBe(2)
     const head = Buffer.concat([Buffer.alloc(FRAME_HEADROOM), Buffer.from('three:')])
     const body = Buffer.from('..the body..')
-    expect(journal.append2(head, 6, body, 2, 8)).toBe(3)
-    expect(journal.append2(head, 6, body, 2, 0)).toBe(4)
-    expect(journal.append2(head, 0, body, 0, 2)).toBe(5)
+    expect(journal.appendParts(head, 6, [body.subarray(2, 5), body.subarray(5, 10)])).toBe(3)
+    expect(journal.appendParts(head, 6, [])).toBe(4)
+    expect(journal.appendParts(head, 0, [body.subarray(0, 2)])).toBe(5)
     journal.close()
     const { frames, report } = read()
     expect([...frames]).toEqual([
@@ -567,7 +567,7 @@ describe.skipIf(!canMount)('a full disk', () => {
       for (let i = 0; ; i++) {
         const size = 1000 + ((i * 7919) % 30_000)
         const sequence =
-          i % 2 === 0 ? append(journal, Buffer.alloc(size, i)) : journal.append2(Buffer.alloc(FRAME_HEADROOM + 10, i), 10, Buffer.alloc(size, i), 10, size - 10)
+          i % 2 === 0 ? append(journal, Buffer.alloc(size, i)) : journal.appendParts(Buffer.alloc(FRAME_HEADROOM + 10, i), 10, [Buffer.alloc(size - 10, i)])
         sizes.set(sequence, size)
       }
     }

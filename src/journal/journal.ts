@@ -202,17 +202,18 @@ export class Journal {
   }
 
   /**
-   * Appends a frame whose payload is that of `head`, then `length` bytes of `body` at `at`, which are not copied.
+   * Appends a frame whose payload is that of `head`, then `parts` one after another, which are not copied.
    * @param head `FRAME_HEADROOM` bytes of room, then `headLength` bytes of payload
    */
-  append2(head: Uint8Array, headLength: number, body: Uint8Array, at: number, length: number): number {
-    const file = this.#fileFor(FRAME_HEADROOM + headLength + length)
-    const external = body.subarray(at, at + length)
-    putFrameHeader(head, 0, headLength + length, this.#last + 1)
-    const crc = crcOf(external, computeFrameCrc(head, 0, headLength, file.chain))
+  appendParts(head: Uint8Array, headLength: number, parts: readonly Uint8Array[]): number {
+    const length = parts.reduce((sum, part) => sum + part.length, headLength)
+    const file = this.#fileFor(FRAME_HEADROOM + length)
+    putFrameHeader(head, 0, length, this.#last + 1)
+    let crc = computeFrameCrc(head, 0, headLength, file.chain)
+    for (const part of parts) crc = crcOf(part, crc)
     putFrameCrc(head, 0, crc)
-    file.writeTwo(head.subarray(0, FRAME_HEADROOM + headLength), external, crc)
-    return this.#appended(FRAME_HEADROOM + headLength + length, crc)
+    file.writeParts([head.subarray(0, FRAME_HEADROOM + headLength), ...parts], crc)
+    return this.#appended(FRAME_HEADROOM + length, crc)
   }
 
   #appended(bytes: number, crc: number): number {

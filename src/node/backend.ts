@@ -1,5 +1,6 @@
 import { CorruptError, EIO, posixError } from '../errors.js'
 import type { LocalOps } from './ops.js'
+import type { Path } from './validate.js'
 
 /** The operations that a backend carries out, here or in another process. */
 export const opNames = [
@@ -42,6 +43,8 @@ export interface Backend {
   callNow?<M extends OpName>(method: M, args: OpArgs<M>): OpResult<M>
   /** Reads straight into the caller's memory; only where `isLocal`. */
   readInto?(handle: number, into: Uint8Array, at: number, length: number, position: number | null): number
+  /** The sorted names of a directory where they are kept, as text: not to be changed. Undefined: ask `readdir`. Only where `isLocal`. */
+  listed?(path: Path): readonly string[] | undefined
 }
 
 const known: ReadonlySet<string> = new Set(opNames)
@@ -76,6 +79,10 @@ export class LocalBackend implements Backend {
     } catch (error) {
       throw asIoError(error, 'read', undefined)
     }
+  }
+
+  listed(path: Path): readonly string[] | undefined {
+    return this.ops.listed(path)
   }
 }
 

@@ -22,6 +22,8 @@ export function readdir(core: Core, path: unknown, opts?: unknown): MaybePromise
 
 /** The commonest form, without a generator: one page of names. */
 function plainNames(core: Core, path: Path): MaybePromise<Entry[]> {
+  const kept = core.backend.listed?.(path)
+  if (kept !== undefined) return kept.slice()
   if (!core.backend.isLocal) return core.run(new Listing(path, 'utf8', false).all(core, false))
   const page = core.call('readdir', [path, undefined, PAGE_ENTRIES])
   if (isPromise(page) || page.next !== undefined) return core.run(new Listing(path, 'utf8', false).all(core, false))

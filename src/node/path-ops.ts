@@ -99,6 +99,11 @@ export class PathOps {
     return this.page(dir, after, limit, path)
   }
 
+  /** See `FileSystemApi.listed`. */
+  listed(path: Path): readonly string[] | undefined {
+    return this.cred === undefined ? this.fs.listed?.(toByteString(path)) : undefined
+  }
+
   /** Fails as opendir(3) would. */
   opendir(path: Path): void {
     const dir = this.resolve(path, true, 'opendir')

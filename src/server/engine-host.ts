@@ -15,6 +15,8 @@ export interface HostOptions {
   space?: () => { totalBytes: number; freeBytes: number }
   /** How long a volume that nobody uses stays open; default 0. */
   volumeIdleMs?: number
+  /** Somebody pumps the engine all the time: flushes are done in slices, between requests. */
+  flushesInSlices?: boolean
   /** True for a volume whose changes the kernel must hear of. */
   isMounted?: (id: string) => boolean
 }
@@ -60,7 +62,7 @@ export class EngineHost {
         engine.remove(name, options)
       },
       undelete: (_: string, name: string) => engine.undelete(name),
-      flush: (_: string, name: string) => this.volumes.use(name, ({ volume }) => volume.flush()),
+      flush: (_: string, name: string) => this.#flushed(name, ({ bytes }) => ({ bytes })),
       status: (_: string, name: string) => this.volumes.use(name, ({ volume }) => volume.status()),
       fsck: (_: string, name: string) => this.volumes.use(name, ({ volume }) => volume.fsck()),
       openVolumes: () => this.volumes.list().map(open => open.volume.info.name),
@@ -69,7 +71,7 @@ export class EngineHost {
 
   #historyMethods(engine: Engine) {
     return {
-      fork: (_: string, source: string, ref: string | undefined, name: string) => engine.fork(source, ref, name),
+      fork: (_: string, source: string, ref: string | undefined, name: string) => this.#flushed(source, () => engine.fork(source, ref, name)),
       diff: (_: string, a: { volume: string; ref?: string }, b: { volume: string; ref?: string }) => [...engine.diff(a, b)],
       checkpoint: (_: string, name: string, checkpoint?: string, options?: { message?: string; actor?: string }) =>
         this.volumes.use(name, ({ volume }) => volume.checkpoint(checkpoint, options)),
@@ -77,6 +79,16 @@ export class EngineHost {
       commits: (_: string, name: string, options?: { limit?: number }) => this.volumes.use(name, ({ volume }) => volume.commits(options)),
       deleteCheckpoint: (_: string, name: string, checkpoint: string) => this.volumes.use(name, ({ volume }) => volume.deleteCheckpoint(checkpoint)),
     }
+  }
+
+  /** Runs `then` when all that was acknowledged is sealed: what it seals itself is only what came meanwhile. */
+  #flushed<T>(name: string, then: (flushed: { bytes: number }, open: OpenVolume) => T): T | Promise<T> {
+    if (this.#options.flushesInSlices !== true) return this.volumes.use(name, open => then(open.volume.flush(), open))
+    const open = this.volumes.acquire(name)
+    return open.volume
+      .flushSoon()
+      .then(flushed => then(flushed, open))
+      .finally(() => this.volumes.release(open))
   }
 
   #targetMethods() {

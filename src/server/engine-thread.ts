@@ -28,16 +28,17 @@ class EngineThread {
     this.#port = port
     this.#loop = new FuseLoop({ onWake: () => this.#onWake(), pump: budgetMs => this.#pump(budgetMs), log: line => this.#say({ log: line }) })
     this.#sync = new SyncThread(this.#loop.waker)
-    this.#engine = Engine.open({ home, syncer: this.#sync })
+    this.#engine = Engine.open({ home, syncer: this.#sync, onSettled: () => this.#loop.pause() })
     const space = (): { totalBytes: number; freeBytes: number } => {
       const host = statfsSync(home)
       return { totalBytes: host.blocks * host.bsize, freeBytes: host.bavail * host.bsize }
     }
     this.#host = new EngineHost(this.#engine, {
-      makeFs: (session, id) => new FileSystem(session, { keepUnlinked: () => this.#mounts.isMounted(id) }),
+      makeFs: (session, id) => new FileSystem(session, { keepUnlinked: () => this.#mounts.keepsUnlinked(id) }),
       space,
       volumeIdleMs: limits.volumeIdleMs,
       isMounted: id => this.#mounts.isMounted(id),
+      flushesInSlices: true,
     })
     this.#mounts = new MountTable({ loop: this.#loop, sync: this.#sync, volumes: this.#host.volumes, space, say: message => this.#say(message) })
     this.#say({ started: this.#loop.waker.handle })

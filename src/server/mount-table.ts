@@ -26,14 +26,19 @@ export interface MountTableOptions {
 export class MountTable {
   readonly #options: MountTableOptions
   readonly #served = new Map<number, Served>()
-  readonly #volumeIds = new Set<string>()
+  readonly #handlers = new Map<string, FuseHandler>()
 
   constructor(options: MountTableOptions) {
     this.#options = options
   }
 
   isMounted(volumeId: string): boolean {
-    return this.#volumeIds.has(volumeId)
+    return this.#handlers.has(volumeId)
+  }
+
+  /** Whether what loses its last link now must live until the kernel forgets it, opened or not. */
+  keepsUnlinked(volumeId: string): boolean {
+    return this.#handlers.get(volumeId)?.keepsUnlinked === true
   }
 
   call(method: string, args: unknown[]): unknown {
@@ -43,7 +48,7 @@ export class MountTable {
       case 'mount.attach':
         return this.#attach(...(args as [MountRecord, number, boolean]))
       case 'mount.flush':
-        return this.#flush(args[0] as string)
+        return this.#flushInSlices(args[0] as string)
       case 'mount.end':
         return this.#end(args[0] as number)
       default:
@@ -71,6 +76,8 @@ export class MountTable {
       { readOnly, rootIno, mountId: id, space },
       { sync: syncPolicy(fd, sync), log: line => say({ log: `${record.mountpoint}: ${line}` }) },
     )
+    // Nobody tells what is open on a read-only mount, or was when the last server died.
+    if (readOnly || resumed) handler.keepAllUnlinked()
     const connection: { -readonly [K in keyof Connection]: Connection[K] } = { fd, handler, ended: errno => this.#ended(id, errno) }
     if (record.negotiated === undefined) {
       connection.handler = {
@@ -85,7 +92,7 @@ export class MountTable {
       }
     } else handler.exchange.negotiated = record.negotiated as typeof handler.exchange.negotiated
     this.#served.set(id, { record, open, connection })
-    this.#volumeIds.add(record.volumeId)
+    this.#handlers.set(record.volumeId, handler)
     loop.add(connection)
     if (resumed) this.#askAgain(fd)
   }
@@ -110,7 +117,7 @@ export class MountTable {
     const { connection, open, record } = served
     this.#options.loop.remove(connection)
     this.#served.delete(id)
-    this.#volumeIds.delete(record.volumeId)
+    this.#handlers.delete(record.volumeId)
     try {
       open.fs.collectOrphans()
       this.#flush(record.volumeId)
@@ -128,6 +135,17 @@ export class MountTable {
     } catch (error) {
       open.volume.session.syncNow()
       this.#options.say({ log: `volume ${open.volume.info.name} could not be sealed, and stays in its journal: ${describe(error)}` })
+    }
+  }
+
+  /** The same while the mount goes on being served. */
+  async #flushInSlices(volumeId: string): Promise<void> {
+    const open = this.#options.volumes.get(volumeId)
+    if (open === undefined) return
+    try {
+      await open.volume.flushSoon()
+    } catch {
+      // The end of the mount tries again, and says so.
     }
   }
 

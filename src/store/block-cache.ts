@@ -17,6 +17,10 @@ export class BlockCache {
     return block
   }
 
+  has(key: number): boolean {
+    return this.#blocks.has(key)
+  }
+
   set(key: number, block: Uint8Array): void {
     const before = this.#blocks.get(key)
     if (before !== undefined) {

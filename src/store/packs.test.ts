@@ -326,6 +326,28 @@ describe('reading by pointer', () => {
     small.close()
   })
 
+  it('reads a run of blocks at once; keeps what comes twice; names what is damaged', () => {
+    const writer = new PackWriter(path, idOf(1), PackKind.content)
+    const plains = Array.from({ length: 4 }, () => randomBytes(5000))
+    const pointers = plains.map(plain => append(writer, block, plain))
+    writer.close()
+    store.adoptSync(packKey(idOf(1)), path)
+    const into = Buffer.alloc(16_000)
+    expect(packs.readRun(pointers[1], 0, 3, into, 1000)).toBe(true)
+    expect(Buffer.compare(into.subarray(1000), Buffer.concat(plains.slice(1)))).toBe(0)
+    expect(packs.blockCacheBytes).toBe(0)
+    expect(packs.readRun(pointers[1], 0, 3, into, 1000)).toBe(true)
+    expect(packs.blockCacheBytes).toBe(15_000)
+    expect(packs.readRun(pointers[1], 0, 3, into, 1000)).toBe(false)
+    expect(packs.readRun(pointers[3], 0, 2, into, 0)).toBe(false)
+    packs.clearCache()
+    const bad = Buffer.from(store.getSync(packKey(idOf(1)))?.bytes ?? [])
+    const second = PACK_HEADER_BYTES + SEGMENT_HEADER_BYTES + 5000
+    bad[second + 100] ^= 1
+    store.putSync(packKey(idOf(1)), bad)
+    expect(() => packs.readRun(pointers[0], 0, 4, into, 0)).toThrow(`${packKey(idOf(1))} at ${second}`)
+  })
+
   it('gives each page in a buffer of its own', () => {
     const writer = new PackWriter(path, idOf(1), PackKind.metadata)
     packs.addSpool(idOf(1), path)

@@ -6,7 +6,7 @@ import { insertInLeaf } from './insert.js'
 import { appendCells, bytesOf, CELL_HEADER_BYTES, cellAt, HEADER_BYTES, overwriteValue, PAGE_BYTES, Page, removeCell, valueLengthAt } from './page.js'
 import { rebalance } from './remove.js'
 import { Sealing } from './sealer.js'
-import { childIndex, search } from './search.js'
+import { childIndex, search, searchLeaf } from './search.js'
 import type { PageSink, Tree } from './tree.js'
 
 /**
@@ -32,6 +32,7 @@ export class BTree implements Tree {
   #sealing: Sealing | null = null
   #sealingPages = 0
   #sealingEpoch = 0
+  #seals = 0
 
   private constructor(cache: PageCache, root: Page | null) {
     this.cache = cache
@@ -49,6 +50,11 @@ export class BTree implements Tree {
     return new BTree(cache, cache.page(pointer, 0, -1))
   }
 
+  /** A seal of this tree is under way. */
+  get beingSealed(): boolean {
+    return this.#sealing !== null && !this.#sealing.ended
+  }
+
   /** Finds K and points `vb`, `vp`, `vl` at its value. */
   get(K: Uint8Array, keyLength: number): boolean {
     const cache = this.cache
@@ -58,7 +64,7 @@ export class BTree implements Tree {
       if (b === null) b = cache.bytes(pg)
       pg.ref = 1
       if (pg.level === 0) {
-        const i = search(b, 0, pg.n, K, keyLength)
+        const i = searchLeaf(b, pg.n, K, keyLength)
         if (i < 0) return false
         const p = cellAt(b, i)
         this.vb = b
@@ -76,7 +82,7 @@ export class BTree implements Tree {
     assert(keyLength > 0 && keyLength <= MAX_KEY_BYTES && valueLength <= limits.valueBytes, 'a key or value of the tree has a wrong length')
     const leaf = this.#ownPath(K, keyLength)
     const b = bytesOf(leaf)
-    let i = search(b, 0, leaf.n, K, keyLength)
+    let i = searchLeaf(b, leaf.n, K, keyLength)
     if (i >= 0) {
       const p = cellAt(b, i)
       if (valueLengthAt(b, p) === valueLength) {
@@ -101,6 +107,23 @@ export class BTree implements Tree {
     return new TreeCursor(this)
   }
 
+  /** Changes with each seal of this tree that begins or ends. */
+  get seals(): number {
+    return this.#seals
+  }
+
+  /**
+   * Takes over the content of `other`, a fork of this tree, or a fork of one, that nobody uses any more. This tree may not have been changed
+   * or sealed since then. O(1).
+   */
+  takeOver(other: BTree): void {
+    assert(this.#sealingPages === 0, 'a tree that is sealed does not change hands')
+    this.root = other.root
+    this.epoch = other.epoch
+    this.#dirtyPages = other.#dirtyPages
+    other.epoch = this.cache.nextEpoch()
+  }
+
   fork(): BTree {
     const copy = new BTree(this.cache, this.root)
     copy.#dirtyPages = this.#dirtyPages + this.#sealingPages
@@ -117,6 +140,7 @@ export class BTree implements Tree {
     assert(this.#sealing === null || this.#sealing.ended, 'a tree is sealed while it is sealed')
     const frozen = this.epoch
     this.epoch = this.cache.nextEpoch()
+    this.#seals++
     this.#sealingPages = this.#dirtyPages
     this.#sealingEpoch = frozen
     this.#dirtyPages = 0
@@ -201,6 +225,7 @@ export class BTree implements Tree {
   }
 
   #sealEnded(kept: boolean): void {
+    this.#seals++
     if (!kept) this.#dirtyPages += this.#sealingPages
     this.#sealingPages = 0
   }

@@ -153,14 +153,13 @@ export class PageCache {
     let damage = findDamage(read)
     if (damage === '' && pg.level >= 0 && pageLevel(read) !== pg.level) damage = `a page of level ${pageLevel(read)} where ${pg.level} is expected`
     if (damage !== '') throw new CorruptError(describePointer(pointer, pg.ptrAt), damage)
-    this.#makeRoom(read.length)
-    const buf = own(read)
+    this.#makeRoom(PAGE_BYTES)
+    pg.level = pageLevel(read)
+    pg.n = pageCount(read)
+    pg.top = read.length - HEADER_BYTES - 2 * pg.n
+    const buf = this.takeBuffer()
+    spread(read, buf, pg.top)
     pg.buf = buf
-    // The source may keep the same bytes.
-    pg.exposed = true
-    pg.level = pageLevel(buf)
-    pg.n = pageCount(buf)
-    pg.top = buf.length - HEADER_BYTES - 2 * pg.n
     pg.garbage = 0
     pg.last = -2
     pg.kids = pg.level > 0 ? new Array<Page | undefined>(pg.n).fill(undefined) : null
@@ -173,12 +172,11 @@ export class PageCache {
   }
 }
 
-/** The bytes in a buffer of their own: a view would keep all that was read with it. */
-function own(read: Uint8Array): Buffer {
-  if (read.buffer.byteLength === read.length) return Buffer.from(read.buffer as ArrayBuffer, 0, read.length)
-  const copy = Buffer.allocUnsafeSlow(read.length)
-  copy.set(read)
-  return copy
+/** Opens the gap again that a stored page is without: all pages in memory have one size, so that their buffers serve one another. */
+function spread(read: Uint8Array, to: Buffer, top: number): void {
+  const slots = read.length - top
+  to.set(read.subarray(0, slots), 0)
+  to.set(read.subarray(slots), PAGE_BYTES - top)
 }
 
 function hashNumber(pointer: Uint8Array, at: number): number {

@@ -1,8 +1,7 @@
 /** Where sealed pages come from. */
 export interface PageSource {
   /**
-   * The plain, verified bytes of the page that the pointer at `at` names. They are kept (or copied, when they are a view of a
-   * larger buffer), so they must not change afterwards. @throws CorruptError
+   * The plain, verified bytes of the page that the pointer at `at` names; valid until the next call. @throws CorruptError
    */
   readPage(pointer: Uint8Array, at: number): Uint8Array
 }

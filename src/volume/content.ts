@@ -1,10 +1,24 @@
-import { BLOCK_INDEX_BYTES, extentBlock, extentKey, POINTER_BYTES, PREFIX_BYTES, Tag } from '../codec/index.js'
+import {
+  BLOCK_INDEX_BYTES,
+  extentBlock,
+  extentKey,
+  HASH_BYTES,
+  PACK_ID_BYTES,
+  POINTER_BYTES,
+  PREFIX_BYTES,
+  pointerLength,
+  pointerOffset,
+  Tag,
+} from '../codec/index.js'
+import { SEGMENT_HEADER_BYTES } from '../codec/segment.js'
 import { assert, limits } from '../sys/index.js'
 import type { Tree } from '../tree/tree.js'
 import { copyOrZero, type Overlay, type Overlays } from './overlay.js'
 import type { ContentReader } from './session.js'
 
 const BLOCK = limits.blockBytes
+/** Blocks read from a pack at once: as much as a request through a mount asks for. */
+const RUN_BLOCKS = limits.fuseRequestBytes / BLOCK
 /** An extent record: this byte, then the pointer. */
 export const EXTENT_STORED = 1
 /** Never stored: this byte, then the id of an overlay in memory (6 bytes, little-endian). */
@@ -14,6 +28,8 @@ export const EXTENT_BYTES = 1 + POINTER_BYTES
 export interface BlockSource {
   /** The plain block that a pointer names, verified; maybe shorter than 64 KiB. Not to be changed. @throws CorruptError */
   readBlock(pointer: Uint8Array, at: number): Uint8Array
+  /** The same for `count` full blocks, one behind the other from the named one, into `into`. False: read them one by one. @throws CorruptError */
+  readRun?(pointer: Uint8Array, at: number, count: number, into: Uint8Array, toAt: number): boolean
 }
 
 export interface BlockSink {
@@ -40,6 +56,13 @@ export class Content implements ContentReader {
     let block = Math.floor(offset / BLOCK)
     let within = offset - block * BLOCK
     while (length > 0) {
+      if (within === 0 && length >= 2 * BLOCK) {
+        const run = this.#readRun(ino, block, Math.min(RUN_BLOCKS, Math.floor(length / BLOCK)), into, at)
+        block += run
+        at += run * BLOCK
+        length -= run * BLOCK
+        if (length === 0) return
+      }
       const n = Math.min(length, BLOCK - within)
       this.#readBlock(ino, block, within, into, at, n)
       at += n
@@ -47,6 +70,20 @@ export class Content implements ContentReader {
       block++
       within = 0
     }
+  }
+
+  /** Reads as many blocks as lie one behind the other in a pack, at most `limit`, at once. How many: 0 when that is less than two. */
+  #readRun(ino: number, block: number, limit: number, into: Uint8Array, at: number): number {
+    const source = this.#source
+    if (source.readRun === undefined) return 0
+    let count = 0
+    for (; count < limit; count++) {
+      const tree = this.#tree()
+      if (!tree.get(K, extentKey(K, ino, block + count)) || !isFullBlock(tree)) break
+      if (count === 0) first.set(tree.vb.subarray(tree.vp + 1, tree.vp + EXTENT_BYTES))
+      else if (!followsOn(tree.vb, tree.vp + 1, count)) break
+    }
+    return count >= 2 && source.readRun(first, 0, count, into, at) ? count : 0
   }
 
   #readBlock(ino: number, block: number, within: number, into: Uint8Array, at: number, length: number): void {
@@ -155,6 +192,20 @@ export class Content implements ContentReader {
     this.#tree().put(K, extentKey(K, overlay.ino, overlay.block), V, EXTENT_BYTES)
     this.#overlays.remove(overlay.id)
   }
+}
+
+/** Pointer of the first block of a run. */
+const first = Buffer.alloc(POINTER_BYTES)
+const STORED_BYTES = BLOCK + SEGMENT_HEADER_BYTES
+
+function isFullBlock(tree: Tree): boolean {
+  return tree.vb[tree.vp] === EXTENT_STORED && pointerLength(tree.vb, tree.vp + 1) === STORED_BYTES
+}
+
+/** Whether a pointer names the block that lies `count` blocks behind `first`. */
+function followsOn(b: Uint8Array, at: number, count: number): boolean {
+  for (let i = HASH_BYTES; i < HASH_BYTES + PACK_ID_BYTES; i++) if (b[at + i] !== first[i]) return false
+  return pointerOffset(b, at) === pointerOffset(first, 0) + count * STORED_BYTES
 }
 
 const foldBuffer = Buffer.allocUnsafeSlow(BLOCK)

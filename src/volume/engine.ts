@@ -15,7 +15,6 @@ import { openHome } from './home.js'
 import { ARENA_INODES } from './live-session.js'
 import { FileLock } from './lock.js'
 import { allKeys, checkVolumeName, Names } from './names.js'
-import { openTree } from './recovery.js'
 import type { Syncer } from './syncer.js'
 import { type StoreContext, Volume } from './volume.js'
 
@@ -27,6 +26,10 @@ export interface EngineOptions {
   clock?: Clock
   random?: Random
   syncer?: Syncer
+  /** Differs from boot to boot; default that of the kernel. */
+  bootId?: string
+  /** Called when promises of `flushSoon` were settled: a thread that runs a loop of its own must give them a turn. */
+  onSettled?: () => void
 }
 
 interface Holder {
@@ -45,7 +48,8 @@ export class Engine implements EngineApi {
   readonly #clock: Clock
   readonly #random: Random
   readonly #syncer: Syncer | undefined
-  readonly #bootId = readBootId()
+  readonly #onSettled: (() => void) | undefined
+  readonly #bootId: string
   readonly #context: StoreContext
   readonly #names: Names
   readonly #open = new Map<string, Holder>()
@@ -57,6 +61,8 @@ export class Engine implements EngineApi {
     this.#clock = options.clock ?? systemClock
     this.#random = options.random ?? systemRandom
     this.#syncer = options.syncer
+    this.#bootId = options.bootId ?? readBootId()
+    this.#onSettled = options.onSettled
     openHome(this.home)
     const store = openDirectoryStore(join(this.home, 'store'), { create: true })
     const packs = new Packs(store, { blockCacheBytes: limits.blockCacheBytes })
@@ -233,6 +239,7 @@ export class Engine implements EngineApi {
         random: this.#random,
         bootId: this.#bootId,
         ...(this.#syncer === undefined ? {} : { syncer: this.#syncer }),
+        ...(this.#onSettled === undefined ? {} : { onSettled: this.#onSettled }),
         newArena: () => this.#takeArena(),
         onClose: () => lock.release(),
         release: closing => this.#closeOne(closing),
@@ -328,8 +335,9 @@ export class Engine implements EngineApi {
 
   fork(source: string, ref: string | undefined, name: string): VolumeInfo {
     return this.#with(source, volume => {
-      const commit = ref === undefined ? undefined : volume.history.resolve(ref)
+      // First the seal: a commit that was made just now has its root then.
       const sealed = volume.sealedRoots()
+      const commit = ref === undefined ? undefined : volume.history.resolve(ref)
       const h = volume.head.value
       const root = commit?.root ?? sealed.root
       const made = this.#make(name, id => {
@@ -353,7 +361,7 @@ export class Engine implements EngineApi {
   }
 
   #treeAt(volume: Volume, ref: string | undefined): BTree {
-    return ref === undefined ? volume.state.tree : openTree(this.#context.pages, volume.history.resolve(ref).root)
+    return ref === undefined ? volume.state.tree : volume.treeOf(volume.history.resolve(ref))
   }
 
   pump(budgetMs: number): number {

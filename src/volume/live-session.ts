@@ -1,11 +1,12 @@
 import { FRAME_HEADROOM } from '../codec/frame.js'
-import { BatchReader, type BatchWriter, type DirHash, Item } from '../codec/index.js'
+import { BatchReader, BatchWriter, type DirHash, Item } from '../codec/index.js'
 import { EIO, EROFS } from '../errors.js'
 import type { Journal } from '../journal/index.js'
 import type { Clock } from '../sys/index.js'
 import type { Tree } from '../tree/tree.js'
 import { Collector, diskErrno } from './collector.js'
 import type { Durability } from './durability.js'
+import type { ItemLog } from './item-log.js'
 import type { Spool } from './spool.js'
 import type { VolumeState } from './state.js'
 
@@ -78,10 +79,36 @@ export class LiveSession extends Collector {
     return result
   }
 
-  /** Commits a batch that a transaction collected. */
-  commitBatch(batch: BatchWriter, inodesDelta: number, bytesDelta: number): number {
+  /**
+   * Commits what a transaction collected.
+   * @param become the state after it, when nothing else was changed meanwhile; otherwise the items are applied one by one
+   */
+  commitItems(log: ItemLog, become: VolumeState | undefined, inodesDelta: number, bytesDelta: number): number {
     if (this.readOnly) return -EROFS
-    return this.#append(batch, this.state.usage.inodes + inodesDelta, this.state.usage.bytes + bytesDelta)
+    if (this.#halfApplied) return -EIO
+    if (this.nowMs === 0) this.tick()
+    const { usage, nextIno } = this.state
+    const after = { inodes: usage.inodes + inodesDelta, bytes: usage.bytes + bytesDelta }
+    const head = new BatchWriter(FRAME_HEADROOM)
+    head.items = log.items
+    head.finish({ timeMs: this.nowMs, nextIno, ...after })
+    const parts = log.take()
+    try {
+      this.sequence = this.#journal.appendParts(head.buffer, head.length, parts)
+    } catch (error) {
+      return diskErrno(error)
+    }
+    if (become !== undefined) {
+      this.state.takeOver(become)
+      usage.inodes = after.inodes
+      usage.bytes = after.bytes
+    } else {
+      const whole = Buffer.concat([head.buffer.subarray(head.start, head.end), ...parts])
+      this.#reader.open(whole, 0, whole.length)
+      this.#apply()
+    }
+    this.#committed()
+    return 0
   }
 
   #append(batch: BatchWriter, inodes: number, bytes: number): number {
@@ -95,9 +122,13 @@ export class LiveSession extends Collector {
     }
     this.#reader.open(batch.buffer, batch.start, batch.length)
     this.#apply()
+    this.#committed()
+    return 0
+  }
+
+  #committed(): void {
     this.#durability.changed(this.sequence)
     this.#afterCommit()
-    return 0
   }
 
   /** The journal has the batch. When a damaged page keeps half of it out of the tree, nothing may be built on that. */

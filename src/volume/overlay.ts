@@ -128,6 +128,13 @@ export class Overlays {
     return copy
   }
 
+  /** Takes over all overlays of others, with their ids; there may be none here. */
+  takeOver(others: Overlays): void {
+    for (const [id, overlay] of others.byId) this.byId.set(id, overlay)
+    this.bytes += others.bytes
+    this.#nextId = Math.max(this.#nextId, others.#nextId)
+  }
+
   remove(id: number): void {
     const overlay = this.byId.get(id)
     if (overlay === undefined) return

@@ -1,4 +1,5 @@
 import type { Cursor, PageSink, Sealer, Tree } from '../tree/tree.js'
+import { KeyHashes } from './key-hashes.js'
 
 /** Both ends belong to it. */
 export interface KeyRange {
@@ -8,15 +9,15 @@ export interface KeyRange {
 
 /** What a transaction read or wrote: single keys, and the ranges that its cursors passed. */
 export class ReadSet {
-  readonly #keys = new Set<string>()
+  readonly #keys = new KeyHashes()
   readonly #ranges: KeyRange[] = []
 
   read(K: Uint8Array, at: number, length: number): void {
-    this.#keys.add(text(K, at, length))
+    this.#keys.add(K, at, length)
   }
 
   write(K: Uint8Array, at: number, length: number): void {
-    this.#keys.add(text(K, at, length))
+    this.#keys.add(K, at, length)
   }
 
   /** Adds a range; its end may be moved on later. */
@@ -27,13 +28,9 @@ export class ReadSet {
   }
 
   has(key: Uint8Array): boolean {
-    if (this.#keys.has(text(key, 0, key.length))) return true
+    if (this.#keys.has(key, 0, key.length)) return true
     return this.#ranges.some(range => Buffer.compare(range.from, key) <= 0 && Buffer.compare(key, range.to) <= 0)
   }
-}
-
-function text(K: Uint8Array, at: number, length: number): string {
-  return Buffer.from(K.buffer, K.byteOffset + at, length).toString('latin1')
 }
 
 const END = Buffer.alloc(1, 0xff)

@@ -55,6 +55,7 @@ export function recover(options: RecoverOptions): Recovered {
 function replay(options: RecoverOptions, references: Reference[]): Recovered & { sameBoot: boolean } {
   const { context, head, spool } = options
   const state = new VolumeState(openTree(context.pages, head.root), openTree(context.pages, head.history), context.packs)
+  state.sink = spool
   state.nextIno = head.nextIno
   state.usage.inodes = head.inodes
   state.usage.bytes = head.bytes

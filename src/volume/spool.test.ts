@@ -82,6 +82,27 @@ describe('packs that a killed process left', () => {
     expect(() => readBlock(again, 7, 2)).toThrow(/packs\/.* at \d+ is damaged/)
   })
 
+  it('that got lost are missed, and never taken for newer ones of the same size', () => {
+    engine.create('v')
+    const volume = engine.openVolume('v')
+    writeBlocks(volume, 7, 1)
+    const [name] = readdirSync(spoolOf(volume))
+    rmSync(join(spoolOf(volume), name))
+    const again = reopen()
+    again.session.writeData(8, 0, block(1), 0, BLOCK)
+    again.session.commit()
+    expect(() => readBlock(again, 7, 0)).toThrow(/the pack is missing/)
+    again.flush()
+    expect(readBlock(again, 8, 0)).toEqual(block(1))
+    const [stored] = readdirSync(join(home, 'store', 'packs', again.info.id))
+    rmSync(join(home, 'store', 'packs', again.info.id, stored))
+    const third = reopen()
+    third.session.writeData(9, 0, block(2), 0, BLOCK)
+    third.session.commit()
+    expect(() => readBlock(third, 7, 0)).toThrow(CorruptError)
+    expect(() => readBlock(third, 8, 0)).toThrow(CorruptError)
+  })
+
   it('whose header is damaged are in nobody’s way', () => {
     engine.create('v')
     const volume = engine.openVolume('v')

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, unlinkSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { encodePointer, type PointerFields, packId, packKey, pointerOffset, pointerPack } from '../codec/index.js'
 import type { LocalStore } from '../store/contract.js'
@@ -28,31 +28,29 @@ export class Spool implements BlockSink {
   /** What a crashed process left, until it is taken over. */
   #found: Array<{ id: Buffer; path: string }> = []
   #nextSequence = 1
-  /** Epoch of the writer; part of every pack's name. */
-  epoch: number
+  /** Part of every pack's name. A pack that was lost leaves no trace of its number, but what names it must never find another's bytes. */
+  #epoch = 0
+  #isOwnEpoch = false
+  readonly #raiseEpoch: () => number
   /** Sequence of the seal under way or coming: the birth of what is written. */
   birth: number
 
-  constructor(options: { dir: string; volume: Uint8Array; store: LocalStore; packs: Packs; epoch: number; birth: number }) {
+  constructor(options: { dir: string; volume: Uint8Array; store: LocalStore; packs: Packs; raiseEpoch: () => number; birth: number }) {
     this.#dir = options.dir
     this.#volume = options.volume
     this.#store = options.store
     this.#packs = options.packs
-    this.epoch = options.epoch
+    this.#raiseEpoch = options.raiseEpoch
     this.birth = options.birth
     makeFolders(this.#dir)
   }
 
-  /**
-   * Finds the packs that a crashed process left: blocks in them can be read at once. Pages of a seal that did not come to its
-   * end are named by nobody; the next seal writes them anew.
-   */
+  /** Finds the packs that a crashed process left: what is in them can be read at once. */
   recover(): void {
     for (const name of readdirSync(this.#dir).sort()) {
       const path = join(this.#dir, name)
       const pack = peekPack(path)
-      if (pack?.kind === PACK_METADATA) unlinkSync(path)
-      if (pack?.kind !== PACK_CONTENT) continue
+      if (pack === undefined) continue
       this.#packs.addSpool(pack.id, path)
       this.#found.push({ id: pack.id, path })
     }
@@ -89,17 +87,21 @@ export class Spool implements BlockSink {
     }
   }
 
-  /** Opens a new pack; its number is one that the store has never seen in this epoch. */
+  /** Opens a new pack, the first of an opening in an epoch of its own. */
   open(kind: number): PackWriter {
-    let id = packId(this.#volume, this.epoch, this.#nextSequence++)
-    while (this.#isUsed(id)) id = packId(this.#volume, this.epoch, this.#nextSequence++)
+    if (!this.#isOwnEpoch) {
+      this.#epoch = this.#raiseEpoch()
+      this.#isOwnEpoch = true
+    }
+    let id = packId(this.#volume, this.#epoch, this.#nextSequence++)
+    while (this.#isTaken(id)) id = packId(this.#volume, this.#epoch, this.#nextSequence++)
     const writer = new PackWriter(this.#pathOf(id), id, kind)
     this.#packs.addSpool(id, writer.path)
     return writer
   }
 
   /** Also by a file of which not even the header can be read. */
-  #isUsed(id: Uint8Array): boolean {
+  #isTaken(id: Uint8Array): boolean {
     return this.#packs.isSpooled(id) || existsSync(this.#pathOf(id)) || this.#store.headSync(packKey(id)) !== undefined
   }
 

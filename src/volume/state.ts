@@ -1,5 +1,5 @@
-import { type BatchReader, Item, MAX_KEY_BYTES, Tag } from '../codec/index.js'
-import { limits } from '../sys/index.js'
+import { type BatchReader, decodeCommit, Item, MAX_KEY_BYTES, Tag } from '../codec/index.js'
+import { assert, limits } from '../sys/index.js'
 import type { BTree } from '../tree/index.js'
 import { type BlockSink, type BlockSource, Content, EXTENT_OVERLAY, overlayId } from './content.js'
 import { Overlays } from './overlay.js'
@@ -8,8 +8,18 @@ import type { Usage } from './session.js'
 /** Tags of requests that were applied, kept for requests that the kernel sends again after a crash of the server. */
 const APPLIED_KEPT = 1024
 
+const FOLDS_AT_ONCE = 64
+
 const K = Buffer.alloc(MAX_KEY_BYTES)
 const V = Buffer.alloc(limits.valueBytes)
+
+/** A commit whose tree no seal has written yet: its record has no root until one does. */
+export interface PendingCommit {
+  /** Key of its record in the history tree. */
+  key: Buffer
+  /** The tree as it was; nobody changes it. */
+  tree: BTree
+}
 
 /** What a batch changes: the trees, the overlays, the counters. Live volumes, recovery and transactions apply batches alike. */
 export class VolumeState {
@@ -19,6 +29,10 @@ export class VolumeState {
   readonly content: Content
   readonly usage: Usage = { inodes: 0, bytes: 0 }
   nextIno = 0
+  /** Oldest first. */
+  pendingCommits: PendingCommit[] = []
+  /** Where overlays are folded to when a commit freezes the tree; a live volume has one. */
+  sink: BlockSink | undefined
   /** Ring of (mount, high, low) of tagged batches. */
   readonly #applied = new Float64Array(APPLIED_KEPT * 2)
   #appliedAt = 0
@@ -36,6 +50,16 @@ export class VolumeState {
     this.usage.inodes = batch.inodes
     this.usage.bytes = batch.bytes
     if (batch.tagged) this.#remember(batch.mount, batch.uniqueHigh, batch.uniqueLow)
+  }
+
+  /**
+   * Becomes what `other`, a private copy of this state that nobody uses any more, has become; nothing may have changed here since it was made.
+   * The same result as applying the same batches again, in O(1).
+   */
+  takeOver(other: VolumeState): void {
+    assert(this.overlays.byId.size === 0, 'a state that has overlays of its own is not replaced')
+    this.tree.takeOver(other.tree)
+    this.overlays.takeOver(other.overlays)
   }
 
   #applyItem(batch: BatchReader): void {
@@ -65,12 +89,19 @@ export class VolumeState {
         copyKey(batch)
         b.copy(V, 0, batch.vp, batch.vp + batch.vl)
         this.history.put(K, batch.kl, V, batch.vl)
+        if (K[0] === Tag.commit && decodeCommit(V, 0, batch.vl).root === '') this.#freezeCommit(Buffer.from(K.subarray(0, batch.kl)))
         break
       case Item.historyDel:
         copyKey(batch)
         this.history.del(K, batch.kl)
         break
     }
+  }
+
+  /** The journal stands where the commit was made, now and in recovery: the tree is the commit's. O(1) when no overlay is left. */
+  #freezeCommit(key: Buffer): void {
+    if (this.sink !== undefined) while (!this.foldOldest(FOLDS_AT_ONCE, this.sink));
+    this.pendingCommits.push({ key, tree: this.tree.fork() })
   }
 
   #freeOverlayAt(keyLength: number): void {

@@ -1,11 +1,12 @@
 import { FRAME_HEADROOM } from '../codec/frame.js'
-import { Attr, BatchReader, BatchWriter, decodeAttr, encodeAttr, Item, Tag } from '../codec/index.js'
-import { CairnError, EROFS } from '../errors.js'
+import { Attr, BatchReader, decodeAttr, encodeAttr, Item, Tag } from '../codec/index.js'
+import { CairnError, EIO, EROFS } from '../errors.js'
 import { assert, type Clock } from '../sys/index.js'
 import { type BTree, diff } from '../tree/index.js'
 import type { Tree } from '../tree/tree.js'
 import type { TransactionSession } from './api.js'
 import { Collector } from './collector.js'
+import { ItemLog } from './item-log.js'
 import type { LiveSession } from './live-session.js'
 import { ReadSet, TrackedTree } from './read-set.js'
 import type { Spool } from './spool.js'
@@ -25,11 +26,14 @@ export class TransactionLive extends Collector implements TransactionSession {
   readonly #base: BTree
   readonly #startSequence: number
   readonly #reads = new ReadSet()
-  readonly #all = new BatchWriter(FRAME_HEADROOM)
+  readonly #all = new ItemLog()
+  readonly #startSeals: number
   readonly #reader = new BatchReader()
   #inodes = 0
   #bytes = 0
   #over = false
+  /** A damaged page kept half of a batch out of the private state. */
+  #halfApplied = false
   #commits = 0
 
   constructor(live: LiveSession, liveState: VolumeState, context: StoreContext, spool: Spool, clock: Clock) {
@@ -43,6 +47,7 @@ export class TransactionLive extends Collector implements TransactionSession {
     this.#liveState = liveState
     this.#base = base
     this.#startSequence = live.sequence
+    this.#startSeals = liveState.tree.seals
     this.tree = new TrackedTree(state.tree, this.#reads)
   }
 
@@ -68,8 +73,10 @@ export class TransactionLive extends Collector implements TransactionSession {
     this.#reader.open(this.batch.buffer, this.batch.start, this.batch.length)
     this.#noteWrites()
     this.#reader.open(this.batch.buffer, this.batch.start, this.batch.length)
+    this.#halfApplied = true
     this.state.apply(this.#reader)
-    this.#all.addAll(this.batch)
+    this.#halfApplied = false
+    this.#all.add(this.batch)
     this.#commits++
     this.discard()
     return 0
@@ -83,12 +90,20 @@ export class TransactionLive extends Collector implements TransactionSession {
   commitTransaction(): number {
     assert(!this.#over, 'a transaction ends once')
     this.#over = true
+    if (this.#halfApplied) return -EIO
     if (this.#all.items === 0) return 0
-    if (this.#live.sequence !== this.#startSequence) this.#validate()
+    const alone = this.#live.sequence === this.#startSequence
+    if (!alone) this.#validate()
     this.#live.tick()
-    const result = this.#live.commitBatch(this.#all, this.#inodes, this.#bytes)
-    this.#all.reset()
+    const result = this.#live.commitItems(this.#all, alone && this.#isUnsealed() ? this.state : undefined, this.#inodes, this.#bytes)
+    this.#all.clear()
     return result
+  }
+
+  /** No seal of the live tree ran at any time since the start: pages that it froze would be counted wrong. */
+  #isUnsealed(): boolean {
+    const { tree } = this.#liveState
+    return tree.seals === this.#startSeals && !tree.beingSealed && this.#liveState.overlays.byId.size === 0
   }
 
   /** Compares what changed since the start with what was read or written here. */
@@ -101,7 +116,9 @@ export class TransactionLive extends Collector implements TransactionSession {
       merged.push({ key: Buffer.from(key), value: own })
       return true
     })
-    for (const { key, value } of merged) this.#all.put(Item.put, key, key.length, value, value.length)
+    for (const { key, value } of merged) this.batch.put(Item.put, key, key.length, value, value.length)
+    this.#all.add(this.batch)
+    this.batch.reset()
   }
 
   /**
@@ -130,7 +147,7 @@ export class TransactionLive extends Collector implements TransactionSession {
 
   abort(): void {
     this.#over = true
-    this.#all.reset()
+    this.#all.clear()
   }
 
   syncNow(): number {

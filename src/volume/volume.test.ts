@@ -116,6 +116,40 @@ describe('a volume', () => {
     for (const name of ['w', 'now', 'then']) expect(engine.openVolume(name).fsck()).toMatchObject({ ok: true, findings: [] })
   })
 
+  it('a checkpoint of unsealed changes needs no seal, and outlives a kill', () => {
+    engine.create('w')
+    const volume = engine.openVolume('w')
+    const fs = filesystem(volume.session)
+    const { watermark } = volume.head.value
+    for (let i = 0; i < 3; i++) {
+      write(fs, 'a', bytes(100_000, i))
+      volume.checkpoint(`c${i}`)
+      write(fs, `after${i}`, bytes(10, i))
+    }
+    expect(volume.head.value.watermark).toBe(watermark)
+    const isRight = (i: number): void => {
+      const then = filesystem(engine.openVolume('w').at(`c${i}`))
+      expect(read(then, 'a').equals(bytes(100_000, i))).toBe(true)
+      expect(names(then)).toEqual(['a', ...Array.from({ length: i }, (_, k) => `after${k}`)])
+    }
+    for (let i = 0; i < 3; i++) isRight(i)
+    expect(engine.diff({ volume: 'w', ref: 'c1' }, { volume: 'w', ref: 'c2' })).toMatchObject([
+      { kind: 'modified', path: '/a' },
+      { kind: 'created', path: '/after1' },
+    ])
+    volume.deleteCheckpoint('c1')
+    reopen()
+    isRight(0)
+    isRight(2)
+    engine.fork('w', 'c0', 'f')
+    engine.openVolume('w').flush()
+    isRight(0)
+    reopen()
+    isRight(2)
+    expect(names(filesystem(engine.openVolume('f').session))).toEqual(['a'])
+    for (const name of ['w', 'f']) expect(engine.openVolume(name).fsck()).toMatchObject({ ok: true, findings: [] })
+  })
+
   it('diffs by path', () => {
     engine.create('w')
     const volume = engine.openVolume('w')
@@ -175,6 +209,30 @@ describe('a volume', () => {
     expect(() => four.commitTransaction()).toThrow(expect.objectContaining({ code: 'ERR_CONFLICT' }))
     expect(read(fs, 'a').equals(bytes(10, 3))).toBe(true)
     expect(volume.fsck()).toMatchObject({ ok: true, findings: [] })
+  })
+
+  it('flushes in slices while it goes on changing', async () => {
+    engine.create('w')
+    const volume = engine.openVolume('w')
+    const fs = filesystem(volume.session)
+    for (let i = 0; i < 2000; i++) write(fs, `n${i}`, bytes(3000, i))
+    let isFlushed = false
+    const flushed = volume.flushSoon().then(() => {
+      isFlushed = true
+    })
+    let slices = 0
+    while (!isFlushed) {
+      engine.pump(1)
+      write(fs, 'meanwhile', bytes(10, slices++))
+      await new Promise(resolve => setImmediate(resolve))
+    }
+    await flushed
+    expect(slices).toBeGreaterThan(2)
+    reopen()
+    const again = filesystem(engine.openVolume('w').session)
+    expect(names(again)).toHaveLength(2001)
+    expect(read(again, 'meanwhile').equals(bytes(10, slices - 1))).toBe(true)
+    expect(engine.openVolume('w').fsck()).toMatchObject({ ok: true, findings: [] })
   })
 
   it('releases the journal behind a seal', () => {

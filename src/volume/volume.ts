@@ -1,6 +1,6 @@
 import { join } from 'node:path'
-import { ATTR_BYTES, Attr, DirHash, encodeAttr, inodeKey, Tag } from '../codec/index.js'
-import { CairnError, CorruptError, errnoName } from '../errors.js'
+import { ATTR_BYTES, Attr, commitIdText, DirHash, encodeAttr, inodeKey, Tag } from '../codec/index.js'
+import { CairnError, CorruptError, errnoName, posixError } from '../errors.js'
 import type { Journal } from '../journal/index.js'
 import type { LocalStore } from '../store/contract.js'
 import type { Packs } from '../store/packs.js'
@@ -10,7 +10,7 @@ import type { CommitInfo, FsckReport, TransactionSession, VolumeApi, VolumeInfo,
 import { Durability } from './durability.js'
 import { fsck } from './fsck.js'
 import type { HeadFile } from './head.js'
-import { History } from './history.js'
+import { type Commit, History } from './history.js'
 import { LiveSession } from './live-session.js'
 import { openTree, type Recovered, recover } from './recovery.js'
 import { Seal } from './seal.js'
@@ -40,6 +40,8 @@ export interface VolumeOptions {
   /** Takes a fresh arena of inode numbers from the store. */
   newArena: () => number
   onClose: () => void
+  /** Called when promises were settled: a thread that runs a loop of its own must give them a turn. */
+  onSettled?: () => void
   /** Called by `close`: the engine counts who has the volume open. */
   release: (volume: Volume) => void
 }
@@ -64,7 +66,9 @@ export class Volume implements VolumeApi {
   readonly #clock: Clock
   readonly #onClose: () => void
   readonly #release: (volume: Volume) => void
+  readonly #onSettled: () => void
   #seal: Seal | undefined
+  #flushing: Array<{ sequence: number; resolve: () => void; reject: (error: unknown) => void }> = []
   #stage: Stage = 'pages'
   #sealedSequence: number
   #lastChangeMs = 0
@@ -81,11 +85,19 @@ export class Volume implements VolumeApi {
     this.#clock = clock
     this.#onClose = options.onClose
     this.#release = options.release
+    this.#onSettled = options.onSettled ?? (() => {})
     this.#syncer = options.syncer ?? poolSyncer
     makeFolders(dir)
     const h = head.value
     const id = Buffer.from(h.volume, 'hex')
-    this.#spool = new Spool({ dir: join(dir, 'spool'), volume: id, store: context.store, packs: context.packs, epoch: h.epoch, birth: h.sequence + 1 })
+    this.#spool = new Spool({
+      dir: join(dir, 'spool'),
+      volume: id,
+      store: context.store,
+      packs: context.packs,
+      raiseEpoch: () => this.#raiseEpoch(),
+      birth: h.sequence + 1,
+    })
     const recovered = this.#recover(join(dir, 'journal'), options)
     this.state = recovered.state
     this.#journal = recovered.journal
@@ -110,6 +122,12 @@ export class Volume implements VolumeApi {
       this.#closeFiles()
       throw error
     }
+  }
+
+  #raiseEpoch(): number {
+    this.head.update({ epoch: this.head.value.epoch + 1 })
+    this.#spool.birth = this.head.value.sequence + 1
+    return this.head.value.epoch
   }
 
   #recover(journalDir: string, { context, head, random, bootId }: VolumeOptions): Recovered {
@@ -224,11 +242,13 @@ export class Volume implements VolumeApi {
     const due = this.#durability.dueInMs()
     if (due === 0) this.#durability.startRound()
     let next = due === 0 ? Number.POSITIVE_INFINITY : due
-    if (this.#seal !== undefined || this.#wantsSeal(now)) {
+    if (this.#seal !== undefined || this.#flushing.length > 0 || this.#wantsSeal(now)) {
       try {
         next = Math.min(next, this.#stepSeal(now + Math.min(budgetMs, limits.sealSliceMs)))
+        if (this.#flushing.length > 0 && this.#seal === undefined) next = 0
       } catch (error) {
         this.#sealFailed(error)
+        this.#settleFlushes(error)
         next = Math.min(next, limits.sealIdleMs)
       }
     } else if (this.#dirty) next = Math.min(next, Math.max(1, this.#lastChangeMs + limits.sealIdleMs - now, this.#retrySealAtMs - now))
@@ -271,8 +291,12 @@ export class Volume implements VolumeApi {
     this.#syncer.request(packs.fds, errno => {
       if (errno === 0) packs.done()
       if (this.#seal !== seal) return
-      if (errno === 0) this.#stage = next
-      else this.#giveUpSeal(seal)
+      if (errno === 0) {
+        this.#stage = next
+        return
+      }
+      this.#giveUpSeal(seal)
+      this.#settleFlushes(posixError(Math.abs(errno), 'fdatasync'))
     })
   }
 
@@ -315,14 +339,38 @@ export class Volume implements VolumeApi {
       bytes: r.bytes,
     })
     crashPoint('seal.after-head')
+    seal.done()
     this.#seal = undefined
     this.#sealedSequence = r.watermark
     this.#lastSealMs = this.#clock.now()
+    this.#settleFlushes(undefined)
     const { packs } = seal
     this.#durability.whenUnused(() => {
       for (const pack of packs) pack.closeFd()
       this.#journal.release(r.watermark)
     })
+  }
+
+  /**
+   * As `flush`, in slices of `pump`, so that nobody waits for it: when it resolves, everything acknowledged at the call is in the store.
+   * @throws what the disk says; it stays in the journal then
+   */
+  flushSoon(): Promise<{ bytes: number }> {
+    const bytes = this.#unsealedBytes()
+    if (!this.#dirty) return Promise.resolve({ bytes })
+    const { sequence } = this.session
+    return new Promise((resolve, reject) => this.#flushing.push({ sequence, resolve: () => resolve({ bytes }), reject }))
+  }
+
+  #settleFlushes(error: unknown): void {
+    const settled = this.#flushing.filter(flush => error !== undefined || flush.sequence <= this.#sealedSequence)
+    if (settled.length === 0) return
+    this.#flushing = this.#flushing.filter(flush => !settled.includes(flush))
+    for (const flush of settled) {
+      if (error === undefined) flush.resolve()
+      else flush.reject(error)
+    }
+    this.#onSettled()
   }
 
   flush(): { bytes: number } {
@@ -359,16 +407,19 @@ export class Volume implements VolumeApi {
 
   at(ref: string): SnapshotSession {
     const commit = this.history.resolve(ref)
-    return this.snapshot(commit.root, commit)
+    const state = new VolumeState(this.treeOf(commit), BTree.empty(this.context.pages), this.context.packs)
+    state.usage.inodes = commit.inodes
+    state.usage.bytes = commit.bytes
+    state.nextIno = commit.nextIno
+    return new SnapshotSession(state, this.session.dirHash, this.#clock)
   }
 
-  /** A read-only session over a sealed root. */
-  snapshot(root: string, counts: { inodes: number; bytes: number; nextIno: number }): SnapshotSession {
-    const state = new VolumeState(openTree(this.context.pages, root), BTree.empty(this.context.pages), this.context.packs)
-    state.usage.inodes = counts.inodes
-    state.usage.bytes = counts.bytes
-    state.nextIno = counts.nextIno
-    return new SnapshotSession(state, this.session.dirHash, this.#clock)
+  /** The tree of a commit, sealed or not. */
+  treeOf(commit: Commit): BTree {
+    if (commit.root !== '') return openTree(this.context.pages, commit.root)
+    const pending = this.state.pendingCommits.find(({ key }) => commitIdText(key.subarray(1)) === commit.id)
+    assert(pending !== undefined, 'a commit without a root is in memory')
+    return pending.tree.fork()
   }
 
   begin(): TransactionSession {
@@ -378,17 +429,25 @@ export class Volume implements VolumeApi {
 
   checkpoint(name?: string, options: { message?: string; actor?: string } = {}): CommitInfo {
     this.history.checkName(name)
-    const { root } = this.sealedRoots()
-    const h = this.head.value
+    // Overlays first: a full disk says no before anything is recorded.
+    while (!this.#fold(64));
+    const { usage, nextIno } = this.state
     return this.history.add({
       kind: 'checkpoint',
-      root,
-      inodes: h.inodes,
-      bytes: h.bytes,
-      nextIno: h.nextIno,
+      root: this.#publishedRoot(),
+      inodes: usage.inodes,
+      bytes: usage.bytes,
+      nextIno,
       ...(name === undefined ? {} : { name }),
       ...options,
     })
+  }
+
+  /** The tree's root when the head names it; empty while there is something newer. */
+  #publishedRoot(): string {
+    const { pointer } = this.state.tree
+    const { root } = this.head.value
+    return pointer !== undefined && Buffer.from(pointer).toString('hex') === root ? root : ''
   }
 
   deleteCheckpoint(name: string): void {
