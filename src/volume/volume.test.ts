@@ -244,3 +244,20 @@ describe('a volume', () => {
     expect(readdirSync(join(home, 'volumes', volume.info.id, 'spool'))).toEqual([])
   })
 })
+
+describe('status without opening', () => {
+  it('is live where it is open here, else of the last seal with the size of the journal', () => {
+    engine.create('a')
+    expect(engine.statusOf('a')).toMatchObject({ name: 'a', inodes: 0, unsealedBytes: 0, open: 'no' })
+    const volume = engine.openVolume('a')
+    write(filesystem(volume.session), 'f', bytes(100, 1))
+    expect(engine.statusOf('a')).toEqual({ ...volume.status(), open: 'here' })
+    const other = Engine.open({ home })
+    expect(other.statusOf('a')).toMatchObject({ inodes: 0, open: 'elsewhere' })
+    expect(other.statusOf('a').unsealedBytes).toBeGreaterThan(100)
+    volume.close()
+    expect(other.statusOf('a')).toMatchObject({ inodes: 2, unsealedBytes: 0, open: 'no' })
+    expect(other.open()).toEqual([])
+    other.close()
+  })
+})

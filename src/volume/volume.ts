@@ -68,6 +68,8 @@ export class Volume implements VolumeApi {
   readonly #release: (volume: Volume) => void
   readonly #onSettled: () => void
   #seal: Seal | undefined
+  /** Journal up to here is superfluous and not deleted yet. */
+  #releasable: number | undefined
   #flushing: Array<{ sequence: number; resolve: () => void; reject: (error: unknown) => void }> = []
   #stage: Stage = 'pages'
   #sealedSequence: number
@@ -200,7 +202,7 @@ export class Volume implements VolumeApi {
   /** How much waits for a seal, over what may wait: from 1 on it is time. */
   #load(): number {
     return Math.max(
-      this.#journal.sizeBytes / limits.sealJournalBytes,
+      this.#journal.bytesBehind(this.#sealedSequence) / limits.sealJournalBytes,
       this.state.tree.dirtyBytes / limits.sealDirtyBytes,
       this.#spool.bytes / limits.sealSpoolBytes,
     )
@@ -242,6 +244,7 @@ export class Volume implements VolumeApi {
     const due = this.#durability.dueInMs()
     if (due === 0) this.#durability.startRound()
     let next = due === 0 ? Number.POSITIVE_INFINITY : due
+    if (!this.#releaseJournal(1)) next = Math.min(next, 1)
     if (this.#seal !== undefined || this.#flushing.length > 0 || this.#wantsSeal(now)) {
       try {
         next = Math.min(next, this.#stepSeal(now + Math.min(budgetMs, limits.sealSliceMs)))
@@ -347,8 +350,20 @@ export class Volume implements VolumeApi {
     const { packs } = seal
     this.#durability.whenUnused(() => {
       for (const pack of packs) pack.closeFd()
-      this.#journal.release(r.watermark)
+      this.#releasable = r.watermark
     })
+  }
+
+  /** Deletes journal files that the head has made superfluous; true when none is left. */
+  #releaseJournal(files: number): boolean {
+    if (this.#releasable === undefined) return true
+    let done = false
+    // A sync under way may be using their descriptors; then later.
+    this.#durability.ifUnused(() => {
+      done = this.#journal.release(this.#releasable ?? 0, files)
+    })
+    if (done) this.#releasable = undefined
+    return done
   }
 
   /**
@@ -377,6 +392,7 @@ export class Volume implements VolumeApi {
     const bytes = this.#unsealedBytes()
     // A seal may be under way that froze an older state: finish it, then seal what came after it.
     while (this.#seal !== undefined || this.#dirty) this.#sealNow()
+    this.#releaseJournal(Number.POSITIVE_INFINITY)
     return { bytes }
   }
 
@@ -396,7 +412,7 @@ export class Volume implements VolumeApi {
   }
 
   #unsealedBytes(): number {
-    return this.#dirty ? this.#journal.sizeBytes + this.state.tree.dirtyBytes : 0
+    return this.#dirty ? this.#journal.bytesBehind(this.#sealedSequence) + this.state.tree.dirtyBytes : 0
   }
 
   /** The root that names everything acknowledged so far, and its history; seals when something is newer. */
