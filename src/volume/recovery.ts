@@ -43,7 +43,10 @@ export function recover(options: RecoverOptions): Recovered {
     const references: Reference[] = []
     const { state, journal, sequence, sameBoot } = replay(options, references)
     const lost = sameBoot ? undefined : references.find(reference => !isStored(options.context, reference.pointer))
-    if (lost === undefined) return { state, journal, sequence }
+    if (lost === undefined) {
+      options.spool.takeOver(sameBoot ? references.map(reference => reference.pointer) : [])
+      return { state, journal, sequence }
+    }
     journal.truncateAfter(lost.sequence - 1)
     journal.close()
   }

@@ -120,13 +120,13 @@ describe('a volume', () => {
     engine.create('w')
     const volume = engine.openVolume('w')
     const fs = filesystem(volume.session)
-    const head = volume.head.value.sequence
+    const { watermark } = volume.head.value
     for (let i = 0; i < 3; i++) {
       write(fs, 'a', bytes(100_000, i))
       volume.checkpoint(`c${i}`)
       write(fs, `after${i}`, bytes(10, i))
     }
-    expect(volume.head.value.sequence).toBe(head)
+    expect(volume.head.value.watermark).toBe(watermark)
     const isRight = (i: number): void => {
       const then = filesystem(engine.openVolume('w').at(`c${i}`))
       expect(read(then, 'a').equals(bytes(100_000, i))).toBe(true)
