@@ -57,7 +57,7 @@ describe('examples', () => {
   test.skipIf(mountSupport().some(check => !check.ok))(
     'mount-and-fork.sh',
     () => {
-      const out = execFileSync(`${root}/examples/mount-and-fork.sh`, { encoding: 'utf8' })
+      const out = execFileSync(`${root}/examples/mount-and-fork.sh`, { encoding: 'utf8', env: { ...process.env, CAIRN_IDLE_MS: '500' } })
       expect(out).toContain('M /src/main.txt  (6 -> 7 bytes)\n')
       expect(out).toContain('work: broken, again: hello\n')
     },

@@ -124,7 +124,8 @@ export class RpcClient {
 
 function connectionError(error: Error): Error {
   const code = (error as NodeJS.ErrnoException).code
-  if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ECONNREFUSED') {
+  // EINVAL: a path too long for a socket, where no server can have been.
+  if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ECONNREFUSED' || code === 'EINVAL') {
     return new CairnError('ERR_NO_SERVER', 'No cairn server runs.', 'Mount a volume, which starts it.', { retry: 'same-call', cause: error })
   }
   if (code !== 'ECONNRESET' && code !== 'EPIPE' && code !== 'ERR_STREAM_PREMATURE_CLOSE') return error

@@ -1,5 +1,15 @@
 import { fstatSync, readSync } from 'node:fs'
-import { computeFrameCrc, FRAME_HEADROOM, frameCrc, frameFlags, frameLength, frameSequence, JOURNAL_HEADER_BYTES, MAX_FRAME_BYTES, putFrameHeader } from '../codec/frame.js'
+import {
+  computeFrameCrc,
+  FRAME_HEADROOM,
+  frameCrc,
+  frameFlags,
+  frameLength,
+  frameSequence,
+  JOURNAL_HEADER_BYTES,
+  MAX_FRAME_BYTES,
+  putFrameHeader,
+} from '../codec/frame.js'
 import { CairnError } from '../errors.js'
 
 const CHUNK_BYTES = 1024 * 1024

@@ -64,6 +64,7 @@ export class EngineHost {
       undelete: (_: string, name: string) => engine.undelete(name),
       flush: (_: string, name: string) => this.#flushed(name, ({ bytes }) => ({ bytes })),
       status: (_: string, name: string) => this.volumes.use(name, ({ volume }) => volume.status()),
+      statusOf: (_: string, name: string) => engine.statusOf(name),
       fsck: (_: string, name: string) => this.volumes.use(name, ({ volume }) => volume.fsck()),
       openVolumes: () => this.volumes.list().map(open => open.volume.info.name),
     }
@@ -74,7 +75,7 @@ export class EngineHost {
       fork: (_: string, source: string, ref: string | undefined, name: string) => this.#flushed(source, () => engine.fork(source, ref, name)),
       diff: (_: string, a: { volume: string; ref?: string }, b: { volume: string; ref?: string }) => [...engine.diff(a, b)],
       checkpoint: (_: string, name: string, checkpoint?: string, options?: { message?: string; actor?: string }) =>
-        this.#flushed(name, (_flushed, { volume }) => volume.checkpoint(checkpoint, options)),
+        this.volumes.use(name, ({ volume }) => volume.checkpoint(checkpoint, options)),
       checkpoints: (_: string, name: string) => this.volumes.use(name, ({ volume }) => volume.commits({ checkpointsOnly: true })),
       commits: (_: string, name: string, options?: { limit?: number }) => this.volumes.use(name, ({ volume }) => volume.commits(options)),
       deleteCheckpoint: (_: string, name: string, checkpoint: string) => this.volumes.use(name, ({ volume }) => volume.deleteCheckpoint(checkpoint)),

@@ -1,4 +1,4 @@
-import { readFileSync, rmSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Head } from '../codec/head.js'
 import { CairnError } from '../errors.js'
@@ -8,14 +8,13 @@ import { Packs } from '../store/packs.js'
 import { type Clock, crashPoint, limits, makeFolders, type Random, systemClock, systemRandom } from '../sys/index.js'
 import type { BTree } from '../tree/index.js'
 import { PageCache } from '../tree/index.js'
-import type { Change, EngineApi, VolumeInfo } from './api.js'
+import type { Change, EngineApi, VolumeInfo, VolumeStatus } from './api.js'
 import { diffStates } from './diff.js'
 import { HeadFile } from './head.js'
 import { openHome } from './home.js'
 import { ARENA_INODES } from './live-session.js'
 import { FileLock } from './lock.js'
 import { allKeys, checkVolumeName, Names } from './names.js'
-import { openTree } from './recovery.js'
 import type { Syncer } from './syncer.js'
 import { type StoreContext, Volume } from './volume.js'
 
@@ -27,6 +26,8 @@ export interface EngineOptions {
   clock?: Clock
   random?: Random
   syncer?: Syncer
+  /** Differs from boot to boot; default that of the kernel. */
+  bootId?: string
   /** Called when promises of `flushSoon` were settled: a thread that runs a loop of its own must give them a turn. */
   onSettled?: () => void
 }
@@ -48,7 +49,7 @@ export class Engine implements EngineApi {
   readonly #random: Random
   readonly #syncer: Syncer | undefined
   readonly #onSettled: (() => void) | undefined
-  readonly #bootId = readBootId()
+  readonly #bootId: string
   readonly #context: StoreContext
   readonly #names: Names
   readonly #open = new Map<string, Holder>()
@@ -60,6 +61,7 @@ export class Engine implements EngineApi {
     this.#clock = options.clock ?? systemClock
     this.#random = options.random ?? systemRandom
     this.#syncer = options.syncer
+    this.#bootId = options.bootId ?? readBootId()
     this.#onSettled = options.onSettled
     openHome(this.home)
     const store = openDirectoryStore(join(this.home, 'store'), { create: true })
@@ -287,6 +289,16 @@ export class Engine implements EngineApi {
     return [...this.#open.values()].map(holder => holder.volume)
   }
 
+  statusOf(name: string): VolumeStatus & { open: 'here' | 'elsewhere' | 'no' } {
+    const head = this.#find(name)
+    const { volume: id, epoch, inodes, bytes } = head.value
+    const holder = this.#open.get(id)
+    if (holder !== undefined) return { ...holder.volume.status(), open: 'here' }
+    const dir = this.#dirOf(id)
+    const open = FileLock.isHeld(join(dir, 'lock')) ? 'elsewhere' : 'no'
+    return { ...this.#infoOf(head), epoch, inodes, bytes, unsealedBytes: bytesIn(join(dir, 'journal')), pageCacheBytes: 0, overlayBytes: 0, open }
+  }
+
   rename(from: string, to: string): VolumeInfo {
     checkVolumeName(to)
     const found = this.#find(from)
@@ -333,8 +345,9 @@ export class Engine implements EngineApi {
 
   fork(source: string, ref: string | undefined, name: string): VolumeInfo {
     return this.#with(source, volume => {
-      const commit = ref === undefined ? undefined : volume.history.resolve(ref)
+      // First the seal: a commit that was made just now has its root then.
       const sealed = volume.sealedRoots()
+      const commit = ref === undefined ? undefined : volume.history.resolve(ref)
       const h = volume.head.value
       const root = commit?.root ?? sealed.root
       const made = this.#make(name, id => {
@@ -358,7 +371,7 @@ export class Engine implements EngineApi {
   }
 
   #treeAt(volume: Volume, ref: string | undefined): BTree {
-    return ref === undefined ? volume.state.tree : openTree(this.#context.pages, volume.history.resolve(ref).root)
+    return ref === undefined ? volume.state.tree : volume.treeOf(volume.history.resolve(ref))
   }
 
   pump(budgetMs: number): number {
@@ -389,6 +402,22 @@ export class Engine implements EngineApi {
       volume.shut()
     }
     void this.#context.store.close()
+  }
+}
+
+/** Bytes of the files in a folder; 0 without one. */
+function bytesIn(folder: string): number {
+  let bytes = 0
+  for (const name of namesIn(folder)) bytes += statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0
+  return bytes
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
   }
 }
 

@@ -8,6 +8,7 @@ import {
   encodeCommit,
   MAX_KEY_BYTES,
   makeCommitId,
+  POINTER_BYTES,
   Tag,
 } from '../codec/index.js'
 import { CairnError, errnoName } from '../errors.js'
@@ -19,10 +20,13 @@ import type { VolumeState } from './state.js'
 
 const MAX_NAME_BYTES = 200
 const MAX_MESSAGE_BYTES = 1024
+/** What the root adds to a record that was made without one. */
+const ROOT_HEX_BYTES = 2 * POINTER_BYTES
 const K = Buffer.alloc(MAX_KEY_BYTES)
 
 export interface NewCommit {
   kind: CommitKind
+  /** Pointer of the tree in hex; empty: the tree as it is when the record is journaled, sealed later. */
   root: string
   inodes: number
   bytes: number
@@ -77,7 +81,7 @@ export class History {
     const message = commit.message === undefined ? undefined : cut(commit.message, MAX_MESSAGE_BYTES)
     const record: CommitRecord = { ...commit, ...(message === undefined ? {} : { message }), parents: last === null ? [] : [last.id], timeMs }
     const value = encodeCommit(record)
-    if (value.length > limits.valueBytes)
+    if (value.length + ROOT_HEX_BYTES > limits.valueBytes)
       throw new CairnError('ERR_COMMIT_TOO_LARGE', 'The message and actor of a commit are too long.', 'Shorten them to about a thousand bytes.')
     this.#session.tick()
     this.#session.historyPut(K, commitKey(K, id), value, value.length)

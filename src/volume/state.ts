@@ -1,4 +1,4 @@
-import { type BatchReader, Item, MAX_KEY_BYTES, Tag } from '../codec/index.js'
+import { type BatchReader, decodeCommit, Item, MAX_KEY_BYTES, Tag } from '../codec/index.js'
 import { assert, limits } from '../sys/index.js'
 import type { BTree } from '../tree/index.js'
 import { type BlockSink, type BlockSource, Content, EXTENT_OVERLAY, overlayId } from './content.js'
@@ -7,9 +7,23 @@ import type { Usage } from './session.js'
 
 /** Tags of requests that were applied, kept for requests that the kernel sends again after a crash of the server. */
 const APPLIED_KEPT = 1024
+/** Of those, the ones that a seal keeps: more than a kernel has in flight for one that was killed. */
+const APPLIED_SAVED = 128
+const APPLIED_BYTES = 12
+const APPLIED_KEY = Buffer.from([Tag.applied])
+
+const FOLDS_AT_ONCE = 64
 
 const K = Buffer.alloc(MAX_KEY_BYTES)
 const V = Buffer.alloc(limits.valueBytes)
+
+/** A commit whose tree no seal has written yet: its record has no root until one does. */
+export interface PendingCommit {
+  /** Key of its record in the history tree. */
+  key: Buffer
+  /** The tree as it was; nobody changes it. */
+  tree: BTree
+}
 
 /** What a batch changes: the trees, the overlays, the counters. Live volumes, recovery and transactions apply batches alike. */
 export class VolumeState {
@@ -19,9 +33,14 @@ export class VolumeState {
   readonly content: Content
   readonly usage: Usage = { inodes: 0, bytes: 0 }
   nextIno = 0
+  /** Oldest first. */
+  pendingCommits: PendingCommit[] = []
+  /** Where overlays are folded to when a commit freezes the tree; a live volume has one. */
+  sink: BlockSink | undefined
   /** Ring of (mount, high, low) of tagged batches. */
   readonly #applied = new Float64Array(APPLIED_KEPT * 2)
   #appliedAt = 0
+  #appliedChanged = false
 
   constructor(tree: BTree, history: BTree, blocks: BlockSource) {
     this.tree = tree
@@ -75,12 +94,19 @@ export class VolumeState {
         copyKey(batch)
         b.copy(V, 0, batch.vp, batch.vp + batch.vl)
         this.history.put(K, batch.kl, V, batch.vl)
+        if (K[0] === Tag.commit && decodeCommit(V, 0, batch.vl).root === '') this.#freezeCommit(Buffer.from(K.subarray(0, batch.kl)))
         break
       case Item.historyDel:
         copyKey(batch)
         this.history.del(K, batch.kl)
         break
     }
+  }
+
+  /** The journal stands where the commit was made, now and in recovery: the tree is the commit's. O(1) when no overlay is left. */
+  #freezeCommit(key: Buffer): void {
+    if (this.sink !== undefined) while (!this.foldOldest(FOLDS_AT_ONCE, this.sink));
+    this.pendingCommits.push({ key, tree: this.tree.fork() })
   }
 
   #freeOverlayAt(keyLength: number): void {
@@ -103,6 +129,32 @@ export class VolumeState {
     this.#applied[at] = mount
     this.#applied[at + 1] = high * 4294967296 + low
     this.#appliedAt = (this.#appliedAt + 1) % APPLIED_KEPT
+    this.#appliedChanged = true
+  }
+
+  /** Puts the last tags into the history, where they outlive the journal that a seal releases. */
+  saveApplied(): void {
+    if (!this.#appliedChanged) return
+    this.#appliedChanged = false
+    const value = Buffer.alloc(APPLIED_SAVED * APPLIED_BYTES)
+    for (let i = 0; i < APPLIED_SAVED; i++) {
+      const at = ((this.#appliedAt + APPLIED_KEPT - APPLIED_SAVED + i) % APPLIED_KEPT) * 2
+      value.writeUInt32LE(this.#applied[at], i * APPLIED_BYTES)
+      value.writeUInt32LE(Math.floor(this.#applied[at + 1] / 4294967296), i * APPLIED_BYTES + 4)
+      value.writeUInt32LE(this.#applied[at + 1] % 4294967296, i * APPLIED_BYTES + 8)
+    }
+    this.history.put(APPLIED_KEY, 1, value, value.length)
+  }
+
+  /** The tags that a seal saved; before the journal is replayed. */
+  loadApplied(): void {
+    if (!this.history.get(APPLIED_KEY, 1)) return
+    const { vb, vp, vl } = this.history
+    const value = Buffer.from(vb.subarray(vp, vp + vl))
+    for (let at = 0; at + APPLIED_BYTES <= value.length; at += APPLIED_BYTES) {
+      this.#remember(value.readUInt32LE(at), value.readUInt32LE(at + 4), value.readUInt32LE(at + 8))
+    }
+    this.#appliedChanged = false
   }
 
   wasApplied(mount: number, high: number, low: number): boolean {
