@@ -1,7 +1,8 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
+import { dirname } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { cleanUp } from '../src/cli/demo-cleanup.js'
 import { mountSupport } from '../src/sdk/doctor.js'
@@ -58,6 +59,49 @@ describe.skipIf(!possible)('a mounted volume', () => {
       expect((await inside('checkpoint', 'save', '.', 'inside')).out).toBe('Saved work@inside.\n')
       expect((await inside('cat', 'work@inside:/from-mount')).code).toBe(0)
       await run.ok('unmount', at)
+    },
+    SLOW_MS,
+  )
+
+  test(
+    'nothing is copied into or over itself, however the two are spelled',
+    async () => {
+      const at = run.path('copied', 'mnt')
+      await run.ok('mount', 'work', at)
+      mkdirSync(`${at}/tree`)
+      writeFileSync(`${at}/tree/f`, 'whole')
+      for (const [from, to] of [
+        ['work:/tree', `${at}/tree/in`],
+        [`${at}/tree`, 'work:/tree/in'],
+        [`${at}/tree`, `${at}/tree/../tree/in`],
+      ]) {
+        expect(await run.cairn('cp', '-r', from, to)).toMatchObject({ code: 1, err: expect.stringMatching(/into itself/) })
+      }
+      expect((await run.cairn('cp', 'work:/tree/f', `${at}/tree/f`)).err).toMatch(/same file/)
+      expect((await run.cairn('cp', `${at}/tree/f`, 'work:/tree')).err).toMatch(/same file/)
+      expect(readFileSync(`${at}/tree/f`, 'utf8')).toBe('whole')
+      expect(readdirSync(`${at}/tree`)).toEqual(['f'])
+      // A folder of the host that holds the mount.
+      expect(await run.cairn('cp', '-r', run.path('copied'), 'work:/outer')).toMatchObject({ code: 1, err: expect.stringMatching(/into itself/) })
+      expect(readdirSync(`${at}/outer/mnt`)).not.toContain('outer')
+      await run.ok('rm', '-r', 'work:/tree', 'work:/outer')
+      await run.ok('unmount', at)
+    },
+    SLOW_MS,
+  )
+
+  test(
+    'the lines of the README, pasted into a shell',
+    async () => {
+      const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
+      const lines = /```sh\n([^`]*cairn init work[^`]*)```/.exec(readme)?.[1] ?? 'false'
+      mkdirSync(run.path('readme'))
+      const env = { ...run.env, CAIRN_HOME: run.path('readme-home'), PATH: `${dirname(launcher)}:${process.env['PATH']}` }
+      const out = execFileSync('bash', ['-c', lines], { cwd: run.path('readme'), env, encoding: 'utf8' })
+      expect(out).toContain('Forked work to experiment.')
+      expect(out).toContain('A /notes.md\n')
+      expect(out).toMatch(/-rw-r--r-- .* package\.json\nUnmounted work\.\n$/)
+      await cleanUp(run.path('readme-home'), undefined)
     },
     SLOW_MS,
   )
@@ -138,6 +182,19 @@ describe('cairn demo', () => {
       const steps = report.steps.map(one => one.step).join('\n')
       for (const word of ['kill -9', 'compare every file', 'checkpoint', 'fork', 'diff']) expect(steps).toContain(word)
       expect(leftovers()).toBe(before)
+    },
+    SLOW_MS,
+  )
+
+  test.skipIf(!possible || process.getuid?.() !== 0)(
+    'does the rest in process where /dev/fuse is something else',
+    async () => {
+      const hidden = ['-m', 'bash', '-c', 'mount --bind /dev/null /dev/fuse && exec "$0" "$@"', process.execPath, launcher]
+      const report = JSON.parse(execFileSync('unshare', [...hidden, 'demo', '--json'], { env: run.env, encoding: 'utf8' })) as Record<string, unknown>
+      expect(report).toMatchObject({ ok: true, mounted: false, reason: expect.stringMatching(/not the FUSE device/) })
+      const { stdout, status } = spawnSync('unshare', [...hidden, 'doctor', '--json'], { env: run.env, encoding: 'utf8' })
+      expect(JSON.parse(stdout)).toMatchObject({ ok: false, mountSupport: { found: false, fix: expect.any(String) }, storageBackend: { found: true } })
+      expect(status).toBe(1)
     },
     SLOW_MS,
   )

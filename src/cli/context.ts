@@ -2,7 +2,7 @@ import { realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { CairnError } from '../errors.js'
 import { looksLikeHostPath, parseVolumeRef } from '../sdk/address.js'
-import type { Resolved } from '../sdk/config.js'
+import type { LogLevel, Resolved } from '../sdk/config.js'
 import { mountOf } from '../sdk/mount-table.js'
 import type { CairnApi, MountInfo, OpenVolume } from '../sdk/types.js'
 import { about, type Told, tell, usageError } from './errors.js'
@@ -11,7 +11,7 @@ import { type Place, type PlaceRules, Places } from './places.js'
 import { nearest } from './suggest.js'
 
 /** How a run reaches volumes; a test passes a fake. */
-export type OpenCairn = (home: string) => Promise<CairnApi>
+export type OpenCairn = (home: string, logLevel: LogLevel) => Promise<CairnApi>
 
 /** What a command is given: output, settings, volumes; everything is opened when first asked for. */
 export class Context {
@@ -48,7 +48,7 @@ export class Context {
   }
 
   cairn(): Promise<CairnApi> {
-    this.opening ??= this.config().then(({ settings }) => this.openCairn(settings.home))
+    this.opening ??= this.config().then(({ settings }) => this.openCairn(settings.home, settings.logLevel))
     return this.opening
   }
 

@@ -1,11 +1,11 @@
-import { CairnError } from '../errors.js'
+import { dirname } from 'node:path'
 import type { Context } from './context.js'
 import { Copier, type End } from './copy.js'
 import { about, usageError } from './errors.js'
 import { hostExtras, volumeExtras } from './extras.js'
 import { humanSize, plural } from './format.js'
 import { joinPath, targetName } from './paths.js'
-import type { Place } from './places.js'
+import type { Files, Place } from './places.js'
 import { Progress } from './progress.js'
 import { gathered } from './stdin.js'
 
@@ -64,7 +64,6 @@ async function copyOne(
   }
   if (source.kind === 'stdio') return fromStdin(context, target, into)
   const to = into ? joinPath(target.path, targetName(source.path)) : target.path
-  refuseItself(source, target, to)
   let code = 0
   const onError = async (error: unknown, path: Buffer, end: End) => {
     const named = about(error, end.prefix, path.toString())
@@ -72,7 +71,12 @@ async function copyOne(
     code = Math.max(1, await context.failure(named))
   }
   const onProgress = (files: number, bytes: number) => progress.add(files, bytes)
-  const copier = new Copier(await endOf(context, source), await endOf(context, target), { ...flags, onError, onProgress })
+  const copier = new Copier(await endOf(context, source), await endOf(context, target), {
+    ...flags,
+    onError,
+    onProgress,
+    sharedDevice: await sharedDevice(context, source, target),
+  })
   await copier.copy(Buffer.from(source.path), Buffer.from(to))
   total.files += copier.counts.files
   total.directories += copier.counts.directories
@@ -85,12 +89,17 @@ async function endOf(context: Context, place: Place): Promise<End> {
   return { files: place.files, extras, prefix: place.prefix }
 }
 
-function refuseItself(source: Place, target: Place, to: string): void {
-  if (source.kind !== target.kind || source.volume !== target.volume || source.ref !== target.ref) return
-  const from = source.path.replace(/\/+$/, '')
-  const path = to.replace(/\/+$/, '')
-  if (path === from) throw new CairnError('ERR_SAME_FILE', `${source.shown} and ${target.shown} are the same file.`, 'Choose another target.')
-  if (path.startsWith(`${from}/`)) throw new CairnError('EINVAL', `${source.shown} cannot be copied into itself.`, 'Choose a target outside of it.')
+/** See `CopyOptions.sharedDevice`. */
+async function sharedDevice(context: Context, source: Place, target: Place): Promise<bigint | undefined> {
+  const device = async (files: Files, path: string) => (await files.stat(path, { bigint: true }).catch(() => undefined))?.dev
+  // What is there of a state of the past never changes.
+  if (source.ref !== undefined) return undefined
+  if (source.volume !== undefined && target.volume !== undefined) return source.volume === target.volume ? device(source.files, '/') : undefined
+  if (source.volume === undefined && target.volume === undefined) return (await device(target.files, target.path)) ?? device(target.files, dirname(target.path))
+  const { mounts } = (await (await context.cairn()).status(source.volume ?? target.volume)).server
+  const mount = mounts.find(one => one.name === (source.volume ?? target.volume))
+  if (mount === undefined) return undefined
+  return source.volume === undefined ? device(source.files, mount.mountpoint) : device(source.files, '/')
 }
 
 async function toStdout(context: Context, sources: readonly string[]): Promise<number> {

@@ -1,5 +1,6 @@
 import type { BigIntStats, Dirent } from 'node:fs'
-import { EISDIR, ENOTDIR, posixError } from '../errors.js'
+import { dirname } from 'node:path'
+import { CairnError, EISDIR, ENOTDIR, posixError } from '../errors.js'
 import { copyContent, hasHoles, SMALL_BYTES } from './copy-content.js'
 import { hasCode } from './errors.js'
 import type { Extras } from './extras.js'
@@ -24,6 +25,8 @@ export interface CopyOptions {
   /** A file that could not be copied; the rest goes on. */
   onError: (error: unknown, path: Buffer, end: End) => Promise<void>
   onProgress: (files: number, bytes: number) => void
+  /** The target's device as stats of the source's end show it, so that one file is known from both ends; undefined where none is in both. */
+  sharedDevice?: bigint | undefined
 }
 
 export interface CopyCounts {
@@ -44,6 +47,8 @@ export class Copier {
   private readonly options: CopyOptions
   /** First copies of files with several names, by device and inode. */
   private readonly linked = new Map<string, Promise<Buffer | undefined>>()
+  /** Inode of the first directory made: found again among the sources, it would be copied into itself without end. */
+  private top: bigint | undefined
 
   constructor(from: End, to: End, options: CopyOptions) {
     this.from = from
@@ -55,6 +60,7 @@ export class Copier {
   async copy(from: Buffer, to: Buffer): Promise<void> {
     try {
       const stat = await this.look(from)
+      if (stat.dev === this.options.sharedDevice) await this.refuseItself(from, to, stat)
       if (stat.isDirectory()) await this.directory(from, to, stat)
       else await this.leaf(from, to, stat)
     } catch (error) {
@@ -72,12 +78,33 @@ export class Copier {
     return this.options.recursive || this.options.archive ? files.lstat(path, { bigint: true }) : files.stat(path, { bigint: true })
   }
 
+  /** However the two are spelled: through links, `..`, or once as a path of a mount and once as an address of its volume. */
+  private async refuseItself(from: Buffer, to: Buffer, stat: BigIntStats): Promise<void> {
+    if (stat.isDirectory() && stat.ino === this.top) throw intoItself(from)
+    const there = await this.to.files.stat(to, { bigint: true }).catch(() => undefined)
+    if (there?.ino === stat.ino) {
+      throw new CairnError('ERR_SAME_FILE', `${this.from.prefix}${from} and ${this.to.prefix}${to} are the same file.`, 'Choose another target.')
+    }
+    if (this.top === undefined && stat.isDirectory() && (await this.liesBelow(to, stat.ino))) throw intoItself(from)
+  }
+
+  private async liesBelow(path: Buffer, ino: bigint): Promise<boolean> {
+    const { files } = this.to
+    let parent = await files.realpath(dirname(path.toString())).catch(() => '/')
+    while (parent !== '/') {
+      if ((await files.stat(parent, { bigint: true })).ino === ino) return true
+      parent = dirname(parent)
+    }
+    return (await files.stat('/', { bigint: true })).ino === ino
+  }
+
   private async directory(from: Buffer, to: Buffer, stat: BigIntStats): Promise<void> {
     if (!this.options.recursive) throw posixError(EISDIR, 'cp', from.toString())
     // Listed before the target is made, which may lie inside.
     const names = (await this.from.files.readdir(from, { withFileTypes: true, encoding: 'buffer' })) as unknown as Array<Dirent<Buffer>>
     const made = await this.makeDirectory(to, Number(stat.mode) & 0o777)
     this.counts.directories++
+    if (this.options.sharedDevice !== undefined) this.top ??= (await this.to.files.stat(to, { bigint: true })).ino
     const isDirectory = (entry: Dirent<Buffer>) => entry.isDirectory()
     const leaves = names.filter(entry => !isDirectory(entry))
     for (let at = 0; at < leaves.length; at += PARALLEL) {
@@ -197,6 +224,10 @@ export class Copier {
 /** Ordinary users cannot give files away, and not every filesystem has every attribute; cp -a goes on as well. */
 function ignoreRefused(error: unknown): void {
   if (!hasCode(error, 'EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'EACCES')) throw error
+}
+
+function intoItself(from: Buffer): CairnError {
+  return new CairnError('EINVAL', `${from} cannot be copied into itself.`, 'Choose a target outside of it.')
 }
 
 function isAbout(error: unknown, path: Buffer): boolean {

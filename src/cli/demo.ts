@@ -1,8 +1,9 @@
 import { mkdtemp } from 'node:fs/promises'
 import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { CairnError } from '../errors.js'
 import { mountSupport } from '../sdk/doctor.js'
-import type { CairnApi } from '../sdk/types.js'
+import type { CairnApi, Check } from '../sdk/types.js'
 import type { Context } from './context.js'
 import { cleanUp } from './demo-cleanup.js'
 import { runInProcess, runMounted } from './demo-scenes.js'
@@ -25,6 +26,7 @@ export class Demo {
   readonly steps: Step[] = []
   private readonly context: Context
   private readonly opened: CairnApi[] = []
+  private part = 'home'
   /** Asked to end: no further step begins. The running one is waited for, because what it starts must be there to be cleaned up. */
   stoppedBy: NodeJS.Signals | undefined
 
@@ -37,7 +39,7 @@ export class Demo {
   /** A connection of its own: the one before may have lost its server. */
   async cairn(): Promise<CairnApi> {
     const { Cairn } = await import('../sdk/cairn.js')
-    const cairn: CairnApi = await Cairn.open({ home: join(this.home, 'home') })
+    const cairn: CairnApi = await Cairn.open({ home: join(this.home, this.part) })
     this.opened.push(cairn)
     return cairn
   }
@@ -63,6 +65,12 @@ export class Demo {
     if (!this.context.json) await this.context.out.lines([text])
   }
 
+  /** From the beginning, with a home that no server has. */
+  startOver(): void {
+    this.steps.length = 0
+    this.part = 'home-in-process'
+  }
+
   async close(): Promise<void> {
     for (const cairn of this.opened) await cairn.close().catch(() => {})
   }
@@ -79,11 +87,11 @@ export const run: Run = async (context, _args, options) => {
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)
   const started = performance.now()
-  const obstacle = mountSupport().find(check => !check.ok)
+  let obstacle: Obstacle | undefined = mountSupport().find(check => !check.ok)
   try {
     await demo.say('A volume is made in a throw-away folder, used by ordinary programs, and everything that serves it is killed.\n')
-    if (obstacle === undefined) await runMounted(demo)
-    else await withoutMount(demo, `${obstacle.detail}. ${obstacle.fix ?? ''}`)
+    obstacle ??= await tryMounted(demo)
+    if (obstacle !== undefined) await withoutMount(demo, `${obstacle.detail.replace(/\.$/, '')}. ${obstacle.fix ?? ''}`)
   } catch (error) {
     // A program that Ctrl-C ended as well makes its step fail, which is no failure of the demo.
     if (demo.stoppedBy === undefined) throw error
@@ -107,10 +115,25 @@ export const run: Run = async (context, _args, options) => {
     () => [
       '',
       `All of it held, in ${duration(totalMs)}. ${keep ? `Kept: ${folder} (CAIRN_HOME=${join(folder, 'home')}).` : 'Everything was cleaned up.'}`,
-      'Next: `cairn init work && cairn mount work ./work`.',
+      obstacle === undefined ? 'Next: `cairn init work && cairn mount work ./work`.' : 'Next: `cairn init work && echo hello | cairn write work:/hello`.',
     ],
   )
   return 0
+}
+
+type Obstacle = Pick<Check, 'detail' | 'fix'>
+
+/** What the kernel or a container forbids can be seen only by trying. */
+async function tryMounted(demo: Demo): Promise<Obstacle | undefined> {
+  try {
+    await runMounted(demo)
+    return undefined
+  } catch (error) {
+    const refused = error instanceof CairnError && /^ERR_(FUSE_|MOUNT$)/.test(error.code)
+    if (!refused || demo.steps.length !== 1) throw error
+    demo.startOver()
+    return { detail: error.message, fix: error.remedy }
+  }
 }
 
 async function withoutMount(demo: Demo, why: string): Promise<void> {

@@ -57,6 +57,9 @@ export function about(error: unknown, prefix: string, path: string): unknown {
   if (errno === undefined || errno.shown !== undefined) return error
   const blamed = errno.code === 'EEXIST' && errno.dest !== undefined ? errno.dest : errno.path
   errno.shown = `${prefix}${blamed ?? path}`
+  if (errno.code === 'EBUSY' && blamed === '/') {
+    return new CairnError('EBUSY', `${errno.shown} is the root of the volume, which stays where it is.`, 'Name what is in it.', { cause: error })
+  }
   return error
 }
 

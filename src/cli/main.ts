@@ -1,9 +1,9 @@
 import type { Context, OpenCairn } from './context.js'
 import { Output, type Streams } from './output.js'
 
-const openCairn: OpenCairn = async home => {
+const openCairn: OpenCairn = async (home, logLevel) => {
   const { Cairn } = await import('../sdk/cairn.js')
-  return Cairn.open({ home })
+  return Cairn.open({ home, logLevel })
 }
 
 /**

@@ -11,14 +11,17 @@ export const run: Run = async (context, [target]) => {
 }
 
 function serverLine(server: ServerStatus): string {
+  if (server.restarting === true) return `Server: killed, and being started again by its supervisor (pid ${server.supervisorPid ?? '?'})`
   if (!server.running) return 'Server: not running (it starts on demand)'
   const since = server.sinceMs === undefined ? '' : `, started ${ago(server.sinceMs, Date.now())}`
   return `Server: pid ${server.pid ?? '?'}, supervisor ${server.supervisorPid ?? 'none'}${since}, ${plural(server.mounts.length, 'mount')}`
 }
 
 function volumeLines(volume: StatusReport['volumes'][number]): string[] {
-  const unsealed = volume.unsealedBytes > 0 ? `, ${humanSize(volume.unsealedBytes)}B in the journal` : ''
+  const asOf = volume.servedBy === 'nobody' ? ' when it was last sealed' : ''
+  const unsealed = volume.unsealedBytes > 0 ? `${asOf}, ${humanSize(volume.unsealedBytes)}B in the journal` : ''
   const mounts = volume.mounts.map(mount => `  at ${mount.mountpoint}${mount.sub === undefined ? '' : ` (${mount.sub})`}${mount.readOnly ? ', read-only' : ''}`)
-  const served = volume.servedBy === 'nobody' ? '' : `, open in ${volume.servedBy === 'server' ? 'the server' : 'this process'}`
+  const served = volume.servedBy === 'nobody' ? '' : `, open in ${volume.servedBy === 'server' ? 'the server' : 'another program'}`
+  if (volume.problem !== undefined) return [`${volume.name}: damaged: ${volume.problem}`, ...mounts]
   return [`${volume.name}: ${plural(volume.inodes, 'inode')}, ${humanSize(volume.bytes)}B${unsealed}${served}`, ...mounts]
 }

@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process'
-import { closeSync, constants, openSync, statfsSync, statSync, writeFileSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, statfsSync, statSync, writeFileSync } from 'node:fs'
 import { CairnError, EBUSY, EINVAL, EIO, ENOENT, EPERM, errnoName } from '../errors.js'
 import { limits } from '../sys/index.js'
 import * as libc from '../sys/libc.js'
-import { listFuseMounts, MOUNT_TYPE } from './mountinfo.js'
+import { isFuseDevice, listFuseMounts, MOUNT_TYPE } from './mountinfo.js'
 
 export { listFuseMounts, type MountEntry } from './mountinfo.js'
 
@@ -49,11 +49,15 @@ function mountAsRoot(request: MountRequest): number {
 }
 
 function openDevice(): number {
+  let fd: number
   try {
-    return openSync(DEVICE, constants.O_RDWR)
+    fd = openSync(DEVICE, constants.O_RDWR)
   } catch (error) {
     throw deviceError(error)
   }
+  if (isFuseDevice(fstatSync(fd))) return fd
+  closeSync(fd)
+  throw new CairnError('ERR_FUSE_MISSING', `${DEVICE} is not the FUSE device.`, 'Start the container with `--device /dev/fuse`; see `cairn doctor`.')
 }
 
 function deviceError(error: unknown): CairnError {

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, type Stats } from 'node:fs'
 
 /** One line of /proc/self/mountinfo. */
 export interface MountEntry {
@@ -40,4 +40,11 @@ export function parseMountinfo(text: string): MountEntry[] {
 /** The mounts of this program that this process sees, in the order they were made. Touches none of them. */
 export function listFuseMounts(): MountEntry[] {
   return parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8')).filter(mount => mount.type === MOUNT_TYPE)
+}
+
+/** Major 10, minor 229: containers put other things in its place to forbid it. */
+const FUSE_RDEV = (10 << 8) | 229
+
+export function isFuseDevice(stat: Stats): boolean {
+  return stat.isCharacterDevice() && stat.rdev === FUSE_RDEV
 }

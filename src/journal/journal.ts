@@ -282,17 +282,30 @@ export class Journal {
     this.#active = this.#create()
   }
 
-  /** Deletes the files that have no frame behind `sequence`. Their descriptors close: no sync of another thread may be using them. */
-  release(sequence: number): void {
+  /**
+   * Deletes the files that have no frame behind `sequence`, at most `files` of them: one costs some milliseconds, for its pages leave the
+   * cache. Their descriptors close: no sync of another thread may be using them.
+   * @returns true when none is left
+   */
+  release(sequence: number, files = Number.POSITIVE_INFINITY): boolean {
     if (this.#active !== undefined && this.#active.last <= sequence) this.rotate()
     const roomIsShort = this.#active?.writeFailed === true || this.#older.some(file => file.writeFailed)
     while (this.#older.length > 0 && this.#older[0].last <= sequence) {
+      if (files-- <= 0) return false
       crashPoint('journal.release.before-unlink')
       if (roomIsShort) this.#older[0].discard()
       else this.#older[0].discardSoon()
       this.#older.shift()
     }
     this.#removeStale()
+    return true
+  }
+
+  /** Bytes of the files that hold a frame behind `sequence`. */
+  bytesBehind(sequence: number): number {
+    let bytes = this.#active?.end ?? 0
+    for (const file of this.#older) if (file.last > sequence) bytes += file.end
+    return bytes
   }
 
   /**

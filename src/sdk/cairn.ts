@@ -2,6 +2,7 @@ import { CairnError } from '../errors.js'
 import type { RpcClient } from '../http/rpc-client.js'
 import { ensureServer, reconnect } from '../server/connect.js'
 import { homeOf, prepareHome } from '../server/home.js'
+import { limits } from '../sys/index.js'
 import type { Change, CommitInfo, FsckReport, VolumeInfo } from '../volume/api.js'
 import type { Host } from './host.js'
 import type { LocalHost } from './local-host.js'
@@ -26,6 +27,7 @@ interface VolumeOptions {
 export class Cairn implements CairnApi {
   readonly home: string
   readonly #via: 'auto' | 'server' | 'process'
+  readonly #logLevel: CairnOptions['logLevel']
   #local: Promise<LocalHost> | undefined
   #remote: RemoteHost | undefined
   readonly #open = new Set<VolumeHandle>()
@@ -33,6 +35,7 @@ export class Cairn implements CairnApi {
   private constructor(options: CairnOptions) {
     this.home = homeOf(options.home)
     this.#via = options.via ?? 'auto'
+    this.#logLevel = options.logLevel
   }
 
   /**
@@ -45,9 +48,14 @@ export class Cairn implements CairnApi {
     return cairn
   }
 
-  /** As `open`, with the settings of the environment (CAIRN_HOME). */
-  static fromEnv(): Promise<Cairn> {
-    return Cairn.open()
+  /**
+   * As `open`, with the settings of the environment and of the configuration file: the home and the level of the server's log.
+   * @throws CairnError ERR_CONFIG naming the variable, or the file and line; ERR_HOME
+   */
+  static async fromEnv(): Promise<Cairn> {
+    const { loadSettings } = await import('./config.js')
+    const { home, logLevel } = (await loadSettings()).settings
+    return Cairn.open({ home, logLevel })
   }
 
   async createVolume(options: VolumeOptions): Promise<VolumeInfo> {
@@ -126,7 +134,7 @@ export class Cairn implements CairnApi {
   }
 
   async status(name?: string): Promise<StatusReport> {
-    const running = this.#via === 'process' ? undefined : await this.#runningServer()
+    const running = this.#via === 'process' ? undefined : await this.#runningServer(limits.statusWaitMs)
     return statusOf(this.home, running ?? (await this.#localHost()), name)
   }
 
@@ -211,15 +219,15 @@ export class Cairn implements CairnApi {
    * The server, when one runs. One that died is waited for while its supervisor lives: whoever opened a mounted volume beside it
    * would remove unlinked files that are open there, and forget which requests were done.
    */
-  async #runningServer(): Promise<RemoteHost | undefined> {
+  async #runningServer(waitMs?: number): Promise<RemoteHost | undefined> {
     if (this.#remote !== undefined && (await this.#remote.isAlive())) return this.#remote
     this.#remote = undefined
-    const client = await reconnect(this.home)
+    const client = await reconnect(this.home, waitMs)
     return client && this.#use(client)
   }
 
   async #server(): Promise<RemoteHost> {
-    return (await this.#runningServer()) ?? this.#use(await ensureServer(this.home))
+    return (await this.#runningServer()) ?? this.#use(await ensureServer(this.home, this.#logLevel === undefined ? {} : { logLevel: this.#logLevel }))
   }
 
   #use(client: RpcClient): RemoteHost {

@@ -2,10 +2,11 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { CairnError } from '../errors.js'
+import type { LogLevel } from '../server/log.js'
 import { makeFolders } from '../sys/index.js'
 import { checkVolumeName } from './address.js'
 
-export type LogLevel = 'error' | 'warn' | 'info' | 'debug'
+export type { LogLevel } from '../server/log.js'
 
 /** Everything that can be set. Sizes in bytes, times in milliseconds. */
 export interface Settings {

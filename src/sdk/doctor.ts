@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { accessSync, closeSync, constants, existsSync, openSync, readFileSync, statfsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
+import { isFuseDevice } from '../fuse/mountinfo.js'
 import { loadSettings } from './config.js'
 import { cairnMounts } from './mount-table.js'
 import type { Check, DoctorReport } from './types.js'
@@ -10,6 +11,7 @@ const execute = promisify(execFile)
 const LOW_DISK_BYTES = 1024 ** 3
 const LEAST_DISK_BYTES = 64 * 1024 ** 2
 const LEAST_FILES = 1024
+const CAP_SYS_ADMIN = 1n << 21n
 const ANSWER_MS = 3000
 
 const fine = (name: string, detail: string): Check => ({ name, ok: true, severity: 'error', detail })
@@ -98,7 +100,22 @@ export function mountSupport(): Check[] {
     ]
   }
   const device = fuseDevice()
-  return process.getuid?.() === 0 ? [device] : [device, fusermount()]
+  return [device, process.getuid?.() === 0 ? mountRight() : fusermount()]
+}
+
+/** Root of a container may lack the capability to mount. */
+function mountRight(): Check {
+  const capabilities = /^CapEff:\s*([0-9a-f]+)/m.exec(readText('/proc/self/status'))?.[1]
+  if (capabilities === undefined || (BigInt(`0x${capabilities}`) & CAP_SYS_ADMIN) !== 0n) return fine('mount', 'this user may mount')
+  return wrong('mount', 'this user is root without the right to mount (CAP_SYS_ADMIN)', 'Start the container with `--device /dev/fuse --cap-add SYS_ADMIN`.')
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
 }
 
 function fuseDevice(): Check {
@@ -106,6 +123,10 @@ function fuseDevice(): Check {
   if (!existsSync('/dev/fuse')) {
     const fix = inContainer ? 'Start the container with `--device /dev/fuse --cap-add SYS_ADMIN`.' : 'Run `modprobe fuse` as root.'
     return wrong('fuse', '/dev/fuse does not exist', fix)
+  }
+  if (!isFuseDevice(statSync('/dev/fuse'))) {
+    const fix = inContainer ? 'Start the container with `--device /dev/fuse`.' : 'Run `rm /dev/fuse && mknod -m 666 /dev/fuse c 10 229` as root.'
+    return wrong('fuse', '/dev/fuse is not the FUSE device, but something else', fix)
   }
   try {
     closeSync(openSync('/dev/fuse', 'r+'))
@@ -173,7 +194,9 @@ async function staleCheck(): Promise<Check[]> {
 
 async function answers(mountpoint: string): Promise<Check> {
   try {
-    await execute('stat', ['-c', '%i', mountpoint], { timeout: ANSWER_MS, killSignal: 'SIGKILL' })
+    // That somebody else's mount may not be looked at is an answer.
+    const ask = 'try { fs.statSync(process.argv[1]) } catch (error) { process.exit(/ENOTCONN|ECONNABORTED/.test(error.code) ? 1 : 0) }'
+    await execute(process.execPath, ['-e', ask, mountpoint], { timeout: ANSWER_MS, killSignal: 'SIGKILL' })
     return fine('mounts', `${mountpoint} answers`)
   } catch {
     return odd('mounts', `${mountpoint} does not answer`, `Run \`cairn unmount --force ${mountpoint}\`, or mount it again.`)

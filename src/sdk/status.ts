@@ -1,4 +1,5 @@
-import type { CairnError } from '../errors.js'
+import { livingSupervisor } from '../server/connect.js'
+import { homePaths } from '../server/home.js'
 import type { VolumeInfo, VolumeStatus } from '../volume/api.js'
 import type { Host } from './host.js'
 import { cairnMounts } from './mount-table.js'
@@ -7,42 +8,44 @@ import type { MountInfo, ServerStatus, StatusReport } from './types.js'
 
 type Row = StatusReport['volumes'][number]
 
-/** What is true now, from the server, the volumes and the kernel's table of mounts. */
+/**
+ * What is true now, from the server, the volumes and the kernel's table of mounts. One volume that is named is opened for its exact
+ * figures where nobody else has it; of all volumes those that are not open are told from their heads.
+ */
 export async function statusOf(home: string, host: Host, name: string | undefined): Promise<StatusReport> {
   const infos = name === undefined ? ((await host.call('volumes')) as VolumeInfo[]) : [(await host.call('info', name)) as VolumeInfo]
-  const server = host.isServer ? ((await host.call('server.status')) as ServerStatus) : await nobody(home, host)
+  const server = host.isServer ? ((await host.call('server.status')) as ServerStatus) : await withoutServer(home, host)
   const visible = new Set(cairnMounts().map(mount => mount.path))
   server.mounts = server.mounts.filter(mount => visible.has(mount.mountpoint))
-  // Asked before the volumes are, which opens them.
-  const open = new Set((await host.call('openVolumes')) as string[])
-  const servedBy = (info: VolumeInfo) => (open.has(info.name) ? (host.isServer ? 'server' : 'process') : 'nobody')
   const volumes: Row[] = []
-  for (const info of infos) volumes.push(await row(host, info, server.mounts, servedBy(info)))
+  for (const info of infos) volumes.push(await row(host, info, server, name !== undefined))
   return { home, server, volumes }
 }
 
-/** Without a server, mounts that are left are dead. */
-async function nobody(home: string, host: Host): Promise<ServerStatus> {
+/** Mounts that are left are dead, or wait for the server that the supervisor starts. */
+async function withoutServer(home: string, host: Host): Promise<ServerStatus> {
+  const supervisorPid = livingSupervisor(homePaths(home))
+  const state = supervisorPid === undefined ? { running: false } : { running: false, restarting: true, supervisorPid }
   const records = recordedMounts(home)
-  if (records.length === 0) return { running: false, mounts: [], open: [] }
+  if (records.length === 0) return { ...state, mounts: [], open: [] }
   const names = new Map(((await host.call('volumes')) as VolumeInfo[]).map(volume => [volume.id, volume.name]))
   const mounts: MountInfo[] = records.map(({ volumeId, mountpoint, readOnly, sub }) => ({
     name: names.get(volumeId) ?? volumeId,
     mountpoint,
     readOnly,
     ...(sub === undefined ? {} : { sub }),
-    stale: true,
+    ...(supervisorPid === undefined ? { stale: true } : {}),
   }))
-  return { running: false, mounts, open: [] }
+  return { ...state, mounts, open: [] }
 }
 
-async function row(host: Host, info: VolumeInfo, all: readonly MountInfo[], servedBy: Row['servedBy']): Promise<Row> {
-  const mounts = all.filter(mount => mount.name === info.name)
-  try {
-    const status = (await host.call('status', info.name)) as VolumeStatus
-    return { ...status, mounts, servedBy }
-  } catch (error) {
-    if ((error as CairnError).code !== 'ERR_VOLUME_BUSY') throw error
-    return { ...info, epoch: 0, inodes: 0, bytes: 0, unsealedBytes: 0, pageCacheBytes: 0, overlayBytes: 0, mounts, servedBy: 'process' }
-  }
+async function row(host: Host, info: VolumeInfo, server: ServerStatus, exact: boolean): Promise<Row> {
+  const mounts = server.mounts.filter(mount => mount.name === info.name)
+  const nothing = { epoch: 0, inodes: 0, bytes: 0, unsealedBytes: 0, pageCacheBytes: 0, overlayBytes: 0 }
+  if (info.problem !== undefined) return { ...info, ...nothing, mounts, servedBy: 'nobody' }
+  const { open, ...known } = (await host.call('statusOf', info.name)) as VolumeStatus & { open: 'here' | 'elsewhere' | 'no' }
+  const servedBy = open === 'no' ? 'nobody' : open === 'here' && host.isServer ? 'server' : 'process'
+  // Beside a server that is being started again nothing is opened: it goes on where the killed one was.
+  if (open !== 'no' || !exact || server.restarting === true) return { ...known, mounts, servedBy }
+  return { ...((await host.call('status', info.name)) as VolumeStatus), mounts, servedBy }
 }

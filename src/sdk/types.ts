@@ -1,4 +1,5 @@
 import type { StagedWrite, TransactionFs, VolumeFs } from '../node/index.js'
+import type { LogLevel } from '../server/log.js'
 import type { MountInfo, MountOptions, ServerStatus } from '../server/protocol.js'
 import type { Change, CommitInfo, FsckReport, VolumeInfo, VolumeStatus } from '../volume/api.js'
 
@@ -7,6 +8,8 @@ export interface CairnOptions {
   home?: string
   /** `auto` (default): the server where one runs or the volume is mounted, else in process. */
   via?: 'auto' | 'server' | 'process'
+  /** How much a server that is started writes to its log; default CAIRN_LOG_LEVEL, else `info`. */
+  logLevel?: LogLevel
 }
 
 export type { MountInfo, MountOptions, ServerStatus } from '../server/protocol.js'

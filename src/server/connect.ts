@@ -9,6 +9,7 @@ import { limits, systemClock } from '../sys/index.js'
 import { flock, LOCK_NB, LOCK_SH } from '../sys/libc.js'
 import { entry } from './entry.js'
 import { findSocketPath, type HomePaths, homePaths, prepareHome, readOptional } from './home.js'
+import type { LogLevel } from './log.js'
 import { EXIT_LOCKED } from './protocol.js'
 import { PROTOCOL, version } from './version.js'
 
@@ -72,13 +73,13 @@ async function gone(client: RpcClient): Promise<void> {
  * A connection to the server of `home`, which is started when none runs. It lives on when this process ends.
  * @throws CairnError ERR_SERVER_START with what the log says, or why it refused (ERR_HOME …)
  */
-export async function ensureServer(home: string): Promise<RpcClient> {
+export async function ensureServer(home: string, options: { logLevel?: LogLevel } = {}): Promise<RpcClient> {
   const running = await findServer(home)
   if (running !== undefined) return running
   const paths = prepareHome(home)
   rmSync(paths.failure, { force: true })
   const until = systemClock.monotonic() + limits.serverStartMs
-  let supervisor = startSupervisor(home)
+  let supervisor = startSupervisor(home, options.logLevel)
   for (;;) {
     const client = await findServer(home)
     if (client !== undefined) {
@@ -90,17 +91,22 @@ export async function ensureServer(home: string): Promise<RpcClient> {
     // Another one has the lock: it is starting too, or was about to end and did.
     if (code === EXIT_LOCKED) {
       await sleep(LOCKED_RETRY_MS)
-      supervisor = startSupervisor(home)
+      supervisor = startSupervisor(home, options.logLevel)
     } else if (code !== null || supervisor.signalCode !== null) throw startFailed(paths)
     if (systemClock.monotonic() > until) throw startFailed(paths)
     await sleep(ASK_AGAIN_MS)
   }
 }
 
-function startSupervisor(home: string): ChildProcess {
+function startSupervisor(home: string, logLevel: LogLevel | undefined): ChildProcess {
   // Its last words, should it have any.
   const log = openSync(homePaths(home).log, 'a', 0o600)
-  const child = spawn(process.execPath, [entry('supervise'), home], { cwd: '/', detached: true, stdio: ['ignore', 'ignore', log] })
+  const child = spawn(process.execPath, [entry('supervise'), home], {
+    cwd: '/',
+    detached: true,
+    stdio: ['ignore', 'ignore', log],
+    env: { ...process.env, ...(logLevel !== undefined && { CAIRN_LOG_LEVEL: logLevel }) },
+  })
   closeSync(log)
   child.unref()
   return child
@@ -114,13 +120,13 @@ function startFailed(paths: { failure: string; log: string; home: string }): Err
 }
 
 /** The server again after it went away: its supervisor starts it at once. Undefined when both are gone. */
-export async function reconnect(home: string): Promise<RpcClient | undefined> {
+export async function reconnect(home: string, waitMs: number = limits.serverStartMs): Promise<RpcClient | undefined> {
   const paths = homePaths(home)
-  const until = systemClock.monotonic() + limits.serverStartMs
+  const until = systemClock.monotonic() + waitMs
   for (;;) {
     const client = await findServer(home)
     if (client !== undefined) return client
-    if (!isSupervised(paths) || systemClock.monotonic() > until) return undefined
+    if (livingSupervisor(paths) === undefined || systemClock.monotonic() > until) return undefined
     await sleep(ASK_AGAIN_MS)
   }
 }
@@ -135,9 +141,9 @@ function supervisorPid(paths: HomePaths): number | undefined {
 }
 
 /** A pid alone may be another program's by now: the supervisor, or a server that outlived it, also has the lock of the home. */
-function isSupervised(paths: HomePaths): boolean {
+export function livingSupervisor(paths: HomePaths): number | undefined {
   const pid = supervisorPid(paths)
-  return pid !== undefined && isAlive(pid) && isLocked(paths.lock)
+  return pid !== undefined && isAlive(pid) && isLocked(paths.lock) ? pid : undefined
 }
 
 function isAlive(pid: number): boolean {

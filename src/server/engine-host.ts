@@ -64,6 +64,7 @@ export class EngineHost {
       undelete: (_: string, name: string) => engine.undelete(name),
       flush: (_: string, name: string) => this.#flushed(name, ({ bytes }) => ({ bytes })),
       status: (_: string, name: string) => this.volumes.use(name, ({ volume }) => volume.status()),
+      statusOf: (_: string, name: string) => engine.statusOf(name),
       fsck: (_: string, name: string) => this.volumes.use(name, ({ volume }) => volume.fsck()),
       openVolumes: () => this.volumes.list().map(open => open.volume.info.name),
     }

@@ -93,7 +93,7 @@ class ServerProcess {
   #onSupervisorLost(): void {
     if (this.#ending) return
     this.#supervisorPid = undefined
-    this.#log.line('the supervisor is gone: mounts would not survive this process; it ends when it is idle as usual')
+    this.#log.line('the supervisor is gone: mounts would not survive this process; it ends when it is idle as usual', 'warn')
   }
 
   /** The end that somebody wants: all is unmounted, flushed and closed. */
@@ -116,7 +116,7 @@ class ServerProcess {
 
   /** No way on: the supervisor starts another. Not `exit`, which would wait for the engine's thread. */
   #die(error: unknown): void {
-    this.#log.line(describe(error))
+    this.#log.line(describe(error), 'error')
     if (!this.#ready) writeNote(this.#paths.failure, `${JSON.stringify(toWire(error))}\n`)
     process.kill(process.pid, 'SIGKILL')
   }

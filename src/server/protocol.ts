@@ -22,6 +22,8 @@ export interface MountOptions {
 
 export interface ServerStatus {
   running: boolean
+  /** It was killed, and its supervisor starts it again: mounts answer when it is there. */
+  restarting?: boolean
   pid?: number
   supervisorPid?: number
   sinceMs?: number

@@ -15,7 +15,7 @@ function main(home: string): void {
     process.exit(EXIT_LOCKED)
   }
   process.on('uncaughtException', error => {
-    log.line(describe(error))
+    log.line(describe(error), 'error')
     process.exit(1)
   })
   const supervisor = new Supervisor(paths, lock, log, code => process.exit(code))

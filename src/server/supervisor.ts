@@ -63,7 +63,7 @@ export class Supervisor {
       close(mine)
       this.#exited(code, signal)
     })
-    child.on('error', error => this.#log.line(`could not start the server: ${error.message}`))
+    child.on('error', error => this.#log.line(`could not start the server: ${error.message}`, 'error'))
     writeNote(this.#paths.supervisor, `${JSON.stringify({ pid: process.pid, serverPid: child.pid })}\n`)
   }
 
@@ -82,7 +82,7 @@ export class Supervisor {
 
   #hold(record: MountRecord, passing: number): void {
     const received = receiveFd(passing)
-    if (typeof received === 'number' || received.fd < 0) this.#log.line(`the descriptor of ${record.mountpoint} did not arrive`)
+    if (typeof received === 'number' || received.fd < 0) this.#log.line(`the descriptor of ${record.mountpoint} did not arrive`, 'error')
     else this.#held.set(record.id, { record, fd: received.fd })
   }
 
@@ -103,7 +103,7 @@ export class Supervisor {
       this.#end(0)
       return
     }
-    this.#log.line(`the server (pid ${this.#child?.pid}) ended unexpectedly: ${signal ?? `exit code ${code}`}`)
+    this.#log.line(`the server (pid ${this.#child?.pid}) ended unexpectedly: ${signal ?? `exit code ${code}`}`, 'warn')
     const now = systemClock.monotonic()
     this.#starts = this.#starts.filter(at => now - at < limits.serverRestartWindowMs)
     if (!this.#ready && this.#held.size === 0) this.#end(1)
@@ -114,6 +114,7 @@ export class Supervisor {
   #giveUp(): void {
     this.#log.line(
       `the server died ${this.#starts.length} times within ${limits.serverRestartWindowMs / 1000} s and is not started again; its mounts are removed`,
+      'error',
     )
     for (const { record, fd } of this.#held.values()) {
       umount2(record.mountpoint, MNT_DETACH)

@@ -9,7 +9,7 @@ import type { LocalStore } from './contract.js'
 import { packProblem } from './pack-scan.js'
 import { sha256 } from './pack-writer.js'
 
-export { PackWriter } from './pack-writer.js'
+export { PackWriter, peekPack } from './pack-writer.js'
 
 export interface PacksOptions {
   /** Bound of the cache of verified blocks. */

@@ -33,7 +33,7 @@ export const limits = {
   /** A pack is closed beyond this size. */
   packBytes: 64 * 1024 * 1024,
   /** One file of the journal. */
-  journalSegmentBytes: 64 * 1024 * 1024,
+  journalSegmentBytes: 8 * 1024 * 1024,
   /** Zeros written ahead of the journal's end while syncs are frequent. */
   journalZeroBytes: 256 * 1024,
   /** Descriptors of objects that a directory store keeps open. */
@@ -96,6 +96,8 @@ export const limits = {
   volumeBusyMs: 3000,
   /** A server that was started must answer within this. */
   serverStartMs: 15_000,
+  /** `status` waits this long for a server that is being started again, then says so. */
+  statusWaitMs: 2000,
   /** A mount that was made must answer within this. */
   mountAnswerMs: 15_000,
   /** A server that crashes more often than this within `serverRestartWindowMs` is not started again. */

@@ -108,6 +108,12 @@ export interface EngineApi {
   openVolume(name: string): VolumeApi
   /** The open volumes. */
   open(): VolumeApi[]
+  /**
+   * What is known of a volume without opening it: where it is open here its state now, else what its head says, which is its
+   * last seal, and the size of the journal behind that.
+   * @throws CairnError ERR_VOLUME_UNKNOWN
+   */
+  statusOf(name: string): VolumeStatus & { open: 'here' | 'elsewhere' | 'no' }
   rename(from: string, to: string): VolumeInfo
   /** Keeps the data for 7 days, unless `now`. */
   remove(name: string, options?: { now?: boolean }): void

@@ -110,6 +110,11 @@ export class Durability {
     this.#advance(sequence)
   }
 
+  /** Runs `then` now, or not at all while a round uses descriptors. */
+  ifUnused(then: () => void): void {
+    if (!this.#inFlight) then()
+  }
+
   /** Runs `then` when no round uses a descriptor: at once, or after the one under way. For closing files. */
   whenUnused(then: () => void): void {
     if (this.#inFlight) this.#afterFlight.push(then)

@@ -1,4 +1,4 @@
-import { readFileSync, rmSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Head } from '../codec/head.js'
 import { CairnError } from '../errors.js'
@@ -8,7 +8,7 @@ import { Packs } from '../store/packs.js'
 import { type Clock, crashPoint, limits, makeFolders, type Random, systemClock, systemRandom } from '../sys/index.js'
 import type { BTree } from '../tree/index.js'
 import { PageCache } from '../tree/index.js'
-import type { Change, EngineApi, VolumeInfo } from './api.js'
+import type { Change, EngineApi, VolumeInfo, VolumeStatus } from './api.js'
 import { diffStates } from './diff.js'
 import { HeadFile } from './head.js'
 import { openHome } from './home.js'
@@ -289,6 +289,16 @@ export class Engine implements EngineApi {
     return [...this.#open.values()].map(holder => holder.volume)
   }
 
+  statusOf(name: string): VolumeStatus & { open: 'here' | 'elsewhere' | 'no' } {
+    const head = this.#find(name)
+    const { volume: id, epoch, inodes, bytes } = head.value
+    const holder = this.#open.get(id)
+    if (holder !== undefined) return { ...holder.volume.status(), open: 'here' }
+    const dir = this.#dirOf(id)
+    const open = FileLock.isHeld(join(dir, 'lock')) ? 'elsewhere' : 'no'
+    return { ...this.#infoOf(head), epoch, inodes, bytes, unsealedBytes: bytesIn(join(dir, 'journal')), pageCacheBytes: 0, overlayBytes: 0, open }
+  }
+
   rename(from: string, to: string): VolumeInfo {
     checkVolumeName(to)
     const found = this.#find(from)
@@ -392,6 +402,22 @@ export class Engine implements EngineApi {
       volume.shut()
     }
     void this.#context.store.close()
+  }
+}
+
+/** Bytes of the files in a folder; 0 without one. */
+function bytesIn(folder: string): number {
+  let bytes = 0
+  for (const name of namesIn(folder)) bytes += statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0
+  return bytes
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
   }
 }
 

@@ -1,6 +1,6 @@
 import { closeSync, constants, openSync, readFileSync, writeSync } from 'node:fs'
 import { CairnError, errnoName } from '../errors.js'
-import { flock, LOCK_EX, LOCK_NB } from '../sys/libc.js'
+import { flock, LOCK_EX, LOCK_NB, LOCK_SH } from '../sys/libc.js'
 
 const PID_WIDTH = 10
 
@@ -24,6 +24,19 @@ export class FileLock {
     if (errnoName(-result) !== 'EAGAIN')
       throw new CairnError('ERR_LOCK', `${path} could not be locked: ${errnoName(-result)}.`, 'Put CAIRN_HOME on a local file system that has locks.')
     return Number.parseInt(readFileSync(path, 'utf8'), 10) || 0
+  }
+
+  /** True while some process has the lock. Takes it together with nobody for a moment, so that it is free again before this returns. */
+  static isHeld(path: string): boolean {
+    let fd: number
+    try {
+      fd = openSync(path, constants.O_RDONLY)
+    } catch {
+      return false
+    }
+    const result = flock(fd, LOCK_SH | LOCK_NB)
+    closeSync(fd)
+    return result !== 0
   }
 
   release(): void {

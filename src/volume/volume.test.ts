@@ -120,13 +120,13 @@ describe('a volume', () => {
     engine.create('w')
     const volume = engine.openVolume('w')
     const fs = filesystem(volume.session)
-    const head = volume.head.value.sequence
+    const { watermark } = volume.head.value
     for (let i = 0; i < 3; i++) {
       write(fs, 'a', bytes(100_000, i))
       volume.checkpoint(`c${i}`)
       write(fs, `after${i}`, bytes(10, i))
     }
-    expect(volume.head.value.sequence).toBe(head)
+    expect(volume.head.value.watermark).toBe(watermark)
     const isRight = (i: number): void => {
       const then = filesystem(engine.openVolume('w').at(`c${i}`))
       expect(read(then, 'a').equals(bytes(100_000, i))).toBe(true)
@@ -235,6 +235,24 @@ describe('a volume', () => {
     expect(engine.openVolume('w').fsck()).toMatchObject({ ok: true, findings: [] })
   })
 
+  it('knows after a seal and a kill which requests it has done', () => {
+    engine.create('w')
+    const volume = engine.openVolume('w')
+    const fs = filesystem(volume.session)
+    for (let i = 0; i < 300; i++) {
+      volume.session.tagRequest(7, i % 2, i)
+      expect(fs.mknod(1, `n${i}`, 0o100644, 0)).toBeGreaterThan(0)
+      if (i === 290) volume.flush()
+    }
+    reopen()
+    const { session } = engine.openVolume('w')
+    expect(session.wasApplied(7, 1, 299)).toBe(true)
+    expect(session.wasApplied(7, 0, 290)).toBe(true)
+    expect(session.wasApplied(7, 1, 201)).toBe(true)
+    expect(session.wasApplied(7, 0, 299)).toBe(false)
+    expect(session.wasApplied(8, 1, 299)).toBe(false)
+  })
+
   it('releases the journal behind a seal', () => {
     engine.create('w')
     const volume = engine.openVolume('w')
@@ -242,5 +260,22 @@ describe('a volume', () => {
     volume.flush()
     expect(readdirSync(join(home, 'volumes', volume.info.id, 'journal'))).toEqual([])
     expect(readdirSync(join(home, 'volumes', volume.info.id, 'spool'))).toEqual([])
+  })
+})
+
+describe('status without opening', () => {
+  it('is live where it is open here, else of the last seal with the size of the journal', () => {
+    engine.create('a')
+    expect(engine.statusOf('a')).toMatchObject({ name: 'a', inodes: 0, unsealedBytes: 0, open: 'no' })
+    const volume = engine.openVolume('a')
+    write(filesystem(volume.session), 'f', bytes(100, 1))
+    expect(engine.statusOf('a')).toEqual({ ...volume.status(), open: 'here' })
+    const other = Engine.open({ home })
+    expect(other.statusOf('a')).toMatchObject({ inodes: 0, open: 'elsewhere' })
+    expect(other.statusOf('a').unsealedBytes).toBeGreaterThan(100)
+    volume.close()
+    expect(other.statusOf('a')).toMatchObject({ inodes: 2, unsealedBytes: 0, open: 'no' })
+    expect(other.open()).toEqual([])
+    other.close()
   })
 })

@@ -12,7 +12,7 @@ import { fsck } from './fsck.js'
 import type { HeadFile } from './head.js'
 import { type Commit, History } from './history.js'
 import { LiveSession } from './live-session.js'
-import { openTree, recover } from './recovery.js'
+import { openTree, type Recovered, recover } from './recovery.js'
 import { Seal } from './seal.js'
 import { SnapshotSession } from './snapshot-session.js'
 import { beginSync, Spool } from './spool.js'
@@ -68,6 +68,8 @@ export class Volume implements VolumeApi {
   readonly #release: (volume: Volume) => void
   readonly #onSettled: () => void
   #seal: Seal | undefined
+  /** Journal up to here is superfluous and not deleted yet. */
+  #releasable: number | undefined
   #flushing: Array<{ sequence: number; resolve: () => void; reject: (error: unknown) => void }> = []
   #stage: Stage = 'pages'
   #sealedSequence: number
@@ -90,9 +92,15 @@ export class Volume implements VolumeApi {
     makeFolders(dir)
     const h = head.value
     const id = Buffer.from(h.volume, 'hex')
-    this.#spool = new Spool({ dir: join(dir, 'spool'), volume: id, store: context.store, packs: context.packs, epoch: h.epoch, birth: h.sequence + 1 })
-    this.#spool.recover()
-    const recovered = recover({ context, head: h, journalDir: join(dir, 'journal'), random, bootId: options.bootId, spool: this.#spool })
+    this.#spool = new Spool({
+      dir: join(dir, 'spool'),
+      volume: id,
+      store: context.store,
+      packs: context.packs,
+      raiseEpoch: () => this.#raiseEpoch(),
+      birth: h.sequence + 1,
+    })
+    const recovered = this.#recover(join(dir, 'journal'), options)
     this.state = recovered.state
     this.#journal = recovered.journal
     const { sequence } = recovered
@@ -110,7 +118,33 @@ export class Volume implements VolumeApi {
       newArena: options.newArena,
     })
     this.history = new History(this.session, this.state, clock, random)
-    this.#makeRoot()
+    try {
+      this.#makeRoot()
+    } catch (error) {
+      this.#closeFiles()
+      throw error
+    }
+  }
+
+  #raiseEpoch(): number {
+    this.head.update({ epoch: this.head.value.epoch + 1 })
+    this.#spool.birth = this.head.value.sequence + 1
+    return this.head.value.epoch
+  }
+
+  #recover(journalDir: string, { context, head, random, bootId }: VolumeOptions): Recovered {
+    try {
+      this.#spool.recover()
+      return recover({ context, head: head.value, journalDir, random, bootId, spool: this.#spool })
+    } catch (error) {
+      this.#spool.close()
+      throw error
+    }
+  }
+
+  #closeFiles(): void {
+    this.#spool.close()
+    this.#journal.close()
   }
 
   /** A new volume has nothing but its head: the root directory is its first change. */
@@ -168,7 +202,7 @@ export class Volume implements VolumeApi {
   /** How much waits for a seal, over what may wait: from 1 on it is time. */
   #load(): number {
     return Math.max(
-      this.#journal.sizeBytes / limits.sealJournalBytes,
+      this.#journal.bytesBehind(this.#sealedSequence) / limits.sealJournalBytes,
       this.state.tree.dirtyBytes / limits.sealDirtyBytes,
       this.#spool.bytes / limits.sealSpoolBytes,
     )
@@ -210,6 +244,7 @@ export class Volume implements VolumeApi {
     const due = this.#durability.dueInMs()
     if (due === 0) this.#durability.startRound()
     let next = due === 0 ? Number.POSITIVE_INFINITY : due
+    if (!this.#releaseJournal(1)) next = Math.min(next, 1)
     if (this.#seal !== undefined || this.#flushing.length > 0 || this.#wantsSeal(now)) {
       try {
         next = Math.min(next, this.#stepSeal(now + Math.min(budgetMs, limits.sealSliceMs)))
@@ -315,8 +350,20 @@ export class Volume implements VolumeApi {
     const { packs } = seal
     this.#durability.whenUnused(() => {
       for (const pack of packs) pack.closeFd()
-      this.#journal.release(r.watermark)
+      this.#releasable = r.watermark
     })
+  }
+
+  /** Deletes journal files that the head has made superfluous; true when none is left. */
+  #releaseJournal(files: number): boolean {
+    if (this.#releasable === undefined) return true
+    let done = false
+    // A sync under way may be using their descriptors; then later.
+    this.#durability.ifUnused(() => {
+      done = this.#journal.release(this.#releasable ?? 0, files)
+    })
+    if (done) this.#releasable = undefined
+    return done
   }
 
   /**
@@ -345,6 +392,7 @@ export class Volume implements VolumeApi {
     const bytes = this.#unsealedBytes()
     // A seal may be under way that froze an older state: finish it, then seal what came after it.
     while (this.#seal !== undefined || this.#dirty) this.#sealNow()
+    this.#releaseJournal(Number.POSITIVE_INFINITY)
     return { bytes }
   }
 
@@ -364,7 +412,7 @@ export class Volume implements VolumeApi {
   }
 
   #unsealedBytes(): number {
-    return this.#dirty ? this.#journal.sizeBytes + this.state.tree.dirtyBytes : 0
+    return this.#dirty ? this.#journal.bytesBehind(this.#sealedSequence) + this.state.tree.dirtyBytes : 0
   }
 
   /** The root that names everything acknowledged so far, and its history; seals when something is newer. */
@@ -455,8 +503,7 @@ export class Volume implements VolumeApi {
 
   #letGo(): void {
     this.#durability.whenUnused(() => {
-      this.#spool.close()
-      this.#journal.close()
+      this.#closeFiles()
       this.#onClose()
     })
   }

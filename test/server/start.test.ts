@@ -22,6 +22,15 @@ describe('starting', () => {
     again?.close()
   })
 
+  test('it logs no more than was asked for', async () => {
+    const home = makeHome()
+    ;(await ensureServer(home.home, { logLevel: 'warn' })).close()
+    expect(home.log()).toBe('')
+    process.kill(pidsOf(home).server, 'SIGKILL')
+    await until(() => home.log().includes('ended unexpectedly'))
+    expect(home.log()).not.toContain('serves')
+  })
+
   test('many that start it at once find one server', async () => {
     const home = makeHome()
     const all = await Promise.all([1, 2, 3, 4].map(() => program(startAndTell, [home.home]).ended))
@@ -45,6 +54,24 @@ describe('starting', () => {
     await until(async () => (await findServer(home.home)) === undefined)
     await until(() => statSync(join(home.home, 'run', 'supervisor.json'), { throwIfNoEntry: false }) === undefined)
     expect(statSync(join(home.home, 'run', 'server.sock'), { throwIfNoEntry: false })).toBeUndefined()
+  })
+
+  test('status says when one that was killed is not there again yet, and opens nothing beside it', async () => {
+    const home = makeHome()
+    const cairn = await openCairn(home, 'server')
+    await cairn.createVolume({ name: 'a' })
+    const { server, supervisor } = pidsOf(home)
+    process.kill(supervisor, 'SIGSTOP')
+    try {
+      process.kill(server, 'SIGKILL')
+      await until(() => !isAlive(server))
+      const { server: seen, volumes } = await (await openCairn(home)).status('a')
+      expect(seen).toMatchObject({ running: false, restarting: true, supervisorPid: supervisor })
+      expect(volumes).toMatchObject([{ name: 'a', servedBy: 'nobody' }])
+    } finally {
+      process.kill(supervisor, 'SIGCONT')
+    }
+    expect((await (await openCairn(home)).status()).server).toMatchObject({ running: true, supervisorPid: supervisor })
   })
 
   test('one that was killed is started again and knows its volumes', async () => {
