@@ -168,7 +168,8 @@ describe('damage in any file of a home', () => {
         const own = file.includes(ids.get(name) ?? '') || (name === 'fork' && file.includes(ids.get('w') ?? '')) || file === `store/names/${name}`
         if (!own) expect({ name, ...seen, listed: listed.includes(name) }).toEqual({ name, failed: false, lost: 0, listed: true })
         // Only a journal that ends early looks like one that was never longer.
-        if (seen.lost > 0 && !seen.failed) expect({ kind, file }).toEqual({ kind: expect.stringMatching(/cut|empty|zeros|flip|garbage/), file: expect.stringMatching(/\.journal$/) })
+        if (seen.lost > 0 && !seen.failed)
+          expect({ kind, file }).toEqual({ kind: expect.stringMatching(/cut|empty|zeros|flip|garbage/), file: expect.stringMatching(/\.journal$/) })
         if (seen.lost > 0 && !seen.failed && (kind === 'flip' || kind === 'garbage')) throw new Error(`${seen.lost} files are lost without a word`)
       }
     } finally {
@@ -210,25 +211,38 @@ describe('the command line on a damaged home', () => {
     ['the name', (file: string) => file === 'store/names/w', () => Buffer.from('{'), ['ls', 'w:/'], /names\/w is damaged/],
     ['the journal', (file: string) => file.includes(own('w')) && file.endsWith('.journal'), flipMiddle, ['ls', 'w:/'], /journal of volume .* is damaged/],
     ['store.json', (file: string) => file === 'store/store.json', () => Buffer.from('?'), ['ls', 'w:/'], /store\.json is damaged/],
-    ['a store of a newer format', (file: string) => file === 'store/store.json', (b: Buffer) => Buffer.from(b.toString().replace(/"format":\s*1/, '"format":99')), ['ls', 'w:/'], /newer/],
+    [
+      'a store of a newer format',
+      (file: string) => file === 'store/store.json',
+      (b: Buffer) => Buffer.from(b.toString().replace(/"format":\s*1/, '"format":99')),
+      ['ls', 'w:/'],
+      /newer/,
+    ],
     ['a home of a newer format', (file: string) => file === 'home.json', () => Buffer.from('{"format":99}'), ['volumes'], /made by a newer version of Cairn/],
-  ])('%s', async (_, file, change, args, what) => {
-    await onHome(file, change)
-    try {
-      await expectTold(args, what)
-      if (!what.source.includes('newer') && !what.source.includes('store')) {
-        // The other volume is there and works, in the list too.
-        expect(await home.must('cat', 'other:/d0/f1')).toBe(bytesOf(1).toString())
-        expect(await home.must('volumes')).toMatch(/^other /m)
-        expect(await home.cairn('fsck', 'other')).toMatchObject({ code: 0 })
+  ])(
+    '%s',
+    async (_, file, change, args, what) => {
+      await onHome(file, change)
+      try {
+        await expectTold(args, what)
+        if (!what.source.includes('newer') && !what.source.includes('store')) {
+          // The other volume is there and works, in the list too.
+          expect(await home.must('cat', 'other:/d0/f1')).toBe(bytesOf(1).toString())
+          expect(await home.must('volumes')).toMatch(/^other /m)
+          expect(await home.cairn('fsck', 'other')).toMatchObject({ code: 0 })
+        }
+      } finally {
+        await home.end()
       }
-    } finally {
-      await home.end()
-    }
-  }, 60_000)
+    },
+    60_000,
+  )
 
   it('has nothing to do with files that only help', async () => {
-    await onHome(name => name.endsWith('lock'), () => Buffer.from('garbage'))
+    await onHome(
+      name => name.endsWith('lock'),
+      () => Buffer.from('garbage'),
+    )
     try {
       expect(existsSync(join(home.home, 'home.json'))).toBe(true)
       expect(await home.must('cat', 'w:/d0/f1')).toBe(bytesOf(1).toString())

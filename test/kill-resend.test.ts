@@ -156,6 +156,20 @@ describe.skipIf(whyNoMount() !== undefined)('a request that the server was kille
         await check(at)
       })
 
+      it('a file that is open but has no name keeps what was written, and takes more', async () => {
+        const path = join(home.mountpoint, 'unnamed')
+        const file = await open(path, 'wx+')
+        await file.write('before')
+        await unlink(path)
+        const { server } = home.pids()
+        writeFileSync(armed, '')
+        await file.write(' and after', 6)
+        await until(() => home.pids().server !== server)
+        expect((await file.read(Buffer.alloc(100), 0, 100, 0)).buffer.toString('utf8', 0, 16)).toBe('before and after')
+        expect((await file.stat()).nlink).toBe(0)
+        await file.close()
+      })
+
       it('and the volume is sound', async () => {
         expect(await home.cairn('fsck', 'w')).toMatchObject({ code: 0 })
       })

@@ -19,13 +19,13 @@ export type PackRead = (into: Uint8Array, length: number, offset: number) => num
 export type SegmentVisitor = (kind: number, offset: number, length: number, plain: Uint8Array) => void
 
 /**
- * Walks the segments of a pack from its start, without its index, up to the first that does not verify.
+ * Walks the segments of a pack from its start, or from the segment at `from`, without its index, up to the first that does not verify.
  * @returns where that one would stand: the end of what is good
  */
-export function scanSegments(read: PackRead, packBytes: number, visit: SegmentVisitor): number {
+export function scanSegments(read: PackRead, packBytes: number, visit: SegmentVisitor, from = PACK_HEADER_BYTES): number {
   const header = new SegmentHeader()
   let buffer = Buffer.allocUnsafeSlow(128 * 1024)
-  let offset = PACK_HEADER_BYTES
+  let offset = from
   while (offset + SEGMENT_HEADER_BYTES <= packBytes) {
     let have = read(buffer, Math.min(buffer.length, packBytes - offset), offset)
     if (have < SEGMENT_HEADER_BYTES) return offset

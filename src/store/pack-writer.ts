@@ -10,8 +10,8 @@ import {
   PACK_TRAILER_BYTES,
   PackIndex,
 } from '../codec/pack.js'
-import { encodePointer } from '../codec/pointer.js'
-import { compressSegment, encodeSegmentHeader, MAX_SEGMENT_BYTES, SEGMENT_HEADER_BYTES, SegmentCodec } from '../codec/segment.js'
+import { encodePointer, pointerHash, pointerLength, pointerOffset } from '../codec/pointer.js'
+import { compressSegment, encodeSegmentHeader, MAX_SEGMENT_BYTES, SEGMENT_HEADER_BYTES, SegmentCodec, SegmentKind } from '../codec/segment.js'
 import { EIO, posixError } from '../errors.js'
 import { assert, crashPoint, crashPointsWatched } from '../sys/index.js'
 import { scanSegments } from './pack-scan.js'
@@ -61,14 +61,16 @@ export class PackWriter {
 
   /**
    * Goes on with the file of a crashed process: what verifies from the start is kept, the rest cut off.
+   * @param known pointers to segments of it that are known to have been written, in the order of their offsets: they are taken as they
+   * are, since every read verifies them, and only what lies between and behind them is looked at
    * @returns undefined when there is not even a header; an empty leftover is removed then
-   * @throws CairnError ERR_FORMAT for a newer format. Cost: reads and hashes the file, unless it was finished
+   * @throws CairnError ERR_FORMAT for a newer format. Cost: reads and hashes what is not known, unless it was finished
    */
-  static reopen(path: string): PackWriter | undefined {
+  static reopen(path: string, known: readonly Uint8Array[] = []): PackWriter | undefined {
     const fd = openSync(path, 'r+')
     let writer: PackWriter | undefined
     try {
-      writer = reopenFile(path, fd)
+      writer = reopenFile(path, fd, known)
       return writer
     } finally {
       if (writer === undefined) closeSync(fd)
@@ -229,25 +231,51 @@ function createPack(path: string, packId: Uint8Array, kind: number): number {
   }
 }
 
-function reopenFile(path: string, fd: number): PackWriter | undefined {
-  const fileBytes = fstatSync(fd).size
+/** Id and kind of the pack in a local file; undefined when there is not even a header, and an empty leftover is removed then. */
+export function peekPack(path: string): { id: Buffer; kind: number } | undefined {
+  const fd = openSync(path, 'r')
+  try {
+    return readHeader(path, fd)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function readHeader(path: string, fd: number): { id: Buffer; kind: number } | undefined {
   const header = Buffer.alloc(PACK_HEADER_BYTES)
   readFully(fd, header, 0)
-  const known = decodePackHeader(header)
-  if (known === undefined) {
-    if (header.every(byte => byte === 0) || fileBytes < PACK_HEADER_BYTES) unlinkSync(path)
-    return undefined
-  }
+  const found = decodePackHeader(header)
+  if (found === undefined && (header.every(byte => byte === 0) || fstatSync(fd).size < PACK_HEADER_BYTES)) unlinkSync(path)
+  return found
+}
+
+function reopenFile(path: string, fd: number, known: readonly Uint8Array[]): PackWriter | undefined {
+  const pack = readHeader(path, fd)
+  if (pack === undefined) return undefined
+  const fileBytes = fstatSync(fd).size
   const footer = readFooter(fd, fileBytes)
-  if (footer !== undefined) return new PackWriter(path, known.id, known.kind, { fd, index: footer.index, size: footer.indexOffset, finished: true })
+  if (footer !== undefined) return new PackWriter(path, pack.id, pack.kind, { fd, index: footer.index, size: footer.indexOffset, finished: true })
   const index = new PackIndex()
-  const end = scanSegments(
-    (into, length, offset) => readSync(fd, into, 0, length, offset),
-    fileBytes,
-    (kind, offset, length, plain) => index.add(sha256(plain), offset, length, kind),
-  )
+  const end = indexSegments(fd, fileBytes, known, index)
   if (end < fileBytes) ftruncateSync(fd, end)
-  return new PackWriter(path, known.id, known.kind, { fd, index, size: end, finished: false })
+  return new PackWriter(path, pack.id, pack.kind, { fd, index, size: end, finished: false })
+}
+
+/** Fills the index with what is known, and with what verifies between and behind; returns where the segments end. */
+function indexSegments(fd: number, fileBytes: number, known: readonly Uint8Array[], index: PackIndex): number {
+  const read = (into: Uint8Array, length: number, offset: number): number => readSync(fd, into, 0, length, offset)
+  const add = (kind: number, offset: number, length: number, plain: Uint8Array): void => index.add(sha256(plain), offset, length, kind)
+  let end = PACK_HEADER_BYTES
+  for (const pointer of known) {
+    const offset = pointerOffset(pointer, 0)
+    const length = pointerLength(pointer, 0)
+    // Named twice, or a file that was cut.
+    if (offset < end || offset + length > fileBytes) continue
+    if (offset > end) scanSegments(read, offset, add, end)
+    index.add(pointerHash(pointer, 0), offset, length, SegmentKind.block)
+    end = offset + length
+  }
+  return scanSegments(read, fileBytes, add, end)
 }
 
 function readFooter(fd: number, fileBytes: number): { index: PackIndex; indexOffset: number } | undefined {

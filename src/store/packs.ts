@@ -9,7 +9,7 @@ import type { LocalStore } from './contract.js'
 import { packProblem } from './pack-scan.js'
 import { sha256 } from './pack-writer.js'
 
-export { PackWriter } from './pack-writer.js'
+export { PackWriter, peekPack } from './pack-writer.js'
 
 export interface PacksOptions {
   /** Bound of the cache of verified blocks. */
@@ -190,7 +190,8 @@ export class Packs {
     if (problem !== '') throw this.#corrupt(pointer, at, problem)
     if (kind !== ANY_KIND && header.kind !== kind) throw this.#corrupt(pointer, at, `it is a segment of kind ${header.kind}, not ${kind}`)
     const stored = this.#scratch.subarray(SEGMENT_HEADER_BYTES, length)
-    const plain = header.codec === SegmentCodec.plain ? (kind === SegmentKind.block ? copyOf(stored) : stored) : unpackSegment(stored, header.codec, header.plainLength)
+    const plain =
+      header.codec === SegmentCodec.plain ? (kind === SegmentKind.block ? copyOf(stored) : stored) : unpackSegment(stored, header.codec, header.plainLength)
     if (plain === undefined) throw this.#corrupt(pointer, at, 'it does not unpack')
     if (this.#verify) this.#checkHash(plain, pointer, at)
     return plain

@@ -44,6 +44,7 @@ export class HeadFile {
     try {
       this.#version = this.#store.putSync(this.#key, encodeHead(next), { ifMatch: this.#version }).version
     } catch (error) {
+      this.#adopt(next)
       if (!(error instanceof CairnError) || error.code !== 'ERR_PRECONDITION') throw error
       throw new CairnError(
         'ERR_FENCED',
@@ -52,6 +53,17 @@ export class HeadFile {
         { retry: 'reopen', cause: error },
       )
     }
+    this.value = next
+  }
+
+  /**
+   * A put may fail after it took effect, when its folder cannot be synced for one. Its error stands, since the head may not be durable;
+   * but the nonce says that it is ours, so that the next update does not take it for another writer's.
+   */
+  #adopt(next: Head): void {
+    const found = this.#store.getSync(this.#key)
+    if (found === undefined || !encodeHead(next).equals(found.bytes)) return
+    this.#version = found.version
     this.value = next
   }
 }

@@ -43,7 +43,10 @@ export function recover(options: RecoverOptions): Recovered {
     const references: Reference[] = []
     const { state, journal, sequence, sameBoot } = replay(options, references)
     const lost = sameBoot ? undefined : references.find(reference => !isStored(options.context, reference.pointer))
-    if (lost === undefined) return { state, journal, sequence }
+    if (lost === undefined) {
+      options.spool.takeOver(sameBoot ? references.map(reference => reference.pointer) : [])
+      return { state, journal, sequence }
+    }
     journal.truncateAfter(lost.sequence - 1)
     journal.close()
   }
@@ -53,6 +56,7 @@ function replay(options: RecoverOptions, references: Reference[]): Recovered & {
   const { context, head, spool } = options
   const state = new VolumeState(openTree(context.pages, head.root), openTree(context.pages, head.history), context.packs)
   state.sink = spool
+  state.loadApplied()
   state.nextIno = head.nextIno
   state.usage.inodes = head.inodes
   state.usage.bytes = head.bytes

@@ -1,8 +1,8 @@
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { encodePointer, type PointerFields, packId, packKey } from '../codec/index.js'
+import { encodePointer, type PointerFields, packId, packKey, pointerOffset, pointerPack } from '../codec/index.js'
 import type { LocalStore } from '../store/contract.js'
-import { type Packs, PackWriter } from '../store/packs.js'
+import { type Packs, PackWriter, peekPack } from '../store/packs.js'
 import { limits, makeFolders } from '../sys/index.js'
 import type { PageSink } from '../tree/tree.js'
 import type { BlockSink } from './content.js'
@@ -25,30 +25,53 @@ export class Spool implements BlockSink {
   #waiting: PackWriter[] = []
   /** Packs of the seal under way: the journal still names their blocks, so a sync must reach them. */
   #taken: PackWriter[] = []
+  /** What a crashed process left, until it is taken over. */
+  #found: Array<{ id: Buffer; path: string }> = []
   #nextSequence = 1
-  /** Epoch of the writer; part of every pack's name. */
-  epoch: number
+  /** Part of every pack's name. A pack that was lost leaves no trace of its number, but what names it must never find another's bytes. */
+  #epoch = 0
+  #isOwnEpoch = false
+  readonly #raiseEpoch: () => number
   /** Sequence of the seal under way or coming: the birth of what is written. */
   birth: number
 
-  constructor(options: { dir: string; volume: Uint8Array; store: LocalStore; packs: Packs; epoch: number; birth: number }) {
+  constructor(options: { dir: string; volume: Uint8Array; store: LocalStore; packs: Packs; raiseEpoch: () => number; birth: number }) {
     this.#dir = options.dir
     this.#volume = options.volume
     this.#store = options.store
     this.#packs = options.packs
-    this.epoch = options.epoch
+    this.#raiseEpoch = options.raiseEpoch
     this.birth = options.birth
     makeFolders(this.#dir)
   }
 
-  /** Takes over the packs that a crashed process left; they serve reads at once and are published by the next seal. */
+  /** Finds the packs that a crashed process left: what is in them can be read at once. */
   recover(): void {
     for (const name of readdirSync(this.#dir).sort()) {
-      const writer = PackWriter.reopen(join(this.#dir, name))
-      if (writer === undefined) continue
-      this.#packs.addSpool(writer.packId, writer.path)
-      this.#waiting.push(writer)
+      const path = join(this.#dir, name)
+      const pack = peekPack(path)
+      if (pack === undefined) continue
+      this.#packs.addSpool(pack.id, path)
+      this.#found.push({ id: pack.id, path })
     }
+  }
+
+  /**
+   * Takes the found packs over, to be published by the next seal.
+   * @param written pointers that the journal names, of which none can be missing; empty after a power loss, when anything may be: then
+   * all of it is read and hashed
+   */
+  takeOver(written: readonly Uint8Array[]): void {
+    const byPack = new Map<string, Uint8Array[]>()
+    for (const { id } of this.#found) byPack.set(id.toString('hex'), [])
+    for (const pointer of written) byPack.get(Buffer.from(pointerPack(pointer, 0)).toString('hex'))?.push(pointer)
+    for (const { id, path } of this.#found) {
+      const known = byPack.get(id.toString('hex')) ?? []
+      known.sort((a, b) => pointerOffset(a, 0) - pointerOffset(b, 0))
+      const writer = PackWriter.reopen(path, known)
+      if (writer !== undefined) this.#waiting.push(writer)
+    }
+    this.#found = []
   }
 
   writeBlock(from: Uint8Array, at: number, length: number, to: Uint8Array, toAt: number): void {
@@ -64,32 +87,26 @@ export class Spool implements BlockSink {
     }
   }
 
-  /** Opens a new pack; its number is one that the store has never seen in this epoch. */
+  /** Opens a new pack, the first of an opening in an epoch of its own. */
   open(kind: number): PackWriter {
-    if (this.#nextSequence === 1) this.#nextSequence = this.#firstFree()
-    let id = packId(this.#volume, this.epoch, this.#nextSequence++)
-    while (this.#isTaken(id)) id = packId(this.#volume, this.epoch, this.#nextSequence++)
-    const writer = new PackWriter(join(this.#dir, packKey(id).replaceAll('/', '.')), id, kind)
+    if (!this.#isOwnEpoch) {
+      this.#epoch = this.#raiseEpoch()
+      this.#isOwnEpoch = true
+    }
+    let id = packId(this.#volume, this.#epoch, this.#nextSequence++)
+    while (this.#isTaken(id)) id = packId(this.#volume, this.#epoch, this.#nextSequence++)
+    const writer = new PackWriter(this.#pathOf(id), id, kind)
     this.#packs.addSpool(id, writer.path)
     return writer
   }
 
+  /** Also by a file of which not even the header can be read. */
   #isTaken(id: Uint8Array): boolean {
-    return this.#packs.isSpooled(id) || this.#store.headSync(packKey(id)) !== undefined
+    return this.#packs.isSpooled(id) || existsSync(this.#pathOf(id)) || this.#store.headSync(packKey(id)) !== undefined
   }
 
-  /** A number to start from, behind most of those that earlier opens used: a volume may have thousands of packs, and each question is a system call. */
-  #firstFree(): number {
-    const isFree = (sequence: number): boolean => !this.#isTaken(packId(this.#volume, this.epoch, sequence))
-    let high = 1
-    while (!isFree(high)) high *= 2
-    let low = high >>> 1
-    while (high - low > 1) {
-      const middle = (low + high) >>> 1
-      if (isFree(middle)) high = middle
-      else low = middle
-    }
-    return high
+  #pathOf(id: Uint8Array): string {
+    return join(this.#dir, packKey(id).replaceAll('/', '.'))
   }
 
   append(pack: PackWriter, kind: number, from: Uint8Array, at: number, length: number, to: Uint8Array, toAt: number): void {
@@ -150,6 +167,7 @@ export class Spool implements BlockSink {
 
   /** Closes descriptors and keeps the files: the next process recovers them. */
   close(): void {
+    for (const { id } of this.#found) this.#packs.removeSpool(id)
     for (const pack of [...this.#taken, ...this.take()]) {
       this.#packs.removeSpool(pack.packId)
       pack.abandon()

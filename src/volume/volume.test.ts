@@ -120,13 +120,13 @@ describe('a volume', () => {
     engine.create('w')
     const volume = engine.openVolume('w')
     const fs = filesystem(volume.session)
-    const head = volume.head.value.sequence
+    const { watermark } = volume.head.value
     for (let i = 0; i < 3; i++) {
       write(fs, 'a', bytes(100_000, i))
       volume.checkpoint(`c${i}`)
       write(fs, `after${i}`, bytes(10, i))
     }
-    expect(volume.head.value.sequence).toBe(head)
+    expect(volume.head.value.watermark).toBe(watermark)
     const isRight = (i: number): void => {
       const then = filesystem(engine.openVolume('w').at(`c${i}`))
       expect(read(then, 'a').equals(bytes(100_000, i))).toBe(true)
@@ -233,6 +233,24 @@ describe('a volume', () => {
     expect(names(again)).toHaveLength(2001)
     expect(read(again, 'meanwhile').equals(bytes(10, slices - 1))).toBe(true)
     expect(engine.openVolume('w').fsck()).toMatchObject({ ok: true, findings: [] })
+  })
+
+  it('knows after a seal and a kill which requests it has done', () => {
+    engine.create('w')
+    const volume = engine.openVolume('w')
+    const fs = filesystem(volume.session)
+    for (let i = 0; i < 300; i++) {
+      volume.session.tagRequest(7, i % 2, i)
+      expect(fs.mknod(1, `n${i}`, 0o100644, 0)).toBeGreaterThan(0)
+      if (i === 290) volume.flush()
+    }
+    reopen()
+    const { session } = engine.openVolume('w')
+    expect(session.wasApplied(7, 1, 299)).toBe(true)
+    expect(session.wasApplied(7, 0, 290)).toBe(true)
+    expect(session.wasApplied(7, 1, 201)).toBe(true)
+    expect(session.wasApplied(7, 0, 299)).toBe(false)
+    expect(session.wasApplied(8, 1, 299)).toBe(false)
   })
 
   it('releases the journal behind a seal', () => {

@@ -12,7 +12,7 @@ import { fsck } from './fsck.js'
 import type { HeadFile } from './head.js'
 import { type Commit, History } from './history.js'
 import { LiveSession } from './live-session.js'
-import { openTree, recover } from './recovery.js'
+import { openTree, type Recovered, recover } from './recovery.js'
 import { Seal } from './seal.js'
 import { SnapshotSession } from './snapshot-session.js'
 import { beginSync, Spool } from './spool.js'
@@ -92,9 +92,15 @@ export class Volume implements VolumeApi {
     makeFolders(dir)
     const h = head.value
     const id = Buffer.from(h.volume, 'hex')
-    this.#spool = new Spool({ dir: join(dir, 'spool'), volume: id, store: context.store, packs: context.packs, epoch: h.epoch, birth: h.sequence + 1 })
-    this.#spool.recover()
-    const recovered = recover({ context, head: h, journalDir: join(dir, 'journal'), random, bootId: options.bootId, spool: this.#spool })
+    this.#spool = new Spool({
+      dir: join(dir, 'spool'),
+      volume: id,
+      store: context.store,
+      packs: context.packs,
+      raiseEpoch: () => this.#raiseEpoch(),
+      birth: h.sequence + 1,
+    })
+    const recovered = this.#recover(join(dir, 'journal'), options)
     this.state = recovered.state
     this.#journal = recovered.journal
     const { sequence } = recovered
@@ -112,7 +118,33 @@ export class Volume implements VolumeApi {
       newArena: options.newArena,
     })
     this.history = new History(this.session, this.state, clock, random)
-    this.#makeRoot()
+    try {
+      this.#makeRoot()
+    } catch (error) {
+      this.#closeFiles()
+      throw error
+    }
+  }
+
+  #raiseEpoch(): number {
+    this.head.update({ epoch: this.head.value.epoch + 1 })
+    this.#spool.birth = this.head.value.sequence + 1
+    return this.head.value.epoch
+  }
+
+  #recover(journalDir: string, { context, head, random, bootId }: VolumeOptions): Recovered {
+    try {
+      this.#spool.recover()
+      return recover({ context, head: head.value, journalDir, random, bootId, spool: this.#spool })
+    } catch (error) {
+      this.#spool.close()
+      throw error
+    }
+  }
+
+  #closeFiles(): void {
+    this.#spool.close()
+    this.#journal.close()
   }
 
   /** A new volume has nothing but its head: the root directory is its first change. */
@@ -471,8 +503,7 @@ export class Volume implements VolumeApi {
 
   #letGo(): void {
     this.#durability.whenUnused(() => {
-      this.#spool.close()
-      this.#journal.close()
+      this.#closeFiles()
       this.#onClose()
     })
   }
