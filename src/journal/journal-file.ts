@@ -1,9 +1,12 @@
-import { closeSync, fdatasyncSync, ftruncateSync, openSync, readdirSync, readSync, renameSync, unlinkSync, writeSync, writevSync } from 'node:fs'
+import { closeSync, fdatasyncSync, ftruncateSync, openSync, readdirSync, readSync, renameSync, unlink, unlinkSync, writeSync, writevSync } from 'node:fs'
 import { join } from 'node:path'
 import { decodeJournalHeader, encodeJournalHeader, FRAME_HEADROOM, firstChain, JOURNAL_HEADER_BYTES, type JournalHeader } from '../codec/frame.js'
 import { EIO, posixError } from '../errors.js'
 import { crashPoint, crashPointsWatched, limits } from '../sys/index.js'
 
+const RELEASED = '.released'
+/** Below this a file is removed in less time than a thread takes to be asked. */
+const SLOW_BYTES = 1024 * 1024
 const NAME = /^(\d{12,15})\.journal$/
 /** Pieces of a frame in one system call; it takes at most 1024. */
 const PARTS_AT_ONCE = 256
@@ -21,6 +24,8 @@ export class JournalFile {
   /** Chain value behind the last frame. */
   chain: number
   unsyncedBytes = 0
+  /** A full disk, as far as one knows: room is wanted at once. */
+  writeFailed = false
   /** The file is written, with zeros, up to here: overwriting them changes no metadata, which makes fdatasync cheaper. */
   #zeroedEnd = 0
 
@@ -84,6 +89,7 @@ export class JournalFile {
     try {
       writeFully(this.fd, frame, length, this.end)
     } catch (error) {
+      this.writeFailed = true
       this.#wipe()
       throw error
     }
@@ -98,6 +104,7 @@ export class JournalFile {
     try {
       for (let i = 0; i < parts.length; i += PARTS_AT_ONCE) at = writeVector(this.fd, parts.slice(i, i + PARTS_AT_ONCE), at)
     } catch (error) {
+      this.writeFailed = true
       this.#wipe()
       throw error
     }
@@ -145,10 +152,40 @@ export class JournalFile {
     closeSync(this.fd)
   }
 
+  /** As `discard`, without waiting for the disk where that takes long. Not for a file whose name may be used again. */
+  discardSoon(): void {
+    closeSync(this.fd)
+    if (this.end < SLOW_BYTES) unlinkIfThere(this.path)
+    else unlinkSoon(this.path)
+  }
+
   discard(): void {
     closeSync(this.fd)
     unlinkIfThere(this.path)
   }
+}
+
+/**
+ * Removes a file for good on another thread: the blocks of a long one take tens of milliseconds to free. It is out of the journal at once, by its
+ * name; a kill before it is gone leaves it to `removeReleased`.
+ */
+function unlinkSoon(path: string): void {
+  const released = `${path}${RELEASED}`
+  try {
+    renameSync(path, released)
+  } catch {
+    // A full disk may have no room for a longer name.
+    unlinkIfThere(path)
+    return
+  }
+  unlink(released, () => {
+    // Gone, or left for the next open.
+  })
+}
+
+/** Removes what a killed process had released. */
+export function removeReleased(dir: string): void {
+  for (const name of readdirSync(dir)) if (name.endsWith(RELEASED)) unlinkIfThere(join(dir, name))
 }
 
 /** Paths of the files of a journal, by first sequence. */

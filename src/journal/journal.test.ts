@@ -68,8 +68,20 @@ function expectFrames(found: Read, from: number, to: number): void {
 }
 
 function files(): string[] {
-  return readdirSync(dir).sort()
+  return readdirSync(dir)
+    .filter(name => !name.endsWith('.released'))
+    .sort()
 }
+
+it('removes what a killed process had released, which no replay looks at', () => {
+  const journal = open()
+  appendMany(journal, 3)
+  journal.close()
+  const [name] = files()
+  copyFileSync(join(dir, name), join(dir, `${name}.released`))
+  expectFrames(read(), 1, 3)
+  expect(readdirSync(dir)).toEqual([name])
+})
 
 describe('journal', () => {
   it('gives back what was appended, in one piece or in two, with empty payloads', () => {

@@ -4,7 +4,7 @@ import { crcOf } from '../codec/pack-bytes.js'
 import { CairnError, EIO, posixError } from '../errors.js'
 import { makeFolder } from '../store/sync-folder.js'
 import { assert, crashPoint, limits, type Random } from '../sys/index.js'
-import { JournalFile, listJournal, unlinkIfThere } from './journal-file.js'
+import { JournalFile, listJournal, removeReleased, unlinkIfThere } from './journal-file.js'
 import { type ScanEnd, scanFrames } from './scan.js'
 
 export interface JournalOptions {
@@ -72,6 +72,7 @@ export class Journal {
   /** Opens the journal in folder `dir`, which is made when missing. When it has frames, `replay` must come before the first append. */
   static open(dir: string, options: JournalOptions): Journal {
     makeFolder(dir)
+    removeReleased(dir)
     const found = listJournal(dir)
     return new Journal(dir, options, openSync(dir, 'r'), found)
   }
@@ -288,10 +289,12 @@ export class Journal {
    */
   release(sequence: number, files = Number.POSITIVE_INFINITY): boolean {
     if (this.#active !== undefined && this.#active.last <= sequence) this.rotate()
+    const roomIsShort = this.#active?.writeFailed === true || this.#older.some(file => file.writeFailed)
     while (this.#older.length > 0 && this.#older[0].last <= sequence) {
       if (files-- <= 0) return false
       crashPoint('journal.release.before-unlink')
-      this.#older[0].discard()
+      if (roomIsShort) this.#older[0].discard()
+      else this.#older[0].discardSoon()
       this.#older.shift()
     }
     this.#removeStale()

@@ -117,6 +117,8 @@ export class EngineHost {
     const transaction = open.volume.begin()
     open.users++
     const fs = this.#options.makeFs(transaction, open.id)
+    // Where nothing is ever mounted nobody asks what changed; else the volume may be mounted before the transaction ends.
+    if (this.#options.isMounted === undefined) return this.sessions.add(session, { open, fs, backend: this.#backend(fs), transaction })
     const changes = new ChangeLog()
     fs.listener = changes
     return this.sessions.add(session, { open, fs, backend: this.#backend(fs), transaction, changes })

@@ -27,7 +27,7 @@ export const limits = {
   /** Content not yet folded into blocks, in memory, over all volumes of a process. */
   overlayBytes: 64 * 1024 * 1024,
   /** Clean pages kept in memory, over all volumes of a store. */
-  pageCacheBytes: 96 * 1024 * 1024,
+  pageCacheBytes: 160 * 1024 * 1024,
   /** Verified blocks kept in memory, over all volumes of a store. */
   blockCacheBytes: 32 * 1024 * 1024,
   /** A pack is closed beyond this size. */
@@ -48,8 +48,8 @@ export const limits = {
   storeTemporaryMs: 24 * 3600 * 1000,
   /** The head, encoded. */
   headBytes: 8192,
-  /** Journal beyond which the volume seals. */
-  sealJournalBytes: 96 * 1024 * 1024,
+  /** Journal beyond which the volume seals: what an open after a kill replays, at some 10 µs per small file. */
+  sealJournalBytes: 16 * 1024 * 1024,
   /** Blocks in packs that the head does not name, beyond which the volume seals: recovery reads them again. */
   sealSpoolBytes: 512 * 1024 * 1024,
   /** Dirty pages beyond which the volume seals. */

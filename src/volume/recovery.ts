@@ -56,6 +56,7 @@ function replay(options: RecoverOptions, references: Reference[]): Recovered & {
   const { context, head, spool } = options
   const state = new VolumeState(openTree(context.pages, head.root), openTree(context.pages, head.history), context.packs)
   state.sink = spool
+  state.loadApplied()
   state.nextIno = head.nextIno
   state.usage.inodes = head.inodes
   state.usage.bytes = head.bytes

@@ -78,6 +78,7 @@ export class Seal {
       const value = encodeCommit({ ...decodeCommit(history.vb, history.vp, history.vl), root: Buffer.from(this.#trees[i].root).toString('hex') })
       history.put(key, key.length, value, value.length)
     })
+    this.#state.saveApplied()
     return history.seal(this.#pages)
   }
 

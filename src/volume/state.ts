@@ -7,6 +7,10 @@ import type { Usage } from './session.js'
 
 /** Tags of requests that were applied, kept for requests that the kernel sends again after a crash of the server. */
 const APPLIED_KEPT = 1024
+/** Of those, the ones that a seal keeps: more than a kernel has in flight for one that was killed. */
+const APPLIED_SAVED = 128
+const APPLIED_BYTES = 12
+const APPLIED_KEY = Buffer.from([Tag.applied])
 
 const FOLDS_AT_ONCE = 64
 
@@ -36,6 +40,7 @@ export class VolumeState {
   /** Ring of (mount, high, low) of tagged batches. */
   readonly #applied = new Float64Array(APPLIED_KEPT * 2)
   #appliedAt = 0
+  #appliedChanged = false
 
   constructor(tree: BTree, history: BTree, blocks: BlockSource) {
     this.tree = tree
@@ -124,6 +129,32 @@ export class VolumeState {
     this.#applied[at] = mount
     this.#applied[at + 1] = high * 4294967296 + low
     this.#appliedAt = (this.#appliedAt + 1) % APPLIED_KEPT
+    this.#appliedChanged = true
+  }
+
+  /** Puts the last tags into the history, where they outlive the journal that a seal releases. */
+  saveApplied(): void {
+    if (!this.#appliedChanged) return
+    this.#appliedChanged = false
+    const value = Buffer.alloc(APPLIED_SAVED * APPLIED_BYTES)
+    for (let i = 0; i < APPLIED_SAVED; i++) {
+      const at = ((this.#appliedAt + APPLIED_KEPT - APPLIED_SAVED + i) % APPLIED_KEPT) * 2
+      value.writeUInt32LE(this.#applied[at], i * APPLIED_BYTES)
+      value.writeUInt32LE(Math.floor(this.#applied[at + 1] / 4294967296), i * APPLIED_BYTES + 4)
+      value.writeUInt32LE(this.#applied[at + 1] % 4294967296, i * APPLIED_BYTES + 8)
+    }
+    this.history.put(APPLIED_KEY, 1, value, value.length)
+  }
+
+  /** The tags that a seal saved; before the journal is replayed. */
+  loadApplied(): void {
+    if (!this.history.get(APPLIED_KEY, 1)) return
+    const { vb, vp, vl } = this.history
+    const value = Buffer.from(vb.subarray(vp, vp + vl))
+    for (let at = 0; at + APPLIED_BYTES <= value.length; at += APPLIED_BYTES) {
+      this.#remember(value.readUInt32LE(at), value.readUInt32LE(at + 4), value.readUInt32LE(at + 8))
+    }
+    this.#appliedChanged = false
   }
 
   wasApplied(mount: number, high: number, low: number): boolean {

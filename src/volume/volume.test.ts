@@ -235,6 +235,24 @@ describe('a volume', () => {
     expect(engine.openVolume('w').fsck()).toMatchObject({ ok: true, findings: [] })
   })
 
+  it('knows after a seal and a kill which requests it has done', () => {
+    engine.create('w')
+    const volume = engine.openVolume('w')
+    const fs = filesystem(volume.session)
+    for (let i = 0; i < 300; i++) {
+      volume.session.tagRequest(7, i % 2, i)
+      expect(fs.mknod(1, `n${i}`, 0o100644, 0)).toBeGreaterThan(0)
+      if (i === 290) volume.flush()
+    }
+    reopen()
+    const { session } = engine.openVolume('w')
+    expect(session.wasApplied(7, 1, 299)).toBe(true)
+    expect(session.wasApplied(7, 0, 290)).toBe(true)
+    expect(session.wasApplied(7, 1, 201)).toBe(true)
+    expect(session.wasApplied(7, 0, 299)).toBe(false)
+    expect(session.wasApplied(8, 1, 299)).toBe(false)
+  })
+
   it('releases the journal behind a seal', () => {
     engine.create('w')
     const volume = engine.openVolume('w')
