@@ -11,7 +11,7 @@ import { MountedHome } from './support/mounted-home.js'
 import { seeded } from './support/seeded.js'
 
 /** More rounds look longer: CAIRN_DAMAGE_ROUNDS=5000. */
-const ROUNDS = Number(process.env['CAIRN_DAMAGE_ROUNDS'] ?? 300)
+const ROUNDS = Number(process.env['CAIRN_DAMAGE_ROUNDS'] ?? 120)
 const SEED = Number(process.env['CAIRN_DAMAGE_SEED'] ?? 1)
 
 let folder: string

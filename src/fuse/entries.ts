@@ -97,7 +97,6 @@ export function create(x: Exchange): number {
   if (opened < 0) return x.fail(opened)
   if (flags & OpenFlag.trunc && x.fs.getattr(ino) === 0) x.putEntry(REPLY_WORD, ino)
   x.putOpen(REPLY_WORD + 32, flags)
-  if ((flags & OpenFlag.accessMode) === OpenFlag.writeOnly) x.writeThrough(REPLY_WORD + 32)
   return x.ok(ENTRY_OUT_BYTES + OPEN_OUT_BYTES)
 }
 

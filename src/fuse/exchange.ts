@@ -187,14 +187,6 @@ export class Exchange {
     o[at + 3] = 0
   }
 
-  /**
-   * Adds to `putOpen` that writes go past the page cache: for a new file that only this descriptor writes, and cannot read. The kernel
-   * then neither copies its bytes twice nor asks for `security.capability` before the first write.
-   */
-  writeThrough(at: number): void {
-    this.out32[at + 2] |= OpenReply.directIo
-  }
-
   /** The reply of all that make or find an entry; `ino` may be a negated errno. */
   entry(ino: number): number {
     if (ino < 0) return this.fail(ino)

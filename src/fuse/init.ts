@@ -27,7 +27,7 @@ const WANTED =
   InitFlag.explicitInvalData |
   InitFlag.handleKillprivV2 |
   InitFlag.initExt
-const WANTED_2 = InitFlag2.directIoAllowMmap | InitFlag2.hasResend
+const WANTED_2 = InitFlag2.hasResend
 
 /** What the kernel offered and what was taken. */
 export interface Negotiated {

@@ -70,14 +70,15 @@ describe.skipIf(reason !== undefined)(`mounting${reason === undefined ? '' : ` (
     expect(counts[Op.opendir]).toBe(1)
   })
 
-  it('makes a file in four requests, and another asks neither about the folder nor on closing', async () => {
+  it('makes a file in five requests, and another asks neither about the folder nor on closing', async () => {
     const mounted = await Mounted.start()
     await mounted.sh('for i in $(seq 20); do echo x > f$i; done; cat f*')
     const { counts } = await mounted.stop()
     expect(counts[Op.create]).toBe(20)
     expect(counts[Op.write]).toBe(20)
     expect(counts[Op.getattr] ?? 0).toBeLessThan(5)
-    expect(counts[Op.getxattr] ?? 0).toBeLessThan(5)
+    // Once for each new file: whether a write takes a capability away.
+    expect(counts[Op.getxattr] ?? 0).toBeLessThanOrEqual(20)
     expect(counts[Op.flush]).toBe(1)
   })
 

@@ -121,6 +121,28 @@ f.seek(0); print(f.read(), os.fstat(f.fileno()).st_nlink, os.listdir('.'))`),
     ).toBe('still here 0 []')
   })
 
+  it('shows a file that grows without holes to whoever reads it meanwhile', async () => {
+    const out = await python(`
+import subprocess, sys
+reader = '''
+import sys
+wrong = 0
+while True:
+  b = open('log', 'rb').read()
+  wrong += b.count(0)
+  if b.endswith(b'end'): break
+print(wrong)
+'''
+open('log', 'w').close()
+os.unlink('log')
+fd = os.open('log', os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+readers = [subprocess.Popen([sys.executable, '-c', reader], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+for i in range(4000): os.write(fd, b'line %06d of the log\\n' % i)
+os.write(fd, b'end')
+print(*[r.communicate()[0].strip() for r in readers])`)
+    expect(out).toBe('0 0')
+  })
+
   it('appends from two processes without losing a line', async () => {
     expect(await run('for w in 1 2; do (for i in $(seq 300); do echo "$w $i" >> log; done) & done; wait; wc -l < log; sort -u log | wc -l')).toBe('600\n600')
   })

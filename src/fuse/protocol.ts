@@ -95,9 +95,9 @@ export const InitFlag = {
 } as const
 
 /** Flags of INIT, upper word (only with `initExt`). */
-export const InitFlag2 = { directIoAllowMmap: 1 << 4, hasResend: 1 << 7 } as const
+export const InitFlag2 = { hasResend: 1 << 7 } as const
 
-export const OpenReply = { directIo: 1, keepCache: 2, cacheDir: 8, noFlush: 32 } as const
+export const OpenReply = { keepCache: 2, cacheDir: 8, noFlush: 32 } as const
 
 /** `valid` of SETATTR. */
 export const SetattrValid = {
@@ -117,7 +117,7 @@ export const WriteFlag = { cache: 1, killSuidgid: 4 } as const
 export const Notify = { invalInode: 2, invalEntry: 3, delete: 6, resend: 7 } as const
 
 /** Flags of open(2), as the kernel passes them. */
-export const OpenFlag = { accessMode: 3, writeOnly: 1, create: 0o100, excl: 0o200, trunc: 0o1000, append: 0o2000, noatime: 0o1000000 } as const
+export const OpenFlag = { accessMode: 3, create: 0o100, excl: 0o200, trunc: 0o1000, append: 0o2000, noatime: 0o1000000 } as const
 
 /** FS_IOC_GETFLAGS and SETFLAGS with their one flag, FS_IOC_FSGETXATTR and FSSETXATTR with theirs and the size of struct fsxattr. */
 export const Ioctl = {
