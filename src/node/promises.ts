@@ -25,6 +25,7 @@ export function createPromises(soon: Core, now: Core) {
     lutimes: async (path: unknown, atime: unknown, mtime: unknown) => soon.lutimes(path, atime, mtime),
     mkdir: async (path: unknown, opts?: unknown) => soon.mkdir(path, opts),
     mkdtemp: async (prefix: unknown, opts?: unknown) => soon.mkdtemp(prefix, opts),
+    mkdtempDisposable: (prefix: unknown, opts?: unknown) => mkdtempDisposable(soon, prefix, opts),
     open: async (path: unknown, flags?: unknown, mode?: unknown) => new FileHandle(soon, await soon.open(path, flags, mode)),
     opendir: async (path: unknown, opts?: unknown): Promise<Dir> => opendir(soon, { soon, now }, path, opts),
     readFile: async (file: unknown, opts?: unknown) => (file instanceof FileHandle ? file.readFile(opts) : readFile(soon, file, opts)),
@@ -41,6 +42,9 @@ export function createPromises(soon: Core, now: Core) {
     unlink: async (path: unknown) => soon.unlink(path),
     utimes: async (path: unknown, atime: unknown, mtime: unknown) => soon.utimes(path, atime, mtime),
     writeFile: async (file: unknown, data: unknown, opts?: unknown) => writeAny(soon, file, data, opts),
+    glob: () => {
+      throw featureUnavailable('glob is not there yet for volumes', 'List with readdir and recursive, or mount the volume and use glob on the mount.')
+    },
     watch: () => {
       throw featureUnavailable('watch is not there yet for volumes', 'Look again with stat, or mount the volume and watch the mount.')
     },
@@ -60,4 +64,13 @@ async function writeAny(core: Core, file: unknown, data: unknown, opts: unknown,
   } finally {
     await handle.close()
   }
+}
+
+/** As Node 24 has it: `remove`, and disposal with `await using`, remove the directory with all that is in it. */
+async function mkdtempDisposable(core: Core, prefix: unknown, opts: unknown) {
+  const path = await core.mkdtemp(prefix, opts)
+  const remove = async (): Promise<void> => {
+    await core.rm(path, { recursive: true, force: true })
+  }
+  return { path, remove, [Symbol.asyncDispose]: remove }
 }

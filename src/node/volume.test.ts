@@ -36,6 +36,18 @@ describe('staged writes and transactions on a volume', () => {
   const run = <T>(body: (tx: TransactionFs) => Promise<T>, options?: TransactionOptions) =>
     transaction(volume, session => new FileSystem(session), body, options)
 
+  it('has every member of node:fs/promises of this Node', async () => {
+    const native = Object.keys(await import('node:fs/promises')).filter(name => name !== 'default')
+    expect(native.filter(name => !(name in fs.promises))).toEqual([])
+    // Node 24 has it, and the types of Node 20 do not.
+    const made = await (fs.promises as unknown as { mkdtempDisposable(prefix: string): Promise<AsyncDisposable & { path: string }> }).mkdtempDisposable(
+      `${root}/d-`,
+    )
+    await fs.promises.writeFile(`${made.path}/f`, '')
+    await made[Symbol.asyncDispose]()
+    expect(await fs.promises.readdir(root)).toEqual([])
+  })
+
   it('shows a staged file when it is closed, with the mode of the one it replaces', async () => {
     const path = `${root}/f`
     fs.writeFileSync(path, 'old')
