@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { cleanUp } from '../src/cli/demo-cleanup.js'
 import { mountSupport } from '../src/sdk/doctor.js'
@@ -102,6 +103,43 @@ describe.skipIf(!possible)('a mounted volume', () => {
       expect(out).toContain('A /notes.md\n')
       expect(out).toMatch(/-rw-r--r-- .* package\.json\nUnmounted work\.\n$/)
       await cleanUp(run.path('readme-home'), undefined)
+    },
+    SLOW_MS,
+  )
+
+  test(
+    'a copy goes on when the server is killed under it',
+    async () => {
+      const at = run.path('killed')
+      await run.ok('mount', 'work', at)
+      mkdirSync(run.path('many'))
+      for (let i = 0; i < 1500; i++) writeFileSync(run.path('many', `${i}`), `${i}`)
+      const copying = run.spawned(['cp', '-r', run.path('many'), 'work:/many'])
+      while (!existsSync(`${at}/many/100`)) await nextTurn()
+      const { serverPid } = JSON.parse(readFileSync(`${run.home}/run/supervisor.json`, 'utf8')) as { serverPid: number }
+      process.kill(serverPid, 'SIGKILL')
+      expect(await copying).toEqual({ code: 0, out: '', err: '' })
+      for (let i = 0; i < 1500; i++) expect(readFileSync(`${at}/many/${i}`, 'utf8')).toBe(`${i}`)
+      await run.ok('rm', '-r', 'work:/many')
+      await run.ok('unmount', at)
+    },
+    SLOW_MS,
+  )
+
+  test(
+    'status of a server that hangs says so',
+    async () => {
+      const at = run.path('hangs')
+      await run.ok('mount', 'work', at)
+      const { serverPid } = JSON.parse(readFileSync(`${run.home}/run/supervisor.json`, 'utf8')) as { serverPid: number }
+      process.kill(serverPid, 'SIGSTOP')
+      try {
+        const { code, err } = await run.spawned(['status'])
+        expect([code, err]).toEqual([1, expect.stringContaining(`kill -9 ${serverPid}`)])
+      } finally {
+        process.kill(serverPid, 'SIGCONT')
+      }
+      await run.ok('unmount', at)
     },
     SLOW_MS,
   )

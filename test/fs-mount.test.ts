@@ -7,7 +7,7 @@ import { type FsContext, fsSuite } from '../src/testing/fs-suite.js'
 import { MountedHome, whyNoMount } from './support/mounted-home.js'
 
 const why = whyNoMount()
-const RUNS = Number(process.env['CAIRN_FUZZ_RUNS'] ?? 25)
+const RUNS = Number(process.env['CAIRN_FUZZ_RUNS'] ?? 100)
 const SLOW_MS = 120_000
 
 /** What native node:fs expects of a local disk, asked of a mount that `bin/cairn` serves: the whole way through the kernel. */
@@ -47,6 +47,54 @@ describe.skipIf(why !== undefined)(`filesystem suite over a mount${why === undef
       }),
       { numRuns: RUNS, interruptAfterTimeLimit: 60_000 },
     )
+  })
+
+  it('a directory that is being listed while others delete in it and the server is killed', { timeout: SLOW_MS }, async () => {
+    const root = `${home.mountpoint}/listed`
+    nativeFs.mkdirSync(root)
+    const names = Array.from({ length: 5000 }, (_, i) => `entry-${i}`)
+    for (const name of names) nativeFs.writeFileSync(`${root}/${name}`, '')
+    const listing = nativeFs.opendirSync(root, { bufferSize: 1 })
+    const seen: string[] = []
+    const read = (count: number): void => {
+      for (let entry = count > 0 ? listing.readSync() : null; entry !== null; entry = --count > 0 ? listing.readSync() : null) seen.push(entry.name)
+    }
+    read(300)
+    const gone = new Set(names.filter((_, i) => i % 3 === 0))
+    for (const name of gone) nativeFs.unlinkSync(`${root}/${name}`)
+    read(300)
+    await home.killServer()
+    read(names.length)
+    listing.closeSync()
+    expect(new Set(seen).size).toBe(seen.length)
+    expect(names.filter(name => !gone.has(name) && !seen.includes(name))).toEqual([])
+    const removing = home.start('rm', ['-rf', root])
+    const finding = home.start('bash', ['-c', `while [ -e ${root} ]; do ls -f ${root} > ${home.scratch}/listing 2>&1; done; true`])
+    expect(await removing).toEqual({ code: 0, output: '' })
+    expect((await finding).code).toBe(0)
+  })
+
+  it('a sparse file of 100 GiB takes the room of what is in it', { timeout: SLOW_MS }, async () => {
+    const file = `${home.mountpoint}/sparse`
+    const middle = 50 * 2 ** 30
+    nativeFs.writeFileSync(file, '')
+    nativeFs.truncateSync(file, 100 * 2 ** 30)
+    const handle = nativeFs.openSync(file, 'r+')
+    nativeFs.writeSync(handle, 'data', middle)
+    nativeFs.closeSync(handle)
+    expect(await home.start('cp', ['--sparse=always', file, `${file}-2`])).toEqual({ code: 0, output: '' })
+    for (const path of [file, `${file}-2`]) {
+      const { size, blocks } = nativeFs.statSync(path)
+      expect([size, blocks * 512]).toEqual([100 * 2 ** 30, 65536])
+    }
+    const copy = nativeFs.openSync(`${file}-2`, 'r')
+    const bytes = Buffer.alloc(6)
+    nativeFs.readSync(copy, bytes, 0, 6, middle - 1)
+    nativeFs.closeSync(copy)
+    expect(bytes.toString()).toBe('\0data\0')
+    const { blocks, bfree, bsize } = nativeFs.statfsSync(home.mountpoint)
+    expect((blocks - bfree) * bsize).toBeLessThan(2 ** 30)
+    for (const path of [file, `${file}-2`]) nativeFs.unlinkSync(path)
   })
 
   it('leaves a volume that fsck finds whole', { timeout: SLOW_MS }, async () => {

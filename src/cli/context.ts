@@ -1,4 +1,4 @@
-import { realpathSync } from 'node:fs'
+import { existsSync, realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { CairnError } from '../errors.js'
 import { looksLikeHostPath, parseVolumeRef } from '../sdk/address.js'
@@ -88,8 +88,13 @@ export class Context {
     if (wanted === undefined || error.remedy.includes('ean')) return error
     const names = await this.volumeNames()
     const close = nearest(wanted, names)
-    const remedy =
-      close !== undefined ? `Did you mean ${close}?` : names.length === 0 ? `Make it with \`cairn init ${wanted}\`.` : '`cairn volumes` lists those there are.'
+    const remedy = existsSync(wanted)
+      ? `The file of the host is ./${wanted}.`
+      : close !== undefined
+        ? `Did you mean ${close}?`
+        : names.length === 0
+          ? `Make it with \`cairn init ${wanted}\`.`
+          : '`cairn volumes` lists those there are.'
     return new CairnError(error.code, error.message, remedy, { exitCode: error.exitCode, cause: error })
   }
 

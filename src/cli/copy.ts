@@ -37,6 +37,8 @@ export interface CopyCounts {
 
 /** Files of one directory that are copied at the same time. */
 const PARALLEL = 16
+/** A copy of one file is begun so often when servers are killed under it. */
+const ATTEMPTS = 4
 const TYPE_BITS = 0o170000
 
 /** Copies trees between two ends. Memory: one directory's names on each level, a few buffers. */
@@ -111,14 +113,14 @@ export class Copier {
       await Promise.all(leaves.slice(at, at + PARALLEL).map(({ name }) => this.copy(joinRaw(from, name), joinRaw(to, name))))
     }
     for (const { name } of names.filter(isDirectory)) await this.copy(joinRaw(from, name), joinRaw(to, name))
-    if (this.options.preserve) await this.keep(from, to, stat)
-    else if (made) await this.to.files.chmod(to, Number(stat.mode) & 0o777 & ~process.umask())
+    if (this.options.preserve) await throughRestarts(() => this.keep(from, to, stat))
+    else if (made) await throughRestarts(() => this.to.files.chmod(to, Number(stat.mode) & 0o777 & ~process.umask()))
   }
 
   /** False when it was there. While it is filled, its owner may do everything in it. */
   private async makeDirectory(path: Buffer, mode: number): Promise<boolean> {
     try {
-      await this.to.files.mkdir(path, { mode: mode | 0o700 })
+      await throughRestarts(() => this.to.files.mkdir(path, { mode: mode | 0o700 }))
       return true
     } catch (error) {
       if (!hasCode(error, 'EEXIST')) throw error
@@ -127,9 +129,9 @@ export class Copier {
     }
   }
 
-  private async leaf(from: Buffer, to: Buffer, stat: BigIntStats): Promise<void> {
-    if (this.options.archive && stat.nlink > 1n) return this.linkedLeaf(from, to, stat)
-    await this.content(from, to, stat)
+  private leaf(from: Buffer, to: Buffer, stat: BigIntStats): Promise<void> {
+    const isLinked = this.options.archive && stat.nlink > 1n
+    return throughRestarts(() => (isLinked ? this.linkedLeaf(from, to, stat) : this.content(from, to, stat)))
   }
 
   /** The first name of a file is copied, the others become links to it. */
@@ -224,6 +226,17 @@ export class Copier {
 /** Ordinary users cannot give files away, and not every filesystem has every attribute; cp -a goes on as well. */
 function ignoreRefused(error: unknown): void {
   if (!hasCode(error, 'EPERM', 'EOPNOTSUPP', 'ENOTSUP', 'EACCES')) throw error
+}
+
+/** Copying a file once more is harmless, so that a server which was killed in the middle is waited for and asked again. */
+async function throughRestarts<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work()
+    } catch (error) {
+      if (attempt === ATTEMPTS || !(error instanceof CairnError) || error.retry !== 'reopen') throw error
+    }
+  }
 }
 
 function intoItself(from: Buffer): CairnError {

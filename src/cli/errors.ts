@@ -57,6 +57,10 @@ export function about(error: unknown, prefix: string, path: string): unknown {
   if (errno === undefined || errno.shown !== undefined) return error
   const blamed = errno.code === 'EEXIST' && errno.dest !== undefined ? errno.dest : errno.path
   errno.shown = `${prefix}${blamed ?? path}`
+  if (errno.code === 'ENOENT' && errno.shown.includes('\uFFFD')) {
+    const remedy = 'Name the directory it is in, with -r, or go through a mount, where any name works.'
+    return new CairnError('ENOENT', `${errno.shown} is not UTF-8, and such a name cannot be given to this command.`, remedy, { cause: error })
+  }
   if (errno.code === 'EBUSY' && blamed === '/') {
     return new CairnError('EBUSY', `${errno.shown} is the root of the volume, which stays where it is.`, 'Name what is in it.', { cause: error })
   }

@@ -20,7 +20,10 @@ function serverLine(server: ServerStatus): string {
 function volumeLines(volume: StatusReport['volumes'][number]): string[] {
   const asOf = volume.servedBy === 'nobody' ? ' when it was last sealed' : ''
   const unsealed = volume.unsealedBytes > 0 ? `${asOf}, ${humanSize(volume.unsealedBytes)}B in the journal` : ''
-  const mounts = volume.mounts.map(mount => `  at ${mount.mountpoint}${mount.sub === undefined ? '' : ` (${mount.sub})`}${mount.readOnly ? ', read-only' : ''}`)
+  const mounts = volume.mounts.map(
+    mount =>
+      `  at ${mount.mountpoint}${mount.sub === undefined ? '' : ` (${mount.sub})`}${mount.readOnly ? ', read-only' : ''}${mount.stale === true ? ', dead: mount it again, or unmount it' : ''}`,
+  )
   const served = volume.servedBy === 'nobody' ? '' : `, open in ${volume.servedBy === 'server' ? 'the server' : 'another program'}`
   if (volume.problem !== undefined) return [`${volume.name}: damaged: ${volume.problem}`, ...mounts]
   return [`${volume.name}: ${plural(volume.inodes, 'inode')}, ${humanSize(volume.bytes)}B${unsealed}${served}`, ...mounts]

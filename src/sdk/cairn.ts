@@ -9,7 +9,7 @@ import type { LocalHost } from './local-host.js'
 import { awaitMount, clearStaleMount, syncMount } from './mounted.js'
 import { VolumeHandle } from './open-volume.js'
 import { RemoteHost } from './remote-host.js'
-import { statusOf } from './status.js'
+import { answered, statusOf } from './status.js'
 import type { CairnApi, CairnOptions, MountInfo, MountOptions, OpenVolume, ServerStatus, StatusReport } from './types.js'
 
 /** What a volume is made with. */
@@ -133,7 +133,12 @@ export class Cairn implements CairnApi {
     return (await this.#call('flush', name)) as { bytes: number }
   }
 
+  /** @throws CairnError ERR_SERVER_SILENT when a server is there that does not answer */
   async status(name?: string): Promise<StatusReport> {
+    return answered(this.home, this.#status(name))
+  }
+
+  async #status(name: string | undefined): Promise<StatusReport> {
     const running = this.#via === 'process' ? undefined : await this.#runningServer(limits.statusWaitMs)
     return statusOf(this.home, running ?? (await this.#localHost()), name)
   }

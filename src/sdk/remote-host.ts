@@ -21,6 +21,7 @@ export class RemoteHost implements Host {
   readonly isServer = true
   #client: RpcClient
   readonly #reconnect: Reconnect
+  #connecting: Promise<void> | undefined
   #now: BlockingClient | undefined
 
   constructor(client: RpcClient, reconnect: Reconnect) {
@@ -54,18 +55,27 @@ export class RemoteHost implements Host {
 
   /** @throws what the server threw; CairnError ERR_SERVER_LOST when it went away before it answered */
   async call(method: string, ...args: unknown[]): Promise<unknown> {
+    const client = this.#client
     try {
-      return await this.#client.call(method, args)
+      return await client.call(method, args)
     } catch (error) {
       const repeatable = wasNotRun(error) || (reads.has(method) && (error as CairnError).code === 'ERR_SERVER_LOST')
       if (!repeatable) throw error
-      await this.#again(error)
+      await this.#again(error, client)
       return this.#client.call(method, args)
     }
   }
 
-  async #again(error: unknown): Promise<void> {
-    if ((error as CairnError).code === 'ERR_SESSION_UNKNOWN') return
+  /** Many calls fail at once when a server is killed: one of them connects, and none closes what another uses already. */
+  async #again(error: unknown, failed: RpcClient): Promise<void> {
+    if ((error as CairnError).code === 'ERR_SESSION_UNKNOWN' || this.#client !== failed) return
+    this.#connecting ??= this.#connect(error).finally(() => {
+      this.#connecting = undefined
+    })
+    await this.#connecting
+  }
+
+  async #connect(error: unknown): Promise<void> {
     const client = await this.#reconnect()
     if (client === undefined) {
       throw new CairnError('ERR_SERVER_LOST', 'The cairn server has ended.', 'Open the volume again.', { retry: 'reopen', cause: error })

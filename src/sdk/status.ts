@@ -1,5 +1,7 @@
-import { livingSupervisor } from '../server/connect.js'
+import { CairnError } from '../errors.js'
+import { livingSupervisor, serverPid } from '../server/connect.js'
 import { homePaths } from '../server/home.js'
+import { limits } from '../sys/index.js'
 import type { VolumeInfo, VolumeStatus } from '../volume/api.js'
 import type { Host } from './host.js'
 import { cairnMounts } from './mount-table.js'
@@ -20,6 +22,25 @@ export async function statusOf(home: string, host: Host, name: string | undefine
   const volumes: Row[] = []
   for (const info of infos) volumes.push(await row(host, info, server, name !== undefined))
   return { home, server, volumes }
+}
+
+/** `report`, unless the server keeps it waiting: it hangs, or somebody stopped it. */
+export async function answered<T>(home: string, report: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const silence = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(silent(home)), limits.statusAnswerMs)
+  })
+  try {
+    return await Promise.race([report, silence])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function silent(home: string): CairnError {
+  const pid = serverPid(homePaths(home))
+  const remedy = `Wait, or end it with \`kill -9 ${pid ?? 'PID'}\`: its supervisor starts another at once, and nothing acknowledged is lost.`
+  return new CairnError('ERR_SERVER_SILENT', `The server${pid === undefined ? '' : ` (pid ${pid})`} does not answer.`, remedy, { retry: 'same-call' })
 }
 
 /** Mounts that are left are dead, or wait for the server that the supervisor starts. */

@@ -132,11 +132,20 @@ export async function reconnect(home: string, waitMs: number = limits.serverStar
 }
 
 function supervisorPid(paths: HomePaths): number | undefined {
+  return noteOf(paths).pid
+}
+
+/** The server that its supervisor started last; it may be dead. */
+export function serverPid(paths: HomePaths): number | undefined {
+  return noteOf(paths).serverPid
+}
+
+function noteOf(paths: HomePaths): { pid?: number; serverPid?: number } {
   try {
-    return (JSON.parse(readOptional(paths.supervisor) ?? '{}') as { pid?: number }).pid
+    return JSON.parse(readOptional(paths.supervisor) ?? '{}') as { pid?: number; serverPid?: number }
   } catch {
     // Written over on a full disk, or damaged.
-    return undefined
+    return {}
   }
 }
 

@@ -98,6 +98,8 @@ export const limits = {
   serverStartMs: 15_000,
   /** `status` waits this long for a server that is being started again, then says so. */
   statusWaitMs: 2000,
+  /** A server that does not answer `status` within this is called silent. */
+  statusAnswerMs: 8000,
   /** A mount that was made must answer within this. */
   mountAnswerMs: 15_000,
   /** A server that crashes more often than this within `serverRestartWindowMs` is not started again. */
