@@ -1,10 +1,10 @@
 import { join } from 'node:path'
 import { ATTR_BYTES, Attr, commitIdText, DirHash, encodeAttr, inodeKey, Tag } from '../codec/index.js'
-import { CairnError, CorruptError, errnoName, posixError } from '../errors.js'
+import { CairnError, errnoName } from '../errors.js'
 import type { Journal } from '../journal/index.js'
 import type { LocalStore } from '../store/contract.js'
 import type { Packs } from '../store/packs.js'
-import { assert, type Clock, crashPoint, limits, makeFolders, type Random } from '../sys/index.js'
+import { assert, type Clock, makeFolders, type Random } from '../sys/index.js'
 import { BTree, type PageCache } from '../tree/index.js'
 import type { CommitInfo, FsckReport, TransactionSession, VolumeApi, VolumeInfo, VolumeStatus } from './api.js'
 import { Durability } from './durability.js'
@@ -13,9 +13,9 @@ import type { HeadFile } from './head.js'
 import { type Commit, History } from './history.js'
 import { LiveSession } from './live-session.js'
 import { openTree, type Recovered, recover } from './recovery.js'
-import { Seal } from './seal.js'
+import { isOfStorage, Sealing } from './sealing.js'
 import { SnapshotSession } from './snapshot-session.js'
-import { beginSync, Spool } from './spool.js'
+import { Spool } from './spool.js'
 import { VolumeState } from './state.js'
 import { poolSyncer, type Syncer } from './syncer.js'
 import { TransactionLive } from './transaction.js'
@@ -46,13 +46,6 @@ export interface VolumeOptions {
   release: (volume: Volume) => void
 }
 
-/** Commits between two looks at how much waits for a seal. */
-const COMMITS_PER_LOOK = 64
-/** Folds per commit once overlays are over their budget. */
-const FOLDS_AT_ONCE = 4
-
-type Stage = 'pages' | 'syncing' | 'footers' | 'head'
-
 /** An open volume: the one writer. */
 export class Volume implements VolumeApi {
   readonly session: LiveSession
@@ -63,21 +56,10 @@ export class Volume implements VolumeApi {
   readonly #journal: Journal
   readonly #spool: Spool
   readonly #durability: Durability
+  readonly #sealing: Sealing
   readonly #clock: Clock
   readonly #onClose: () => void
   readonly #release: (volume: Volume) => void
-  readonly #onSettled: () => void
-  #seal: Seal | undefined
-  /** Journal up to here is superfluous and not deleted yet. */
-  #releasable: number | undefined
-  #flushing: Array<{ sequence: number; resolve: () => void; reject: (error: unknown) => void }> = []
-  #stage: Stage = 'pages'
-  #sealedSequence: number
-  #lastChangeMs = 0
-  #commitsSinceLook = 0
-  #lastSealMs: number | undefined
-  #retrySealAtMs = 0
-  readonly #syncer: Syncer
   #closed = false
 
   constructor(options: VolumeOptions) {
@@ -87,8 +69,7 @@ export class Volume implements VolumeApi {
     this.#clock = clock
     this.#onClose = options.onClose
     this.#release = options.release
-    this.#onSettled = options.onSettled ?? (() => {})
-    this.#syncer = options.syncer ?? poolSyncer
+    const syncer = options.syncer ?? poolSyncer
     makeFolders(dir)
     const h = head.value
     const id = Buffer.from(h.volume, 'hex')
@@ -104,8 +85,18 @@ export class Volume implements VolumeApi {
     this.state = recovered.state
     this.#journal = recovered.journal
     const { sequence } = recovered
-    this.#sealedSequence = h.watermark
-    this.#durability = new Durability(this.#journal, this.#spool, this.#syncer, clock, sequence)
+    this.#durability = new Durability(this.#journal, this.#spool, syncer, clock, sequence)
+    this.#sealing = new Sealing({
+      state: this.state,
+      spool: this.#spool,
+      journal: this.#journal,
+      durability: this.#durability,
+      head,
+      clock,
+      syncer,
+      sequence: () => this.session.sequence,
+      onSettled: options.onSettled ?? (() => {}),
+    })
     this.session = new LiveSession({
       state: this.state,
       dirHash: new DirHash(Buffer.from(h.dirHashKey, 'hex')),
@@ -114,7 +105,7 @@ export class Volume implements VolumeApi {
       journal: this.#journal,
       durability: this.#durability,
       sequence,
-      afterCommit: () => this.#afterCommit(),
+      afterCommit: () => this.#sealing.changed(),
       newArena: options.newArena,
     })
     this.history = new History(this.session, this.state, clock, random)
@@ -180,239 +171,23 @@ export class Volume implements VolumeApi {
     return { name: h.name, id: h.volume, store: this.context.storeName, createdMs: h.createdMs, ...(h.parent === undefined ? {} : { parent: h.parent }) }
   }
 
-  #afterCommit(): void {
-    this.#lastChangeMs = this.#clock.monotonic()
-    this.#boundOverlays()
-    if (++this.#commitsSinceLook >= COMMITS_PER_LOOK) this.#boundDirty()
-  }
-
-  /** Keeps journal and dirty pages bounded where commits come faster than `pump` is called. */
-  #boundDirty(): void {
-    this.#commitsSinceLook = 0
-    const load = this.#load()
-    if (load < 1 || this.#lastChangeMs < this.#retrySealAtMs) return
-    try {
-      if (load >= 2) this.#sealNow()
-      else this.#stepSeal(this.#lastChangeMs + limits.sealSliceMs)
-    } catch (error) {
-      this.#sealFailed(error)
-    }
-  }
-
-  /** How much waits for a seal, over what may wait: from 1 on it is time. */
-  #load(): number {
-    return Math.max(
-      this.#journal.bytesBehind(this.#sealedSequence) / limits.sealJournalBytes,
-      this.state.tree.dirtyBytes / limits.sealDirtyBytes,
-      this.#spool.bytes / limits.sealSpoolBytes,
-    )
-  }
-
   /**
-   * A full or failing disk, or a damaged page, is not the fault of whoever happens to be served: the journal still has it all, and
-   * it is tried again. Who flushes hears of it.
-   */
-  #sealFailed(error: unknown): void {
-    if (!isOfStorage(error)) throw error
-    this.#retrySealAtMs = this.#clock.monotonic() + limits.sealIdleMs
-  }
-
-  #boundOverlays(): void {
-    if (this.state.overlays.bytes <= limits.overlayBytes || this.#lastChangeMs < this.#retrySealAtMs) return
-    try {
-      this.#fold(FOLDS_AT_ONCE)
-    } catch (error) {
-      this.#sealFailed(error)
-    }
-  }
-
-  /** Folds the oldest overlays; true when none is left. @throws on a full or failing disk */
-  #fold(count: number): boolean {
-    return this.state.foldOldest(count, this.#spool)
-  }
-
-  get #dirty(): boolean {
-    return this.session.sequence !== this.#sealedSequence
-  }
-
-  /**
-   * Background work for at most `budgetMs`; returns in how many milliseconds it wants to be called again.
-   * A failing disk is not an error here: the work is tried again later, and callers that need it hear of it.
+   * Background work for at most `budgetMs`: the sync of the commit interval, and sealing. Returns in how many milliseconds it
+   * wants to be called again.
    */
   pump(budgetMs: number): number {
-    const now = this.#clock.monotonic()
     const due = this.#durability.dueInMs()
     if (due === 0) this.#durability.startRound()
-    let next = due === 0 ? Number.POSITIVE_INFINITY : due
-    if (!this.#releaseJournal(1)) next = Math.min(next, 1)
-    if (this.#seal !== undefined || this.#flushing.length > 0 || this.#wantsSeal(now)) {
-      try {
-        next = Math.min(next, this.#stepSeal(now + Math.min(budgetMs, limits.sealSliceMs)))
-        if (this.#flushing.length > 0 && this.#seal === undefined) next = 0
-      } catch (error) {
-        this.#sealFailed(error)
-        this.#settleFlushes(error)
-        next = Math.min(next, limits.sealIdleMs)
-      }
-    } else if (this.#dirty) next = Math.min(next, Math.max(1, this.#lastChangeMs + limits.sealIdleMs - now, this.#retrySealAtMs - now))
-    return next
-  }
-
-  #wantsSeal(now: number): boolean {
-    if (!this.#dirty || now < this.#retrySealAtMs) return false
-    return this.#load() >= 1 || now - this.#lastChangeMs >= limits.sealIdleMs
-  }
-
-  /** One slice of sealing; 0 when there is more to do at once. */
-  #stepSeal(deadline: number): number {
-    const now = (): number => this.#clock.monotonic()
-    while (this.#seal === undefined) {
-      if (!this.#fold(1) && now() >= deadline) return 0
-      if (this.state.overlays.byId.size === 0) this.#startSeal()
-    }
-    const seal = this.#seal
-    if (this.#stage === 'pages') {
-      if (!this.#guard(seal, () => seal.writePages(now, deadline))) return 0
-      crashPoint('seal.before-sync')
-      this.#syncPacks(seal, 'footers')
-    }
-    if (this.#stage === 'footers') {
-      this.#guard(seal, () => {
-        for (const pack of seal.packs) pack.writeFooter()
-      })
-      this.#syncPacks(seal, 'head')
-    }
-    if (this.#stage !== 'head') return limits.sealSliceMs
-    this.#guard(seal, () => this.#publish(seal))
-    return this.#dirty ? limits.sealIdleMs : Number.POSITIVE_INFINITY
-  }
-
-  /** Syncs the seal's packs where it blocks nobody, then goes on with `next`. */
-  #syncPacks(seal: Seal, next: Stage): void {
-    this.#stage = 'syncing'
-    const packs = beginSync(seal.packs)
-    this.#syncer.request(packs.fds, errno => {
-      if (errno === 0) packs.done()
-      if (this.#seal !== seal) return
-      if (errno === 0) {
-        this.#stage = next
-        return
-      }
-      this.#giveUpSeal(seal)
-      this.#settleFlushes(posixError(Math.abs(errno), 'fdatasync'))
-    })
-  }
-
-  #startSeal(): void {
-    this.#journal.rotate()
-    this.#spool.birth = this.head.value.sequence + 1
-    this.#seal = new Seal(this.state, this.#spool, this.session.sequence)
-    this.#stage = 'pages'
-  }
-
-  #guard<T>(seal: Seal, step: () => T): T {
-    try {
-      return step()
-    } catch (error) {
-      this.#giveUpSeal(seal)
-      throw error
-    }
-  }
-
-  /** Nothing is lost: the journal still has it all. */
-  #giveUpSeal(seal: Seal): void {
-    seal.abandon()
-    this.#spool.giveBack(seal.allPacks)
-    this.#seal = undefined
-    this.#retrySealAtMs = this.#clock.monotonic() + limits.sealIdleMs
-  }
-
-  /** Packs into the store, then the head, then the journal behind it is released. */
-  #publish(seal: Seal): void {
-    for (const pack of seal.packs) pack.finish()
-    for (const pack of seal.packs) this.#spool.publish(pack)
-    const r = seal.result
-    crashPoint('seal.before-head')
-    this.head.update({
-      root: Buffer.from(r.root).toString('hex'),
-      history: Buffer.from(r.history).toString('hex'),
-      watermark: r.watermark,
-      nextIno: r.nextIno,
-      inodes: r.inodes,
-      bytes: r.bytes,
-    })
-    crashPoint('seal.after-head')
-    seal.done()
-    this.#seal = undefined
-    this.#sealedSequence = r.watermark
-    this.#lastSealMs = this.#clock.now()
-    this.#settleFlushes(undefined)
-    const { packs } = seal
-    this.#durability.whenUnused(() => {
-      for (const pack of packs) pack.closeFd()
-      this.#releasable = r.watermark
-    })
-  }
-
-  /** Deletes journal files that the head has made superfluous; true when none is left. */
-  #releaseJournal(files: number): boolean {
-    if (this.#releasable === undefined) return true
-    let done = false
-    // A sync under way may be using their descriptors; then later.
-    this.#durability.ifUnused(() => {
-      done = this.#journal.release(this.#releasable ?? 0, files)
-    })
-    if (done) this.#releasable = undefined
-    return done
-  }
-
-  /**
-   * As `flush`, in slices of `pump`, so that nobody waits for it: when it resolves, everything acknowledged at the call is in the store.
-   * @throws what the disk says; it stays in the journal then
-   */
-  flushSoon(): Promise<{ bytes: number }> {
-    const bytes = this.#unsealedBytes()
-    if (!this.#dirty) return Promise.resolve({ bytes })
-    const { sequence } = this.session
-    return new Promise((resolve, reject) => this.#flushing.push({ sequence, resolve: () => resolve({ bytes }), reject }))
-  }
-
-  #settleFlushes(error: unknown): void {
-    const settled = this.#flushing.filter(flush => error !== undefined || flush.sequence <= this.#sealedSequence)
-    if (settled.length === 0) return
-    this.#flushing = this.#flushing.filter(flush => !settled.includes(flush))
-    for (const flush of settled) {
-      if (error === undefined) flush.resolve()
-      else flush.reject(error)
-    }
-    this.#onSettled()
+    return Math.min(due === 0 ? Number.POSITIVE_INFINITY : due, this.#sealing.pump(budgetMs))
   }
 
   flush(): { bytes: number } {
-    const bytes = this.#unsealedBytes()
-    // A seal may be under way that froze an older state: finish it, then seal what came after it.
-    while (this.#seal !== undefined || this.#dirty) this.#sealNow()
-    this.#releaseJournal(Number.POSITIVE_INFINITY)
-    return { bytes }
+    return this.#sealing.flush()
   }
 
-  #sealNow(): void {
-    const forever = Number.POSITIVE_INFINITY
-    while (!this.#fold(64));
-    if (this.#seal === undefined) this.#startSeal()
-    const seal = this.#seal
-    assert(seal !== undefined, 'a seal has been started')
-    this.#guard(seal, () => {
-      if (this.#stage === 'pages') {
-        seal.writePages(() => 0, forever)
-        crashPoint('seal.before-sync')
-      }
-      this.#publish(seal)
-    })
-  }
-
-  #unsealedBytes(): number {
-    return this.#dirty ? this.#journal.bytesBehind(this.#sealedSequence) + this.state.tree.dirtyBytes : 0
+  /** As `flush`, in slices of `pump`. */
+  flushSoon(): Promise<{ bytes: number }> {
+    return this.#sealing.flushSoon()
   }
 
   /** The root that names everything acknowledged so far, and its history; seals when something is newer. */
@@ -439,14 +214,14 @@ export class Volume implements VolumeApi {
   }
 
   begin(): TransactionSession {
-    while (!this.#fold(64));
+    this.#sealing.foldAll()
     return new TransactionLive(this.session, this.state, this.context, this.#spool, this.#clock)
   }
 
   checkpoint(name?: string, options: { message?: string; actor?: string } = {}): CommitInfo {
     this.history.checkName(name)
     // Overlays first: a full disk says no before anything is recorded.
-    while (!this.#fold(64));
+    this.#sealing.foldAll()
     const { usage, nextIno } = this.state
     return this.history.add({
       kind: 'checkpoint',
@@ -481,8 +256,8 @@ export class Volume implements VolumeApi {
       epoch: h.epoch,
       inodes: this.state.usage.inodes,
       bytes: this.state.usage.bytes,
-      unsealedBytes: this.#unsealedBytes(),
-      ...(this.#lastSealMs === undefined ? {} : { lastSealMs: this.#lastSealMs }),
+      unsealedBytes: this.#sealing.unsealedBytes(),
+      ...(this.#sealing.lastSealMs === undefined ? {} : { lastSealMs: this.#sealing.lastSealMs }),
       pageCacheBytes: this.context.pages.counters.residentBytes,
       overlayBytes: this.state.overlays.bytes,
     }
@@ -527,9 +302,4 @@ export class Volume implements VolumeApi {
       this.#letGo()
     }
   }
-}
-
-/** The disk failed, or what it holds is damaged: no fault of the caller's or our own. */
-function isOfStorage(error: unknown): boolean {
-  return error instanceof CorruptError || typeof (error as NodeJS.ErrnoException).syscall === 'string'
 }
