@@ -140,6 +140,7 @@ describe('volumes', () => {
     run.env = { ...run.env, CAIRN_READ_ONLY: '1' }
     const refused = await run.cairn('write', 'work:/x', 'x')
     const looked = await run.cairn('ls', 'work')
+    expect((await run.cairn('delete', 'work')).err).toMatch(/CAIRN_READ_ONLY/)
     run.env = { ...run.env, CAIRN_READ_ONLY: undefined }
     expect([refused.code, refused.err]).toEqual([1, expect.stringMatching(/CAIRN_READ_ONLY/)])
     expect(looked.code).toBe(0)

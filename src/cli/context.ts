@@ -59,7 +59,8 @@ export class Context {
     return place
   }
 
-  private async refuseReadOnly(): Promise<void> {
+  /** For commands that change or remove what is there. @throws CairnError EROFS where the settings allow no change */
+  async refuseReadOnly(): Promise<void> {
     const { settings, origins } = await this.config()
     if (!settings.readOnly) return
     throw new CairnError('EROFS', 'The settings allow no change of volumes (readOnly).', `Change that in ${origins.readOnly.name ?? 'the settings'}.`)

@@ -2,6 +2,7 @@ import type { Run } from './spec.js'
 
 export const run: Run = async (context, [target], options) => {
   const name = await context.volumeName(target)
+  await context.refuseReadOnly()
   const cairn = await context.cairn()
   const now = options['now'] === true
   await context.helped(() => cairn.deleteVolume(name, { now }))

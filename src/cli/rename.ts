@@ -4,6 +4,7 @@ import type { Run } from './spec.js'
 export const run: Run = async (context, [from, to]) => {
   const old = await context.volumeName(from)
   checkVolumeName(to)
+  await context.refuseReadOnly()
   const cairn = await context.cairn()
   const volume = await context.helped(() => cairn.renameVolume(old, to))
   await context.result(volume, () => [`Renamed ${old} to ${to}.`])
