@@ -1,6 +1,6 @@
 /** How a program finds the server of a home, and starts it. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, openSync, rmSync } from 'node:fs'
+import { closeSync, existsSync, openSync, rmSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CairnError } from '../errors.js'
 import { neverSent, RpcClient } from '../http/rpc-client.js'
@@ -41,7 +41,10 @@ async function helloOf(client: RpcClient): Promise<Hello | undefined> {
  * @throws CairnError ERR_SERVER_VERSION when it is one that this version cannot talk to and that somebody needs
  */
 export async function findServer(home: string): Promise<RpcClient | undefined> {
-  const client = new RpcClient(findSocketPath(homePaths(home)))
+  const socket = findSocketPath(homePaths(home))
+  // Most commands run where no server does: the first request of node:http costs 20 ms.
+  if (!existsSync(socket)) return undefined
+  const client = new RpcClient(socket)
   const hello = await helloOf(client)
   if (hello !== undefined && (await suits(client, hello, home))) return client
   client.close()
