@@ -12,7 +12,7 @@ const SESSION = 'local'
 /** Background work of volumes that were changed by calls which the engine cannot see: looked after this often. */
 const PUMP_MS = 250
 /** Another program that has a volume open for one command lets go of it soon. */
-const BUSY_RETRY_MS = 20
+const BUSY_RETRY_MS = 4
 
 /** The volumes of a home in this process. */
 export class LocalHost implements Host {

@@ -93,7 +93,7 @@ export const limits = {
   /** A volume of the server that nobody uses is closed after this. */
   volumeIdleMs: 15_000,
   /** A volume that another program has open is waited for this long. */
-  volumeBusyMs: 3000,
+  volumeBusyMs: 6000,
   /** A server that was started must answer within this. */
   serverStartMs: 15_000,
   /** `status` waits this long for a server that is being started again, then says so. */
