@@ -68,6 +68,24 @@ describe.skipIf(!canMount)('a mount', () => {
     expect(await readFile(join(home.mountpoint, 'er', '..', 'er', 'file'), 'utf8')).toBe('1')
   })
 
+  test('has what was stored through a mapping when the file is closed, whoever is killed then', async () => {
+    await mount()
+    const script = `
+import mmap, sys
+f = open(sys.argv[1], 'w+b')
+f.write(b'.' * 8192)
+f.flush()
+m = mmap.mmap(f.fileno(), 8192)
+m[0:5], m[5000:5005] = b'HELLO', b'WORLD'
+m.close()
+f.close()`
+    execFileSync('python3', ['-c', script, join(home.mountpoint, 'mapped')])
+    await killBoth(home)
+    await mount()
+    const bytes = await readFile(join(home.mountpoint, 'mapped'))
+    expect([bytes.toString('latin1', 0, 5), bytes.toString('latin1', 5000, 5005), bytes.length]).toEqual(['HELLO', 'WORLD', 8192])
+  })
+
   test('refuses changes when it is read-only', async () => {
     await cairn.mount({ name: 'v', path: home.mountpoint, readOnly: true })
     await expect(writeFile(join(home.mountpoint, 'a'), '')).rejects.toMatchObject({ code: 'EROFS' })
