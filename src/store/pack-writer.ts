@@ -43,6 +43,7 @@ export class PackWriter {
   #fd: number
   #unsyncedBytes = 0
   #finished = false
+  #syncFailed = false
 
   /**
    * Makes the file (0600); it must not be there.
@@ -163,13 +164,27 @@ export class PackWriter {
 
   /** Makes all segments durable. Blocks. @throws a Node error; the bytes count as unsynced still */
   sync(): void {
-    fdatasyncSync(this.#fd)
+    if (this.#syncFailed) throw posixError(EIO, 'fdatasync', this.path)
+    try {
+      fdatasyncSync(this.#fd)
+    } catch (error) {
+      this.#syncFailed = true
+      throw error
+    }
     this.#unsyncedBytes = 0
+  }
+
+  /**
+   * Another thread's fdatasync failed. The kernel forgets pages that it could not write, so that a second try would succeed for nothing:
+   * the pack is never synced, and so never published, by this process.
+   */
+  syncFailed(): void {
+    this.#syncFailed = true
   }
 
   /** Another thread's fdatasync, begun when `size` was this, is done. */
   synced(size: number): void {
-    this.#unsyncedBytes = this.size - size
+    if (!this.#syncFailed) this.#unsyncedBytes = this.size - size
   }
 
   /** Writes the footer, durably. The pack can be adopted by a store then. Again is no error. Blocks. */

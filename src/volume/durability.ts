@@ -2,7 +2,7 @@ import { posixError } from '../errors.js'
 import type { Journal } from '../journal/index.js'
 import { type Clock, limits } from '../sys/index.js'
 import { diskErrno } from './collector.js'
-import type { Spool } from './spool.js'
+import type { PackSync, Spool } from './spool.js'
 import type { Syncer } from './syncer.js'
 
 /**
@@ -16,20 +16,25 @@ export class Durability {
   readonly #clock: Clock
   #changed: number
   #synced: number
-  #dirtySinceMs = 0
+  #dirtySinceMs: number
   #waiting: Array<{ resolve: () => void; reject: (error: Error) => void }> = []
   #inFlight = false
   #afterFlight: Array<() => void> = []
-  /** By sequence: tells the packs of a sync under way that it is done. */
-  readonly #packsDone = new Map<number, () => void>()
+  /** By sequence: the packs of a sync under way. */
+  readonly #packs = new Map<number, PackSync>()
 
-  constructor(journal: Journal, spool: Spool, syncer: Syncer, clock: Clock, sequence: number) {
+  /**
+   * @param changed sequence of the last change
+   * @param synced sequence up to which all is on the disk: what recovery replayed behind it may be in the page cache only
+   */
+  constructor(journal: Journal, spool: Spool, syncer: Syncer, clock: Clock, changed: number, synced: number) {
     this.#journal = journal
     this.#spool = spool
     this.#syncer = syncer
     this.#clock = clock
-    this.#changed = sequence
-    this.#synced = sequence
+    this.#changed = changed
+    this.#synced = synced
+    this.#dirtySinceMs = clock.monotonic()
   }
 
   changed(sequence: number): void {
@@ -51,6 +56,7 @@ export class Durability {
       this.#spool.sync()
       this.#journal.sync()
     } catch (error) {
+      this.#journal.fail()
       return diskErrno(error)
     }
     this.#advance(sequence)
@@ -93,19 +99,20 @@ export class Durability {
   syncTargets(): readonly number[] {
     if (this.#changed === this.#synced) return []
     const packs = this.#spool.beginSync()
-    this.#packsDone.set(this.#changed, packs.done)
+    this.#packs.set(this.#changed, packs)
     return [...packs.fds, ...this.#journal.fds()]
   }
 
   /** What `syncTargets` named when `sequence` was the last change is on the disk, or failed to get there. */
   synced(sequence: number, errno: number): void {
-    const packsDone = this.#packsDone.get(sequence)
-    this.#packsDone.delete(sequence)
+    const packs = this.#packs.get(sequence)
+    this.#packs.delete(sequence)
     if (errno !== 0) {
+      packs?.failed()
       this.#journal.fail()
       return
     }
-    packsDone?.()
+    packs?.done()
     this.#journal.synced(sequence)
     this.#advance(sequence)
   }

@@ -73,6 +73,39 @@ describe('recovery after a power loss', () => {
 })
 
 describe('recovery without a power loss', () => {
+  it('counts what it replayed as unsynced: the next fsync reaches it', () => {
+    const volume = engine.openVolume('w')
+    write(new FileSystem(volume.session), 'a', BLOCK)
+    engine.crash()
+    const synced: number[] = []
+    engine = Engine.open({ home, bootId: 'before', syncer: { request: fds => synced.push(fds.length) } })
+    const { session } = engine.openVolume('w')
+    // The journal's file, its folder and the pack of the block.
+    expect(session.syncTargets().length).toBeGreaterThanOrEqual(2)
+    void session.sync()
+    expect(synced[0]).toBeGreaterThanOrEqual(2)
+    expect(session.syncNow()).toBe(0)
+    expect(session.syncTargets()).toEqual([])
+  })
+
+  it('never trusts a pack again whose sync failed: the kernel forgot what it could not write', () => {
+    let fails = true
+    engine.crash()
+    engine = Engine.open({ home, bootId: 'before', syncer: { request: (_fds, done) => done(fails ? -5 : 0) } })
+    const volume = engine.openVolume('w')
+    write(new FileSystem(volume.session), 'a', BLOCK)
+    const { sequence } = volume.session
+    expect(volume.session.syncTargets().length).toBeGreaterThan(0)
+    volume.session.synced(sequence, -5)
+    fails = false
+    expect(volume.session.syncNow()).toBeLessThan(0)
+    expect(() => volume.flush()).toThrow(expect.objectContaining({ code: 'EIO' }))
+    // Another process reads what is really there.
+    engine.crash()
+    engine = Engine.open({ home, bootId: 'before' })
+    expect(names(new FileSystem(engine.openVolume('w').session))).toEqual(['a'])
+  })
+
   it('takes a missing block as damage of that file, and keeps everything else', () => {
     loseBlocks(2)
     engine = Engine.open({ home, bootId: 'before' })

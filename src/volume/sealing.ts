@@ -185,6 +185,7 @@ export class Sealing {
     const packs = beginSync(seal.packs)
     this.#syncer.request(packs.fds, errno => {
       if (errno === 0) packs.done()
+      else packs.failed()
       if (this.#seal !== seal) return
       if (errno === 0) {
         this.#stage = next

@@ -150,7 +150,7 @@ export class Spool implements BlockSink {
   }
 
   /** What must reach the disk before the journal that names it: descriptors, and what to say when they are synced. */
-  beginSync(): { fds: number[]; done: () => void } {
+  beginSync(): PackSync {
     return beginSync(this.#unsynced())
   }
 
@@ -175,14 +175,24 @@ export class Spool implements BlockSink {
   }
 }
 
+/** Packs being synced elsewhere: their descriptors, and what to say of the outcome. */
+export interface PackSync {
+  fds: number[]
+  done: () => void
+  failed: () => void
+}
+
 /** Packs that another thread is to sync. */
-export function beginSync(packs: readonly PackWriter[]): { fds: number[]; done: () => void } {
+export function beginSync(packs: readonly PackWriter[]): PackSync {
   const open = packs.filter(pack => pack.unsynced && pack.fd >= 0)
   const sizes = open.map(pack => pack.size)
   return {
     fds: open.map(pack => pack.fd),
     done: () => {
       for (let i = 0; i < open.length; i++) open[i].synced(sizes[i])
+    },
+    failed: () => {
+      for (const pack of open) pack.syncFailed()
     },
   }
 }

@@ -85,7 +85,7 @@ export class Volume implements VolumeApi {
     this.state = recovered.state
     this.#journal = recovered.journal
     const { sequence } = recovered
-    this.#durability = new Durability(this.#journal, this.#spool, syncer, clock, sequence)
+    this.#durability = new Durability(this.#journal, this.#spool, syncer, clock, sequence, h.watermark)
     this.#sealing = new Sealing({
       state: this.state,
       spool: this.#spool,
