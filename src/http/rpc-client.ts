@@ -69,7 +69,8 @@ export class RpcClient {
     return new Promise((resolve, reject) => {
       const req = request({ socketPath: this.socketPath, method: 'POST', path: '/v1/session', agent: false })
       this.#sessionRequest = req
-      req.on('error', error => reject(connectionError(error)))
+      // A session that nobody heard of changed nothing, however its opening failed.
+      req.on('error', error => reject(noServer(error)))
       req.on('response', response => {
         response.once('data', (chunk: Buffer) => {
           if (response.headers['content-type'] !== 'text/plain') {
@@ -126,7 +127,7 @@ function connectionError(error: Error): Error {
   const code = (error as NodeJS.ErrnoException).code
   // EINVAL: a path too long for a socket, where no server can have been.
   if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ECONNREFUSED' || code === 'EINVAL') {
-    return new CairnError('ERR_NO_SERVER', 'No cairn server runs.', 'Mount a volume, which starts it.', { retry: 'same-call', cause: error })
+    return noServer(error)
   }
   if (code !== 'ECONNRESET' && code !== 'EPIPE' && code !== 'ERR_STREAM_PREMATURE_CLOSE') return error
   return new CairnError(
@@ -138,4 +139,8 @@ function connectionError(error: Error): Error {
       cause: error,
     },
   )
+}
+
+function noServer(cause: Error): Error {
+  return new CairnError('ERR_NO_SERVER', 'No cairn server runs.', 'Mount a volume, which starts it.', { retry: 'same-call', cause })
 }

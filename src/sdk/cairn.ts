@@ -107,10 +107,19 @@ export class Cairn implements CairnApi {
         'Close it before it is mounted; opened again, it is reached through the server.',
       )
     }
-    const server = await this.#server()
-    const info = (await server.call('mount', { ...options, path: resolve(options.path) })) as MountInfo
+    const info = await this.#mount({ ...options, path: resolve(options.path) }).catch(error => {
+      // Mounting twice is mounting once: a server that was killed a moment ago may still have taken the call.
+      if ((error as CairnError).code !== 'ERR_SERVER_LOST') throw error
+      this.#remote?.close()
+      this.#remote = undefined
+      return this.#mount({ ...options, path: resolve(options.path) })
+    })
     await awaitMount(info.mountpoint)
     return info
+  }
+
+  async #mount(options: MountOptions): Promise<MountInfo> {
+    return (await (await this.#server()).call('mount', options)) as MountInfo
   }
 
   async unmount(target: string, options: { force?: boolean } = {}): Promise<boolean> {

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { accessSync, constants, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { accessSync, constants, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -57,8 +57,8 @@ export function pidsOf(home: Home): Pids {
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
-    // Nobody may have collected it yet.
-    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
+    // Nobody may have collected it yet; and while one of its threads lasts, its sockets take calls.
+    return readdirSync(`/proc/${pid}/task`).some(thread => !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/task/${thread}/status`, 'utf8')))
   } catch {
     return false
   }
