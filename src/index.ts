@@ -2,5 +2,19 @@ export { CairnError, CorruptError, type PosixCode, type Retry } from './errors.j
 export type { StagedWrite, TransactionFs, VolumeFs } from './node/index.js'
 export { Cairn } from './sdk/cairn.js'
 export { doctor } from './sdk/doctor.js'
-export type { CairnApi, CairnOptions, Check, DoctorReport, MountInfo, MountOptions, OpenVolume, ServerStatus, StatusReport } from './sdk/types.js'
+export type {
+  CairnApi,
+  CairnOptions,
+  Check,
+  DiffOptions,
+  DiffSide,
+  DoctorReport,
+  LogOptions,
+  MountInfo,
+  MountOptions,
+  OpenVolume,
+  ServerStatus,
+  StatusReport,
+  VolumeHistory,
+} from './sdk/types.js'
 export type { Change, CommitInfo, CommitKind, Finding, FsckReport, VolumeInfo, VolumeStatus } from './volume/api.js'

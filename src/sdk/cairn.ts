@@ -10,7 +10,7 @@ import { awaitMount, clearStaleMount, syncMount } from './mounted.js'
 import { VolumeHandle } from './open-volume.js'
 import { RemoteHost } from './remote-host.js'
 import { answered, statusOf } from './status.js'
-import type { CairnApi, CairnOptions, MountInfo, MountOptions, OpenVolume, ServerStatus, StatusReport } from './types.js'
+import type { CairnApi, CairnOptions, DiffOptions, DiffSide, LogOptions, MountInfo, MountOptions, OpenVolume, ServerStatus, StatusReport } from './types.js'
 
 /** What a volume is made with. */
 interface VolumeOptions {
@@ -170,10 +170,14 @@ export class Cairn implements CairnApi {
     await this.#call('deleteCheckpoint', name, checkpoint)
   }
 
-  async diff(a: { volume: string; ref?: string }, b: { volume: string; ref?: string }): Promise<Change[]> {
+  async diff(a: DiffSide, b: DiffSide, _options: DiffOptions = {}): Promise<Change[]> {
     if (a.ref === undefined) await this.#settle(a.volume)
     if (b.ref === undefined && b.volume !== a.volume) await this.#settle(b.volume)
     return (await (await this.#host(a.volume, b.volume)).call('diff', a, b)) as Change[]
+  }
+
+  async log(name: string, options: LogOptions = {}): Promise<CommitInfo[]> {
+    return (await this.#call('commits', name, options)) as CommitInfo[]
   }
 
   async fsck(name: string): Promise<FsckReport> {
@@ -183,7 +187,7 @@ export class Cairn implements CairnApi {
 
   async open(name: string, options: { ref?: string } = {}): Promise<OpenVolume> {
     const host = await this.#host(name)
-    const handle: VolumeHandle = new VolumeHandle(name, await host.open(name, options.ref), () => this.#open.delete(handle))
+    const handle: VolumeHandle = new VolumeHandle(name, options.ref, await host.open(name, options.ref), this, () => this.#open.delete(handle))
     this.#open.add(handle)
     return handle
   }

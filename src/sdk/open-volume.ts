@@ -2,19 +2,19 @@ import { CairnError } from '../errors.js'
 import { createFs, openWrite, type StagedWrite, type TransactionFs, type VolumeFs } from '../node/index.js'
 import type { Opened } from './host.js'
 import type { OpenVolume } from './types.js'
+import { type HistoryCalls, HistoryOfVolume } from './volume-history.js'
 
 /** Most attempts that `retries` may ask for. */
 const MAX_RETRIES = 1000
 
-export class VolumeHandle implements OpenVolume {
-  readonly name: string
+export class VolumeHandle extends HistoryOfVolume implements OpenVolume {
   readonly fs: VolumeFs
   readonly #opened: Opened
   readonly #onClose: () => void
   #closed = false
 
-  constructor(name: string, opened: Opened, onClose: () => void) {
-    this.name = name
+  constructor(name: string, ref: string | undefined, opened: Opened, calls: HistoryCalls, onClose: () => void) {
+    super(name, ref, calls)
     this.#opened = opened
     this.#onClose = onClose
     this.fs = createFs(opened.backend)

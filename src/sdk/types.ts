@@ -57,15 +57,47 @@ export interface CairnApi {
   checkpoint(name: string, checkpoint?: string, options?: { message?: string }): Promise<CommitInfo>
   checkpoints(name: string): Promise<CommitInfo[]>
   deleteCheckpoint(name: string, checkpoint: string): Promise<void>
-  diff(a: { volume: string; ref?: string }, b: { volume: string; ref?: string }): Promise<Change[]>
+  diff(a: DiffSide, b: DiffSide, options?: DiffOptions): Promise<Change[]>
+  /** Commits, newest first. */
+  log(name: string, options?: LogOptions): Promise<CommitInfo[]>
   fsck(name: string): Promise<FsckReport>
   /** A volume with the whole of node:fs/promises. `ref`: read-only, at that state. */
   open(name: string, options?: { ref?: string }): Promise<OpenVolume>
   close(): Promise<void>
 }
 
+/** A volume as it is now, or at a ref. */
+export interface DiffSide {
+  volume: string
+  ref?: string
+}
+
+export type DiffOptions = Record<never, never>
+
+export interface LogOptions {
+  /** At most so many commits. */
+  limit?: number
+}
+
+/** The history of one volume; implemented in `sdk/volume-history.ts`. */
+export interface VolumeHistory {
+  /** Keeps the state of now, under a name or not. O(1). @throws CairnError ERR_CHECKPOINT_NAME, ERR_CHECKPOINT_EXISTS */
+  checkpoint(name?: string, options?: { message?: string }): Promise<CommitInfo>
+  /** Newest first. */
+  checkpoints(): Promise<CommitInfo[]>
+  deleteCheckpoint(name: string): Promise<void>
+  /** A new volume that shares every byte with this one as it is, or as it was at `ref`. @throws CairnError ERR_VOLUME_EXISTS, ERR_REF_UNKNOWN */
+  fork(name: string, options?: { ref?: string }): Promise<VolumeInfo>
+  /** What changed from a ref of this volume, or from another volume, to this one, sorted by path. O(changes) within a lineage. */
+  diff(from?: string | DiffSide, options?: DiffOptions): AsyncIterable<Change>
+  /** Commits, newest first. */
+  log(options?: LogOptions): AsyncIterable<CommitInfo>
+  /** This volume at a checkpoint, `~n`, commit id or time: read-only, with the whole of node:fs. Close it when done. */
+  at(ref: string): Promise<OpenVolume>
+}
+
 /** A volume that this program uses, in process or through the server. */
-export interface OpenVolume {
+export interface OpenVolume extends VolumeHistory {
   readonly name: string
   /** The shape of `node:fs`. The synchronous forms work where the volume is open in this process. */
   readonly fs: VolumeFs
