@@ -1,5 +1,7 @@
 export { CairnError, CorruptError, type PosixCode, type Retry } from './errors.js'
-export type { StagedWrite, TransactionFs, VolumeFs } from './node/index.js'
+export type { BatchAnswer, BatchOp, Precondition, StagedWrite, TransactionFs, VolumeFs } from './node/index.js'
+export type { Batch, BatchOptions, BatchResult } from './sdk/batch.js'
+export { BatchError } from './sdk/batch-error.js'
 export { Cairn } from './sdk/cairn.js'
 export { doctor } from './sdk/doctor.js'
 export type {

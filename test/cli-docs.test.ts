@@ -35,7 +35,7 @@ describe('docs/cli.md', () => {
   })
 
   test.each(lines)('%s is understood', line => {
-    const words = /\bcairn ((?:'[^']*'|"[^"]*"|[^#;&|>)])*)/.exec(line)?.[1].match(/'[^']*'|"[^"]*"|\S+/g) ?? []
+    const words = /\bcairn ((?:'[^']*'|"[^"]*"|[^#;&|<>)])*)/.exec(line)?.[1].match(/'[^']*'|"[^"]*"|\S+/g) ?? []
     let parsed = 0
     const program = buildProgram(() => parsed++)
     const quiet = (command: typeof program): void => {

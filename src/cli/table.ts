@@ -268,6 +268,18 @@ export const groups: readonly CommandGroup[] = [
         load: () => import('./write.js'),
       },
       {
+        name: 'batch',
+        operands: '<volume>',
+        about: 'Apply the operations on stdin, one JSON object a line: all of them at once, or none',
+        options: [
+          ['-m, --message <text>', 'of the commit that it becomes'],
+          ['--actor <name>', 'who does it'],
+        ],
+        examples: [['cairn batch work < ops.jsonl', 'one commit, an answer a line']],
+        completes: 'volume',
+        load: () => import('./batch.js'),
+      },
+      {
         name: 'cp',
         operands: '<source> <target...>',
         usage: '<source...> <target>',

@@ -1,4 +1,5 @@
 export { type Backend, isOpName, LocalBackend, type MaybePromise, type OpArgs, type OpName, type OpResult, opNames } from './backend.js'
+export { answer as batchAnswer, type BatchAnswer, type BatchOp, contentOf, matchedPath, type Precondition, unmet } from './batch-ops.js'
 export { createFs, type FsPromises, type VolumeFs } from './fs.js'
 export { LocalOps } from './ops.js'
 export { type OpsOptions, processCred } from './path-ops.js'

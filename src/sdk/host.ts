@@ -1,11 +1,19 @@
-import type { Backend } from '../node/index.js'
+import type { Backend, BatchAnswer, BatchOp } from '../node/index.js'
+import type { CommitInfo } from '../volume/api.js'
 
 /** Something open in a volume, whose files `backend` reaches: the volume itself, or a transaction in it. */
 export interface Opened {
   backend: Backend
   /** A transaction in it. `commit` throws ERR_CONFLICT; `close` without it leaves no trace. */
-  begin(): Promise<Opened & { commit(): Promise<void> }>
+  begin(): Promise<OpenedTransaction>
   close(): Promise<void>
+}
+
+export interface OpenedTransaction extends Opened {
+  /** With `record` a commit of it is recorded, and returned unless nothing changed. */
+  commit(record?: { message?: string; actor?: string }): Promise<CommitInfo | undefined>
+  /** Runs the first of these operations, as many as take no long time, and answers them. @throws what the first of them threw */
+  batch(ops: readonly BatchOp[]): Promise<BatchAnswer[]>
 }
 
 /** Where volumes are: in this process, or in the server. */

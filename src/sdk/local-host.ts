@@ -2,8 +2,10 @@ import { statfsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CairnError } from '../errors.js'
 import { FileSystem } from '../fs/index.js'
+import type { BatchAnswer } from '../node/index.js'
 import { EngineHost } from '../server/engine-host.js'
 import { limits, systemClock } from '../sys/index.js'
+import type { CommitInfo } from '../volume/api.js'
 import { Engine } from '../volume/engine.js'
 import type { Host, Opened } from './host.js'
 
@@ -53,7 +55,11 @@ export class LocalHost implements Host {
       backend,
       begin: async () => {
         const transaction = this.#host.call(SESSION, 'begin', [target]) as number
-        return { ...this.#opened(transaction), commit: async () => void this.#host.call(SESSION, 'commit', [transaction]) }
+        return {
+          ...this.#opened(transaction),
+          commit: async record => this.#host.call(SESSION, 'commit', [transaction, record]) as CommitInfo | undefined,
+          batch: async ops => this.#host.call(SESSION, 'batch', [transaction, ops]) as BatchAnswer[],
+        }
       },
       close: async () => this.#host.sessions.remove(SESSION, target),
     }

@@ -1,5 +1,6 @@
 import { CairnError } from '../errors.js'
-import { createFs, openWrite, type StagedWrite, type TransactionFs, type VolumeFs } from '../node/index.js'
+import { type BatchOp, createFs, openWrite, type StagedWrite, type TransactionFs, type VolumeFs } from '../node/index.js'
+import type { Batch, BatchOptions, BatchResult } from './batch.js'
 import type { Opened } from './host.js'
 import type { OpenVolume } from './types.js'
 import { type HistoryCalls, HistoryOfVolume } from './volume-history.js'
@@ -46,6 +47,16 @@ export class VolumeHandle extends HistoryOfVolume implements OpenVolume {
     } finally {
       await transaction.close()
     }
+  }
+
+  async batch(ops: Iterable<BatchOp> | AsyncIterable<BatchOp>, options: BatchOptions = {}): Promise<BatchResult> {
+    const { runBatch } = await import('./batch.js')
+    return runBatch(this.#opened, ops, options)
+  }
+
+  async beginBatch(): Promise<Batch> {
+    const { Batch } = await import('./batch.js')
+    return Batch.begin(this.#opened)
   }
 
   async close(): Promise<void> {

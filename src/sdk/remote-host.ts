@@ -1,8 +1,9 @@
 import { CairnError } from '../errors.js'
 import { neverSent, type RpcClient } from '../http/rpc-client.js'
-import type { Backend, OpArgs, OpName, OpResult } from '../node/index.js'
+import type { Backend, BatchAnswer, OpArgs, OpName, OpResult } from '../node/index.js'
 import type { CopyRest } from '../node/ops.js'
 import { limits } from '../sys/index.js'
+import type { CommitInfo } from '../volume/api.js'
 import { BlockingClient } from './blocking-client.js'
 import type { Host, Opened } from './host.js'
 import { RemoteHandles } from './remote-handles.js'
@@ -94,7 +95,11 @@ export class RemoteHost implements Host {
       backend: target,
       begin: async () => {
         const transaction = new RemoteTarget(this, (await target.retargeted(id => this.call('begin', id))) as number, undefined)
-        return { ...this.#opened(transaction), commit: async () => void (await this.call('commit', transaction.id)) }
+        return {
+          ...this.#opened(transaction),
+          commit: async record => (await this.call('commit', transaction.id, record)) as CommitInfo | undefined,
+          batch: async ops => (await this.call('batch', transaction.id, ops)) as BatchAnswer[],
+        }
       },
       close: () => target.close(),
     }

@@ -1,7 +1,8 @@
-import type { StagedWrite, TransactionFs, VolumeFs } from '../node/index.js'
+import type { BatchOp, StagedWrite, TransactionFs, VolumeFs } from '../node/index.js'
 import type { LogLevel } from '../server/log.js'
 import type { MountInfo, MountOptions, ServerStatus } from '../server/protocol.js'
 import type { Change, CommitInfo, FsckReport, VolumeInfo, VolumeStatus } from '../volume/api.js'
+import type { Batch, BatchOptions, BatchResult } from './batch.js'
 
 export interface CairnOptions {
   /** Default: CAIRN_HOME, else `~/.cairn`. */
@@ -112,6 +113,14 @@ export interface OpenVolume extends VolumeHistory {
    * @throws CairnError ERR_CONFLICT; what `body` throws
    */
   transaction<T>(body: (tx: TransactionFs) => Promise<T> | T, options?: { retries?: number }): Promise<T>
+  /**
+   * Runs operations in order and applies them at once, or none of them: one commit, which one `undo` takes back. Later operations see earlier ones.
+   * @param ops checked as they come; the whole is held in memory (blocks of 64 KiB are stored at once) until it is applied
+   * @throws BatchError naming the operation that failed (ERR_BATCH_LINE, ERR_PRECONDITION or a POSIX code); CairnError ERR_CONFLICT
+   */
+  batch(ops: Iterable<BatchOp> | AsyncIterable<BatchOp>, options?: BatchOptions): Promise<BatchResult>
+  /** The same step by step; `close` it in any case. */
+  beginBatch(): Promise<Batch>
   /** Lets go of it, and of what is open in it. */
   close(): Promise<void>
 }

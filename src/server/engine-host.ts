@@ -1,12 +1,15 @@
 import { CairnError, posixError } from '../errors.js'
 import type { FileSystemApi } from '../fs/filesystem.js'
 import { isOpName, LocalBackend, type OpArgs } from '../node/backend.js'
+import { type BatchOp, runBatchOps } from '../node/batch-ops.js'
 import { LocalOps } from '../node/ops.js'
+import type { CommitInfo } from '../volume/api.js'
 import type { Engine } from '../volume/engine.js'
 import { ChangeLog } from './changes.js'
 import { type MakeFs, type OpenVolume, OpenVolumes } from './open-volumes.js'
 import { Sessions, type Target } from './sessions.js'
 
+type CommitOptions = { message?: string; actor?: string }
 type Method = (session: string, ...args: never[]) => unknown
 
 export interface HostOptions {
@@ -96,7 +99,8 @@ export class EngineHost {
     return {
       open: (session: string, name: string, ref?: string) => this.#open(session, name, ref),
       begin: (session: string, target: number) => this.#begin(session, target),
-      commit: (session: string, target: number) => this.#commit(session, target),
+      commit: (session: string, target: number, record?: CommitOptions) => this.#commit(session, target, record),
+      batch: (session: string, target: number, ops: BatchOp[]) => runBatchOps(this.sessions.get(session, target).backend.ops, ops),
       close: (session: string, target: number) => this.sessions.remove(session, target),
     }
   }
@@ -124,12 +128,14 @@ export class EngineHost {
     return this.sessions.add(session, { open, fs, backend: this.#backend(fs), transaction, changes })
   }
 
-  #commit(session: string, id: number): void {
+  /** @param record given: with a commit of it in the history */
+  #commit(session: string, id: number, record?: CommitOptions): CommitInfo | undefined {
     const target = this.sessions.get(session, id)
     if (target.transaction === undefined) throw new CairnError('ERR_NO_TRANSACTION', 'This is no transaction.', 'Begin one first.')
-    const result = target.transaction.commitTransaction()
-    if (result < 0) throw posixError(-result, 'commit')
+    const result = record === undefined ? target.transaction.commitTransaction() : target.open.volume.commitTransaction(target.transaction, record)
+    if (typeof result === 'number' && result < 0) throw posixError(-result, 'commit')
     if (target.changes !== undefined) this.#logOf(target.open)?.addAll(target.changes)
+    return typeof result === 'number' ? undefined : result
   }
 
   #backend(fs: FileSystemApi): LocalBackend {

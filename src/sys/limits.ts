@@ -74,6 +74,8 @@ export const limits = {
   syncQueue: 1024,
   /** Deleted volumes can be brought back for this long. */
   undeleteMs: 7 * 24 * 3600 * 1000,
+  /** Most attempts that a batch may ask for after conflicts. */
+  batchRetries: 1000,
   /** Largest read or write of a file in one request to the server. */
   rpcChunkBytes: 1024 * 1024,
   /** Largest request that the server takes. */

@@ -1,3 +1,4 @@
+import type { NewCommit, PreparedCommit } from './history.js'
 import type { Session } from './session.js'
 
 /** A volume as lists show it. JSON-safe. */
@@ -76,6 +77,11 @@ export interface VolumeApi {
   at(ref: string): Session
   /** A private optimistic copy: reads its own writes; `commitTransaction` validates and applies it at once. */
   begin(): TransactionSession
+  /**
+   * Applies a transaction and records a commit of it in the same batch; what changed before it gets a commit of its own. Undefined when it changed nothing.
+   * @throws CairnError ERR_CONFLICT, and nothing is changed; a POSIX error of the disk
+   */
+  commitTransaction(transaction: TransactionSession, options?: { message?: string; actor?: string }): CommitInfo | undefined
   checkpoint(name?: string, options?: { message?: string; actor?: string }): CommitInfo
   deleteCheckpoint(name: string): void
   /** Newest first. */
@@ -89,7 +95,7 @@ export interface VolumeApi {
 
 export interface TransactionSession extends Session {
   /** 0, or throws CairnError ERR_CONFLICT (`retry: 'reopen'`: begin again) and nothing is changed. */
-  commitTransaction(): number
+  commitTransaction(record?: (after: Pick<NewCommit, 'inodes' | 'bytes' | 'nextIno'>) => PreparedCommit): number
   abort(): void
 }
 

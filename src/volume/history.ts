@@ -36,6 +36,13 @@ export interface NewCommit {
   actor?: string
 }
 
+/** The record of a commit that is not in the history yet. */
+export interface PreparedCommit {
+  id: Buffer
+  value: Buffer
+  info: CommitInfo
+}
+
 export interface Commit extends CommitInfo {
   root: string
   nextIno: number
@@ -73,6 +80,22 @@ export class History {
   }
 
   add(commit: NewCommit): CommitInfo {
+    const made = this.prepare(commit)
+    this.#session.tick()
+    this.#session.historyPut(K, commitKey(K, made.id), made.value, made.value.length)
+    if (commit.name !== undefined) this.#session.historyPut(K, checkpointKey(K, commit.name), made.id, COMMIT_ID_BYTES)
+    const result = this.#session.commit()
+    if (result !== 0)
+      throw new CairnError(
+        `ERR_${errnoName(-result)}`,
+        `The commit could not be recorded: ${errnoName(-result)}.`,
+        'Make room on the disk of CAIRN_HOME and try again.',
+      )
+    return this.recorded(made)
+  }
+
+  /** A commit that comes after all others, for a batch that records it together with its changes; `recorded` says that it did. */
+  prepare(commit: NewCommit): PreparedCommit {
     this.#newest ??= this.#all(1)[0] ?? null
     const last = this.#newest
     let timeMs = Math.floor(this.#clock.now())
@@ -83,19 +106,16 @@ export class History {
     const value = encodeCommit(record)
     if (value.length + ROOT_HEX_BYTES > limits.valueBytes)
       throw new CairnError('ERR_COMMIT_TOO_LARGE', 'The message and actor of a commit are too long.', 'Shorten them to about a thousand bytes.')
-    this.#session.tick()
-    this.#session.historyPut(K, commitKey(K, id), value, value.length)
-    if (commit.name !== undefined) this.#session.historyPut(K, checkpointKey(K, commit.name), id, COMMIT_ID_BYTES)
-    const result = this.#session.commit()
-    if (result !== 0)
-      throw new CairnError(
-        `ERR_${errnoName(-result)}`,
-        `The commit could not be recorded: ${errnoName(-result)}.`,
-        'Make room on the disk of CAIRN_HOME and try again.',
-      )
-    const added = info(id, record)
-    this.#newest = added
-    return added
+    return { id, value, info: info(id, record) }
+  }
+
+  recorded(made: PreparedCommit): CommitInfo {
+    this.#newest = made.info
+    return made.info
+  }
+
+  newest(): Commit | undefined {
+    return this.#all(1)[0]
   }
 
   /** Newest first. */

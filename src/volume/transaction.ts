@@ -1,11 +1,12 @@
 import { FRAME_HEADROOM } from '../codec/frame.js'
-import { Attr, BatchReader, decodeAttr, encodeAttr, Item, Tag } from '../codec/index.js'
+import { Attr, BatchReader, commitKey, decodeAttr, encodeAttr, Item, MAX_KEY_BYTES, Tag } from '../codec/index.js'
 import { CairnError, EIO, EROFS } from '../errors.js'
 import { assert, type Clock } from '../sys/index.js'
 import { type BTree, diff } from '../tree/index.js'
 import type { Tree } from '../tree/tree.js'
 import type { TransactionSession } from './api.js'
 import { Collector } from './collector.js'
+import type { NewCommit, PreparedCommit } from './history.js'
 import { ItemLog } from './item-log.js'
 import type { LiveSession } from './live-session.js'
 import { ReadSet, TrackedTree } from './read-set.js'
@@ -87,7 +88,7 @@ export class TransactionLive extends Collector implements TransactionSession {
     while (r.next()) if (r.op === Item.put || r.op === Item.del) this.#reads.write(r.buffer, r.kp, r.kl)
   }
 
-  commitTransaction(): number {
+  commitTransaction(record?: (after: Pick<NewCommit, 'inodes' | 'bytes' | 'nextIno'>) => PreparedCommit): number {
     assert(!this.#over, 'a transaction ends once')
     this.#over = true
     if (this.#halfApplied) return -EIO
@@ -95,9 +96,24 @@ export class TransactionLive extends Collector implements TransactionSession {
     const alone = this.#live.sequence === this.#startSequence
     if (!alone) this.#validate()
     this.#live.tick()
-    const result = this.#live.commitItems(this.#all, alone && this.#isUnsealed() ? this.state : undefined, this.#inodes, this.#bytes)
+    if (record !== undefined) this.#addRecord(record(this.#after()))
+    const become = record === undefined && alone && this.#isUnsealed() ? this.state : undefined
+    const result = this.#live.commitItems(this.#all, become, this.#inodes, this.#bytes)
     this.#all.clear()
     return result
+  }
+
+  #after(): Pick<NewCommit, 'inodes' | 'bytes' | 'nextIno'> {
+    const { usage, nextIno } = this.#liveState
+    return { inodes: usage.inodes + this.#inodes, bytes: usage.bytes + this.#bytes, nextIno }
+  }
+
+  /** The commit stands behind the changes: its tree is the one that they made. */
+  #addRecord(commit: PreparedCommit): void {
+    const K = Buffer.alloc(MAX_KEY_BYTES)
+    this.batch.put(Item.historyPut, K, commitKey(K, commit.id), commit.value, commit.value.length)
+    this.#all.add(this.batch)
+    this.batch.reset()
   }
 
   /** No seal of the live tree ran at any time since the start: pages that it froze would be counted wrong. */

@@ -1,16 +1,16 @@
 import { join } from 'node:path'
 import { ATTR_BYTES, Attr, commitIdText, DirHash, encodeAttr, inodeKey, Tag } from '../codec/index.js'
-import { CairnError, errnoName } from '../errors.js'
+import { CairnError, errnoName, posixError } from '../errors.js'
 import type { Journal } from '../journal/index.js'
 import type { LocalStore } from '../store/contract.js'
 import type { Packs } from '../store/packs.js'
 import { assert, type Clock, makeFolders, type Random } from '../sys/index.js'
-import { BTree, type PageCache } from '../tree/index.js'
+import { BTree, type PageCache, sameRoot } from '../tree/index.js'
 import type { CommitInfo, FsckReport, TransactionSession, VolumeApi, VolumeInfo, VolumeStatus } from './api.js'
 import { Durability } from './durability.js'
 import { fsck } from './fsck.js'
 import type { HeadFile } from './head.js'
-import { type Commit, History } from './history.js'
+import { type Commit, History, type PreparedCommit } from './history.js'
 import { LiveSession } from './live-session.js'
 import { openTree, type Recovered, recover } from './recovery.js'
 import { isOfStorage, Sealing } from './sealing.js'
@@ -216,6 +216,33 @@ export class Volume implements VolumeApi {
   begin(): TransactionSession {
     this.#sealing.foldAll()
     return new TransactionLive(this.session, this.state, this.context, this.#spool, this.#clock)
+  }
+
+  commitTransaction(transaction: TransactionSession, options: { message?: string; actor?: string } = {}): CommitInfo | undefined {
+    this.#commitChanges(options.actor)
+    let made: PreparedCommit | undefined
+    const result = transaction.commitTransaction(after => {
+      made = this.history.prepare({ kind: 'auto', root: '', ...after, ...options })
+      return made
+    })
+    if (result !== 0) throw posixError(-result, 'commit')
+    return made && this.history.recorded(made)
+  }
+
+  /** Records what changed since the last commit, so that the next one holds its own changes only. */
+  #commitChanges(actor: string | undefined): void {
+    const last = this.history.newest()
+    if (last !== undefined && sameRoot(this.treeOf(last), this.state.tree)) return
+    this.#sealing.foldAll()
+    const { usage, nextIno } = this.state
+    this.history.add({
+      kind: 'auto',
+      root: this.#publishedRoot(),
+      inodes: usage.inodes,
+      bytes: usage.bytes,
+      nextIno,
+      ...(actor === undefined ? {} : { actor }),
+    })
   }
 
   checkpoint(name?: string, options: { message?: string; actor?: string } = {}): CommitInfo {
