@@ -19,6 +19,8 @@ const elsewhere = new Set<CrashPoint>([
   'volume.rename.between',
   'volume.delete.before-tombstone',
   'store.delete.before',
+  'become.before-journal',
+  'become.after-journal',
 ])
 
 let home: string

@@ -178,9 +178,17 @@ export class BatchReader implements BatchHeader {
     return true
   }
 
+  /** Walks items that stand without their header, to the end of the bytes; the header's fields stay as they are. */
+  openItems(buffer: Buffer, start: number, end: number): void {
+    this.buffer = buffer
+    this.#left = Number.POSITIVE_INFINITY
+    this.#at = start
+    this.#end = end
+  }
+
   /** False at the end. @throws RangeError when an item runs over the end: the frame's checksum held, so this is our own mistake */
   next(): boolean {
-    if (this.#left === 0) return false
+    if (this.#left === 0 || (this.#at === this.#end && this.#left === Number.POSITIVE_INFINITY)) return false
     this.#left--
     const b = this.buffer
     const at = this.#at

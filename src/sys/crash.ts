@@ -30,6 +30,8 @@ export const crashPoints = [
   'volume.fork.after-head',
   'volume.rename.between',
   'volume.delete.before-tombstone',
+  'become.before-journal',
+  'become.after-journal',
 ] as const
 
 export type CrashPoint = (typeof crashPoints)[number]

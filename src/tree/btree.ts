@@ -113,8 +113,8 @@ export class BTree implements Tree {
   }
 
   /**
-   * Takes over the content of `other`, a fork of this tree, or a fork of one, that nobody uses any more. This tree may not have been changed
-   * or sealed since then. O(1).
+   * Takes over the content of `other`, a tree over the same pages that nobody uses any more: a fork of this one, or one of its past states.
+   * This tree may not be being sealed, nor have been sealed or changed since the fork if the change is to stay. O(1).
    */
   takeOver(other: BTree): void {
     assert(this.#sealingPages === 0, 'a tree that is sealed does not change hands')

@@ -1,5 +1,5 @@
 import { BatchWriter, type DirHash, extentKey, Item } from '../codec/index.js'
-import { EIO, ENOSPC } from '../errors.js'
+import { CairnError, EIO, ENOSPC, errnoName } from '../errors.js'
 import { type Clock, limits } from '../sys/index.js'
 import type { Tree } from '../tree/tree.js'
 import { type BlockSink, EXTENT_BYTES, EXTENT_STORED } from './content.js'
@@ -146,4 +146,10 @@ export function diskErrno(error: unknown): number {
   if (code === 'ENOSPC' || code === 'EDQUOT') return -ENOSPC
   if (typeof (error as NodeJS.ErrnoException).syscall === 'string') return -EIO
   throw error
+}
+
+/** What a caller is told when the journal refused a change. @param result negated errno */
+export function refusedByDisk(what: string, result: number): CairnError {
+  const name = errnoName(-result)
+  return new CairnError(`ERR_${name}`, `${what}: ${name}.`, 'Make room on the disk of CAIRN_HOME and try again.')
 }

@@ -11,9 +11,10 @@ import {
   POINTER_BYTES,
   Tag,
 } from '../codec/index.js'
-import { CairnError, errnoName } from '../errors.js'
+import { CairnError } from '../errors.js'
 import { type Clock, limits, type Random } from '../sys/index.js'
 import type { CommitInfo, CommitKind } from './api.js'
+import { refusedByDisk } from './collector.js'
 import type { LiveSession } from './live-session.js'
 import { looksLikeOtherRef, parseTime } from './refs.js'
 import type { VolumeState } from './state.js'
@@ -34,6 +35,8 @@ export interface NewCommit {
   name?: string
   message?: string
   actor?: string
+  /** Ids; default the commit before. */
+  parents?: string[]
 }
 
 /** The record of a commit that is not in the history yet. */
@@ -85,12 +88,7 @@ export class History {
     this.#session.historyPut(K, commitKey(K, made.id), made.value, made.value.length)
     if (commit.name !== undefined) this.#session.historyPut(K, checkpointKey(K, commit.name), made.id, COMMIT_ID_BYTES)
     const result = this.#session.commit()
-    if (result !== 0)
-      throw new CairnError(
-        `ERR_${errnoName(-result)}`,
-        `The commit could not be recorded: ${errnoName(-result)}.`,
-        'Make room on the disk of CAIRN_HOME and try again.',
-      )
+    if (result !== 0) throw refusedByDisk('The commit could not be recorded', result)
     return this.recorded(made)
   }
 
@@ -102,7 +100,8 @@ export class History {
     if (last !== null && timeMs <= last.timeMs) timeMs = last.timeMs + 1
     const id = makeCommitId(timeMs, this.#random.bytes(10))
     const message = commit.message === undefined ? undefined : cut(commit.message, MAX_MESSAGE_BYTES)
-    const record: CommitRecord = { ...commit, ...(message === undefined ? {} : { message }), parents: last === null ? [] : [last.id], timeMs }
+    const parents = commit.parents ?? (last === null ? [] : [last.id])
+    const record: CommitRecord = { ...commit, ...(message === undefined ? {} : { message }), parents, timeMs }
     const value = encodeCommit(record)
     if (value.length + ROOT_HEX_BYTES > limits.valueBytes)
       throw new CairnError('ERR_COMMIT_TOO_LARGE', 'The message and actor of a commit are too long.', 'Shorten them to about a thousand bytes.')
@@ -195,12 +194,7 @@ export class History {
       this.#session.historyPut(K, commitKey(K, id), value, value.length)
     }
     const result = this.#session.commit()
-    if (result !== 0)
-      throw new CairnError(
-        `ERR_${errnoName(-result)}`,
-        `The checkpoint could not be deleted: ${errnoName(-result)}.`,
-        'Make room on the disk of CAIRN_HOME and try again.',
-      )
+    if (result !== 0) throw refusedByDisk('The checkpoint could not be deleted', result)
   }
 }
 

@@ -36,7 +36,7 @@ export class ItemLog {
   }
 
   /** All items, in pieces. Nothing may be added afterwards. */
-  take(): readonly Uint8Array[] {
+  take(): readonly Buffer[] {
     this.#closePart()
     return this.#parts
   }

@@ -98,15 +98,13 @@ export class LiveSession extends Collector {
     } catch (error) {
       return diskErrno(error)
     }
-    if (become !== undefined) {
-      this.state.takeOver(become)
-      usage.inodes = after.inodes
-      usage.bytes = after.bytes
-    } else {
-      const whole = Buffer.concat([head.buffer.subarray(head.start, head.end), ...parts])
-      this.#reader.open(whole, 0, whole.length)
-      this.#apply()
+    if (become !== undefined) this.state.takeOver(become)
+    for (const part of parts) {
+      this.#reader.openItems(part, 0, part.length)
+      this.#apply(() => this.state.applyItems(this.#reader, become !== undefined))
     }
+    usage.inodes = after.inodes
+    usage.bytes = after.bytes
     this.#committed()
     return 0
   }
@@ -121,7 +119,7 @@ export class LiveSession extends Collector {
       return diskErrno(error)
     }
     this.#reader.open(batch.buffer, batch.start, batch.length)
-    this.#apply()
+    this.#apply(() => this.state.apply(this.#reader))
     this.#committed()
     return 0
   }
@@ -132,9 +130,9 @@ export class LiveSession extends Collector {
   }
 
   /** The journal has the batch. When a damaged page keeps half of it out of the tree, nothing may be built on that. */
-  #apply(): void {
+  #apply(apply: () => void): void {
     try {
-      this.state.apply(this.#reader)
+      apply()
     } catch (error) {
       this.#halfApplied = true
       throw error

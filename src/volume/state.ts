@@ -57,8 +57,13 @@ export class VolumeState {
     if (batch.tagged) this.#remember(batch.mount, batch.uniqueHigh, batch.uniqueLow)
   }
 
+  /** Applies items of a large batch whose header the caller sees to. @param historyOnly the tree has become what they make of it already */
+  applyItems(items: BatchReader, historyOnly: boolean): void {
+    while (items.next()) if (!historyOnly || isOfHistory(items.op)) this.#applyItem(items)
+  }
+
   /**
-   * Becomes what `other`, a private copy of this state that nobody uses any more, has become; nothing may have changed here since it was made.
+   * Becomes what `other`, a private state of this lineage that nobody uses any more, has become; a copy of this one must have been made after its last change.
    * The same result as applying the same batches again, in O(1).
    */
   takeOver(other: VolumeState): void {
@@ -162,6 +167,10 @@ export class VolumeState {
     for (let i = 0; i < this.#applied.length; i += 2) if (this.#applied[i + 1] === unique && this.#applied[i] === mount) return true
     return false
   }
+}
+
+function isOfHistory(op: number): boolean {
+  return op === Item.historyPut || op === Item.historyDel
 }
 
 function copyKey(batch: BatchReader): void {

@@ -97,7 +97,7 @@ export class TransactionLive extends Collector implements TransactionSession {
     if (!alone) this.#validate()
     this.#live.tick()
     if (record !== undefined) this.#addRecord(record(this.#after()))
-    const become = record === undefined && alone && this.#isUnsealed() ? this.state : undefined
+    const become = alone && this.#isUnsealed() ? this.state : undefined
     const result = this.#live.commitItems(this.#all, become, this.#inodes, this.#bytes)
     this.#all.clear()
     return result

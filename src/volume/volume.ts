@@ -1,12 +1,15 @@
 import { join } from 'node:path'
 import { ATTR_BYTES, Attr, commitIdText, DirHash, encodeAttr, inodeKey, Tag } from '../codec/index.js'
-import { CairnError, errnoName, posixError } from '../errors.js'
+import { posixError } from '../errors.js'
 import type { Journal } from '../journal/index.js'
 import type { LocalStore } from '../store/contract.js'
 import type { Packs } from '../store/packs.js'
 import { assert, type Clock, makeFolders, type Random } from '../sys/index.js'
-import { BTree, type PageCache, sameRoot } from '../tree/index.js'
+import { BTree, type PageCache } from '../tree/index.js'
 import type { CommitInfo, FsckReport, TransactionSession, VolumeApi, VolumeInfo, VolumeStatus } from './api.js'
+import { isWorthCommit } from './auto-commit.js'
+import { type Became, type BecomeCommit, becomeTree } from './become.js'
+import { refusedByDisk } from './collector.js'
 import { Durability } from './durability.js'
 import { fsck } from './fsck.js'
 import type { HeadFile } from './head.js'
@@ -19,6 +22,7 @@ import { Spool } from './spool.js'
 import { VolumeState } from './state.js'
 import { poolSyncer, type Syncer } from './syncer.js'
 import { TransactionLive } from './transaction.js'
+import type { TreeChanges } from './tree-changes.js'
 
 /** What the volumes of one store share. */
 export interface StoreContext {
@@ -61,6 +65,10 @@ export class Volume implements VolumeApi {
   readonly #onClose: () => void
   readonly #release: (volume: Volume) => void
   #closed = false
+  /** Sequence at which the state was found to be that of the last commit. */
+  #lookedAt = -1
+  /** Told what `become` changed: caches of names and content, handles, the kernel. */
+  onBecame: ((changes: TreeChanges) => void) | undefined
 
   constructor(options: VolumeOptions) {
     const { context, head, dir, clock, random } = options
@@ -158,12 +166,7 @@ export class Volume implements VolumeApi {
     session.put(K, inodeKey(K, Tag.attr, 1), V, ATTR_BYTES)
     session.addUsage(1, 0)
     const result = session.commit()
-    if (result !== 0)
-      throw new CairnError(
-        `ERR_${errnoName(-result)}`,
-        `Volume ${this.info.name} could not be written to: ${errnoName(-result)}.`,
-        'Make room on the disk of CAIRN_HOME and try again.',
-      )
+    if (result !== 0) throw refusedByDisk(`Volume ${this.info.name} could not be written to`, result)
   }
 
   get info(): VolumeInfo {
@@ -219,46 +222,64 @@ export class Volume implements VolumeApi {
   }
 
   commitTransaction(transaction: TransactionSession, options: { message?: string; actor?: string } = {}): CommitInfo | undefined {
-    this.#commitChanges(options.actor)
+    this.commitChanges(options.actor === undefined ? {} : { actor: options.actor })
     let made: PreparedCommit | undefined
     const result = transaction.commitTransaction(after => {
       made = this.history.prepare({ kind: 'auto', root: '', ...after, ...options })
       return made
     })
     if (result !== 0) throw posixError(-result, 'commit')
-    return made && this.history.recorded(made)
-  }
-
-  /** Records what changed since the last commit, so that the next one holds its own changes only. */
-  #commitChanges(actor: string | undefined): void {
-    const last = this.history.newest()
-    if (last !== undefined && sameRoot(this.treeOf(last), this.state.tree)) return
-    this.#sealing.foldAll()
-    const { usage, nextIno } = this.state
-    this.history.add({
-      kind: 'auto',
-      root: this.#publishedRoot(),
-      inodes: usage.inodes,
-      bytes: usage.bytes,
-      nextIno,
-      ...(actor === undefined ? {} : { actor }),
-    })
+    return made && this.#committed(this.history.recorded(made))
   }
 
   checkpoint(name?: string, options: { message?: string; actor?: string } = {}): CommitInfo {
     this.history.checkName(name)
     // Overlays first: a full disk says no before anything is recorded.
     this.#sealing.foldAll()
+    return this.#committed(this.history.add({ kind: 'checkpoint', ...this.#present(), ...(name === undefined ? {} : { name }), ...options }))
+  }
+
+  /** The present state is that of the last commit. */
+  #committed<T>(commit: T): T {
+    this.#lookedAt = this.session.sequence
+    return commit
+  }
+
+  /**
+   * Records what changed since the last commit as one of kind `auto`; undefined when nothing did. No overlay is left afterwards.
+   * @throws CairnError, or what the disk says; nothing is recorded then
+   */
+  commitChanges(options: { actor?: string } = {}): CommitInfo | undefined {
+    this.#sealing.foldAll()
+    if (this.session.sequence === this.#lookedAt) return undefined
+    const last = this.history.newest()
+    const before = last === undefined ? BTree.empty(this.context.pages) : this.treeOf(last)
+    const commit = isWorthCommit(before, this.state.tree) ? this.history.add({ kind: 'auto', ...this.#present(), ...options }) : undefined
+    this.#lookedAt = this.session.sequence
+    return commit
+  }
+
+  /** What a commit of the present state says of it. */
+  #present(): { root: string; inodes: number; bytes: number; nextIno: number } {
     const { usage, nextIno } = this.state
-    return this.history.add({
-      kind: 'checkpoint',
-      root: this.#publishedRoot(),
-      inodes: usage.inodes,
-      bytes: usage.bytes,
-      nextIno,
-      ...(name === undefined ? {} : { name }),
-      ...options,
-    })
+    return { root: this.#publishedRoot(), inodes: usage.inodes, bytes: usage.bytes, nextIno }
+  }
+
+  /**
+   * Goes to another state: `target` becomes the live tree, as one batch together with the commit that records it. What changed since
+   * the last commit is recorded as an `auto` commit before, so nothing is lost by going back.
+   * @param target a tree of this lineage that is nobody else's (`treeOf`, or a fork of the live one) and is used up; its content is
+   * stored blocks only
+   * @returns the commit, and what changed; `onBecame` has heard of it too
+   * @throws CairnError when the disk refuses; at most the `auto` commit was made then
+   * Cost: what differs.
+   */
+  become(target: BTree, commit: BecomeCommit): Became {
+    this.commitChanges(commit.actor === undefined ? {} : { actor: commit.actor })
+    const { session, state, history } = this
+    const became = becomeTree({ session, state, history, blocks: this.context.packs }, target, commit)
+    this.onBecame?.(became.changes)
+    return this.#committed(became)
   }
 
   /** The tree's root when the head names it; empty while there is something newer. */

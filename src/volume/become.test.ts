@@ -1,0 +1,191 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { FileSystem } from '../fs/index.js'
+import { Engine } from './engine.js'
+import type { TreeChanges } from './tree-changes.js'
+import type { Volume } from './volume.js'
+
+let home: string
+let engine: Engine
+let volume: Volume
+let fs: FileSystem
+
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), 'cairn-become-'))
+  engine = Engine.open({ home })
+  engine.create('w')
+  use()
+})
+
+afterEach(() => {
+  engine.close()
+  rmSync(home, { recursive: true, force: true })
+})
+
+function use(): void {
+  volume = engine.openVolume('w')
+  fs = new FileSystem(volume.session)
+}
+
+/** As SIGKILL leaves it. */
+function kill(): void {
+  engine.crash()
+  engine = Engine.open({ home })
+  use()
+}
+
+function filled(size: number, seed: number): Buffer {
+  return Buffer.alloc(size, 1 + (seed % 250))
+}
+
+function write(name: string, content: Buffer, at = 0): number {
+  let ino = fs.find(1, name)
+  if (ino < 0) ino = fs.mknod(1, name, 0o100644, 0)
+  expect(fs.write(ino, at, content, 0, content.length)).toBe(content.length)
+  return ino
+}
+
+function readIno(ino: number): Buffer {
+  expect(fs.getattr(ino)).toBe(0)
+  const into = Buffer.alloc(fs.attr.size)
+  expect(fs.read(ino, 0, into, 0, into.length)).toBe(into.length)
+  return into
+}
+
+function read(name: string): Buffer {
+  const ino = fs.find(1, name)
+  expect(ino).toBeGreaterThan(0)
+  return readIno(ino)
+}
+
+function goTo(ref: string): TreeChanges {
+  return volume.become(volume.treeOf(volume.history.resolve(ref)), { kind: 'restore' }).changes
+}
+
+function isWhole(): void {
+  expect(volume.fsck()).toMatchObject({ ok: true, findings: [] })
+}
+
+const sizes = [0, 10, 300, 3000, 70_000, 200_000]
+
+describe('become', () => {
+  for (const sealed of [true, false]) {
+    it(`goes to a ${sealed ? 'sealed' : 'unsealed'} commit and outlives a kill`, () => {
+      for (const size of sizes) write(`f${size}`, filled(size, size))
+      volume.checkpoint('one')
+      if (sealed) volume.flush()
+      for (const size of sizes) write(`f${size}`, filled(5, 99), size >>> 1)
+      expect(fs.unlink(1, 'f3000')).toBe(0)
+      write('new', filled(100_000, 3))
+      const before = { ...volume.session.usage }
+      goTo('one')
+      const check = () => {
+        for (const size of sizes) expect(read(`f${size}`).equals(filled(size, size))).toBe(true)
+        expect(fs.find(1, 'new')).toBeLessThan(0)
+      }
+      check()
+      kill()
+      check()
+      isWhole()
+      // Nothing is lost: the state before is a commit of its own.
+      expect(volume.commits().map(commit => commit.kind)).toEqual(['restore', 'auto', 'checkpoint'])
+      goTo('~1')
+      expect(volume.session.usage).toEqual(before)
+      expect(read('new').equals(filled(100_000, 3))).toBe(true)
+      kill()
+      expect(fs.find(1, 'f3000')).toBeLessThan(0)
+      isWhole()
+    })
+  }
+
+  it('while a seal is under way', () => {
+    for (let i = 0; i < 2000; i++) write(`f${i}`, filled(300, i))
+    volume.checkpoint('one')
+    for (let i = 0; i < 2000; i += 3) fs.unlink(1, `f${i}`)
+    void volume.flushSoon()
+    volume.pump(1)
+    expect(volume.state.tree.beingSealed).toBe(true)
+    goTo('one')
+    expect(volume.session.usage.inodes).toBe(2001)
+    kill()
+    expect(read('f3').equals(filled(300, 3))).toBe(true)
+    isWhole()
+  })
+
+  it('says what changed', () => {
+    const same = write('same', filled(100_000, 1))
+    const changed = write('changed', filled(100_000, 1))
+    const gone = write('gone', filled(10, 1))
+    const renamed = write('renamed', filled(10, 1))
+    volume.checkpoint('one')
+    write('same', filled(10, 1), 50)
+    write('changed', filled(10, 2), 50)
+    fs.unlink(1, 'gone')
+    fs.rename(1, 'renamed', 1, 'other', 0)
+    const fresh = write('fresh', filled(10, 2))
+    const changes = goTo('one')
+    expect([...changes.stale].sort()).toEqual([changed, gone, fresh].sort())
+    expect([...changes.inodes].sort()).toEqual([1, same, changed, gone, renamed, fresh].sort())
+    expect(changes.entries.sort((a, b) => (a.name < b.name ? -1 : 1))).toEqual([
+      { parent: 1, name: 'fresh', ino: 0 },
+      { parent: 1, name: 'gone', ino: gone },
+      { parent: 1, name: 'other', ino: 0 },
+      { parent: 1, name: 'renamed', ino: renamed },
+    ])
+  })
+
+  it('never gives an inode number out again', () => {
+    volume.checkpoint('one')
+    const ino = write('a', filled(10, 1))
+    goTo('one')
+    expect(write('b', filled(10, 1))).toBeGreaterThan(ino)
+    kill()
+    expect(write('c', filled(10, 1))).toBeGreaterThan(ino + 1)
+  })
+
+  it('leaves alone what is open without a name', () => {
+    const open = write('open', filled(100_000, 7))
+    volume.checkpoint('zero')
+    expect(fs.open(open, 2)).toBe(0)
+    expect(fs.unlink(1, 'open')).toBe(0)
+    volume.checkpoint('one')
+    const temporary = write('temporary', filled(3000, 8))
+    expect(fs.open(temporary, 2)).toBe(0)
+    expect(fs.unlink(1, 'temporary')).toBe(0)
+    goTo('one')
+    expect(readIno(open).equals(filled(100_000, 7))).toBe(true)
+    expect(readIno(temporary).equals(filled(3000, 8))).toBe(true)
+    // Here it has a name again.
+    expect([...goTo('zero').stale]).toEqual([])
+    expect(read('open').equals(filled(100_000, 7))).toBe(true)
+    fs.release(temporary)
+    fs.release(open)
+    expect(fs.getattr(temporary)).toBeLessThan(0)
+    isWhole()
+    goTo('one')
+    expect(volume.session.usage.inodes).toBe(1)
+    isWhole()
+  })
+})
+
+describe('changes since the last commit', () => {
+  it('are recorded once, and never an empty commit', () => {
+    expect(volume.commitChanges()).toBeUndefined()
+    const ino = write('a', filled(10, 1))
+    expect(volume.commitChanges()).toMatchObject({ kind: 'auto' })
+    expect(volume.commitChanges()).toBeUndefined()
+    const into = Buffer.alloc(10)
+    fs.read(ino, 0, into, 0, 10, true)
+    expect(volume.commitChanges()).toBeUndefined()
+    kill()
+    expect(volume.commitChanges()).toBeUndefined()
+    write('a', filled(10, 2))
+    kill()
+    expect(volume.commitChanges()).toMatchObject({ kind: 'auto' })
+    volume.checkpoint('one')
+    expect(volume.commitChanges()).toBeUndefined()
+    expect(volume.commits()).toHaveLength(3)
+  })
+})
