@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { cpSync, readFileSync, symlinkSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { CliRun, launcher } from './cli-run.js'
 
@@ -48,8 +48,7 @@ describe('bin/cairn', () => {
   })
 
   test('says what to do when nothing is built', async () => {
-    mkdirSync(run.path('checkout/bin'), { recursive: true })
-    cpSync(launcher, run.path('checkout/bin/cairn'))
+    cpSync(new URL('../bin', import.meta.url), run.path('checkout/bin'), { recursive: true })
     cpSync(new URL('../package.json', import.meta.url), run.path('checkout/package.json'))
     const child = spawn(process.execPath, [run.path('checkout/bin/cairn'), 'ls'], { env: run.env, stdio: ['ignore', 'inherit', 'pipe'] })
     let err = ''

@@ -34,13 +34,13 @@ async function parse(argv: readonly string[], out: Output) {
   const { buildProgram, CommanderError, overview, quiet, unknownCommand, usageFrom } = await import('./program.js')
   let parsed: import('./program.js').Parsed | undefined
   let help = ''
+  const first = argv.find(word => !word.startsWith('-'))
   const program = buildProgram(found => {
     parsed = found
-  })
+  }, first)
   quiet(program, text => {
     help += text
   })
-  const first = argv.find(word => !word.startsWith('-'))
   if (first === undefined && argv.some(word => word === '--version' || word === '-V')) {
     const { version } = await import('../server/version.js')
     await out.lines([version])
@@ -70,7 +70,16 @@ export async function runProcess(): Promise<void> {
   // A reader that went away (`cairn ls | head -1`) is no failure.
   process.stdout.on('error', error => process.exit((error as NodeJS.ErrnoException).code === 'EPIPE' ? 0 : 1))
   process.stderr.on('error', () => {})
-  const code = await main(process.argv.slice(2), { stdin: process.stdin, stdout: process.stdout, stderr: process.stderr, env: process.env })
+  const streams: Streams = {
+    // Making this stream takes 3 ms, and few commands read it.
+    get stdin() {
+      return process.stdin
+    },
+    stdout: process.stdout,
+    stderr: process.stderr,
+    env: process.env,
+  }
+  const code = await main(process.argv.slice(2), streams)
   // Idle handles must not keep the command alive, and what was printed must be out first.
   process.exitCode = code
   process.stdout.write('', () => process.exit(code))

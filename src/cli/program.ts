@@ -38,8 +38,14 @@ function build(spec: CommandSpec, name: string, found: (parsed: Parsed) => void)
   return command.action(() => found({ spec, args: command.args, options: command.opts() }))
 }
 
-/** All commands, registered with their names and options; none of their code is loaded. */
-export function buildProgram(found: (parsed: Parsed) => void = () => {}): Command {
+/**
+ * The commands, registered with their names and options; none of their code is loaded.
+ * @param first the first word of a command line: where commands begin with it, only these are made, which is all that this line needs
+ */
+export function buildProgram(found: (parsed: Parsed) => void = () => {}, first?: string): Command {
+  const begins = (spec: CommandSpec) => spec.name.split(' ')[0] === first || spec.aliases?.includes(first ?? '') === true
+  const some = groups.flatMap(group => group.commands.filter(begins))
+  const specs = some.length > 0 ? some : groups.flatMap(group => group.commands)
   const program = new Command('cairn')
     .description('A durable, versioned, forkable filesystem')
     .helpCommand(false)
@@ -48,12 +54,10 @@ export function buildProgram(found: (parsed: Parsed) => void = () => {}): Comman
   for (const [name, about] of parents) {
     program.addCommand(new Command(name).description(about).helpCommand(false).helpOption('-h, --help', 'this help'))
   }
-  for (const group of groups) {
-    for (const spec of group.commands) {
-      const [first, second] = spec.name.split(' ')
-      const parent = second === undefined ? program : program.commands.find(command => command.name() === first)
-      parent?.addCommand(build(spec, second ?? first, found))
-    }
+  for (const spec of specs) {
+    const [word, second] = spec.name.split(' ')
+    const parent = second === undefined ? program : program.commands.find(command => command.name() === word)
+    parent?.addCommand(build(spec, second ?? word, found))
   }
   return program
 }
