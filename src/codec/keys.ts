@@ -16,6 +16,7 @@ export const Tag = {
   session: 0x13,
   audit: 0x14,
   applied: 0x15,
+  incarnation: 0x16,
 } as const
 
 export const INO_BYTES = 7

@@ -82,6 +82,8 @@ export interface FileSystemApi {
   open(ino: number, flags: number, cred?: Cred): number
   /** Ends one `open`. The last one of an unlinked inode removes it. */
   release(ino: number): void
+  /** Opens of an inode that were not released. Optional: none. */
+  holds?(ino: number): number
   /** The kernel forgot an inode: removes it when it is unlinked and not open here. */
   forget(ino: number): void
   /** Removes all unlinked inodes that nobody holds; at start and at unmount. Returns how many. */

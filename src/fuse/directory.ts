@@ -22,7 +22,7 @@ function putDirent(x: Exchange, name: string, ino: number, type: number, high: n
   const last = (at + bytes) >>> 2
   o[last - 2] = 0
   o[last - 1] = 0
-  x.putNode(word, ino)
+  x.putIno(word, ino)
   o[word + 2] = low
   o[word + 3] = high
   o[word + 4] = name.length

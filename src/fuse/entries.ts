@@ -1,5 +1,5 @@
 /** Requests that find, make and remove names. */
-import { EEXIST, EINVAL, ENOENT, EXDEV } from '../errors.js'
+import { EEXIST, EINVAL, ENOENT } from '../errors.js'
 import type { Exchange } from './exchange.js'
 import { ENTRY_OUT_BYTES, OPEN_OUT_BYTES, OpenFlag, REPLY_WORD, S_IFDIR, S_IFMT, S_IFREG } from './protocol.js'
 
@@ -35,7 +35,7 @@ export function symlink(x: Exchange): number {
 
 export function link(x: Exchange): number {
   const name = x.in.latin1Slice(48, x.nameEnd(48))
-  if (x.viewAt(10) !== x.view) return x.fail(-EXDEV)
+  if (x.fsAt(10) !== x.fs) return x.fail(x.otherView(10))
   if (x.once()) return made(x, name)
   const ino = x.inoAt(10)
   const linked = x.fs.link(ino, x.ino, name)
@@ -60,7 +60,7 @@ const RENAME_FLAGS = 3
 
 function renameAt(x: Exchange, at: number, flags: number): number {
   const end = x.nameEnd(at)
-  if (x.viewAt(10) !== x.view) return x.fail(-EXDEV)
+  if (x.fsAt(10) !== x.fs) return x.fail(x.otherView(10))
   if (flags & ~RENAME_FLAGS) return x.fail(-EINVAL)
   if (x.once()) return x.ok(0)
   const kept = x.keepsUnlinked
@@ -107,6 +107,6 @@ export function forget(x: Exchange): number {
 
 export function batchForget(x: Exchange): number {
   const count = x.in32[10]
-  for (let i = 0, at = 12; i < count; i++, at += 4) x.views.get(x.viewAt(at))?.forget(x.inoAt(at))
+  for (let i = 0, at = 12; i < count; i++, at += 4) x.fsAt(at)?.forget(x.inoAt(at))
   return 0
 }

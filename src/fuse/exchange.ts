@@ -1,7 +1,9 @@
+import { ESTALE, EXDEV } from '../errors.js'
 import type { Cred, FileSystemApi } from '../fs/filesystem.js'
 import { limits } from '../sys/index.js'
 import type { Frame } from './frame.js'
 import type { Negotiated } from './init.js'
+import { generationOfIncarnation, IN_VIEW, isLiveView, LIVE_VIEW, VIEW_SHIFT, viewOfIncarnation } from './node-id.js'
 import { HeaderWord, OpenFlag, OpenReply, OUT_HEADER_BYTES, REPLY_WORD, UNIQUE_RESEND_HIGH } from './protocol.js'
 
 /** What a mount is told about itself. */
@@ -16,8 +18,6 @@ export interface MountOptions {
   space: (() => { freeBytes: number; totalBytes: number }) | undefined
 }
 
-const IN_VIEW = 0x1fffff
-const VIEW_SHIFT = 21
 const TWO_32 = 4294967296
 
 /** Answers `-1`: the reply comes later, from another thread. */
@@ -63,7 +63,7 @@ export class Exchange {
     this.views = new Map([[0, fs]])
   }
 
-  /** Takes the header of a request of `length` bytes. False when its view is unknown. */
+  /** Takes the header of a request of `length` bytes. False when its view is unknown, or the node an earlier incarnation of its inode. */
   begin(length: number): boolean {
     const w = this.in32
     this.length = length
@@ -71,10 +71,29 @@ export class Exchange {
     this.ino = this.inoAt(HeaderWord.nodeLow)
     this.cred.uid = w[HeaderWord.uid]
     this.cred.gid = w[HeaderWord.gid]
-    const fs = this.views.get(this.view)
+    const fs = this.fsAt(HeaderWord.nodeLow)
     if (fs === undefined) return false
     this.fs = fs
+    if (isLiveView(this.view)) this.view = LIVE_VIEW
     return true
+  }
+
+  /** The filesystem of the node in words `at` and `at + 1`; undefined for an unknown view, and for what the live volume replaced. */
+  fsAt(at: number): FileSystemApi | undefined {
+    const view = this.viewAt(at)
+    if (!isLiveView(view)) return this.views.get(view)
+    const live = this.views.get(LIVE_VIEW)
+    return live !== undefined && view === this.#liveView(live, this.inoAt(at)) ? live : undefined
+  }
+
+  /** Why `fsAt` is not the filesystem of this request. */
+  otherView(at: number): number {
+    return isLiveView(this.viewAt(at)) && this.view === LIVE_VIEW ? -ESTALE : -EXDEV
+  }
+
+  #liveView(live: FileSystemApi, ino: number): number {
+    const incarnation = live.session.incarnation?.(ino)
+    return incarnation === undefined || incarnation === 0 ? LIVE_VIEW : viewOfIncarnation(incarnation)
   }
 
   /** The inode of the node id in words `at` and `at + 1` of the request. */
@@ -130,14 +149,24 @@ export class Exchange {
     return result < 0 ? this.fail(result) : this.ok(0)
   }
 
+  /** The number that programs see: that of the inode, whatever its incarnation. */
+  putIno(at: number, ino: number): void {
+    this.#putNode(at, ino, this.view)
+  }
+
+  /** The node of an inode in the view of this request. */
   putNode(at: number, ino: number): void {
+    this.#putNode(at, ino, this.view === LIVE_VIEW ? this.#liveView(this.fs, ino) : this.view)
+  }
+
+  #putNode(at: number, ino: number, view: number): void {
     if (ino === this.options.rootIno) {
       this.out32[at] = 1
-      this.out32[at + 1] = (this.view << VIEW_SHIFT) >>> 0
+      this.out32[at + 1] = (view << VIEW_SHIFT) >>> 0
       return
     }
     this.out32[at] = ino >>> 0
-    this.out32[at + 1] = ((this.view << VIEW_SHIFT) | Math.floor(ino / TWO_32)) >>> 0
+    this.out32[at + 1] = ((view << VIEW_SHIFT) | Math.floor(ino / TWO_32)) >>> 0
   }
 
   putU64(at: number, value: number): void {
@@ -149,7 +178,7 @@ export class Exchange {
   putAttr(at: number, ino: number): void {
     const a = this.fs.attr
     const o = this.out32
-    this.putNode(at, ino)
+    this.putIno(at, ino)
     this.putU64(at + 2, a.size)
     this.putU64(at + 4, a.blocks)
     this.putU64(at + 6, a.atimeS)
@@ -174,6 +203,7 @@ export class Exchange {
     o[at + 4] = limits.fuseCacheSeconds
     if (ino === 0) return
     this.putNode(at, ino)
+    if (this.view === LIVE_VIEW) o[at + 2] = generationOfIncarnation(this.fs.session.incarnation?.(ino) ?? 0)
     o[at + 6] = limits.fuseCacheSeconds
     this.putAttr(at + 10, ino)
   }

@@ -8,6 +8,7 @@ import * as flags from './flags.js'
 import type { Frame } from './frame.js'
 import { init, type Negotiated } from './init.js'
 import * as io from './io.js'
+import { isLiveView, LIVE_VIEW } from './node-id.js'
 import { HeaderWord, OP_COUNT, Op } from './protocol.js'
 import * as xattr from './xattr.js'
 
@@ -122,7 +123,7 @@ export class FuseHandler {
     const opcode = x.in32[HeaderWord.opcode]
     this.count++
     this.#watchPid(x.in32[HeaderWord.pid])
-    if (!x.begin(length)) return opcode === Op.forget ? NO_REPLY : x.fail(-ESTALE)
+    if (!x.begin(length)) return this.#stale(opcode)
     const hooks = this.#hooks
     hooks.answering?.(true)
     try {
@@ -137,6 +138,15 @@ export class FuseHandler {
     } finally {
       hooks.answering?.(false)
     }
+  }
+
+  /** A node of an unknown view, or of what another state replaced: all that can be done with it is to let go of it. */
+  #stale(opcode: number): number {
+    const x = this.exchange
+    if (opcode === Op.forget) return NO_REPLY
+    if (opcode !== Op.release || !isLiveView(x.view)) return x.fail(-ESTALE)
+    x.views.get(LIVE_VIEW)?.release(x.ino)
+    return x.ok(0)
   }
 
   /** What failed committed nothing, and its id must not stay for the next batch. */

@@ -1,6 +1,6 @@
 /** Requests about content. */
 
-import { ENOSYS, EROFS, EXDEV } from '../errors.js'
+import { ENOSYS, EROFS } from '../errors.js'
 import { limits } from '../sys/index.js'
 import type { Exchange } from './exchange.js'
 import { OPEN_OUT_BYTES, OpenFlag, OUT_HEADER_BYTES, REPLY_WORD, WRITE_DATA_AT, WriteFlag } from './protocol.js'
@@ -49,8 +49,8 @@ function written(x: Exchange, bytes: number): number {
 
 /** What one request copies at most: others wait meanwhile. The caller asks again for the rest. */
 function copyRange(x: Exchange): number {
-  const to = x.views.get(x.viewAt(14))
-  if (to === undefined) return -EXDEV
+  const to = x.fsAt(14)
+  if (to === undefined) return x.otherView(14)
   const length = Math.min(x.u64(20), limits.fuseRequestBytes)
   const n = x.fs.read(x.ino, x.s64(12), x.out, OUT_HEADER_BYTES, length, !x.options.readOnly)
   return n <= 0 ? n : to.write(x.inoAt(14), x.s64(18), x.out, OUT_HEADER_BYTES, n)

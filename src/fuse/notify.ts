@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import type { ChangeListener } from '../fs/filesystem.js'
+import { VIEW_SHIFT } from './node-id.js'
 import { Notify, OUT_HEADER_BYTES } from './protocol.js'
 
 /** A message to the kernel: total length, code in place of an error, id 0; then the body. */
@@ -10,15 +11,15 @@ function message(code: number, bodyBytes: number): Buffer {
   return m
 }
 
-function putNode(m: Buffer, at: number, ino: number): void {
+function putNode(m: Buffer, at: number, ino: number, view = 0): void {
   m.writeUInt32LE(ino >>> 0, at)
-  m.writeUInt32LE(Math.floor(ino / 4294967296), at + 4)
+  m.writeUInt32LE(((view << VIEW_SHIFT) | Math.floor(ino / 4294967296)) >>> 0, at + 4)
 }
 
-/** Attributes and cached content of `ino` are no longer true. */
-export function invalInode(ino: number): Buffer {
+/** Attributes and cached content of `ino` in a view are no longer true. */
+export function invalInode(ino: number, view = 0): Buffer {
   const m = message(Notify.invalInode, 24)
-  putNode(m, OUT_HEADER_BYTES, ino)
+  putNode(m, OUT_HEADER_BYTES, ino, view)
   return m
 }
 

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { EBADF, EEXIST, EINVAL, EISDIR, ELOOP, ENOENT, ENOTDIR, posixError } from '../errors.js'
+import { EBADF, EEXIST, EINVAL, EISDIR, ELOOP, ENOENT, ENOTDIR, ESTALE, posixError } from '../errors.js'
 import { Set as Field } from '../fs/filesystem.js'
 import { PathOps } from './path-ops.js'
 import type { StatRecord } from './stats.js'
@@ -17,6 +17,8 @@ const SEEK_DATA = 3
 
 interface Handle {
   ino: number
+  /** Of the inode, when it was opened (`Session.incarnation`). */
+  incarnation: number
   flags: number
   position: number
 }
@@ -30,12 +32,12 @@ export class HandleOps extends PathOps {
   open(path: Path, flags: number, mode: number): number {
     const ino = this.openInode(path, flags, mode)
     const handle = this.nextHandle++
-    this.handles.set(handle, { ino, flags, position: 0 })
+    this.handles.set(handle, { ino, incarnation: this.incarnation(ino), flags, position: 0 })
     return handle
   }
 
   close(handle: number): void {
-    const { ino } = this.handle(handle, 'close')
+    const { ino } = this.known(handle, 'close')
     this.handles.delete(handle)
     this.fs.release(ino)
   }
@@ -147,7 +149,18 @@ export class HandleOps extends PathOps {
     return end
   }
 
+  /** @throws EBADF; ESTALE when the volume went to another state in which this file is another or none */
   protected handle(handle: number, syscall: string): Handle {
+    const found = this.known(handle, syscall)
+    if (found.incarnation !== this.incarnation(found.ino)) throw posixError(ESTALE, syscall)
+    return found
+  }
+
+  private incarnation(ino: number): number {
+    return this.fs.session.incarnation?.(ino) ?? 0
+  }
+
+  private known(handle: number, syscall: string): Handle {
     const found = this.handles.get(handle)
     if (found === undefined) throw posixError(EBADF, syscall)
     return found

@@ -1,10 +1,23 @@
 import type { ChangeListener } from '../fs/filesystem.js'
+import { viewOfIncarnation } from '../fuse/node-id.js'
+import type { TreeChanges } from '../volume/tree-changes.js'
 
 /** One thing that the kernel may have cached of a mounted volume and must forget. `name` is a byte string (latin1). */
-export type KernelChange = { ino: number } | { parent: number; name: string; ino: number }
+export type KernelChange = { ino: number; view: number } | { parent: number; name: string; ino: number }
 
 /** Collects what an operation changed, each thing once. */
 export class ChangeLog implements ChangeListener {
+  /** Of what the volume replaced when it went to another state: the nodes under which the kernel knew it. */
+  readonly #replaced: Array<{ ino: number; view: number }> = []
+  readonly #incarnation: (ino: number) => number
+  /** Another state is among what was collected since the last `take`. */
+  #becameOther = false
+
+  /** @param incarnation of an inode at present; by default there is one only */
+  constructor(incarnation: (ino: number) => number = () => 0) {
+    this.#incarnation = incarnation
+  }
+
   readonly #inodes = new Set<number>()
   readonly #entries = new Map<string, { parent: number; name: string; ino: number }>()
 
@@ -18,13 +31,30 @@ export class ChangeLog implements ChangeListener {
     this.#inodes.add(parent)
   }
 
+  /** All that going to another state changed. */
+  became(changes: TreeChanges): void {
+    this.#becameOther = true
+    for (const { parent, name, ino } of changes.entries) this.entry(parent, name, ino)
+    for (const ino of changes.inodes) this.inode(ino)
+    for (const ino of changes.stale) this.inode(ino)
+    for (const [ino, incarnation] of changes.replaced) this.#replaced.push({ ino, view: viewOfIncarnation(incarnation) })
+  }
+
+  /** True once after `became`: whoever tells the kernel says so afterwards. */
+  tookOther(): boolean {
+    const took = this.#becameOther
+    this.#becameOther = false
+    return took
+  }
+
   get isEmpty(): boolean {
-    return this.#inodes.size === 0 && this.#entries.size === 0
+    return this.#inodes.size === 0 && this.#entries.size === 0 && !this.#becameOther
   }
 
   /** What was collected since the last call. */
   take(): KernelChange[] {
-    const changes: KernelChange[] = [...this.#entries.values(), ...[...this.#inodes].map(ino => ({ ino }))]
+    const present = [...this.#inodes].map(ino => ({ ino, view: viewOfIncarnation(this.#incarnation(ino)) }))
+    const changes: KernelChange[] = [...this.#entries.values(), ...this.#replaced, ...present]
     this.clear()
     return changes
   }
@@ -32,11 +62,13 @@ export class ChangeLog implements ChangeListener {
   clear(): void {
     this.#inodes.clear()
     this.#entries.clear()
+    this.#replaced.length = 0
   }
 
   /** Adds all of another log to this one. */
   addAll(other: ChangeLog): void {
     for (const ino of other.#inodes) this.#inodes.add(ino)
     for (const [key, entry] of other.#entries) this.#entries.set(key, entry)
+    this.#replaced.push(...other.#replaced)
   }
 }

@@ -20,6 +20,8 @@ export interface HostOptions {
   volumeIdleMs?: number
   /** Somebody pumps the engine all the time: flushes are done in slices, between requests. */
   flushesInSlices?: boolean
+  /** True while a mount does not tell what is open in it. */
+  keepsUnlinked?: (id: string) => boolean
   /** True for a volume whose changes the kernel must hear of. */
   isMounted?: (id: string) => boolean
 }
@@ -34,7 +36,7 @@ export class EngineHost {
 
   constructor(engine: Engine, options: HostOptions) {
     this.#options = options
-    this.volumes = new OpenVolumes(engine, options.makeFs, options.volumeIdleMs ?? 0)
+    this.volumes = new OpenVolumes(engine, options.makeFs, options.volumeIdleMs ?? 0, open => this.#watch(open))
     this.sessions = new Sessions(target => this.#ended(target))
     this.#methods = new Map<string, Method>(Object.entries({ ...this.#volumeMethods(engine), ...this.#historyMethods(engine), ...this.#targetMethods() }))
   }
@@ -48,9 +50,9 @@ export class EngineHost {
   }
 
   /** What calls changed in mounted volumes since the last time, by volume id. */
-  takeChanges(): Array<{ volumeId: string; changes: ReturnType<ChangeLog['take']> }> {
+  takeChanges(): Array<{ volumeId: string; changes: ReturnType<ChangeLog['take']>; became: boolean }> {
     const taken = []
-    for (const [volumeId, log] of this.#changes) if (!log.isEmpty) taken.push({ volumeId, changes: log.take() })
+    for (const [volumeId, log] of this.#changes) if (!log.isEmpty) taken.push({ volumeId, changes: log.take(), became: log.tookOther() })
     return taken
   }
 
@@ -157,9 +159,19 @@ export class EngineHost {
     }
   }
 
+  /** Of a volume that was opened: who holds handles and caches, and what they must hear. */
+  #watch(open: OpenVolume): void {
+    open.volume.onlookers = {
+      mayHold: ino => (open.fs.holds?.(ino) ?? 0) > 0 || this.#options.keepsUnlinked?.(open.id) === true,
+      isMounted: () => this.#options.isMounted?.(open.id) === true,
+    }
+    this.#changes.delete(open.id)
+    open.volume.onBecame = changes => this.#logOf(open)?.became(changes)
+  }
+
   #logOf(open: OpenVolume): ChangeLog | undefined {
     if (this.#options.isMounted?.(open.id) !== true) return undefined
-    const log = this.#changes.get(open.id) ?? new ChangeLog()
+    const log = this.#changes.get(open.id) ?? new ChangeLog(ino => open.volume.session.incarnation(ino))
     this.#changes.set(open.id, log)
     return log
   }

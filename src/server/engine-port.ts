@@ -29,6 +29,8 @@ export type EngineMessage =
 export interface VolumeChanges {
   volumeId: string
   changes: KernelChange[]
+  /** Some of them come from going to another state: `mount.told` says that the kernel heard of them. */
+  became: boolean
 }
 
 export interface EngineEvents {

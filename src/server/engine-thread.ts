@@ -38,6 +38,7 @@ class EngineThread {
       space,
       volumeIdleMs: limits.volumeIdleMs,
       isMounted: id => this.#mounts.isMounted(id),
+      keepsUnlinked: id => this.#mounts.keepsUnlinked(id),
       flushesInSlices: true,
     })
     this.#mounts = new MountTable({ loop: this.#loop, sync: this.#sync, volumes: this.#host.volumes, space, say: message => this.#say(message) })

@@ -49,6 +49,8 @@ export class MountTable {
         return this.#attach(...(args as [MountRecord, number, boolean]))
       case 'mount.flush':
         return this.#flushInSlices(args[0] as string)
+      case 'mount.told':
+        return this.#options.volumes.get(args[0] as string)?.volume.told()
       case 'mount.end':
         return this.#end(args[0] as number)
       default:
@@ -94,7 +96,9 @@ export class MountTable {
     this.#served.set(id, { record, open, connection })
     this.#handlers.set(record.volumeId, handler)
     loop.add(connection)
-    if (resumed) this.#askAgain(fd)
+    if (!resumed) return
+    this.#askAgain(fd)
+    open.volume.tellAgain()
   }
 
   /** What the server before this one read and never answered comes once more. */

@@ -300,7 +300,9 @@ export class Mounts {
     await Promise.all(
       changes.map(async one => {
         const mounted = this.#byVolume(one.volumeId)
-        if (mounted !== undefined) await this.#kernel.notify(mounted.fd, mounted.record.rootIno, one.changes)
+        if (mounted === undefined) return
+        await this.#kernel.notify(mounted.fd, mounted.record.rootIno, one.changes)
+        if (one.became) await this.#engine.call('', 'mount.told', [one.volumeId])
       }),
     )
   }

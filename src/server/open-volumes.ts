@@ -23,10 +23,12 @@ export class OpenVolumes {
   readonly engine: Engine
   readonly #makeFs: MakeFs
   readonly #idleMs: number
+  readonly #onOpen: (open: OpenVolume) => void
   readonly #byId = new Map<string, OpenVolume>()
 
   /** @param idleMs how long a volume stays open when nobody uses it; 0 closes it at once */
-  constructor(engine: Engine, makeFs: MakeFs, idleMs: number) {
+  constructor(engine: Engine, makeFs: MakeFs, idleMs: number, onOpen: (open: OpenVolume) => void = () => {}) {
+    this.#onOpen = onOpen
     this.#idleMs = idleMs
     this.engine = engine
     this.#makeFs = makeFs
@@ -48,7 +50,11 @@ export class OpenVolumes {
     const volume = this.engine.openVolume(name)
     const open: OpenVolume = { volume, id, fs: this.#makeFs(volume.session, id), users: 0, idleSinceMs: 0 }
     this.#byId.set(id, open)
-    if (!resumed) open.fs.collectOrphans()
+    this.#onOpen(open)
+    if (!resumed) {
+      volume.forgetHandles()
+      open.fs.collectOrphans()
+    }
     return open
   }
 

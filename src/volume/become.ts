@@ -5,6 +5,7 @@ import type { CommitInfo } from './api.js'
 import { refusedByDisk } from './collector.js'
 import type { BlockSource } from './content.js'
 import type { History, NewCommit } from './history.js'
+import type { HistoryItem } from './incarnations.js'
 import { ItemLog } from './item-log.js'
 import type { LiveSession } from './live-session.js'
 import { readAttr } from './paths.js'
@@ -21,6 +22,13 @@ const V = Buffer.alloc(limits.valueBytes)
 /** What the caller says of the commit; the rest follows from the tree. */
 export type BecomeCommit = Omit<NewCommit, 'root' | 'inodes' | 'bytes' | 'nextIno'>
 
+/** Who looks at the live state from outside: open handles, and a kernel's caches. */
+export interface Onlookers {
+  /** True when a handle of this inode may be open. */
+  mayHold(ino: number): boolean
+  isMounted(): boolean
+}
+
 export interface Became {
   commit: CommitInfo
   changes: TreeChanges
@@ -35,7 +43,7 @@ export interface Became {
  * @throws CairnError when the journal does not take it; nothing changed then
  */
 export function becomeTree(
-  parts: { session: LiveSession; state: VolumeState; history: History; blocks: BlockSource },
+  parts: { session: LiveSession; state: VolumeState; history: History; blocks: BlockSource; onlookers: Onlookers | undefined },
   target: BTree,
   commit: BecomeCommit,
 ): Became {
@@ -56,6 +64,7 @@ export function becomeTree(
     bytes: state.usage.bytes + changes.bytesDelta,
     nextIno: state.nextIno,
   })
+  if (parts.onlookers !== undefined) beginIncarnations(parts.onlookers, state, target, changes, record.id, collected)
   collected.put(Item.historyPut, K.subarray(0, commitKey(K, record.id)), record.value)
   crashPoint('become.before-journal')
   session.tick()
@@ -64,6 +73,18 @@ export function becomeTree(
   if (result !== 0) throw refusedByDisk('The change could not be recorded', result)
   crashPoint('become.after-journal')
   return { commit: history.recorded(record), changes }
+}
+
+/** What was opened before means something else now: that must be known as long as somebody holds it, also to the next server. */
+function beginIncarnations(onlookers: Onlookers, state: VolumeState, target: BTree, changes: TreeChanges, commit: Buffer, into: Collected): void {
+  const { incarnations } = state
+  for (const ino of changes.stale) {
+    const mode = (readAttr(state.tree, ino) ?? readAttr(target, ino))?.mode ?? 0
+    if ((mode & 0o170000) === 0o040000 || !onlookers.mayHold(ino)) continue
+    changes.replaced.set(ino, incarnations.of(ino))
+    into.putHistory(incarnations.next(ino))
+  }
+  if (onlookers.isMounted()) into.putHistory(incarnations.tell(commit))
 }
 
 /** Gathers items into one large batch without copying them twice. */
@@ -79,6 +100,10 @@ class Collected {
   del(key: Uint8Array): void {
     this.#batch.del(Item.del, key, key.length)
     this.#flush(FLUSH_BYTES)
+  }
+
+  putHistory({ key, value }: HistoryItem): void {
+    if (value !== undefined) this.put(Item.historyPut, key, value)
   }
 
   #flush(from: number): void {

@@ -52,6 +52,10 @@ export class LiveSession extends Collector {
     return this.sequence
   }
 
+  incarnation(ino: number): number {
+    return this.state.incarnations.of(ino)
+  }
+
   allocIno(): number {
     const ino = this.state.nextIno
     const next = ino + 1

@@ -57,6 +57,7 @@ function replay(options: RecoverOptions, references: Reference[]): Recovered & {
   const state = new VolumeState(openTree(context.pages, head.root), openTree(context.pages, head.history), context.packs)
   state.sink = spool
   state.loadApplied()
+  state.incarnations.load(state.history)
   state.nextIno = head.nextIno
   state.usage.inodes = head.inodes
   state.usage.bytes = head.bytes

@@ -39,6 +39,11 @@ export interface Session {
    * notice changes that they did not make. Without it they must be told.
    */
   readonly changes?: number
+  /**
+   * Raised when the volume goes to another state in which this inode has other content or does not exist, while somebody may have it open.
+   * A handle opened in another incarnation than the present one is stale. Without it there is only one.
+   */
+  incarnation?(ino: number): number
   /** A fresh inode number; never handed out again, even when the batch is discarded. */
   allocIno(): number
   /** Marks the batch with the id of a request that must not run twice; see `wasApplied`. */

@@ -2,6 +2,7 @@ import { type BatchReader, decodeCommit, Item, MAX_KEY_BYTES, Tag } from '../cod
 import { assert, limits } from '../sys/index.js'
 import type { BTree } from '../tree/index.js'
 import { type BlockSink, type BlockSource, Content, EXTENT_OVERLAY, overlayId } from './content.js'
+import { Incarnations } from './incarnations.js'
 import { Overlays } from './overlay.js'
 import type { Usage } from './session.js'
 
@@ -32,6 +33,7 @@ export class VolumeState {
   readonly overlays = new Overlays()
   readonly content: Content
   readonly usage: Usage = { inodes: 0, bytes: 0 }
+  readonly incarnations = new Incarnations()
   nextIno = 0
   /** Oldest first. */
   pendingCommits: PendingCommit[] = []
@@ -99,11 +101,13 @@ export class VolumeState {
         copyKey(batch)
         b.copy(V, 0, batch.vp, batch.vp + batch.vl)
         this.history.put(K, batch.kl, V, batch.vl)
+        if (K[0] === Tag.incarnation) this.incarnations.applied(K, V.subarray(0, batch.vl))
         if (K[0] === Tag.commit && decodeCommit(V, 0, batch.vl).root === '') this.#freezeCommit(Buffer.from(K.subarray(0, batch.kl)))
         break
       case Item.historyDel:
         copyKey(batch)
         this.history.del(K, batch.kl)
+        if (K[0] === Tag.incarnation) this.incarnations.applied(K, undefined)
         break
     }
   }

@@ -8,6 +8,8 @@ export class TreeChanges {
   readonly inodes = new Set<number>()
   /** Those of them that appeared, vanished, or have other content: what was opened before means something else now. */
   readonly stale = new Set<number>()
+  /** Those of them that somebody may have open, with their incarnation before (`Session.incarnation`). */
+  readonly replaced = new Map<number, number>()
   /** Directory entries that appeared, vanished or mean another inode: `ino` is 0 when it vanished. Names have one char per byte. */
   readonly entries: Array<{ parent: number; name: string; ino: number }> = []
   /** By how much usage changes. */

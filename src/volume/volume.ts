@@ -5,15 +5,16 @@ import type { Journal } from '../journal/index.js'
 import type { LocalStore } from '../store/contract.js'
 import type { Packs } from '../store/packs.js'
 import { assert, type Clock, makeFolders, type Random } from '../sys/index.js'
-import { BTree, type PageCache } from '../tree/index.js'
+import { BTree, diff, type PageCache } from '../tree/index.js'
 import type { CommitInfo, FsckReport, TransactionSession, VolumeApi, VolumeInfo, VolumeStatus } from './api.js'
 import { isWorthCommit } from './auto-commit.js'
-import { type Became, type BecomeCommit, becomeTree } from './become.js'
+import { type Became, type BecomeCommit, becomeTree, type Onlookers } from './become.js'
 import { refusedByDisk } from './collector.js'
 import { Durability } from './durability.js'
 import { fsck } from './fsck.js'
 import type { HeadFile } from './head.js'
 import { type Commit, History, type PreparedCommit } from './history.js'
+import type { HistoryItem } from './incarnations.js'
 import { LiveSession } from './live-session.js'
 import { openTree, type Recovered, recover } from './recovery.js'
 import { isOfStorage, Sealing } from './sealing.js'
@@ -22,7 +23,7 @@ import { Spool } from './spool.js'
 import { VolumeState } from './state.js'
 import { poolSyncer, type Syncer } from './syncer.js'
 import { TransactionLive } from './transaction.js'
-import type { TreeChanges } from './tree-changes.js'
+import { TreeChanges } from './tree-changes.js'
 
 /** What the volumes of one store share. */
 export interface StoreContext {
@@ -67,6 +68,8 @@ export class Volume implements VolumeApi {
   #closed = false
   /** Sequence at which the state was found to be that of the last commit. */
   #lookedAt = -1
+  /** Who holds handles and caches of the live state; without them nothing is kept for them. */
+  onlookers: Onlookers | undefined
   /** Told what `become` changed: caches of names and content, handles, the kernel. */
   onBecame: ((changes: TreeChanges) => void) | undefined
 
@@ -277,9 +280,43 @@ export class Volume implements VolumeApi {
   become(target: BTree, commit: BecomeCommit): Became {
     this.commitChanges(commit.actor === undefined ? {} : { actor: commit.actor })
     const { session, state, history } = this
-    const became = becomeTree({ session, state, history, blocks: this.context.packs }, target, commit)
+    const became = becomeTree({ session, state, history, blocks: this.context.packs, onlookers: this.onlookers }, target, commit)
     this.onBecame?.(became.changes)
     return this.#committed(became)
+  }
+
+  /**
+   * What the kernel may not have heard of, because the process that went to another state was killed: told to `onBecame` again.
+   * For a mount that outlived its server.
+   */
+  tellAgain(): void {
+    const { untold } = this.state.incarnations
+    if (untold === undefined) return
+    const commit = this.history.resolve(untold)
+    const before = commit.parents.length === 0 ? undefined : this.history.resolve(commit.parents[0])
+    const changes = new TreeChanges()
+    diff(before === undefined ? BTree.empty(this.context.pages) : this.treeOf(before), this.treeOf(commit), (key, was, is) => changes.note(key, was, is))
+    // Handles of any of them may be open.
+    for (const ino of changes.stale) if (this.session.incarnation(ino) > 0) changes.replaced.set(ino, this.session.incarnation(ino) - 1)
+    this.onBecame?.(changes)
+  }
+
+  /** The kernel has heard of all that `onBecame` was told. */
+  told(): void {
+    this.#changeHistory(this.state.incarnations.told())
+  }
+
+  /** Nobody holds a handle from before: when the volume is opened and no mount outlived its server. */
+  forgetHandles(): void {
+    this.#changeHistory(this.state.incarnations.forget())
+  }
+
+  /** What cannot be deleted is deleted another time: it only costs its place. */
+  #changeHistory(items: readonly HistoryItem[]): void {
+    if (items.length === 0) return
+    this.session.tick()
+    for (const { key } of items) this.session.historyDel(key, key.length)
+    this.session.commit()
   }
 
   /** The tree's root when the head names it; empty while there is something newer. */
