@@ -19,10 +19,27 @@ export interface DiffOptions {
  * Neither tree may change meanwhile (fork them when the visitor writes).
  */
 export function diff(a: BTree, b: BTree, visit: DiffVisitor, options: DiffOptions = {}): { pagesRead: number } {
-  if (sameRoot(a, b)) return { pagesRead: 0 }
-  const walk = new DiffWalk(new Side(a, options), new Side(b, options), visit)
-  walk.run()
-  return { pagesRead: walk.a.pagesRead + walk.b.pagesRead }
+  const walk = new TreeDiff(a, b, visit, options)
+  while (!walk.step(Number.POSITIVE_INFINITY));
+  return { pagesRead: walk.pagesRead }
+}
+
+/** The same in slices. The pages that it stands on stay as they were; neither tree may change until it is done. */
+export class TreeDiff {
+  readonly #walk: DiffWalk | undefined
+
+  constructor(a: BTree, b: BTree, visit: DiffVisitor, options: DiffOptions = {}) {
+    this.#walk = sameRoot(a, b) ? undefined : new DiffWalk(new Side(a, options), new Side(b, options), visit)
+  }
+
+  /** Takes at most so many steps, of a page or an entry each; true when all is visited. */
+  step(steps: number): boolean {
+    return this.#walk === undefined || this.#walk.run(steps)
+  }
+
+  get pagesRead(): number {
+    return this.#walk === undefined ? 0 : this.#walk.a.pagesRead + this.#walk.b.pagesRead
+  }
 }
 
 /** One tree's place in the walk: an entry of a leaf, or a subtree that was not read yet. */
@@ -185,13 +202,16 @@ class DiffWalk {
     this.#visit = visit
   }
 
-  run(): void {
+  /** True at the end. */
+  run(steps: number): boolean {
     const { a, b } = this
     while (!this.#stopped && !(a.ended && b.ended)) {
+      if (steps-- <= 0) return false
       if (b.ended) this.#oneSided(a, true)
       else if (a.ended) this.#oneSided(b, false)
       else this.#both()
     }
+    return true
   }
 
   #both(): void {

@@ -1,7 +1,7 @@
 export { BTree, sameRoot } from './btree.js'
 export { type CacheCounters, describePointer, PageCache } from './cache.js'
 export { cursorKey, TreeCursor } from './cursor.js'
-export { type DiffOptions, type DiffVisitor, diff } from './diff.js'
+export { type DiffOptions, type DiffVisitor, diff, TreeDiff } from './diff.js'
 export { decodePage } from './encode.js'
 export { Sealing } from './sealer.js'
 export { compareBytes } from './search.js'

@@ -32,14 +32,24 @@ export interface CommitInfo {
   bytes: number
 }
 
+/** How two states differ at one path: in the state before for `deleted`, in the one after for all others. */
 export interface Change {
+  /** `mode`: permissions, owner or flags. A renamed directory is one change; what changed in it stands under its new path. */
   kind: 'created' | 'modified' | 'deleted' | 'renamed' | 'mode' | 'xattr'
   path: string
-  /** For `renamed`. */
+  /** For `renamed`: the path before. */
   from?: string
   type: 'file' | 'directory' | 'symlink' | 'other'
+  /** Of files and symbolic links. */
   sizeBefore?: number
   sizeAfter?: number
+  /** What changed beside `kind`: the content of a renamed file, the mode of a modified one. */
+  also?: Array<'modified' | 'mode' | 'xattr'>
+  /** Another file took the name, as editors save: other names of the file before do not see the change. */
+  replaced?: true
+  /** With the bits of the type, where they differ. */
+  modeBefore?: number
+  modeAfter?: number
 }
 
 export interface VolumeStatus extends VolumeInfo {

@@ -1,155 +1,324 @@
-import { ATTR_BYTES, Attr, decodeAttr, getIno, Tag } from '../codec/index.js'
-import { type BTree, diff as diffTrees } from '../tree/index.js'
-import type { Tree } from '../tree/tree.js'
+import { Attr, AttrFlag, getIno, MAX_KEY_BYTES, Tag } from '../codec/index.js'
+import type { BTree } from '../tree/index.js'
 import type { Change } from './api.js'
-import { nameAt, pathOfInode, readAttr } from './paths.js'
+import { Differences, type Entry } from './differences.js'
+import { attrOf, type FileState, sameContent, sameXattrs } from './file-content.js'
+import { hintedName, nameAt, pathOfInode } from './paths.js'
 
-interface Entry {
-  parent: number
-  name: string
+/**
+ * How two states differ at one path. Paths have one char per byte and start with `/`; that of a deletion is a path of the state
+ * before, all others are paths of the state after.
+ */
+export interface FileChange {
+  kind: Change['kind']
+  path: string
+  /** The path before, of what was renamed. */
+  from?: string
+  /** Inode in the state before and in the one after; 0 where there is none. */
+  before: number
+  after: number
+  /** What differs beside the name, of what is in both states. */
+  content: boolean
+  mode: boolean
+  xattr: boolean
 }
 
-/** What differs between two states, by inode. */
-class Differences {
-  /** Inodes whose content differs. */
-  readonly content = new Set<number>()
-  /** Inodes whose extended attributes differ. */
-  readonly xattr = new Set<number>()
-  readonly attr = new Set<number>()
-  readonly removed = new Map<number, Entry[]>()
-  readonly added = new Map<number, Entry[]>()
-
-  note(key: Uint8Array, before: Uint8Array | undefined, after: Uint8Array | undefined): void {
-    const ino = getIno(key, 1)
-    switch (key[0]) {
-      case Tag.attr:
-        this.#noteAttr(ino, before, after)
-        break
-      case Tag.dirent: {
-        const name = nameAt(key, 0, key.length)
-        if (before !== undefined) push(this.removed, getIno(before, 0), { parent: ino, name })
-        if (after !== undefined) push(this.added, getIno(after, 0), { parent: ino, name })
-        break
-      }
-      case Tag.content:
-      case Tag.extent:
-        this.content.add(ino)
-        break
-      case Tag.xattr:
-        this.xattr.add(ino)
-        break
-    }
-  }
-
-  #noteAttr(ino: number, before: Uint8Array | undefined, after: Uint8Array | undefined): void {
-    this.attr.add(ino)
-    if (before === undefined || after === undefined) return
-    const b = decodeAttr(before, 0, one)
-    const a = decodeAttr(after, 0, two)
-    const inlineDiffers = Buffer.compare(before.subarray(ATTR_BYTES), after.subarray(ATTR_BYTES)) !== 0
-    if ((a.mode & 0o170000) !== 0o040000 && (b.size !== a.size || inlineDiffers)) this.content.add(ino)
-  }
-}
-
+const IMMUTABLE = AttrFlag.immutable
+const K = Buffer.alloc(MAX_KEY_BYTES)
 const one = new Attr()
 const two = new Attr()
 
-function push(map: Map<number, Entry[]>, ino: number, entry: Entry): void {
-  const list = map.get(ino)
-  if (list === undefined) map.set(ino, [entry])
-  else list.push(entry)
+const typeOf = (mode: number) => mode & 0o170000
+const isDirectory = (mode: number) => typeOf(mode) === 0o040000
+
+/**
+ * The changes that lead from one state of a lineage to another, in the order of a walk: a directory before what is in it. Reads
+ * only what differs and the parents of it. Yields undefined now and then, so that a long one can be done in slices.
+ *
+ * - A name in both states is the same file, whatever its inode: saving by rename is `modified`.
+ * - Otherwise the inode explains what vanished and appeared: `renamed`, a directory as one change with all that is in it.
+ * - Another link to a file is `created`. A file with several names that changed is reported under one of them.
+ * - Times, and what follows from other changes (sizes and link counts of directories), are no change.
+ */
+export function* changesBetween(before: FileState, after: FileState): Generator<FileChange | undefined> {
+  const differences = yield* Differences.between(before.tree, after.tree)
+  const naming = new Naming(before, after, differences)
+  yield* naming.matchNames()
+  naming.pairRenames()
+  yield* naming.changedInPlace()
+  yield* naming.inOrder()
 }
 
-/** Changes from one state to another, sorted by path; reads only what differs and the parents of it. */
-export function diffStates(before: BTree, after: BTree): Change[] {
-  const d = new Differences()
-  diffTrees(before, after, (key, old, now) => {
-    d.note(key, old, now)
-    return true
-  })
-  const changes: Change[] = []
-  for (const [ino, entries] of d.removed) removedChanges(d, before, after, ino, entries, changes)
-  const deleted = new Map(changes.filter(change => change.kind === 'deleted').map(change => [change.path, change]))
-  for (const [ino, entries] of d.added) for (const entry of entries) addedChange(after, ino, entry, deleted, changes)
-  for (const ino of new Set([...d.attr, ...d.content, ...d.xattr])) changedInPlace(d, before, after, ino, changes)
-  return changes.sort((x, y) => (x.path < y.path ? -1 : x.path > y.path ? 1 : 0))
+/** The same for the public, all at once. */
+export function diffStates(before: FileState, after: FileState): Change[] {
+  const found: Change[] = []
+  for (const change of changesBetween(before, after)) if (change !== undefined) found.push(describe(change, before, after))
+  return found
 }
 
-function removedChanges(d: Differences, before: Tree, after: Tree, ino: number, entries: Entry[], changes: Change[]): void {
-  const added = d.added.get(ino) ?? []
-  for (const entry of entries) {
-    const from = entryPath(before, entry)
-    if (from === undefined) continue
-    const { type, size } = describe(before, ino)
-    const to = added.pop()
-    const path = to === undefined ? undefined : entryPath(after, to)
-    if (path === undefined) changes.push({ kind: 'deleted', path: from, type, ...(size === undefined ? {} : { sizeBefore: size }) })
-    else changes.push(withSizes({ kind: 'renamed', path, from, type }, before, after, ino))
+/** A name that is in only one of the states, or is another file's in the other. */
+interface Named {
+  ino: number
+  path: string
+  mode: number
+  /** The directory's inode and the name. */
+  slot: string
+}
+type Pair = readonly [old: Named, now: Named]
+
+/** Names between two chances to pause. */
+const NAMES = 2000
+
+/** Turns differences by inode into changes by path. */
+class Naming {
+  readonly #before: FileState
+  readonly #after: FileState
+  readonly #d: Differences
+  /** What is left to explain, by path. */
+  readonly #removed = new Map<string, Named>()
+  readonly #added = new Map<string, Named>()
+  readonly #changes: FileChange[] = []
+  /** Changes of an inode that is in both states, by it. */
+  readonly #moved = new Map<number, FileChange>()
+  /** Paths of the state after that need no second report. */
+  readonly #told = new Set<string>()
+
+  constructor(before: FileState, after: FileState, differences: Differences) {
+    this.#before = before
+    this.#after = after
+    this.#d = differences
+  }
+
+  /** A name that both states have is the same file, unless both files that had it went on under other names: a swap, or a ring. */
+  *matchNames(): Generator<undefined> {
+    yield* namePaths(this.#before, this.#d.removed, this.#removed)
+    yield* namePaths(this.#after, this.#d.added, this.#added)
+    const lost = countByInode(this.#removed)
+    const got = countByInode(this.#added)
+    const pairs = [...this.#sameNames()]
+    const byInode = new Map<number, Pair[]>()
+    for (const pair of pairs) for (const { ino } of pair) byInode.set(ino, [...(byInode.get(ino) ?? []), pair])
+    for (let pair = pairs.pop(); pair !== undefined; pair = pairs.pop()) {
+      const [old, now] = pair
+      if (this.#removed.get(old.path) !== old || this.#added.get(now.path) !== now) continue
+      const wentOn = (got.get(old.ino) ?? 0) > 0
+      const cameFrom = (lost.get(now.ino) ?? 0) > 0
+      // What is in a directory goes with it: it is another one when either went on.
+      if (old.ino !== now.ino && (isDirectory(old.mode) ? wentOn || cameFrom : wentOn && cameFrom)) continue
+      this.#replaced(old, now)
+      lost.set(old.ino, (lost.get(old.ino) ?? 1) - 1)
+      got.set(now.ino, (got.get(now.ino) ?? 1) - 1)
+      pairs.push(...(byInode.get(old.ino) ?? []), ...(byInode.get(now.ino) ?? []))
+    }
+  }
+
+  /** Names that both states have: in the same directory, wherever that is now, or else by path. */
+  *#sameNames(): Generator<Pair> {
+    const slots = new Map(Array.from(this.#added.values(), named => [named.slot, named]))
+    const taken = new Set<Named>()
+    const byPath: Named[] = []
+    for (const old of this.#removed.values()) {
+      const now = slots.get(old.slot)
+      if (now === undefined) byPath.push(old)
+      else {
+        taken.add(now)
+        if (typeOf(now.mode) === typeOf(old.mode)) yield [old, now]
+      }
+    }
+    for (const old of byPath) {
+      const now = this.#added.get(old.path)
+      if (now !== undefined && !taken.has(now) && typeOf(now.mode) === typeOf(old.mode)) yield [old, now]
+    }
+  }
+
+  /** One name, two inodes; or one inode whose directory was made anew around it. */
+  #replaced(old: Named, now: Named): void {
+    this.#removed.delete(old.path)
+    this.#added.delete(now.path)
+    if (old.ino === now.ino) return
+    this.#told.add(now.path)
+    this.#addIfDifferent(now.path, old.ino, now.ino, true)
+  }
+
+  #addIfDifferent(path: string, before: number, after: number, contentMayDiffer: boolean): void {
+    const flags = this.#compare(before, after, contentMayDiffer)
+    if (flags === undefined) return
+    this.#changes.push({ kind: flags.content ? 'modified' : flags.mode ? 'mode' : 'xattr', path, before, after, ...flags })
+  }
+
+  /** What differs between two inodes of one type; undefined when nothing that counts does. */
+  #compare(before: number, after: number, contentMayDiffer: boolean): { content: boolean; mode: boolean; xattr: boolean } | undefined {
+    const b = attrOf(this.#before, before, one)
+    const a = attrOf(this.#after, after, two)
+    if (b === undefined || a === undefined) return undefined
+    const mode = b.mode !== a.mode || b.uid !== a.uid || b.gid !== a.gid || b.rdev !== a.rdev || (b.flags & IMMUTABLE) !== (a.flags & IMMUTABLE)
+    const content = contentMayDiffer && !isDirectory(a.mode) && !sameContent(this.#before, before, b, this.#after, after, a)
+    const mayDiffer = before === after ? this.#d.xattr.has(before) : ((b.flags | a.flags) & AttrFlag.xattr) !== 0
+    const xattr = mayDiffer && !sameXattrs(this.#before, before, this.#after, after)
+    return content || mode || xattr ? { content, mode, xattr } : undefined
+  }
+
+  /** What lost a name and got another was renamed; with several, the same last component goes together first. */
+  pairRenames(): void {
+    const addedBy = new Map<number, Named[]>()
+    for (const named of inOrder(this.#added.values())) addedBy.set(named.ino, [...(addedBy.get(named.ino) ?? []), named])
+    for (const old of inOrder(this.#removed.values())) {
+      const names = addedBy.get(old.ino)
+      if (names === undefined || names.length === 0) continue
+      const same = names.findIndex(named => lastOf(named.path) === lastOf(old.path))
+      const [now] = names.splice(Math.max(same, 0), 1)
+      this.#removed.delete(old.path)
+      this.#added.delete(now.path)
+      this.#told.add(now.path)
+      const change: FileChange = { kind: 'renamed', path: now.path, from: old.path, before: old.ino, after: old.ino, content: false, mode: false, xattr: false }
+      this.#changes.push(change)
+      if (!this.#moved.has(old.ino)) this.#moved.set(old.ino, change)
+    }
+    for (const { path, ino } of this.#removed.values())
+      this.#changes.push({ kind: 'deleted', path, before: ino, after: 0, content: false, mode: false, xattr: false })
+    for (const { path, ino } of this.#added.values()) {
+      this.#told.add(path)
+      this.#changes.push({ kind: 'created', path, before: 0, after: ino, content: false, mode: false, xattr: false })
+    }
+  }
+
+  /** Inodes that are in both states and changed. */
+  *changedInPlace(): Generator<undefined> {
+    const { attr, content, xattr } = this.#d
+    const unnamed = new Set<number>()
+    let count = 0
+    for (const ino of new Set([...attr, ...content, ...xattr])) {
+      if (++count % NAMES === 0) yield
+      if (!isLinked(this.#before, ino) || !isLinked(this.#after, ino)) continue
+      const flags = this.#compare(ino, ino, content.has(ino))
+      if (flags === undefined) continue
+      const moved = this.#moved.get(ino)
+      if (moved !== undefined) {
+        Object.assign(moved, flags)
+        continue
+      }
+      const path = this.#nameOf(ino)
+      if (path !== undefined) this.#addIfDifferent(path, ino, ino, content.has(ino))
+      else unnamed.add(ino)
+    }
+    if (unnamed.size > 0) yield* this.#searchNames(unnamed)
+  }
+
+  /** A name that an inode kept, by the hints of both states; undefined when they are stale or told already. */
+  #nameOf(ino: number): string | undefined {
+    const path = pathOfInode(this.#after.tree, ino)
+    if (path !== undefined && !this.#told.has(path)) return path
+    const hint = attrOf(this.#before, ino, one)
+    const other = hint && entryUnder(this.#after.tree, ino, hint)
+    return other === undefined || this.#told.has(other) ? undefined : other
+  }
+
+  /** Only a file with several names, of which the last made is gone or told: rare, and the one thing that costs a walk over all names. */
+  *#searchNames(unnamed: Set<number>): Generator<undefined> {
+    const { tree } = this.#after
+    const cursor = tree.cursor()
+    K[0] = Tag.dirent
+    let more = cursor.seek(K, 1)
+    for (let count = 0; more && unnamed.size > 0 && cursor.buf[cursor.kp] === Tag.dirent; more = cursor.next()) {
+      if (++count % NAMES === 0) yield
+      const ino = getIno(cursor.buf, cursor.vp)
+      if (!unnamed.has(ino)) continue
+      const path = pathIn(tree, { parent: getIno(cursor.buf, cursor.kp + 1), name: nameAt(cursor.buf, cursor.kp, cursor.kl) })
+      if (path === undefined || this.#told.has(path)) continue
+      unnamed.delete(ino)
+      this.#addIfDifferent(path, ino, ino, this.#d.content.has(ino))
+    }
+  }
+
+  *inOrder(): Generator<FileChange> {
+    yield* inOrder(this.#changes)
   }
 }
 
-function addedChange(after: Tree, ino: number, entry: Entry, deleted: Map<string, Change>, changes: Change[]): void {
-  const path = entryPath(after, entry)
-  if (path === undefined) return
-  const { type, size } = describe(after, ino)
-  // The same name with another inode is how editors save: a file that was there is modified, not deleted and created.
-  const same = deleted.get(path)
-  if (same?.type === type) {
-    same.kind = 'modified'
-    if (size !== undefined) same.sizeAfter = size
-  } else changes.push({ kind: 'created', path, type, ...(size === undefined ? {} : { sizeAfter: size }) })
+/** Sorted as a walk meets them: a directory, what is in it, then its next sibling. */
+function inOrder<T extends { path: string }>(items: Iterable<T>): T[] {
+  const keyed = Array.from(items, item => ({ key: item.path.replaceAll('/', '\0'), item }))
+  return keyed.sort((x, y) => (x.key < y.key ? -1 : x.key > y.key ? 1 : 0)).map(({ item }) => item)
 }
 
-function changedInPlace(d: Differences, before: Tree, after: Tree, ino: number, changes: Change[]): void {
-  if (d.added.has(ino) && !d.removed.has(ino)) return
-  const b = readAttr(before, ino)
-  if (b === undefined) return
-  const { mode, uid, gid, flags } = b
-  const a = readAttr(after, ino)
-  if (a === undefined) return
-  const kind = d.content.has(ino)
-    ? 'modified'
-    : a.mode !== mode || a.uid !== uid || a.gid !== gid || a.flags !== flags
-      ? 'mode'
-      : d.xattr.has(ino)
-        ? 'xattr'
-        : undefined
-  if (kind === undefined) return
-  const bytes = pathOfInode(after, ino)
-  if (bytes === undefined) return
-  changes.push(withSizes({ kind, path: decodeName(bytes), type: describe(after, ino).type }, before, after, ino))
+function countByInode(names: Map<string, Named>): Map<number, number> {
+  const count = new Map<number, number>()
+  for (const { ino } of names.values()) count.set(ino, (count.get(ino) ?? 0) + 1)
+  return count
 }
 
-function withSizes(change: Change, before: Tree, after: Tree, ino: number): Change {
-  const b = describe(before, ino).size
-  const a = describe(after, ino).size
-  if (b !== undefined) change.sizeBefore = b
-  if (a !== undefined) change.sizeAfter = a
-  return change
+function* namePaths(state: FileState, entries: Map<number, Entry[]>, into: Map<string, Named>): Generator<undefined> {
+  const parents = new Map<number, string | undefined>()
+  let count = 0
+  for (const [ino, list] of entries) {
+    if (++count % NAMES === 0) yield
+    const mode = attrOf(state, ino, one)?.mode ?? 0
+    for (const entry of list) {
+      if (!parents.has(entry.parent)) parents.set(entry.parent, pathOfInode(state.tree, entry.parent))
+      const parent = parents.get(entry.parent)
+      if (parent === undefined) continue
+      const path = parent === '/' ? `/${entry.name}` : `${parent}/${entry.name}`
+      into.set(path, { ino, path, mode, slot: `${entry.parent}/${entry.name}` })
+    }
+  }
 }
 
-function entryPath(tree: Tree, entry: Entry): string | undefined {
-  const parent = pathOfInode(tree, entry.parent)
-  if (parent === undefined) return undefined
-  return decodeName(parent === '/' ? `/${entry.name}` : `${parent}/${entry.name}`)
+/** False also for an inode that is only held open. */
+function isLinked(state: FileState, ino: number): boolean {
+  const attr = attrOf(state, ino, one)
+  return attr !== undefined && attr.nlink > 0
+}
+
+function entryUnder(tree: BTree, ino: number, hint: Readonly<Attr>): string | undefined {
+  const name = hintedName(tree, ino, hint.parent, hint.nameHigh, hint.nameLow)
+  return name === undefined ? undefined : pathIn(tree, { parent: hint.parent, name })
+}
+
+function pathIn(tree: BTree, { parent, name }: Entry): string | undefined {
+  const path = pathOfInode(tree, parent)
+  return path === undefined ? undefined : path === '/' ? `/${name}` : `${path}/${name}`
+}
+
+function lastOf(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1)
 }
 
 /** Byte strings as the text that users see; bytes that are no UTF-8 show as U+FFFD. */
-function decodeName(bytes: string): string {
+function text(bytes: string): string {
   return Buffer.from(bytes, 'latin1').toString('utf8')
 }
 
-function describe(tree: Tree, ino: number): { type: Change['type']; size?: number } {
-  const found = readAttr(tree, ino)
-  if (found === undefined) return { type: 'other' }
-  switch (found.mode & 0o170000) {
-    case 0o040000:
-      return { type: 'directory' }
-    case 0o100000:
-      return { type: 'file', size: found.size }
-    case 0o120000:
-      return { type: 'symlink', size: found.size }
-    default:
-      return { type: 'other' }
+const types = new Map<number, Change['type']>([
+  [0o040000, 'directory'],
+  [0o100000, 'file'],
+  [0o120000, 'symlink'],
+])
+
+/** A change as the public sees it. */
+export function describe(change: FileChange, before: FileState, after: FileState): Change {
+  const b = change.before === 0 ? undefined : attrOf(before, change.before, one)
+  const a = change.after === 0 ? undefined : attrOf(after, change.after, two)
+  const type = types.get(typeOf((a ?? b)?.mode ?? 0)) ?? 'other'
+  const result: Change = { kind: change.kind, path: text(change.path), type }
+  if (change.from !== undefined) result.from = text(change.from)
+  if (type === 'file' || type === 'symlink') {
+    if (b !== undefined) result.sizeBefore = b.size
+    if (a !== undefined) result.sizeAfter = a.size
   }
+  if (change.before !== change.after && change.before !== 0 && change.after !== 0) result.replaced = true
+  const also = alsoOf(change)
+  if (also.length > 0) result.also = also
+  if (b !== undefined && a !== undefined && b.mode !== a.mode) {
+    result.modeBefore = b.mode
+    result.modeAfter = a.mode
+  }
+  return result
+}
+
+function alsoOf({ kind, content, mode, xattr }: FileChange): Array<'modified' | 'mode' | 'xattr'> {
+  const all: Array<'modified' | 'mode' | 'xattr'> = []
+  if (content) all.push('modified')
+  if (mode) all.push('mode')
+  if (xattr) all.push('xattr')
+  return all.filter(one => one !== kind)
 }

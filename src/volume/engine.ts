@@ -6,7 +6,6 @@ import { allocateArenas } from '../store/arena.js'
 import { openDirectoryStore } from '../store/directory/index.js'
 import { Packs } from '../store/packs.js'
 import { type Clock, crashPoint, limits, makeFolders, type Random, systemClock, systemRandom } from '../sys/index.js'
-import type { BTree } from '../tree/index.js'
 import { PageCache } from '../tree/index.js'
 import type { Change, EngineApi, VolumeInfo, VolumeStatus } from './api.js'
 import { diffStates } from './diff.js'
@@ -15,6 +14,7 @@ import { openHome } from './home.js'
 import { ARENA_INODES } from './live-session.js'
 import { FileLock } from './lock.js'
 import { allKeys, checkVolumeName, Names } from './names.js'
+import type { VolumeState } from './state.js'
 import type { Syncer } from './syncer.js'
 import { type StoreContext, Volume } from './volume.js'
 
@@ -367,11 +367,7 @@ export class Engine implements EngineApi {
   }
 
   diff(a: Side, b: Side): Change[] {
-    return this.#with(a.volume, one => this.#with(b.volume, two => diffStates(this.#treeAt(one, a.ref), this.#treeAt(two, b.ref))))
-  }
-
-  #treeAt(volume: Volume, ref: string | undefined): BTree {
-    return ref === undefined ? volume.state.tree : volume.treeOf(volume.history.resolve(ref))
+    return this.#with(a.volume, one => this.#with(b.volume, two => diffStates(stateOf(one, a.ref), stateOf(two, b.ref))))
   }
 
   pump(budgetMs: number): number {
@@ -403,6 +399,10 @@ export class Engine implements EngineApi {
     }
     void this.#context.store.close()
   }
+}
+
+function stateOf(volume: Volume, ref: string | undefined): VolumeState {
+  return volume.stateAt(ref === undefined ? undefined : volume.history.resolve(ref))
 }
 
 /** Bytes of the files in a folder; 0 without one. */

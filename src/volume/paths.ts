@@ -11,7 +11,7 @@ export function readAttr(tree: Tree, ino: number): Attr | undefined {
 }
 
 /** The name that `ino` has under the hash that its attributes hint at; undefined when the hint is stale. */
-function hintedName(tree: Tree, ino: number, parent: number, high: number, low: number): string | undefined {
+export function hintedName(tree: Tree, ino: number, parent: number, high: number, low: number): string | undefined {
   const cursor = tree.cursor()
   const length = direntFromKey(K, parent, high, low)
   let more = cursor.seek(K, length)

@@ -219,6 +219,12 @@ export class Volume implements VolumeApi {
     return pending.tree.fork()
   }
 
+  /** The files as they are now or were at a commit, kept as they are while this volume goes on. @throws on a full or failing disk */
+  stateAt(commit?: Commit): VolumeState {
+    if (commit === undefined) this.#sealing.foldAll()
+    return new VolumeState(commit === undefined ? this.state.tree.fork() : this.treeOf(commit), BTree.empty(this.context.pages), this.context.packs)
+  }
+
   begin(): TransactionSession {
     this.#sealing.foldAll()
     return new TransactionLive(this.session, this.state, this.context, this.#spool, this.#clock)
