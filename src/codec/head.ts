@@ -38,6 +38,8 @@ export interface Head {
   /** 16 hex digits; the same in all forks. */
   dirHashKey: string
   parent?: { volume: string; id: string; commit: string }
+  /** Of a fork of an older state that was not opened yet: what is in its history and came after that state, from and to in milliseconds. */
+  hidden?: { fromMs: number; toMs: number }
   log?: { next: number }
   deletedMs?: number
 }
@@ -118,6 +120,7 @@ const required: ReadonlyArray<readonly [keyof Head, Check]> = [
 const optional: ReadonlyArray<readonly [keyof Head, Check]> = [
   ['lease', value => hasMembers(value, { holder: isText, sinceMs: isTime, untilMs: isTime })],
   ['parent', value => hasMembers(value, { volume: isText, id: isText, commit: isText })],
+  ['hidden', value => hasMembers(value, { fromMs: isTime, toMs: isTime })],
   ['log', value => hasMembers(value, { next: isCount })],
   ['deletedMs', isTime],
 ]

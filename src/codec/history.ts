@@ -1,7 +1,8 @@
-import { Tag } from './keys.js'
+import { getU32be, Tag } from './keys.js'
 
 /** Commit ids: 48 bits of milliseconds, 80 random bits; 26 characters of Crockford's base 32, so that text order is time order. */
 export const COMMIT_ID_BYTES = 16
+const COMMIT_ID_TEXT = 26
 const alphabet = '0123456789abcdefghjkmnpqrstvwxyz'
 
 export function commitIdText(id: Uint8Array): string {
@@ -19,6 +20,31 @@ export function commitIdText(id: Uint8Array): string {
     }
   }
   return text
+}
+
+/** The first id whose text begins with `prefix`, or the last; undefined when none can. */
+export function commitIdBound(prefix: string, last: boolean): Buffer | undefined {
+  if (prefix === '' || prefix.length > COMMIT_ID_TEXT) return undefined
+  const id = Buffer.alloc(COMMIT_ID_BYTES)
+  let bits = 0
+  let held = 0
+  let at = 0
+  for (let i = 0; i < COMMIT_ID_TEXT; i++) {
+    const value = i < prefix.length ? alphabet.indexOf(prefix[i]) : last ? (i === 0 ? 7 : 31) : 0
+    if (value < 0 || (i === 0 && value > 7)) return undefined
+    bits = (bits << 5) | value
+    held += i === 0 ? 3 : 5
+    if (held < 8) continue
+    held -= 8
+    id[at++] = bits >>> held
+    bits &= (1 << held) - 1
+  }
+  return id
+}
+
+/** Milliseconds since the epoch at which an id was made. */
+export function commitIdTime(id: Uint8Array, at = 0): number {
+  return ((id[at] << 8) | id[at + 1]) * 4294967296 + getU32be(id, at + 2)
 }
 
 /** @param random at least 10 bytes */

@@ -17,6 +17,7 @@ export const Tag = {
   audit: 0x14,
   applied: 0x15,
   incarnation: 0x16,
+  hidden: 0x17,
 } as const
 
 export const INO_BYTES = 7

@@ -1,13 +1,13 @@
 import type { BTree } from './btree.js'
 import { CELL_HEADER_BYTES, HEADER_BYTES, type Page } from './page.js'
 import { childIndex, search } from './search.js'
-import type { Cursor } from './tree.js'
+import type { Cursor, TwoWayCursor } from './tree.js'
 
 /**
  * A walk over the keys of a tree in order. What it points at stays readable until the cursor moves or its tree changes,
  * whatever else is read meanwhile.
  */
-export class TreeCursor implements Cursor {
+export class TreeCursor implements TwoWayCursor {
   buf: Uint8Array
   kp = 0
   kl = 0
@@ -44,6 +44,19 @@ export class TreeCursor implements Cursor {
     return this.#at(i < 0 ? ~i : i)
   }
 
+  /** Moves to the last key < K; false when there is none. */
+  seekBefore(K: Uint8Array, keyLength: number): boolean {
+    // Past the end it stands behind the last entry.
+    this.seek(K, keyLength)
+    return this.previous()
+  }
+
+  /** Moves back by one; false at the start, and the cursor must seek again then. */
+  previous(): boolean {
+    if (this.#i > 0) return this.#at(this.#i - 1)
+    return this.#previousLeaf() && this.#at(this.#n - 1)
+  }
+
   /** Moves on by one; false at the end. */
   next(): boolean {
     return this.#at(this.#i + 1)
@@ -73,6 +86,26 @@ export class TreeCursor implements Cursor {
     this.vp = this.kp + keyLength
     this.vl = b[p + 2] | (b[p + 3] << 8)
     return true
+  }
+
+  #previousLeaf(): boolean {
+    const cache = this.#tree.cache
+    let d = this.#depth - 1
+    while (d >= 0 && this.#index[d] === 0) d--
+    if (d < 0) return false
+    let i = --this.#index[d]
+    let pg = this.#path[d]
+    for (;;) {
+      cache.bytes(pg)
+      const kid = cache.kid(pg, i)
+      const b = cache.bytes(kid)
+      if (kid.level === 0) {
+        this.#enter(kid, b)
+        return true
+      }
+      this.#path[++d] = pg = kid
+      this.#index[d] = i = kid.n - 1
+    }
   }
 
   /** Moves to the leaf on the right; only the root may be empty. */

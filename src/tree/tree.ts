@@ -25,6 +25,14 @@ export interface Cursor {
   next(): boolean
 }
 
+/** One that goes both ways. */
+export interface TwoWayCursor extends Cursor {
+  /** Moves to the last key < K; false when there is none. */
+  seekBefore(K: Uint8Array, keyLength: number): boolean
+  /** False at the start; seek again then. */
+  previous(): boolean
+}
+
 /** Writes frozen dirty pages bottom-up, in slices. */
 export interface Sealer {
   /** Writes at most `pages` pages; true when all are written. */

@@ -359,6 +359,7 @@ export class Engine implements EngineApi {
           bytes: commit?.bytes ?? h.bytes,
           dirHashKey: h.dirHashKey,
           parent: { volume: source, id: h.volume, commit: commit?.id ?? '' },
+          ...(commit === undefined ? {} : { hidden: { fromMs: commit.timeMs, toMs: volume.history.presentMs() } }),
         })
       })
       crashPoint('volume.fork.after-head')

@@ -2,28 +2,33 @@ import {
   COMMIT_ID_BYTES,
   type CommitRecord,
   checkpointKey,
-  commitIdText,
+  commitIdBound,
   commitKey,
   decodeCommit,
   encodeCommit,
   MAX_KEY_BYTES,
   makeCommitId,
   POINTER_BYTES,
-  Tag,
 } from '../codec/index.js'
 import { CairnError } from '../errors.js'
 import { type Clock, limits, type Random } from '../sys/index.js'
 import type { CommitInfo, CommitKind } from './api.js'
 import { refusedByDisk } from './collector.js'
+import { type Commit, CommitLog, commitOf, infoOf } from './commit-log.js'
 import type { LiveSession } from './live-session.js'
 import { looksLikeOtherRef, parseTime } from './refs.js'
 import type { VolumeState } from './state.js'
+import { type HiddenWindow, windowItem } from './windows.js'
 
 const MAX_NAME_BYTES = 200
 const MAX_MESSAGE_BYTES = 1024
+/** Named in a message. */
+const MOST_CANDIDATES = 5
 /** What the root adds to a record that was made without one. */
 const ROOT_HEX_BYTES = 2 * POINTER_BYTES
 const K = Buffer.alloc(MAX_KEY_BYTES)
+
+export type { Commit } from './commit-log.js'
 
 export interface NewCommit {
   kind: CommitKind
@@ -46,17 +51,13 @@ export interface PreparedCommit {
   info: CommitInfo
 }
 
-export interface Commit extends CommitInfo {
-  root: string
-  nextIno: number
-}
-
 /** Commits and checkpoints: records in the history tree. */
 export class History {
   readonly #session: LiveSession
   readonly #state: VolumeState
   readonly #clock: Clock
   readonly #random: Random
+  readonly #log: CommitLog
   /** The last commit; null when there is none, undefined until it is looked for. */
   #newest: { id: string; timeMs: number } | null | undefined
 
@@ -65,6 +66,7 @@ export class History {
     this.#state = state
     this.#clock = clock
     this.#random = random
+    this.#log = new CommitLog(state)
   }
 
   /** @throws CairnError when a checkpoint cannot have this name */
@@ -78,7 +80,7 @@ export class History {
         { exitCode: 2 },
       )
     }
-    if (this.#state.history.get(K, checkpointKey(K, name)))
+    if (this.#log.named(name) !== undefined)
       throw new CairnError('ERR_CHECKPOINT_EXISTS', `There is a checkpoint '${name}' already.`, 'Choose another name, or delete that checkpoint first.')
   }
 
@@ -94,10 +96,10 @@ export class History {
 
   /** A commit that comes after all others, for a batch that records it together with its changes; `recorded` says that it did. */
   prepare(commit: NewCommit): PreparedCommit {
-    this.#newest ??= this.#all(1)[0] ?? null
+    this.#newest ??= this.newest() ?? null
     const last = this.#newest
-    let timeMs = Math.floor(this.#clock.now())
-    if (last !== null && timeMs <= last.timeMs) timeMs = last.timeMs + 1
+    // Later than all that is known, and than all that is hidden.
+    const timeMs = Math.max(Math.floor(this.#clock.now()), (last?.timeMs ?? 0) + 1, (this.#log.windows.at(-1)?.toMs ?? 0) + 1)
     const id = makeCommitId(timeMs, this.#random.bytes(10))
     const message = commit.message === undefined ? undefined : cut(commit.message, MAX_MESSAGE_BYTES)
     const parents = commit.parents ?? (last === null ? [] : [last.id])
@@ -105,7 +107,7 @@ export class History {
     const value = encodeCommit(record)
     if (value.length + ROOT_HEX_BYTES > limits.valueBytes)
       throw new CairnError('ERR_COMMIT_TOO_LARGE', 'The message and actor of a commit are too long.', 'Shorten them to about a thousand bytes.')
-    return { id, value, info: info(id, record) }
+    return { id, value, info: infoOf(commitOf(id, record)) }
   }
 
   recorded(made: PreparedCommit): CommitInfo {
@@ -114,76 +116,91 @@ export class History {
   }
 
   newest(): Commit | undefined {
-    return this.#all(1)[0]
+    const found = this.#log.back(0)
+    return typeof found === 'number' ? undefined : found
+  }
+
+  /** A moment not before any commit. */
+  presentMs(): number {
+    return Math.max(Math.floor(this.#clock.now()), this.newest()?.timeMs ?? 0)
   }
 
   /** Newest first. */
   list(options: { limit?: number; checkpointsOnly?: boolean }): CommitInfo[] {
-    const all = this.#all(options.checkpointsOnly === true ? Number.POSITIVE_INFINITY : (options.limit ?? Number.POSITIVE_INFINITY))
-    const wanted = options.checkpointsOnly === true ? all.filter(commit => commit.name !== undefined) : all
-    return wanted.slice(0, options.limit).map(({ root: _root, nextIno: _nextIno, ...rest }) => rest)
-  }
-
-  #all(limit: number): Commit[] {
-    const found: Commit[] = []
-    const cursor = this.#state.history.cursor()
-    K[0] = Tag.commit
-    let more = cursor.seek(K, 1)
-    while (more && cursor.buf[cursor.kp] === Tag.commit) {
-      const id = Buffer.from(cursor.buf.subarray(cursor.kp + 1, cursor.kp + 1 + COMMIT_ID_BYTES))
-      const record = decodeCommit(cursor.buf, cursor.vp, cursor.vl)
-      found.push({ ...info(id, record), root: record.root, nextIno: record.nextIno })
-      more = cursor.next()
+    const limit = options.limit ?? Number.POSITIVE_INFINITY
+    if (options.checkpointsOnly === true) return this.#log.checkpoints().slice(0, options.limit).map(infoOf)
+    const found: CommitInfo[] = []
+    if (limit > 0) {
+      for (const commit of this.#log.newestFirst()) if (found.push(infoOf(commit)) >= limit) break
     }
-    found.reverse()
-    return limit === Number.POSITIVE_INFINITY ? found : found.slice(0, limit)
+    return found
   }
 
-  /** Checkpoint name, then `~n`, then commit id (unique prefix), then time. */
+  /**
+   * What of the history tree is not this volume's: a fork of an older state carries what came after that state, commits and versions alike.
+   * In order, disjoint.
+   */
+  hiddenWindows(): readonly HiddenWindow[] {
+    return this.#log.windows
+  }
+
+  /** Hides a window from now on, unless it is hidden already. Of a fork that is opened for the first time. */
+  hide(window: HiddenWindow): void {
+    const { key, value } = windowItem(window)
+    if (this.#state.history.get(key, key.length)) return
+    this.#session.tick()
+    this.#session.historyPut(key, key.length, value, value.length)
+    const result = this.#session.commit()
+    if (result !== 0) throw refusedByDisk('The fork could not be prepared', result)
+    this.#log.forgetWindows()
+  }
+
+  /** A commit by its whole id, also one that is hidden; undefined when it was pruned. */
+  get(id: string): Commit | undefined {
+    const bytes = commitIdBound(id, false)
+    return bytes === undefined ? undefined : this.#log.byId(bytes)
+  }
+
+  /**
+   * Checkpoint name, then `~n`, then commit id (unique prefix), then time.
+   * @throws CairnError ERR_REF_UNKNOWN; ERR_REF_AMBIGUOUS, which names candidates
+   */
   resolve(ref: string): Commit {
-    if (this.#state.history.get(K, checkpointKey(K, ref.slice(0, MAX_NAME_BYTES)))) {
-      const { vb, vp } = this.#state.history
-      const id = commitIdText(vb.subarray(vp, vp + COMMIT_ID_BYTES))
-      const commit = this.#all(Number.POSITIVE_INFINITY).find(other => other.id === id)
-      if (commit !== undefined) return commit
-    }
-    const all = this.#all(Number.POSITIVE_INFINITY)
+    const named = this.#log.named(ref.slice(0, MAX_NAME_BYTES))
+    if (named !== undefined) return named
     const back = /^~(\d{1,9})$/.exec(ref)
-    if (back !== null) {
-      const commit = all[Number(back[1])]
-      if (commit !== undefined) return commit
-      throw new CairnError(
-        'ERR_REF_UNKNOWN',
-        `'${ref}' goes back further than the ${all.length} commits there are.`,
-        'See `cairn checkpoint list` for what there is.',
-      )
-    }
-    const byId = all.filter(commit => commit.id.startsWith(ref.toLowerCase()))
+    if (back !== null) return this.#back(ref, Number(back[1]))
+    const byId = this.#log.withPrefix(ref.toLowerCase(), MOST_CANDIDATES + 1)
     if (byId.length === 1) return byId[0]
-    if (byId.length > 1)
-      throw new CairnError(
-        'ERR_REF_AMBIGUOUS',
-        `'${ref}' could be ${byId
-          .slice(0, 5)
-          .map(commit => commit.id)
-          .join(', ')}.`,
-        'Write more characters of the id.',
-      )
+    if (byId.length > 1) throw ambiguous(ref, byId)
     const time = parseTime(ref, this.#clock.now())
-    const then = time === undefined ? undefined : all.find(commit => commit.timeMs <= time)
+    const then = time === undefined ? undefined : this.#log.notAfter(time)
     if (then !== undefined) return then
-    const names = all.flatMap(commit => (commit.name === undefined ? [] : [commit.name])).slice(0, 5)
+    if (time !== undefined) throw tooEarly(ref, this.#log.oldest())
+    throw unknownRef(
+      ref,
+      this.#log
+        .checkpoints()
+        .slice(0, MOST_CANDIDATES)
+        .map(commit => commit.name ?? commit.id),
+    )
+  }
+
+  #back(ref: string, count: number): Commit {
+    const found = this.#log.back(count)
+    if (typeof found !== 'number') return found
     throw new CairnError(
       'ERR_REF_UNKNOWN',
-      `There is no checkpoint or commit '${ref}'.`,
-      names.length === 0 ? 'Make a checkpoint with `cairn checkpoint save`.' : `There is ${names.join(', ')}; see \`cairn checkpoint list\`.`,
+      `'${ref}' goes back further than the ${found} commits there are.`,
+      'See `cairn log` or `cairn checkpoint list` for what there is.',
     )
   }
 
   /** Takes the name off; the commit stays until it is pruned. */
   deleteCheckpoint(name: string): void {
-    if (!this.#state.history.get(K, checkpointKey(K, name)))
+    if (this.#log.named(name) === undefined)
       throw new CairnError('ERR_REF_UNKNOWN', `There is no checkpoint '${name}'.`, 'See `cairn checkpoint list` for what there is.')
+    this.#state.history.get(K, checkpointKey(K, name))
     const { vb, vp } = this.#state.history
     const id = Buffer.from(vb.subarray(vp, vp + COMMIT_ID_BYTES))
     this.#session.tick()
@@ -198,9 +215,26 @@ export class History {
   }
 }
 
-function info(id: Uint8Array, record: CommitRecord): CommitInfo {
-  const { root: _root, nextIno: _nextIno, kind, ...rest } = record
-  return { id: commitIdText(id), kind: kind as CommitKind, ...rest }
+function ambiguous(ref: string, candidates: readonly Commit[]): CairnError {
+  const shown = candidates.slice(0, MOST_CANDIDATES).map(({ id, name, kind }) => `${id} (${name ?? kind})`)
+  const more = candidates.length > shown.length ? ' and others' : ''
+  return new CairnError('ERR_REF_AMBIGUOUS', `'${ref}' could be ${shown.join(', ')}${more}.`, 'Write more characters of the id.')
+}
+
+function unknownRef(ref: string, names: readonly string[]): CairnError {
+  return new CairnError(
+    'ERR_REF_UNKNOWN',
+    `There is no checkpoint or commit '${ref}'.`,
+    names.length === 0 ? 'Make a checkpoint with `cairn checkpoint save`.' : `There is ${names.join(', ')}; see \`cairn checkpoint list\`.`,
+  )
+}
+
+function tooEarly(ref: string, oldest: Commit | undefined): CairnError {
+  return new CairnError(
+    'ERR_REF_UNKNOWN',
+    `There is no commit as old as '${ref}'.`,
+    oldest === undefined ? 'Make a checkpoint with `cairn checkpoint save`.' : `The oldest is ${oldest.id}, of ${new Date(oldest.timeMs).toISOString()}.`,
+  )
 }
 
 function cut(text: string, bytes: number): string {

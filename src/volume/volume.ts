@@ -122,6 +122,7 @@ export class Volume implements VolumeApi {
     this.history = new History(this.session, this.state, clock, random)
     try {
       this.#makeRoot()
+      if (h.hidden !== undefined) this.history.hide(h.hidden)
     } catch (error) {
       this.#closeFiles()
       throw error
