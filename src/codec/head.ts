@@ -18,6 +18,12 @@ export interface Head {
   createdMs: number
   /** Raised by each writer that takes the volume over. */
   epoch: number
+  /** Writers of epochs below this one can publish nothing more. */
+  fenced?: number
+  /** An epoch, and the lowest number of a pack of it that its writer has not referenced yet and still may. */
+  mark?: [number, number]
+  /** A fork in the making: no volume yet. */
+  pending?: true
   /** Raised by each publish. */
   sequence: number
   /** 16 hex digits, new with each publish: two heads never have the same bytes. */
@@ -123,6 +129,9 @@ const optional: ReadonlyArray<readonly [keyof Head, Check]> = [
   ['hidden', value => hasMembers(value, { fromMs: isTime, toMs: isTime })],
   ['log', value => hasMembers(value, { next: isCount })],
   ['deletedMs', isTime],
+  ['fenced', isCount],
+  ['mark', value => Array.isArray(value) && value.length === 2 && value.every(isCount)],
+  ['pending', value => value === true],
 ]
 
 function hasMembers(value: unknown, members: Record<string, Check>): boolean {

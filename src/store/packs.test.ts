@@ -6,11 +6,12 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { PACK_HEADER_BYTES, PackKind } from '../codec/pack.js'
-import { encodePointer, POINTER_BYTES, packId, packKey } from '../codec/pointer.js'
+import { encodePointer, POINTER_BYTES, packId, packKey, pointerOffset } from '../codec/pointer.js'
 import { RelocationIndex } from '../codec/relocation.js'
 import { SEGMENT_HEADER_BYTES, SegmentKind } from '../codec/segment.js'
 import { CairnError, CorruptError } from '../errors.js'
-import { type CrashPoint, onCrashPoint } from '../sys/index.js'
+import { assert, type CrashPoint, onCrashPoint } from '../sys/index.js'
+import { readGcRecord, swapGcRecord } from './gc-record.js'
 import { MemoryStore } from './memory/index.js'
 import { readPackContents } from './pack-scan.js'
 import { Packs, PackWriter } from './packs.js'
@@ -370,11 +371,23 @@ describe('reading by pointer', () => {
     store.adoptSync(packKey(idOf(2)), path)
     store.deleteSync([packKey(idOf(1))])
     expect(() => packs.readBlock(old, 0)).toThrow(CorruptError)
-    packs.setRelocations(RelocationIndex.from([{ oldPack: idOf(1), oldOffset: PACK_HEADER_BYTES, newPack: idOf(2), newOffset: lastOffset }]))
+    const moved = RelocationIndex.from([{ oldPack: idOf(1), oldOffset: PACK_HEADER_BYTES, newPack: idOf(2), newOffset: lastOffset }])
+    store.putSync('gc/relocations/1', moved.encode())
+    const record = swapGcRecord(store, readGcRecord(store), { epoch: 1, relocations: 'gc/relocations/1' })
+    assert(record !== undefined, 'nobody else collects')
     expect(Buffer.from(packs.readBlock(old, 0)).toString()).toBe('moved content')
     expect(packs.verify(old, 0)).toBe(13 + SEGMENT_HEADER_BYTES)
     expect(packs.relocated).toBe(2)
-    packs.setRelocations(undefined)
+    // Moved once more: the index in memory leads nowhere, and the newer one is read.
+    store.deleteSync([packKey(idOf(2))])
+    const again = onePack(3, Buffer.from('moved content'))
+    const twice = RelocationIndex.from([{ oldPack: idOf(1), oldOffset: PACK_HEADER_BYTES, newPack: idOf(3), newOffset: pointerOffset(again, 0) }])
+    store.putSync('gc/relocations/2', twice.encode())
+    swapGcRecord(store, record, { epoch: 2, relocations: 'gc/relocations/2' })
+    store.deleteSync(['gc/relocations/1'])
+    packs.clearCache()
+    expect(Buffer.from(packs.readBlock(old, 0)).toString()).toBe('moved content')
+    store.deleteSync([packKey(idOf(3))])
     packs.clearCache()
     expect(() => packs.readBlock(old, 0)).toThrow(CorruptError)
   })

@@ -1,13 +1,13 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 import { packIdOf } from '../codec/pack.js'
 import { HASH_BYTES, PACK_ID_BYTES, packKey, pointerHash, pointerLength, pointerOffset } from '../codec/pointer.js'
-import type { RelocationIndex } from '../codec/relocation.js'
 import { SEGMENT_HEADER_BYTES, SegmentCodec, SegmentHeader, SegmentKind, segmentProblem, unpackSegment } from '../codec/segment.js'
 import { CorruptError } from '../errors.js'
 import { BlockCache } from './block-cache.js'
 import type { LocalStore } from './contract.js'
 import { packProblem } from './pack-scan.js'
 import { sha256 } from './pack-writer.js'
+import { Relocations } from './relocations.js'
 
 export { PackWriter, peekPack } from './pack-writer.js'
 
@@ -25,6 +25,8 @@ interface Source {
   key: string
   /** Descriptor of the local file that holds it, while it is no object of the store; else -1. */
   fd: number
+  /** It was not in the store: what it held has most likely moved. */
+  gone: boolean
 }
 
 /** Offsets in a pack stay below this: an ordinal and an offset make one safe integer. */
@@ -53,7 +55,7 @@ export class Packs {
   /** The pack of the last read, which is mostly that of the next. */
   readonly #lastId = Buffer.alloc(PACK_ID_BYTES)
   #last: Source | undefined
-  #relocations: RelocationIndex | undefined
+  readonly #relocations: Relocations
   #scratch = Buffer.allocUnsafeSlow(128 * 1024)
   readonly #runsSeen = new Set<number>()
   readonly #header = new SegmentHeader()
@@ -61,6 +63,7 @@ export class Packs {
   constructor(store: LocalStore, options: PacksOptions) {
     this.#store = store
     this.#verify = options.verify ?? false
+    this.#relocations = new Relocations(store)
     this.#cache = new BlockCache(options.blockCacheBytes)
   }
 
@@ -70,6 +73,7 @@ export class Packs {
     const source = this.#source(packId, 0)
     if (source.fd >= 0) closeSync(source.fd)
     source.fd = fd
+    source.gone = false
   }
 
   /** The pack is an object of the store now, or gone. */
@@ -81,11 +85,6 @@ export class Packs {
 
   isSpooled(packId: Uint8Array): boolean {
     return this.#source(packId, 0).fd >= 0
-  }
-
-  /** Where segments of packs that are gone stand now. */
-  setRelocations(index: RelocationIndex | undefined): void {
-    this.#relocations = index
   }
 
   get blockCacheBytes(): number {
@@ -136,6 +135,7 @@ export class Packs {
     const stored = pointerLength(pointer, at)
     if (this.#verify || this.#cache.has(key)) return false
     const length = count * stored
+    if (source.gone) return false
     if (length > this.#scratch.length) this.#scratch = Buffer.allocUnsafeSlow(length)
     if (this.#read(pointer, at + HASH_BYTES, offset, length) !== length) return false
     const keep = this.#seenBefore(key)
@@ -206,21 +206,34 @@ export class Packs {
     const length = pointerLength(pointer, at)
     const offset = pointerOffset(pointer, at)
     if (length > this.#scratch.length) this.#scratch = Buffer.allocUnsafeSlow(length)
-    let n = this.#read(pointer, at + HASH_BYTES, offset, length)
-    if (n < 0 && this.#relocations?.find(pointer, at + HASH_BYTES, offset) === true) {
-      this.relocated++
-      n = this.#read(this.#relocations.newPack, 0, this.#relocations.newOffset, length)
-    }
+    const n = this.#readMoved(pointer, at + HASH_BYTES, offset, length)
     if (n < 0) throw this.#corrupt(pointer, at, 'the pack is missing')
     if (n < length) throw this.#corrupt(pointer, at, `the pack ends after ${n} of ${length} bytes`)
     this.bytesRead += n
     return length
   }
 
+  /** Reads a segment where it stands now; -1 when it is nowhere. A collection may move it once more while it is looked for. */
+  #readMoved(id: Uint8Array, at: number, offset: number, length: number): number {
+    if (!this.#source(id, at).gone) {
+      const n = this.#read(id, at, offset, length)
+      if (n >= 0) return n
+    }
+    do {
+      const moved = this.#relocations.find(id, at, offset)
+      const n = moved === undefined ? -1 : this.#read(moved.newPack, 0, moved.newOffset, length)
+      if (n >= 0) this.relocated++
+      if (n >= 0) return n
+    } while (this.#relocations.refresh())
+    return this.#read(id, at, offset, length)
+  }
+
   #read(id: Uint8Array, at: number, offset: number, length: number): number {
     const source = this.#source(id, at)
     if (source.fd >= 0) return readSync(source.fd, this.#scratch, 0, length, offset)
-    return this.#store.readSync(source.key, offset, this.#scratch, 0, length)
+    const n = this.#store.readSync(source.key, offset, this.#scratch, 0, length)
+    source.gone = n < 0
+    return n
   }
 
   #source(id: Uint8Array, at: number): Source {
@@ -230,7 +243,7 @@ export class Packs {
     let source = this.#sources.get(hex)
     if (source === undefined) {
       if (this.#sources.size >= MAX_SOURCES) this.#forgetSources()
-      source = { ordinal: this.#nextOrdinal++, key: packKey(name), fd: -1 }
+      source = { ordinal: this.#nextOrdinal++, key: packKey(name), fd: -1, gone: false }
       this.#sources.set(hex, source)
     }
     name.copy(this.#lastId)

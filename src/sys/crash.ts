@@ -27,6 +27,8 @@ export const crashPoints = [
   'volume.create.before-name',
   'volume.create.after-name',
   'volume.fork.before-head',
+  'volume.fork.after-pin',
+  'volume.fork.pending',
   'volume.fork.after-head',
   'volume.rename.between',
   'volume.delete.before-tombstone',

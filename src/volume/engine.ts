@@ -9,11 +9,12 @@ import { type Clock, crashPoint, limits, makeFolders, type Random, systemClock, 
 import { PageCache } from '../tree/index.js'
 import type { Change, EngineApi, VolumeInfo, VolumeStatus } from './api.js'
 import { diffStates } from './diff.js'
+import { makeFork } from './fork.js'
 import { HeadFile } from './head.js'
 import { openHome } from './home.js'
 import { ARENA_INODES } from './live-session.js'
 import { FileLock } from './lock.js'
-import { allKeys, checkVolumeName, Names } from './names.js'
+import { allKeys, checkVolumeName, type NameEntry, Names } from './names.js'
 import type { VolumeState } from './state.js'
 import type { Syncer } from './syncer.js'
 import { type StoreContext, Volume } from './volume.js'
@@ -88,18 +89,29 @@ export class Engine implements EngineApi {
   }
 
   #make(name: string, makeHead: (id: string) => Head): VolumeInfo {
+    const found = this.#freeName(name)
+    const id = this.#random.bytes(8).toString('hex')
+    const head = HeadFile.create(this.#context.store, makeHead(id), this.#random)
+    this.#takeName(name, id, found)
+    return this.#infoOf(head)
+  }
+
+  /** The entry to be replaced, if there is one that leads nowhere. @throws CairnError when a volume has the name */
+  #freeName(name: string): NameEntry | undefined {
     checkVolumeName(name)
     const found = this.#names.get(name)
     if (found !== undefined && this.#confirmed(name, found.id) !== undefined) throw exists(name)
-    const id = this.#random.bytes(8).toString('hex')
-    const head = HeadFile.create(this.#context.store, makeHead(id), this.#random)
+    return found
+  }
+
+  /** The last step of making a volume: before it nobody finds it. */
+  #takeName(name: string, id: string, replaces: NameEntry | undefined): void {
     crashPoint('volume.create.before-name')
-    if (!this.#names.take(name, id, found)) {
+    if (!this.#names.take(name, id, replaces)) {
       this.#context.store.deleteSync([HeadFile.key(id)])
       throw exists(name)
     }
     crashPoint('volume.create.after-name')
-    return this.#infoOf(head)
   }
 
   #newHead(id: string, name: string, from: Partial<Head>): Head {
@@ -138,7 +150,7 @@ export class Engine implements EngineApi {
   #confirmed(name: string, id: string): HeadFile | undefined {
     const open = this.#open.get(id)
     const head = open?.volume.head ?? HeadFile.read(this.#context.store, id, this.#random)
-    return head !== undefined && head.value.name === name && head.value.deletedMs === undefined ? head : undefined
+    return head !== undefined && head.value.name === name && head.value.deletedMs === undefined && head.value.pending !== true ? head : undefined
   }
 
   #find(name: string): HeadFile {
@@ -344,26 +356,26 @@ export class Engine implements EngineApi {
   }
 
   fork(source: string, ref: string | undefined, name: string): VolumeInfo {
+    const found = this.#freeName(name)
     return this.#with(source, volume => {
       // First the seal: a commit that was made just now has its root then.
       const sealed = volume.sealedRoots()
       const commit = ref === undefined ? undefined : volume.history.resolve(ref)
       const h = volume.head.value
-      const root = commit?.root ?? sealed.root
-      const made = this.#make(name, id => {
-        crashPoint('volume.fork.before-head')
-        return this.#newHead(id, name, {
-          root,
+      const head = makeFork(this.#context.store, this.#random, this.#clock, volume.head, id =>
+        this.#newHead(id, name, {
+          root: commit?.root ?? sealed.root,
           history: sealed.history,
           inodes: commit?.inodes ?? h.inodes,
           bytes: commit?.bytes ?? h.bytes,
           dirHashKey: h.dirHashKey,
           parent: { volume: source, id: h.volume, commit: commit?.id ?? '' },
           ...(commit === undefined ? {} : { hidden: { fromMs: commit.timeMs, toMs: volume.history.presentMs() } }),
-        })
-      })
+        }),
+      )
+      this.#takeName(name, head.value.volume, found)
       crashPoint('volume.fork.after-head')
-      return made
+      return this.#infoOf(head)
     })
   }
 

@@ -32,10 +32,16 @@ export class HeadFile {
     return new HeadFile(store, key, random, head, found.version)
   }
 
-  static create(store: LocalStore, head: Head, random: Random): HeadFile {
+  /** @param options relaxed: not synced, for a head that counts only when it is changed again */
+  static create(store: LocalStore, head: Head, random: Random, options: { relaxed?: boolean } = {}): HeadFile {
     const key = HeadFile.key(head.volume)
-    const { version } = store.putSync(key, encodeHead(head), { ifAbsent: true })
+    const { version } = store.putSync(key, encodeHead(head), { ...options, ifAbsent: true })
     return new HeadFile(store, key, random, head, version)
+  }
+
+  /** Nobody has changed it in the store since. */
+  get isCurrent(): boolean {
+    return this.#store.headSync(this.#key)?.version === this.#version
   }
 
   /** Publishes changed fields. @throws CairnError ERR_FENCED when another writer changed the head meanwhile */

@@ -3,6 +3,7 @@ import type { Journal } from '../journal/index.js'
 import { assert, type Clock, crashPoint, limits } from '../sys/index.js'
 import type { Durability } from './durability.js'
 import type { HeadFile } from './head.js'
+import type { Holds } from './holds.js'
 import { Seal } from './seal.js'
 import { beginSync, type Spool } from './spool.js'
 import type { VolumeState } from './state.js'
@@ -21,6 +22,7 @@ export interface SealingParts {
   journal: Journal
   durability: Durability
   head: HeadFile
+  holds: Holds
   clock: Clock
   syncer: Syncer
   /** Sequence of the last commit. */
@@ -39,6 +41,7 @@ export class Sealing {
   readonly #journal: Journal
   readonly #durability: Durability
   readonly #head: HeadFile
+  readonly #holds: Holds
   readonly #clock: Clock
   readonly #syncer: Syncer
   readonly #sequence: () => number
@@ -60,6 +63,7 @@ export class Sealing {
     this.#journal = parts.journal
     this.#durability = parts.durability
     this.#head = parts.head
+    this.#holds = parts.holds
     this.#clock = parts.clock
     this.#syncer = parts.syncer
     this.#sequence = parts.sequence
@@ -226,7 +230,9 @@ export class Sealing {
     for (const pack of seal.packs) this.#spool.publish(pack)
     const r = seal.result
     crashPoint('seal.before-head')
+    this.#holds.save()
     this.#head.update({
+      ...this.#mark(),
       root: Buffer.from(r.root).toString('hex'),
       history: Buffer.from(r.history).toString('hex'),
       watermark: r.watermark,
@@ -245,6 +251,13 @@ export class Sealing {
       for (const pack of packs) pack.closeFd()
       this.#releasable = r.watermark
     })
+  }
+
+  /** Below it, packs of this opening that the head does not reach are garbage. */
+  #mark(): { mark?: [number, number] } {
+    const { epoch, mark } = this.#head.value
+    // Without a mark of its epoch, this opening has published no pack.
+    return mark?.[0] === epoch ? { mark: [epoch, Math.min(this.#spool.firstOpen, this.#holds.fromPack)] } : {}
   }
 
   /** Deletes journal files that the head has made superfluous; true when none is left. */

@@ -9,6 +9,8 @@ import type { BlockSink } from './content.js'
 
 export const PACK_METADATA = 1
 export const PACK_CONTENT = 2
+/** Where a pack's number stands in its id. */
+const NUMBER_AT = 12
 
 /**
  * Packs of one volume that are still being written, in a folder of this host. Content goes into the open content pack as
@@ -28,6 +30,8 @@ export class Spool implements BlockSink {
   /** What a crashed process left, until it is taken over. */
   #found: Array<{ id: Buffer; path: string }> = []
   #nextSequence = 1
+  /** Numbers of the packs of this opening that are here still. */
+  readonly #unpublished = new Set<number>()
   /** Part of every pack's name. A pack that was lost leaves no trace of its number, but what names it must never find another's bytes. */
   #epoch = 0
   #isOwnEpoch = false
@@ -87,6 +91,12 @@ export class Spool implements BlockSink {
     }
   }
 
+  /** The lowest number of a pack of this opening that is not in the store yet. */
+  get firstOpen(): number {
+    // Numbers are given in order.
+    return this.#unpublished.values().next().value ?? this.#nextSequence
+  }
+
   /** Opens a new pack, the first of an opening in an epoch of its own. */
   open(kind: number): PackWriter {
     if (!this.#isOwnEpoch) {
@@ -96,6 +106,7 @@ export class Spool implements BlockSink {
     let id = packId(this.#volume, this.#epoch, this.#nextSequence++)
     while (this.#isTaken(id)) id = packId(this.#volume, this.#epoch, this.#nextSequence++)
     const writer = new PackWriter(this.#pathOf(id), id, kind)
+    this.#unpublished.add(this.#nextSequence - 1)
     this.#packs.addSpool(id, writer.path)
     return writer
   }
@@ -141,6 +152,7 @@ export class Spool implements BlockSink {
     this.#store.adoptSync(packKey(pack.packId), pack.path)
     this.#packs.removeSpool(pack.packId)
     this.#taken = this.#taken.filter(other => other !== pack)
+    if (pack.packId.readUInt32BE(NUMBER_AT - 4) === this.#epoch) this.#unpublished.delete(pack.packId.readUInt32BE(NUMBER_AT))
   }
 
   #unsynced(): PackWriter[] {

@@ -36,6 +36,8 @@ export class TransactionLive extends Collector implements TransactionSession {
   /** A damaged page kept half of a batch out of the private state. */
   #halfApplied = false
   #commits = 0
+  /** Told when it has ended. */
+  onEnd: () => void = () => {}
 
   constructor(live: LiveSession, liveState: VolumeState, context: StoreContext, spool: Spool, clock: Clock) {
     const base = liveState.tree.fork()
@@ -90,7 +92,7 @@ export class TransactionLive extends Collector implements TransactionSession {
 
   commitTransaction(record?: (after: Pick<NewCommit, 'inodes' | 'bytes' | 'nextIno'>) => PreparedCommit): number {
     assert(!this.#over, 'a transaction ends once')
-    this.#over = true
+    this.#end()
     if (this.#halfApplied) return -EIO
     if (this.#all.items === 0) return 0
     const alone = this.#live.sequence === this.#startSequence
@@ -161,8 +163,13 @@ export class TransactionLive extends Collector implements TransactionSession {
     return value
   }
 
-  abort(): void {
+  #end(): void {
     this.#over = true
+    this.onEnd()
+  }
+
+  abort(): void {
+    this.#end()
     this.#all.clear()
   }
 

@@ -14,6 +14,7 @@ import { Durability } from './durability.js'
 import { fsck } from './fsck.js'
 import type { HeadFile } from './head.js'
 import { type Commit, History, type PreparedCommit } from './history.js'
+import { Holds } from './holds.js'
 import type { HistoryItem } from './incarnations.js'
 import { LiveSession } from './live-session.js'
 import { openTree, type Recovered, recover } from './recovery.js'
@@ -62,6 +63,7 @@ export class Volume implements VolumeApi {
   readonly #spool: Spool
   readonly #durability: Durability
   readonly #sealing: Sealing
+  readonly #holds: Holds
   readonly #clock: Clock
   readonly #onClose: () => void
   readonly #release: (volume: Volume) => void
@@ -82,6 +84,7 @@ export class Volume implements VolumeApi {
     this.#release = options.release
     const syncer = options.syncer ?? poolSyncer
     makeFolders(dir)
+    this.#holds = new Holds(join(dir, 'holds'))
     const h = head.value
     const id = Buffer.from(h.volume, 'hex')
     this.#spool = new Spool({
@@ -103,6 +106,7 @@ export class Volume implements VolumeApi {
       journal: this.#journal,
       durability: this.#durability,
       head,
+      holds: this.#holds,
       clock,
       syncer,
       sequence: () => this.session.sequence,
@@ -130,7 +134,9 @@ export class Volume implements VolumeApi {
   }
 
   #raiseEpoch(): number {
-    this.head.update({ epoch: this.head.value.epoch + 1 })
+    const epoch = this.head.value.epoch + 1
+    // Whoever has the lock is the only writer: from here on no earlier one can change the head.
+    this.head.update({ epoch, fenced: epoch, mark: [epoch, 1] })
     this.#spool.birth = this.head.value.sequence + 1
     return this.head.value.epoch
   }
@@ -209,7 +215,9 @@ export class Volume implements VolumeApi {
     state.usage.inodes = commit.inodes
     state.usage.bytes = commit.bytes
     state.nextIno = commit.nextIno
-    return new SnapshotSession(state, this.session.dirHash, this.#clock)
+    const session = new SnapshotSession(state, this.session.dirHash, this.#clock)
+    this.hold(session, commit.root === '' ? undefined : [commit.root])
+    return session
   }
 
   /** The tree of a commit, sealed or not. */
@@ -223,12 +231,26 @@ export class Volume implements VolumeApi {
   /** The files as they are now or were at a commit, kept as they are while this volume goes on. @throws on a full or failing disk */
   stateAt(commit?: Commit): VolumeState {
     if (commit === undefined) this.#sealing.foldAll()
-    return new VolumeState(commit === undefined ? this.state.tree.fork() : this.treeOf(commit), BTree.empty(this.context.pages), this.context.packs)
+    const state = new VolumeState(commit === undefined ? this.state.tree.fork() : this.treeOf(commit), BTree.empty(this.context.pages), this.context.packs)
+    this.hold(state, commit === undefined || commit.root === '' ? undefined : [commit.root])
+    return state
   }
 
   begin(): TransactionSession {
     this.#sealing.foldAll()
-    return new TransactionLive(this.session, this.state, this.context, this.#spool, this.#clock)
+    const transaction = new TransactionLive(this.session, this.state, this.context, this.#spool, this.#clock)
+    transaction.onEnd = this.hold(transaction)
+    return transaction
+  }
+
+  /**
+   * Keeps what `user` reads from being collected while `user` lives, or until the returned function is called. It must be reachable
+   * from this volume now.
+   * @param roots pointers of root pages in hex; default: all that this volume is now, and what is written from now on
+   */
+  hold(user: object, roots?: readonly string[]): () => void {
+    const { root, history } = this.head.value
+    return roots === undefined ? this.#holds.add(user, [root, history], this.#spool.firstOpen) : this.#holds.add(user, roots)
   }
 
   commitTransaction(transaction: TransactionSession, options: { message?: string; actor?: string } = {}): CommitInfo | undefined {
@@ -369,6 +391,7 @@ export class Volume implements VolumeApi {
   }
 
   #letGo(): void {
+    this.#holds.clear()
     this.#durability.whenUnused(() => {
       this.#closeFiles()
       this.#onClose()

@@ -1,0 +1,42 @@
+import { CorruptError } from '../errors.js'
+import type { LocalStore } from './contract.js'
+import { decodeSmall, encodeSmall } from './small-object.js'
+
+/**
+ * What a change that takes content from one volume to another needs while it is made (docs/format-packs.md, "Pins"). Its maker writes it
+ * before it reads the source; only a collector removes it, and never one that was made after that collection began.
+ */
+export const PINS_PREFIX = 'pins/'
+const FORMAT = 1
+const HEX_POINTER = /^[0-9a-f]{124}$/
+
+export interface Pin {
+  /** Milliseconds since 1970: one that is old and was not finished belongs to a process that is gone. */
+  atMs: number
+  /** Volume id: where the content goes. */
+  into: string
+  /** Pointers of root pages, in hex. */
+  roots: string[]
+  /** Its content is in a head or a journal now. */
+  done?: true
+}
+
+export function pinKey(id: string): string {
+  return `${PINS_PREFIX}${id}`
+}
+
+/** Not synced: what is lost with the power is lost with its maker. Cost: one small write */
+export function writePin(store: LocalStore, id: string, pin: Pin): void {
+  store.putSync(pinKey(id), encodeSmall(FORMAT, pin), { relaxed: true })
+}
+
+/** @throws CorruptError */
+export function readPin(store: LocalStore, key: string): Pin | undefined {
+  const found = store.getSync(key)
+  // One that a power loss left empty is its maker's last trace.
+  if (found === undefined || found.bytes.every(byte => byte === 0)) return undefined
+  const { atMs, into, roots, done } = decodeSmall(found.bytes, key, FORMAT)
+  const valid = typeof atMs === 'number' && typeof into === 'string' && Array.isArray(roots) && roots.every(root => HEX_POINTER.test(String(root)))
+  if (!valid) throw new CorruptError(key, 'its members are not right')
+  return { atMs, into, roots: roots as string[], ...(done === true ? { done } : {}) }
+}

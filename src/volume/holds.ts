@@ -1,0 +1,92 @@
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { CorruptError } from '../errors.js'
+
+const FORMAT = 1
+
+/** What somebody reads, or builds on, although it may be in no head any more. */
+interface Held {
+  /** Pointers of root pages, in hex. */
+  roots: readonly string[]
+  /** Packs of this opening from this number on may come to be needed. */
+  fromPack: number
+}
+
+/**
+ * Open views of the past and transactions of one opening of a volume. Whoever opens one sees what the head names at that moment, so
+ * that a collector must hear of it only once the head moves on: `save` comes before that. The file counts while the volume's lock is held.
+ */
+export class Holds {
+  readonly #path: string
+  readonly #held = new Set<Held>()
+  /** Those whose user was garbage: a view that nobody closed. */
+  readonly #dropped = new FinalizationRegistry<Held>(held => this.#held.delete(held))
+  #saved = ''
+
+  /** Forgets what an earlier process held. */
+  constructor(path: string) {
+    this.#path = path
+    rmSync(path, { force: true })
+  }
+
+  /**
+   * Holds for as long as `user` lives, or until the returned function is called.
+   * @param fromPack packs of this opening from this number on may be needed too; default: none
+   */
+  add(user: object, roots: readonly string[], fromPack = Number.POSITIVE_INFINITY): () => void {
+    const held: Held = { roots: roots.filter(root => root !== ''), fromPack }
+    this.#held.add(held)
+    this.#dropped.register(user, held, held)
+    return () => {
+      this.#held.delete(held)
+      this.#dropped.unregister(held)
+    }
+  }
+
+  /** The lowest pack that is held; Infinity without any. */
+  get fromPack(): number {
+    let lowest = Number.POSITIVE_INFINITY
+    for (const held of this.#held) lowest = Math.min(lowest, held.fromPack)
+    return lowest
+  }
+
+  /** Writes down what is held now, for collectors in other threads and processes. Before each change of the head. @throws what the disk says */
+  save(): void {
+    const roots = [...new Set([...this.#held].flatMap(held => held.roots))].sort()
+    const text = roots.length === 0 ? '' : `${JSON.stringify({ format: FORMAT, roots })}\n`
+    if (text === this.#saved) return
+    if (text === '') rmSync(this.#path, { force: true })
+    else {
+      // Readers see one list or the other. It dies with this process, and need not outlive the power.
+      writeFileSync(`${this.#path}~`, text, { mode: 0o600 })
+      renameSync(`${this.#path}~`, this.#path)
+    }
+    this.#saved = text
+  }
+
+  clear(): void {
+    this.#held.clear()
+    rmSync(this.#path, { force: true })
+  }
+}
+
+/** The roots that the process which has the volume open holds. @throws CorruptError */
+export function readHolds(path: string): string[] {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
+  const roots = (parse(text, path) as { roots?: unknown }).roots
+  if (!Array.isArray(roots) || !roots.every(root => typeof root === 'string')) throw new CorruptError(path, 'it names no roots')
+  return roots as string[]
+}
+
+function parse(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text) ?? {}
+  } catch {
+    throw new CorruptError(path, 'it is not JSON')
+  }
+}
