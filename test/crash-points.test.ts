@@ -21,6 +21,11 @@ const elsewhere = new Set<CrashPoint>([
   'store.delete.before',
   'become.before-journal',
   'become.after-journal',
+  // test/bundle.test.ts
+  'volume.publish.before-head',
+  'volume.publish.before-name',
+  'volume.publish.after-name',
+  'backup.before-rename',
 ])
 
 let home: string

@@ -3,6 +3,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import {
+  BundleFrame,
+  BundleItem,
+  bundleExtent,
+  bundlePayload,
+  encodeBundleFrame,
+  encodeBundleJson,
+  parseBundleHeader,
+  putBundleBlockHeader,
+  putBundleExtent,
+  putBundleItem,
+} from '../src/codec/bundle.js'
+import {
   ATTR_BYTES,
   Attr,
   BatchReader,
@@ -71,6 +83,26 @@ describe('format 1', () => {
     golden('key meta', key(metaKey(K, 'usage')))
     golden('key commit', key(commitKey(K, makeCommitId(1_700_000_000_123, Buffer.from('0123456789')))))
     golden('key checkpoint', key(checkpointKey(K, 'vor-dem-Umbau-ü')))
+  })
+
+  it('frames of a bundle', () => {
+    const header = { format: 1, volume: { id: '0011223344556677', name: 'work', createdMs: 5 }, madeMs: 9, dirHashKey: '8899aabbccddeeff', arenas: 65 }
+    const whole = { ...header, since: { commit: '0'.repeat(26), timeMs: 7 }, live: { inodes: 3, bytes: 65536 } }
+    const frame = encodeBundleJson(BundleFrame.header, whole)
+    golden('bundle header', frame)
+    expect(parseBundleHeader(bundlePayload(frame, 0))).toEqual(whole)
+    golden('bundle tree', encodeBundleJson(BundleFrame.tree, { commit: '1'.repeat(26) }))
+    const block = Buffer.alloc(38)
+    putBundleBlockHeader(block, 0, Buffer.alloc(32, 0xab), 3)
+    block.write('abc', 35)
+    golden('bundle blocks', encodeBundleFrame(BundleFrame.blocks, block))
+    const extent = Buffer.alloc(7)
+    putBundleExtent(extent, 0, 2 ** 40 + 3)
+    expect(bundleExtent(extent, 0)).toBe(2 ** 40 + 3)
+    const items = Buffer.alloc(64)
+    const end = putBundleItem(items, putBundleItem(items, 0, BundleItem.put, key(extentKey(K, INO, 1)), extent), BundleItem.del, key(5), new Uint8Array(0))
+    golden('bundle items', encodeBundleFrame(BundleFrame.items, items.subarray(0, end)))
+    golden('bundle end', encodeBundleJson(BundleFrame.end, { blocks: 1, trees: 2, items: 3, sha256: 'f'.repeat(64) }))
   })
 
   it('directory entries: the hash is the readdir offset', () => {

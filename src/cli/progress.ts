@@ -20,8 +20,13 @@ export class Progress {
   }
 
   add(files: number, bytes: number): void {
-    this.files += files
-    this.bytes += bytes
+    this.set({ files: this.files + files, bytes: this.bytes + bytes })
+  }
+
+  /** Says how much is done in all. */
+  set(done: { files: number; bytes: number }): void {
+    this.files = done.files
+    this.bytes = done.bytes
     if (this.out.streams.stderr.isTTY !== true) return
     const now = performance.now()
     if (now - this.started < AFTER_MS || now - this.last < EVERY_MS) return

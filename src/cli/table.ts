@@ -212,6 +212,37 @@ export const groups: readonly CommandGroup[] = [
         load: () => import('./fork.js'),
       },
       {
+        name: 'bundle',
+        operands: '<volume>',
+        about: 'Write all that a volume holds, history included, to stdout as one file',
+        options: [['--since <ref>', 'only what came after this commit or checkpoint']],
+        examples: [
+          ['cairn bundle work > work.bundle', ''],
+          ['cairn bundle work --since monday > rest.bundle', 'for a receiver that has the checkpoint'],
+        ],
+        completes: 'volume',
+        load: () => import('./bundle.js'),
+      },
+      {
+        name: 'unbundle',
+        operands: '<file> <new>',
+        about: 'Make a volume of a bundle; - is stdin',
+        examples: [['cairn unbundle work.bundle work2', '']],
+        load: () => import('./unbundle.js'),
+      },
+      {
+        name: 'backup',
+        operands: '<volume> <file>',
+        about: 'Write a bundle of a volume that may be in use to a file of the host, whole or not at all',
+        options: [
+          ['--since <ref>', 'only what came after this commit or checkpoint'],
+          ['--force', 'replace a file that is there'],
+        ],
+        examples: [['cairn backup work ./work.bundle', '']],
+        completes: 'volume',
+        load: () => import('./backup.js'),
+      },
+      {
         name: 'diff',
         operands: '<a> [b]',
         about: 'What differs between two states; without B, between A@REF and A now. Exits 1 when something differs',

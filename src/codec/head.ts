@@ -41,6 +41,8 @@ export interface Head {
   arena: [number, number]
   inodes: number
   bytes: number
+  /** Inode numbers in arenas below this one may come from another store: no new one is taken there. */
+  arenaFloor?: number
   /** 16 hex digits; the same in all forks. */
   dirHashKey: string
   parent?: { volume: string; id: string; commit: string }
@@ -132,6 +134,7 @@ const optional: ReadonlyArray<readonly [keyof Head, Check]> = [
   ['fenced', isCount],
   ['mark', value => Array.isArray(value) && value.length === 2 && value.every(isCount)],
   ['pending', value => value === true],
+  ['arenaFloor', isCount],
 ]
 
 function hasMembers(value: unknown, members: Record<string, Check>): boolean {

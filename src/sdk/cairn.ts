@@ -4,6 +4,9 @@ import { ensureServer, reconnect } from '../server/connect.js'
 import { homeOf, prepareHome } from '../server/home.js'
 import { limits } from '../sys/index.js'
 import type { Change, CommitInfo, FsckReport, VolumeInfo } from '../volume/api.js'
+import type { Pinned } from '../volume/engine.js'
+import type { BackupOptions } from './backup.js'
+import type { Bundle, UnbundleOptions } from './bundle.js'
 import type { Host } from './host.js'
 import type { LocalHost } from './local-host.js'
 import { awaitMount, clearStaleMount, syncMount } from './mounted.js'
@@ -155,6 +158,47 @@ export class Cairn implements CairnApi {
   async fork(source: string, ref: string | undefined, name: string): Promise<VolumeInfo> {
     if (ref === undefined) await this.#settle(source)
     return (await this.#call('fork', source, ref, name)) as VolumeInfo
+  }
+
+  /**
+   * All that a volume holds as one stream of bytes: its tree, its history, every block; checksummed. Taken of one moment, beside whoever writes. Read it to its
+   * end, or `close()` it.
+   * @param options ref: as it was then, with the history up to it; since: only what came after that commit, for a receiver that has it
+   * @throws CairnError ERR_VOLUME_UNKNOWN, ERR_REF_UNKNOWN; while it is read CorruptError when the volume is damaged
+   */
+  async bundle(name: string, options: { ref?: string; since?: string } = {}): Promise<Bundle> {
+    if (options.ref === undefined) await this.#settle(name)
+    const pinned = (await this.#call('pin', name, options)) as Pinned
+    const { engine } = await this.#localHost()
+    const { Bundle } = await import('./bundle.js')
+    return new Bundle(engine, pinned)
+  }
+
+  /**
+   * Makes a volume of a bundle, with all its commits, checkpoints and versions under the ids that they had. Everything is checked; on failure nothing is made.
+   * @param source pieces of any size
+   * @throws CorruptError for a bundle that is damaged or cut short; CairnError ERR_VOLUME_EXISTS, ERR_BUNDLE_BASE, ERR_FORMAT
+   */
+  async unbundle(source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, name: string, options: UnbundleOptions = {}): Promise<VolumeInfo> {
+    const { engine } = await this.#localHost()
+    const { unbundle } = await import('./bundle.js')
+    return unbundle(engine, source, name, { ...options, flushAll: () => this.#flushOpen() })
+  }
+
+  /**
+   * Writes a bundle to a file of the host, which is there, whole and on the disk, when this resolves; before, and on failure, it is as it was.
+   * @throws CairnError ERR_FILE_EXISTS unless `force`; as `bundle`
+   */
+  async backup(name: string, file: string, options: BackupOptions = {}): Promise<{ file: string; bytes: number; files: number }> {
+    const { backup } = await import('./backup.js')
+    const { ref, since } = options
+    return backup(() => this.bundle(name, { ref, since }), file, options)
+  }
+
+  /** What a server has acknowledged and not sealed, in all volumes that it has open. */
+  async #flushOpen(): Promise<void> {
+    const host = await this.#host()
+    for (const name of (await host.call('openVolumes')) as string[]) await host.call('flush', name)
   }
 
   async checkpoint(name: string, checkpoint?: string, options: { message?: string } = {}): Promise<CommitInfo> {

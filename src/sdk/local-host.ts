@@ -34,6 +34,11 @@ export class LocalHost implements Host {
     })
   }
 
+  /** For what reads packs of a pinned state, or makes a volume of its own, beside a server too. */
+  get engine(): Engine {
+    return this.#engine
+  }
+
   /** Names of the volumes that are open here. */
   openNames(): string[] {
     return this.#engine.open().map(volume => volume.info.name)

@@ -2,7 +2,9 @@ import type { BatchOp, StagedWrite, TransactionFs, VolumeFs } from '../node/inde
 import type { LogLevel } from '../server/log.js'
 import type { MountInfo, MountOptions, ServerStatus } from '../server/protocol.js'
 import type { Change, CommitInfo, FsckReport, VolumeInfo, VolumeStatus } from '../volume/api.js'
+import type { BackupOptions } from './backup.js'
 import type { Batch, BatchOptions, BatchResult } from './batch.js'
+import type { Bundle, UnbundleOptions } from './bundle.js'
 
 export interface CairnOptions {
   /** Default: CAIRN_HOME, else `~/.cairn`. */
@@ -55,6 +57,9 @@ export interface CairnApi {
   flush(name: string): Promise<{ bytes: number }>
   status(name?: string): Promise<StatusReport>
   fork(source: string, ref: string | undefined, name: string): Promise<VolumeInfo>
+  bundle(name: string, options?: { ref?: string; since?: string }): Promise<Bundle>
+  unbundle(source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, name: string, options?: UnbundleOptions): Promise<VolumeInfo>
+  backup(name: string, file: string, options?: BackupOptions): Promise<{ file: string; bytes: number; files: number }>
   checkpoint(name: string, checkpoint?: string, options?: { message?: string }): Promise<CommitInfo>
   checkpoints(name: string): Promise<CommitInfo[]>
   deleteCheckpoint(name: string, checkpoint: string): Promise<void>

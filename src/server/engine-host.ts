@@ -79,6 +79,8 @@ export class EngineHost {
     return {
       fork: (_: string, source: string, ref: string | undefined, name: string) => this.#flushed(source, () => engine.fork(source, ref, name)),
       diff: (_: string, a: { volume: string; ref?: string }, b: { volume: string; ref?: string }) => [...engine.diff(a, b)],
+      pin: (_: string, name: string, options?: { ref?: string; since?: string }) => this.#flushed(name, () => engine.pin(name, options)),
+      unpin: (_: string, id: string) => engine.unpin(id),
       checkpoint: (_: string, name: string, checkpoint?: string, options?: { message?: string; actor?: string }) =>
         this.volumes.use(name, ({ volume }) => volume.checkpoint(checkpoint, options)),
       checkpoints: (_: string, name: string) => this.volumes.use(name, ({ volume }) => volume.commits({ checkpointsOnly: true })),

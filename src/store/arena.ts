@@ -12,14 +12,15 @@ const ARENAS = 2 ** 31
 
 /**
  * Takes `count` arenas that nobody has or will have; durable when it returns.
+ * @param floor none below this: numbers from another store are in use there
  * @returns the first of them
  * @throws CairnError ERR_CONFLICT when others keep winning, ERR_FORMAT, ERR_ARENAS_EXHAUSTED; CorruptError. Cost: one compare-and-swap
  */
-export function allocateArenas(store: LocalStore, count: number): number {
+export function allocateArenas(store: LocalStore, count: number, floor = 0): number {
   assert(Number.isSafeInteger(count) && count > 0, 'arenas are taken in whole numbers')
   for (let attempt = 0; attempt < limits.casAttempts; attempt++) {
     const found = store.getSync(ARENA_KEY)
-    const next = found === undefined ? FIRST_ARENA : decodeArena(found.bytes)
+    const next = Math.max(floor, found === undefined ? FIRST_ARENA : decodeArena(found.bytes))
     if (next + count > ARENAS)
       throw new CairnError('ERR_ARENAS_EXHAUSTED', 'The store has given out all inode numbers.', 'Copy the volumes that are still needed into a new store.')
     const bytes = Buffer.from(`${JSON.stringify({ format: ARENA_FORMAT, next: next + count })}\n`)
@@ -33,6 +34,12 @@ export function allocateArenas(store: LocalStore, count: number): number {
   throw new CairnError('ERR_CONFLICT', `Others changed the counter of inode numbers ${limits.casAttempts} times in a row.`, 'Try again.', {
     retry: 'same-call',
   })
+}
+
+/** The first arena that nobody has. */
+export function nextArena(store: LocalStore): number {
+  const found = store.getSync(ARENA_KEY)
+  return found === undefined ? FIRST_ARENA : decodeArena(found.bytes)
 }
 
 function decodeArena(bytes: Uint8Array): number {

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Head } from '../codec/head.js'
 import { CairnError } from '../errors.js'
-import { allocateArenas } from '../store/arena.js'
+import { allocateArenas, nextArena } from '../store/arena.js'
 import { openDirectoryStore } from '../store/directory/index.js'
 import { Packs } from '../store/packs.js'
 import { type Clock, crashPoint, limits, makeFolders, type Random, systemClock, systemRandom } from '../sys/index.js'
@@ -11,10 +11,13 @@ import type { Change, EngineApi, VolumeInfo, VolumeStatus } from './api.js'
 import { diffStates } from './diff.js'
 import { makeFork } from './fork.js'
 import { HeadFile } from './head.js'
+import { hiddenHead, isHidden } from './hidden-heads.js'
+import type { Commit } from './history.js'
 import { openHome } from './home.js'
 import { ARENA_INODES } from './live-session.js'
 import { FileLock } from './lock.js'
 import { allKeys, checkVolumeName, type NameEntry, Names } from './names.js'
+import { StagedVolume } from './staging.js'
 import type { VolumeState } from './state.js'
 import type { Syncer } from './syncer.js'
 import { type StoreContext, Volume } from './volume.js'
@@ -31,6 +34,21 @@ export interface EngineOptions {
   bootId?: string
   /** Called when promises of `flushSoon` were settled: a thread that runs a loop of its own must give them a turn. */
   onSettled?: () => void
+}
+
+/** A state that the collector leaves alone. */
+export interface Pinned {
+  /** Of its hidden head. */
+  id: string
+  /** Arenas of inode numbers up to this one are in use in the store. */
+  arenas: number
+  ref?: CommitPlace
+  since?: CommitPlace
+}
+
+export interface CommitPlace {
+  id: string
+  timeMs: number
 }
 
 interface Holder {
@@ -115,7 +133,7 @@ export class Engine implements EngineApi {
   }
 
   #newHead(id: string, name: string, from: Partial<Head>): Head {
-    const first = this.#takeArena() * ARENA_INODES
+    const first = this.#takeArena(from.arenaFloor) * ARENA_INODES
     return {
       format: 1,
       volume: id,
@@ -137,9 +155,9 @@ export class Engine implements EngineApi {
   }
 
   /** An arena of inode numbers that nobody else has or will have. Leased in ranges; what is left at the end is never used. */
-  #takeArena(): number {
-    if (this.#arenas === 0) {
-      this.#nextArena = allocateArenas(this.#context.store, ARENAS_LEASED)
+  #takeArena(floor = 0): number {
+    if (this.#arenas === 0 || this.#nextArena < floor) {
+      this.#nextArena = allocateArenas(this.#context.store, ARENAS_LEASED, floor)
       this.#arenas = ARENAS_LEASED
     }
     this.#arenas--
@@ -208,7 +226,7 @@ export class Engine implements EngineApi {
     return ids.flatMap(id => {
       const head = this.#readable(id)
       if (head?.value.deletedMs === undefined) return []
-      if (head.value.deletedMs >= oldest) return [head]
+      if (head.value.deletedMs >= oldest) return isHidden(head.value) ? [] : [head]
       this.#erase(id)
       return []
     })
@@ -252,7 +270,7 @@ export class Engine implements EngineApi {
         bootId: this.#bootId,
         ...(this.#syncer === undefined ? {} : { syncer: this.#syncer }),
         ...(this.#onSettled === undefined ? {} : { onSettled: this.#onSettled }),
-        newArena: () => this.#takeArena(),
+        newArena: () => this.#takeArena(head.value.arenaFloor),
         onClose: () => lock.release(),
         release: closing => this.#closeOne(closing),
       })
@@ -369,6 +387,7 @@ export class Engine implements EngineApi {
           inodes: commit?.inodes ?? h.inodes,
           bytes: commit?.bytes ?? h.bytes,
           dirHashKey: h.dirHashKey,
+          ...(h.arenaFloor === undefined ? {} : { arenaFloor: h.arenaFloor }),
           parent: { volume: source, id: h.volume, commit: commit?.id ?? '' },
           ...(commit === undefined ? {} : { hidden: { fromMs: commit.timeMs, toMs: volume.history.presentMs() } }),
         }),
@@ -377,6 +396,83 @@ export class Engine implements EngineApi {
       crashPoint('volume.fork.after-head')
       return this.#infoOf(head)
     })
+  }
+
+  /** What the volumes of this home share, for what is built on them. */
+  get context(): StoreContext {
+    return this.#context
+  }
+
+  /** Heads of all volumes that can be read, deleted and hidden ones too. */
+  heads(): HeadFile[] {
+    const ids = allKeys(this.#context.store, 'volumes/').flatMap(key => /^volumes\/([0-9a-f]{16})\/head$/.exec(key)?.[1] ?? [])
+    return ids.flatMap(id => this.#readable(id) ?? [])
+  }
+
+  /**
+   * Keeps what a volume holds now from the collector, under a hidden head, until `unpin`; seals first. What a crash leaves pinned is let go of with the deleted
+   * volumes whose time is over.
+   * @throws CairnError ERR_VOLUME_UNKNOWN, ERR_REF_UNKNOWN
+   */
+  pin(name: string, options: { ref?: string; since?: string } = {}): Pinned {
+    return this.#with(name, volume => {
+      const sealed = volume.sealedRoots()
+      const find = (ref: string | undefined): Commit | undefined => (ref === undefined ? undefined : volume.history.resolve(ref))
+      const [ref, since] = [find(options.ref), find(options.since)]
+      const { volume: id, dirHashKey, inodes, bytes, createdMs } = volume.head.value
+      const head = this.#makeHidden(volume.head, {
+        dirHashKey,
+        createdMs,
+        root: ref?.root ?? sealed.root,
+        history: sealed.history,
+        inodes: ref?.inodes ?? inodes,
+        bytes: ref?.bytes ?? bytes,
+        parent: { volume: name, id, commit: ref?.id ?? '' },
+      })
+      return { id: head.value.volume, arenas: nextArena(this.#context.store), ...place('ref', ref), ...place('since', since) }
+    })
+  }
+
+  /** @param source that has what the members name, if they name anything */
+  #makeHidden(source: HeadFile | undefined, members: Pick<Head, 'dirHashKey'> & Partial<Head>): HeadFile {
+    const { store } = this.#context
+    const make = (id: string): Head => hiddenHead(id, this.#random, this.#clock, members)
+    if (source !== undefined) return makeFork(store, this.#random, this.#clock, source, make)
+    return HeadFile.create(store, make(this.#random.bytes(8).toString('hex')), this.#random)
+  }
+
+  /** The hidden head that `pin` made, here or in another process of this home. */
+  pinned(id: string): Head {
+    const head = HeadFile.read(this.#context.store, id, this.#random)
+    if (head === undefined) throw new CairnError('ERR_VOLUME_UNKNOWN', `What was pinned as ${id} is gone.`, 'Try again.', { retry: 'same-call' })
+    return head.value
+  }
+
+  unpin(id: string): void {
+    this.#context.store.deleteSync([HeadFile.key(id)])
+  }
+
+  /**
+   * Begins a volume that is made from its trees.
+   * @param members of its head; `arenaFloor` where inode numbers of another store are in it
+   * @param base has the trees that the members name: they are kept from the collector until then
+   */
+  stage(members: Pick<Head, 'dirHashKey'> & Partial<Head>, base?: HeadFile): StagedVolume {
+    const first = this.#takeArena(members.arenaFloor) * ARENA_INODES
+    const head = this.#makeHidden(base, {
+      ...members,
+      nextIno: Math.max(first, 2),
+      arena: [first, first + ARENA_INODES - 1],
+    })
+    const takeName = (name: string, id: string): void => {
+      if (!this.#names.take(name, id, this.#freeName(name))) throw exists(name)
+    }
+    return new StagedVolume({ context: this.#context, head, dir: this.#dirOf(head.value.volume), takeName })
+  }
+
+  /** @throws CairnError ERR_VOLUME_EXISTS, ERR_VOLUME_NAME */
+  checkFree(name: string): void {
+    this.#freeName(name)
   }
 
   diff(a: Side, b: Side): Change[] {
@@ -416,6 +512,10 @@ export class Engine implements EngineApi {
 
 function stateOf(volume: Volume, ref: string | undefined): VolumeState {
   return volume.stateAt(ref === undefined ? undefined : volume.history.resolve(ref))
+}
+
+function place(name: 'ref' | 'since', commit: Commit | undefined): Pick<Pinned, 'ref' | 'since'> {
+  return commit === undefined ? {} : { [name]: { id: commit.id, timeMs: commit.timeMs } }
 }
 
 /** Bytes of the files in a folder; 0 without one. */

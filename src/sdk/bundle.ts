@@ -1,0 +1,110 @@
+import { setImmediate } from 'node:timers/promises'
+import { CairnError } from '../errors.js'
+import { type BundleBase, findBase } from '../history/bundle-base.js'
+import { BundleReader } from '../history/bundle-reader.js'
+import { BundleSource } from '../history/bundle-source.js'
+import { BundleWriter } from '../history/bundle-writer.js'
+import { systemClock } from '../sys/index.js'
+import type { VolumeInfo } from '../volume/api.js'
+import type { Engine, Pinned } from '../volume/engine.js'
+
+/** The bytes of a bundle, in pieces of about a megabyte, once. What it reads is kept until it was read to its end or was given up. */
+export class Bundle implements AsyncIterable<Buffer> {
+  readonly #engine: Engine
+  readonly #pinned: Pinned
+  readonly #writer: BundleWriter
+
+  constructor(engine: Engine, pinned: Pinned) {
+    this.#engine = engine
+    this.#pinned = pinned
+    const { id, arenas, ref, since } = pinned
+    try {
+      const source = { context: engine.context, head: engine.pinned(id), arenas, madeMs: Math.floor(systemClock.now()), ref, since }
+      this.#writer = new BundleWriter(new BundleSource(source))
+    } catch (error) {
+      this.close()
+      throw error
+    }
+  }
+
+  /** Records of files written so far, a file once for each state that differs. */
+  get files(): number {
+    return this.#writer.files
+  }
+
+  get bytes(): number {
+    return this.#writer.bytes
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Buffer> {
+    try {
+      for (const frame of this.#writer.frames()) {
+        yield frame
+        // Reading it is synchronous: others have their turn.
+        await setImmediate()
+      }
+    } finally {
+      this.close()
+    }
+  }
+
+  /** Lets go of what it reads; for one that is not read to its end. Again is no error. */
+  close(): void {
+    this.#engine.unpin(this.#pinned.id)
+  }
+}
+
+export interface UnbundleOptions {
+  /** Called now and then with what was read so far. */
+  onProgress?: (done: { files: number; bytes: number }) => void
+}
+
+/** See `Cairn.unbundle`. @param flushAll seals what a server has not sealed yet, where the base of a bundle may be */
+export async function unbundle(
+  engine: Engine,
+  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  name: string,
+  options: UnbundleOptions & { flushAll: () => Promise<void> },
+): Promise<VolumeInfo> {
+  engine.checkFree(name)
+  const reader = new BundleReader()
+  let hasBegun = false
+  try {
+    for await (const chunk of source) {
+      reader.push(chunk)
+      if (!hasBegun && reader.header !== undefined) {
+        hasBegun = true
+        await begin(engine, reader, options.flushAll)
+      }
+      options.onProgress?.(reader)
+      await setImmediate()
+    }
+    reader.finish()
+    reader.publish(name)
+    return engine.info(name)
+  } finally {
+    reader.discard()
+  }
+}
+
+async function begin(engine: Engine, reader: BundleReader, flushAll: () => Promise<void>): Promise<void> {
+  const { header } = reader
+  if (header === undefined) return
+  const base = header.since && (await baseOf(engine, header.since, { name: header.volume.name, dirHashKey: header.dirHashKey }, flushAll))
+  reader.begin(engine.stage({ dirHashKey: header.dirHashKey, arenaFloor: header.arenas, ...base?.pinned }, base?.head), base)
+}
+
+async function baseOf(
+  engine: Engine,
+  since: { commit: string; timeMs: number },
+  of: { name: string; dirHashKey: string },
+  flushAll: () => Promise<void>,
+): Promise<BundleBase> {
+  try {
+    return findBase(engine, since, of)
+  } catch (error) {
+    if (!(error instanceof CairnError) || error.code !== 'ERR_BUNDLE_BASE') throw error
+    await flushAll()
+    return findBase(engine, since, of)
+  }
+}
