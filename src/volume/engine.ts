@@ -5,7 +5,8 @@ import { CairnError } from '../errors.js'
 import { allocateArenas, nextArena } from '../store/arena.js'
 import { openDirectoryStore } from '../store/directory/index.js'
 import { Packs } from '../store/packs.js'
-import { type Clock, crashPoint, limits, makeFolders, type Random, systemClock, systemRandom } from '../sys/index.js'
+import { makeFolder } from '../store/sync-folder.js'
+import { type Clock, crashPoint, limits, type Random, systemClock, systemRandom } from '../sys/index.js'
 import { PageCache } from '../tree/index.js'
 import type { Change, EngineApi, VolumeInfo, VolumeStatus } from './api.js'
 import { diffStates } from './diff.js'
@@ -304,7 +305,7 @@ export class Engine implements EngineApi {
   }
 
   #lock(id: string, name: string): FileLock {
-    makeFolders(this.#dirOf(id))
+    makeFolder(this.#dirOf(id))
     const lock = FileLock.tryAcquire(join(this.#dirOf(id), 'lock'))
     if (lock instanceof FileLock) return lock
     throw new CairnError(

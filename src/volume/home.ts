@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CairnError } from '../errors.js'
-import { makeFolders } from '../sys/index.js'
+import { makeFolder } from '../store/sync-folder.js'
 
 /** Version of the layout of CAIRN_HOME. */
 const HOME_FORMAT = 1
@@ -9,7 +9,7 @@ const HOME_FORMAT = 1
 /** Makes the folder if needed and checks that this version can use it. @throws CairnError */
 export function openHome(home: string): void {
   try {
-    makeFolders(home)
+    makeFolder(home)
     const path = join(home, 'home.json')
     const found = readIfThere(path)
     if (found === undefined) {

@@ -1,9 +1,10 @@
-import { existsSync, readdirSync } from 'node:fs'
+import { closeSync, existsSync, fsyncSync, openSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { encodePointer, type PointerFields, packId, packKey, pointerOffset, pointerPack } from '../codec/index.js'
 import type { LocalStore } from '../store/contract.js'
 import { type Packs, PackWriter, peekPack } from '../store/packs.js'
-import { limits, makeFolders } from '../sys/index.js'
+import { makeFolder } from '../store/sync-folder.js'
+import { limits } from '../sys/index.js'
 import type { PageSink } from '../tree/tree.js'
 import type { BlockSink } from './content.js'
 
@@ -18,6 +19,11 @@ const NUMBER_AT = 12
  */
 export class Spool implements BlockSink {
   readonly #dir: string
+  /** Descriptor of the folder: a new pack's name must reach the disk as well as its bytes. */
+  readonly #folder: number
+  /** Packs made so far, and how many of their names are on the disk. */
+  #made = 0
+  #named = 0
   readonly #volume: Uint8Array
   readonly #store: LocalStore
   readonly #packs: Packs
@@ -46,7 +52,8 @@ export class Spool implements BlockSink {
     this.#packs = options.packs
     this.#raiseEpoch = options.raiseEpoch
     this.birth = options.birth
-    makeFolders(this.#dir)
+    makeFolder(this.#dir)
+    this.#folder = openSync(this.#dir, 'r')
   }
 
   /** Finds the packs that a crashed process left: what is in them can be read at once. */
@@ -106,6 +113,7 @@ export class Spool implements BlockSink {
     let id = packId(this.#volume, this.#epoch, this.#nextSequence++)
     while (this.#isTaken(id)) id = packId(this.#volume, this.#epoch, this.#nextSequence++)
     const writer = new PackWriter(this.#pathOf(id), id, kind)
+    this.#made++
     this.#unpublished.add(this.#nextSequence - 1)
     this.#packs.addSpool(id, writer.path)
     return writer
@@ -163,7 +171,14 @@ export class Spool implements BlockSink {
 
   /** What must reach the disk before the journal that names it: descriptors, and what to say when they are synced. */
   beginSync(): PackSync {
-    return beginSync(this.#unsynced())
+    const made = this.#made
+    const packs = beginSync(this.#unsynced())
+    if (packs.fds.length === 0 || made === this.#named) return packs
+    const done = (): void => {
+      packs.done()
+      this.#named = Math.max(this.#named, made)
+    }
+    return { fds: [this.#folder, ...packs.fds], done, failed: packs.failed }
   }
 
   /** Bytes in packs that no seal has taken. */
@@ -174,7 +189,12 @@ export class Spool implements BlockSink {
   }
 
   sync(): void {
-    for (const pack of this.#unsynced()) pack.sync()
+    const packs = this.#unsynced()
+    if (packs.length > 0 && this.#made !== this.#named) {
+      fsyncSync(this.#folder)
+      this.#named = this.#made
+    }
+    for (const pack of packs) pack.sync()
   }
 
   /** Closes descriptors and keeps the files: the next process recovers them. */
@@ -184,6 +204,7 @@ export class Spool implements BlockSink {
       this.#packs.removeSpool(pack.packId)
       pack.abandon()
     }
+    closeSync(this.#folder)
   }
 }
 

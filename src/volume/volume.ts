@@ -4,7 +4,8 @@ import { posixError } from '../errors.js'
 import type { Journal } from '../journal/index.js'
 import type { LocalStore } from '../store/contract.js'
 import type { Packs } from '../store/packs.js'
-import { assert, type Clock, makeFolders, type Random } from '../sys/index.js'
+import { makeFolder } from '../store/sync-folder.js'
+import { assert, type Clock, type Random } from '../sys/index.js'
 import { BTree, diff, type PageCache } from '../tree/index.js'
 import type { CommitInfo, FsckReport, TransactionSession, VolumeApi, VolumeInfo, VolumeStatus } from './api.js'
 import { isWorthCommit } from './auto-commit.js'
@@ -83,7 +84,7 @@ export class Volume implements VolumeApi {
     this.#onClose = options.onClose
     this.#release = options.release
     const syncer = options.syncer ?? poolSyncer
-    makeFolders(dir)
+    makeFolder(dir)
     this.#holds = new Holds(join(dir, 'holds'))
     const h = head.value
     const id = Buffer.from(h.volume, 'hex')

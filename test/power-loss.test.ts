@@ -1,0 +1,192 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { FileSystem } from '../src/fs/index.js'
+import { createFs, LocalBackend, LocalOps } from '../src/node/index.js'
+import { type Clock, onCrashPoint } from '../src/sys/index.js'
+import { Engine } from '../src/volume/engine.js'
+import type { Session } from '../src/volume/session.js'
+import type { Syncer } from '../src/volume/syncer.js'
+import { applyToModel, applyToVolume, contents, operations, type Step, sameContents } from './programs/workload.mjs'
+import type { LossyDisk } from './support/lossy-disk.js'
+import { seeded } from './support/seeded.js'
+
+const watched = vi.hoisted(() => ({ disk: undefined as unknown }))
+vi.mock('node:fs', async importOriginal => {
+  const { LossyDisk } = await import('./support/lossy-disk.js')
+  const disk = new LossyDisk(await importOriginal<typeof import('node:fs')>())
+  watched.disk = disk
+  return disk.module()
+})
+const disk = (): LossyDisk => watched.disk as LossyDisk
+
+const OPERATIONS = 60
+/** One of so many passed crash points, on average, is also a moment at which the power fails. */
+const POINTS_PER_FAILURE = 25
+
+const shaped = (session: Session): ReturnType<typeof createFs> => createFs(new LocalBackend(new LocalOps(new FileSystem(session))))
+
+/** What a failure of the power left, and between which states of the workload that must lie. */
+interface Failure {
+  home: string
+  at: string
+  /** Index of the last state that was acknowledged as durable. */
+  durable: number
+  /** Index of the last state that was begun. */
+  begun: number
+  /** Forks that were acknowledged, and the index of their state. */
+  forks: Map<string, number>
+}
+
+/** Syncs when it is told to, in order, as a thread of its own does. */
+class LateSyncer implements Syncer {
+  #waiting: Array<() => void> = []
+  readonly #sync: (fd: number) => void
+
+  constructor(sync: (fd: number) => void) {
+    this.#sync = sync
+  }
+
+  request(fds: readonly number[], done: (errno: number) => void): void {
+    const copy = [...fds]
+    this.#waiting.push(() => {
+      for (const fd of copy) this.#sync(fd)
+      done(0)
+    })
+  }
+
+  step(): void {
+    this.#waiting.shift()?.()
+  }
+
+  finish(): void {
+    while (this.#waiting.length > 0) this.step()
+  }
+}
+
+class SteppedClock implements Clock {
+  ms = 1_700_000_000_000
+  now(): number {
+    return this.ms
+  }
+  monotonic(): number {
+    return this.ms
+  }
+}
+
+/** Runs a workload, with the power failing in thought at many moments. */
+class Run {
+  readonly #folder: string
+  readonly #pick: (below: number) => number
+  readonly failures: Failure[] = []
+  readonly states: Map<string, Buffer>[] = [new Map()]
+  readonly #clock = new SteppedClock()
+  readonly #forks = new Map<string, number>()
+  #durable = 0
+  #begun = 0
+  #created = false
+
+  constructor(folder: string, seed: number) {
+    this.#folder = folder
+    this.#pick = seeded(seed + 1000)
+  }
+
+  async run(seed: number): Promise<void> {
+    const { fdatasyncSync } = await import('node:fs')
+    const syncer = new LateSyncer(fd => fdatasyncSync(fd))
+    const home = join(this.#folder, 'home')
+    disk().watch(home)
+    const engine = Engine.open({ home, bootId: 'before', clock: this.#clock, syncer })
+    engine.create('w')
+    this.#created = true
+    const volume = engine.openVolume('w')
+    const fs = shaped(volume.session)
+    onCrashPoint(point => {
+      if (this.#pick(POINTS_PER_FAILURE) === 0) this.#fail(point)
+    })
+    for (const step of operations(seed, OPERATIONS)) {
+      this.#begin(step)
+      applyToVolume(engine, volume, fs, shaped, step)
+      if (step.op === 'flush') this.#durable = this.#begun
+      if (step.op === 'fork' && step.name !== undefined) this.#forks.set(step.name, this.#begun)
+      if (this.#pick(6) === 0) this.#synced(volume.session)
+      this.#clock.ms += this.#pick(600)
+      if (this.#pick(2) === 0) engine.pump(this.#pick(3))
+      if (this.#pick(2) === 0) syncer.step()
+      if (this.#pick(10) === 0) this.#fail(`after ${step.op}`)
+    }
+    syncer.finish()
+    engine.close()
+    this.#durable = this.#begun
+    this.#fail('closed')
+    onCrashPoint(undefined)
+  }
+
+  #begin(step: Step): void {
+    const next = new Map(this.states[this.states.length - 1])
+    applyToModel(next, step)
+    this.states.push(next)
+    this.#begun = this.states.length - 1
+  }
+
+  #synced(session: Session): void {
+    const begun = this.#begun
+    expect(session.syncNow()).toBe(0)
+    this.#durable = begun
+  }
+
+  #fail(at: string): void {
+    if (!this.#created) return
+    const home = join(this.#folder, `failure-${this.failures.length}`)
+    disk().image(this.#pick, home)
+    this.failures.push({ home, at, durable: this.#durable, begun: this.#begun, forks: new Map(this.#forks) })
+  }
+}
+
+function check(run: Run, failure: Failure, seed: number): void {
+  const what = `the power failed at ${failure.at}, in ${failure.home}, seed ${seed}, durable ${failure.durable}, begun ${failure.begun}`
+  const engine = Engine.open({ home: failure.home, bootId: 'after' })
+  try {
+    const volume = engine.openVolume('w')
+    const found = contents(shaped(volume.session))
+    const possible = run.states.slice(failure.durable, failure.begun + 1)
+    expect(
+      possible.some(state => sameContents(state, found)),
+      what,
+    ).toBe(true)
+    expect(volume.fsck(), what).toMatchObject({ ok: true, findings: [] })
+    for (const { name } of volume.commits({ checkpointsOnly: true })) {
+      const then = run.states[Number(name?.slice(1)) + 1]
+      expect(sameContents(then, contents(shaped(volume.at(name ?? '')))), `${what}, checkpoint ${name}`).toBe(true)
+    }
+    for (const [name, index] of failure.forks) {
+      const fork = engine.openVolume(name)
+      expect(sameContents(run.states[index], contents(shaped(fork.session))), `${what}, fork ${name}`).toBe(true)
+    }
+  } finally {
+    engine.close()
+  }
+}
+
+afterEach(() => onCrashPoint(undefined))
+
+describe('after a failure of the power', () => {
+  it('a volume is at a state that it had, not older than the last that was synced', { timeout: 240_000 }, async () => {
+    let failures = 0
+    const first = Number(process.env['CAIRN_POWER_SEED'] ?? 1)
+    for (let seed = first; seed < first + Number(process.env['CAIRN_TEST_SEEDS'] ?? 4); seed++) {
+      const folder = mkdtempSync(join(tmpdir(), 'cairn-power-'))
+      try {
+        const run = new Run(folder, seed)
+        await run.run(seed)
+        for (const failure of run.failures) check(run, failure, seed)
+        failures += run.failures.length
+      } finally {
+        onCrashPoint(undefined)
+        if (process.env['CAIRN_KEEP'] === undefined) rmSync(folder, { recursive: true, force: true })
+      }
+    }
+    expect(failures).toBeGreaterThan(20)
+  })
+})
