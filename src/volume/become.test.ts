@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { FileSystem } from '../fs/index.js'
 import { Engine } from './engine.js'
 import type { TreeChanges } from './tree-changes.js'
@@ -29,11 +29,11 @@ function use(): void {
   fs = new FileSystem(volume.session)
 }
 
-/** As SIGKILL leaves it. */
-function kill(): void {
+/** As SIGKILL leaves it. A sync under way keeps the lock until it is done. */
+async function kill(): Promise<void> {
   engine.crash()
   engine = Engine.open({ home })
-  use()
+  await vi.waitFor(use)
 }
 
 function filled(size: number, seed: number): Buffer {
@@ -72,7 +72,7 @@ const sizes = [0, 10, 300, 3000, 70_000, 200_000]
 
 describe('become', () => {
   for (const sealed of [true, false]) {
-    it(`goes to a ${sealed ? 'sealed' : 'unsealed'} commit and outlives a kill`, () => {
+    it(`goes to a ${sealed ? 'sealed' : 'unsealed'} commit and outlives a kill`, async () => {
       for (const size of sizes) write(`f${size}`, filled(size, size))
       volume.checkpoint('one')
       if (sealed) volume.flush()
@@ -86,7 +86,7 @@ describe('become', () => {
         expect(fs.find(1, 'new')).toBeLessThan(0)
       }
       check()
-      kill()
+      await kill()
       check()
       isWhole()
       // Nothing is lost: the state before is a commit of its own.
@@ -94,13 +94,13 @@ describe('become', () => {
       goTo('~1')
       expect(volume.session.usage).toEqual(before)
       expect(read('new').equals(filled(100_000, 3))).toBe(true)
-      kill()
+      await kill()
       expect(fs.find(1, 'f3000')).toBeLessThan(0)
       isWhole()
     })
   }
 
-  it('while a seal is under way', () => {
+  it('while a seal is under way', async () => {
     for (let i = 0; i < 2000; i++) write(`f${i}`, filled(300, i))
     volume.checkpoint('one')
     for (let i = 0; i < 2000; i += 3) fs.unlink(1, `f${i}`)
@@ -109,7 +109,7 @@ describe('become', () => {
     expect(volume.state.tree.beingSealed).toBe(true)
     goTo('one')
     expect(volume.session.usage.inodes).toBe(2001)
-    kill()
+    await kill()
     expect(read('f3').equals(filled(300, 3))).toBe(true)
     isWhole()
   })
@@ -136,12 +136,12 @@ describe('become', () => {
     ])
   })
 
-  it('never gives an inode number out again', () => {
+  it('never gives an inode number out again', async () => {
     volume.checkpoint('one')
     const ino = write('a', filled(10, 1))
     goTo('one')
     expect(write('b', filled(10, 1))).toBeGreaterThan(ino)
-    kill()
+    await kill()
     expect(write('c', filled(10, 1))).toBeGreaterThan(ino + 1)
   })
 
@@ -171,7 +171,7 @@ describe('become', () => {
 })
 
 describe('changes since the last commit', () => {
-  it('are recorded once, and never an empty commit', () => {
+  it('are recorded once, and never an empty commit', async () => {
     expect(volume.commitChanges()).toBeUndefined()
     const ino = write('a', filled(10, 1))
     expect(volume.commitChanges()).toMatchObject({ kind: 'auto' })
@@ -179,10 +179,10 @@ describe('changes since the last commit', () => {
     const into = Buffer.alloc(10)
     fs.read(ino, 0, into, 0, 10, true)
     expect(volume.commitChanges()).toBeUndefined()
-    kill()
+    await kill()
     expect(volume.commitChanges()).toBeUndefined()
     write('a', filled(10, 2))
-    kill()
+    await kill()
     expect(volume.commitChanges()).toMatchObject({ kind: 'auto' })
     volume.checkpoint('one')
     expect(volume.commitChanges()).toBeUndefined()
