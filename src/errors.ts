@@ -65,6 +65,8 @@ export const ENODEV = E.ENODEV
 export const ENOTDIR = E.ENOTDIR
 export const EISDIR = E.EISDIR
 export const EINVAL = E.EINVAL
+export const ENFILE = E.ENFILE
+export const ENOTTY = E.ENOTTY
 export const EFBIG = E.EFBIG
 export const ENOSPC = E.ENOSPC
 export const EROFS = E.EROFS
@@ -108,6 +110,8 @@ const messages: Readonly<Record<string, string>> = {
   ENOTDIR: 'not a directory',
   EISDIR: 'illegal operation on a directory',
   EINVAL: 'invalid argument',
+  ENFILE: 'file table overflow',
+  ENOTTY: 'inappropriate ioctl for device',
   EFBIG: 'file too large',
   ENOSPC: 'no space left on device',
   EROFS: 'read-only file system',

@@ -2,7 +2,7 @@ import { EACCES, EEXIST, EINVAL, EMLINK, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM, E
 import { limits } from '../sys/index.js'
 import { putBytes } from './content.js'
 import type { Context, Inode } from './context.js'
-import { checkName, isSpecialName, putEntry } from './entries.js'
+import { checkName, isReserved, isSpecialName, putEntry } from './entries.js'
 import type { Cred } from './filesystem.js'
 import { putLatin1 } from './latin1.js'
 import { findEntry } from './lookup.js'
@@ -76,6 +76,7 @@ function prepare(c: Context, dir: number, name: string, cred: Cred | undefined):
   if (refused < 0) return refused
   if (!allowed(a, EXECUTE, cred)) return -EACCES
   if (findEntry(c, dir, name) > 0) return -EEXIST
+  if (isReserved(c, dir, name)) return -EPERM
   return c.session.readOnly ? -EROFS : mayCreate(a, cred)
 }
 

@@ -8,6 +8,13 @@ export function isSpecialName(name: string): boolean {
   return name === '.' || name === '..' || name === ''
 }
 
+/** The folder of a volume's history in its mounts: a name that no entry of the root directory may have. */
+export const HISTORY_NAME = '.cairn'
+
+export function isReserved(c: Context, dir: number, name: string): boolean {
+  return dir === c.session.rootIno && name === HISTORY_NAME
+}
+
 /** Whether a name may be given to an entry. 0 or a negated errno. */
 export function checkName(name: string): number {
   if (name.length > limits.nameBytes) return -ENAMETOOLONG

@@ -86,6 +86,8 @@ export interface FileSystemApi {
   holds?(ino: number): number
   /** The kernel forgot an inode: removes it when it is unlinked and not open here. */
   forget(ino: number): void
+  /** The inodes that are open here. */
+  openInodes(): number[]
   /** Removes all unlinked inodes that nobody holds; at start and at unmount. Returns how many. */
   collectOrphans(): number
 

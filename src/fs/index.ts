@@ -1,4 +1,5 @@
 export type { FileSystemOptions } from './context.js'
+export { HISTORY_NAME } from './entries.js'
 export * from './filesystem.js'
 export * from './mode.js'
 export { FileSystem } from './posix.js'

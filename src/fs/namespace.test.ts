@@ -55,6 +55,22 @@ describe('names', () => {
   })
 })
 
+describe('the name of the history', () => {
+  it('is given to nothing in the root directory, and to anything below', () => {
+    const f = fixture()
+    const dir = f.fs.mkdir(1, 'dir', 0o755)
+    const file = touchFile(f, 1, 'file')
+    expect(f.fs.mkdir(1, '.cairn', 0o755)).toBe(-EPERM)
+    expect(touchFile(f, 1, '.cairn')).toBe(-EPERM)
+    expect(f.fs.symlink(1, '.cairn', 'x')).toBe(-EPERM)
+    expect(f.fs.link(file, 1, '.cairn')).toBe(-EPERM)
+    expect(f.fs.rename(1, 'dir', 1, '.cairn', 0)).toBe(-EPERM)
+    expect(f.fs.mkdir(dir, '.cairn', 0o755)).toBeGreaterThan(0)
+    expect(f.fs.rename(dir, '.cairn', 1, '.cairn', 0)).toBe(-EPERM)
+    expect(f.fs.rename(dir, '.cairn', 1, 'cairn', 0)).toBe(0)
+  })
+})
+
 describe('links', () => {
   it('are counted, by directories too', () => {
     const f = fixture()

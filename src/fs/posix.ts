@@ -67,6 +67,10 @@ export class FileSystem implements FileSystemApi {
     return this.#c.holds.get(ino) ?? 0
   }
 
+  openInodes(): number[] {
+    return [...this.#c.holds.keys()]
+  }
+
   /** Forgets cached names; for changes of the tree that `Session.changes` does not tell of. */
   invalidateNames(): void {
     this.#c.cache.clear()

@@ -1,6 +1,6 @@
-import { CorruptError, EACCES, EBUSY, EEXIST, EINVAL, ENOENT, ENOTDIR, ENOTEMPTY, EROFS } from '../errors.js'
+import { CorruptError, EACCES, EBUSY, EEXIST, EINVAL, ENOENT, ENOTDIR, ENOTEMPTY, EPERM, EROFS } from '../errors.js'
 import type { Context, Inode } from './context.js'
-import { checkName, delEntry, isSpecialName, putEntry } from './entries.js'
+import { checkName, delEntry, isReserved, isSpecialName, putEntry } from './entries.js'
 import { type Cred, Rename } from './filesystem.js'
 import { findEntry, isWithin } from './lookup.js'
 import { DT_DIR, DT_LNK, typeOf } from './mode.js'
@@ -22,6 +22,7 @@ export function rename(c: Context, dir: number, name: string, toDir: number, toN
   if (refused < 0) return refused
   const ino = findEntry(c, dir, name)
   if (ino < 0) return ino
+  if (isReserved(c, toDir, toName)) return -EPERM
   const type = c.type
   const target = findEntry(c, toDir, toName)
   const targetType = c.type

@@ -7,10 +7,11 @@ import { ATTR_OUT_BYTES, REPLY_WORD, SetattrValid, STATFS_OUT_BYTES, STATX_OUT_B
 
 const change: SetAttr = { mode: 0, uid: 0, gid: 0, size: 0, atimeS: 0, atimeNs: 0, mtimeS: 0, mtimeNs: 0, flags: 0 }
 
-function attrReply(x: Exchange, result: number): number {
+/** Answers with `fs.attr`, which the kernel may keep for so long. */
+export function attrReply(x: Exchange, result: number, cacheSeconds: number = limits.fuseCacheSeconds): number {
   if (result < 0) return x.fail(result)
   const o = x.out32
-  o[REPLY_WORD] = limits.fuseCacheSeconds
+  o[REPLY_WORD] = cacheSeconds
   o.fill(0, REPLY_WORD + 1, REPLY_WORD + 4)
   x.putAttr(REPLY_WORD + 4, x.ino)
   return x.ok(ATTR_OUT_BYTES)
@@ -59,12 +60,15 @@ const STATX_WORD = REPLY_WORD + 8
 
 /** struct fuse_statx_out: as GETATTR, and the time of birth. */
 export function statx(x: Exchange): number {
-  const result = x.fs.getattr(x.ino)
+  return statxReply(x, x.fs.getattr(x.ino))
+}
+
+export function statxReply(x: Exchange, result: number, cacheSeconds: number = limits.fuseCacheSeconds): number {
   if (result < 0) return x.fail(result)
   const a = x.fs.attr
   const o = x.out32
   o.fill(0, REPLY_WORD, REPLY_WORD + STATX_OUT_BYTES / 4)
-  o[REPLY_WORD] = limits.fuseCacheSeconds
+  o[REPLY_WORD] = cacheSeconds
   const s = STATX_WORD
   o[s] = STATX_BASIC_AND_BTIME
   o[s + 1] = 4096

@@ -1,4 +1,5 @@
 /** READDIR and READDIRPLUS. An offset is the hash of the last name given, so that no handle keeps a position. */
+import { HISTORY_NAME } from '../fs/index.js'
 import { limits } from '../sys/index.js'
 import type { Exchange } from './exchange.js'
 import { DIRENT_BYTES, ENTRY_OUT_BYTES, OUT_HEADER_BYTES } from './protocol.js'
@@ -32,7 +33,10 @@ function putDirent(x: Exchange, name: string, ino: number, type: number, high: n
   return true
 }
 
-function list(x: Exchange): number {
+/** Walks over entries behind an offset, as `FileSystemApi.readdir`. */
+export type Walk = (high: number, low: number, visit: (name: string, ino: number, type: number, high: number, low: number) => boolean) => number
+
+function list(x: Exchange, parent: number, walk: Walk): number {
   const w = x.in32
   at = OUT_HEADER_BYTES
   end = at + Math.min(w[14], limits.fuseRequestBytes)
@@ -40,12 +44,20 @@ function list(x: Exchange): number {
   let high = w[13]
   if (high === 0 && low <= AFTER_DOT_DOT) {
     if (low < AFTER_DOT && !putDirent(x, '.', x.ino, DT_DIR, 0, AFTER_DOT)) return 0
-    if (low < AFTER_DOT_DOT && !putDirent(x, '..', parentOf(x), DT_DIR, 0, AFTER_DOT_DOT)) return 0
+    if (low < AFTER_DOT_DOT && !putDirent(x, '..', parent, DT_DIR, 0, AFTER_DOT_DOT)) return 0
     low = 0
     high = 0
   }
+  return walk(high, low, (name, ino, type, nextHigh, nextLow) => putDirent(x, name, ino, type, nextHigh, nextLow))
+}
+
+function listTree(x: Exchange): number {
+  const w = x.in32
   if (w[12] === 0 && w[13] === 0 && !x.options.readOnly) x.fs.touch(x.ino)
-  return x.fs.readdir(x.ino, high, low, (name, ino, type, nextHigh, nextLow) => putDirent(x, name, ino, type, nextHigh, nextLow))
+  const hides = x.ino === x.options.rootIno && x.view === 0 && x.options.past !== undefined && x.fs.find(x.ino, HISTORY_NAME) > 0
+  return list(x, parentOf(x), (high, low, visit) =>
+    x.fs.readdir(x.ino, high, low, hides ? (name, ...rest) => name === HISTORY_NAME || visit(name, ...rest) : visit),
+  )
 }
 
 /** The kernel answers `..` of the mount's root itself. */
@@ -57,14 +69,14 @@ function parentOf(x: Exchange): number {
 
 export function readdir(x: Exchange): number {
   plusBytes = 0
-  const result = list(x)
+  const result = listTree(x)
   return result < 0 ? x.fail(result) : x.ok(at - OUT_HEADER_BYTES)
 }
 
 /** Attributes are filled in a second pass: while it walks, a visitor may not ask the filesystem for more. */
 export function readdirplus(x: Exchange): number {
   plusBytes = ENTRY_OUT_BYTES
-  const result = list(x)
+  const result = listTree(x)
   if (result < 0) return x.fail(result)
   const o = x.out32
   for (let p = OUT_HEADER_BYTES; p < at; ) {
@@ -75,6 +87,19 @@ export function readdirplus(x: Exchange): number {
     const ino = o[dirent + 3] === 0 && o[dirent + 2] <= AFTER_DOT_DOT ? 0 : nodeIno(x, dirent)
     x.putEntry(word, ino !== 0 && x.fs.getattr(ino) === 0 ? ino : 0)
     p += ENTRY_OUT_BYTES + ((DIRENT_BYTES + nameBytes + 7) & ~7)
+  }
+  return x.ok(at - OUT_HEADER_BYTES)
+}
+
+/** READDIR or READDIRPLUS of what is no tree of the volume. With PLUS nothing is said of any entry: it is looked up when somebody asks. */
+export function listing(x: Exchange, plus: boolean, parent: number, walk: Walk): number {
+  plusBytes = plus ? ENTRY_OUT_BYTES : 0
+  const result = list(x, parent, walk)
+  if (result < 0) return x.fail(result)
+  for (let p = OUT_HEADER_BYTES; plus && p < at; ) {
+    const word = p >>> 2
+    x.out32.fill(0, word, word + ENTRY_OUT_BYTES / 4)
+    p += ENTRY_OUT_BYTES + ((DIRENT_BYTES + x.out32[word + ENTRY_OUT_BYTES / 4 + 4] + 7) & ~7)
   }
   return x.ok(at - OUT_HEADER_BYTES)
 }

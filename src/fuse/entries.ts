@@ -1,12 +1,22 @@
 /** Requests that find, make and remove names. */
-import { EEXIST, EINVAL, ENOENT } from '../errors.js'
+import { EEXIST, EINVAL, ENOENT, EPERM } from '../errors.js'
+import { HISTORY_NAME } from '../fs/index.js'
 import type { Exchange } from './exchange.js'
+import { isLiveView } from './node-id.js'
+import { folderEntry } from './past.js'
 import { ENTRY_OUT_BYTES, OPEN_OUT_BYTES, OpenFlag, REPLY_WORD, S_IFDIR, S_IFMT, S_IFREG } from './protocol.js'
 
 /** Missing names are answered with inode 0, which the kernel remembers. */
 export function lookup(x: Exchange): number {
-  const ino = x.fs.lookup(x.ino, x.lastName(40))
+  const name = x.lastName(40)
+  if (isHistory(x, x.ino, name)) return folderEntry(x)
+  const ino = x.fs.lookup(x.ino, name)
   return x.entry(ino === -ENOENT ? 0 : ino)
+}
+
+/** Whether a name means `.cairn` in the root of the mount, whatever the volume has there: it can be looked up, and nothing else. */
+function isHistory(x: Exchange, dir: number, name: string): boolean {
+  return dir === x.options.rootIno && name === HISTORY_NAME && x.view === 0 && x.options.past !== undefined
 }
 
 /** A change that was committed before is answered by looking at what it made. */
@@ -16,12 +26,14 @@ function made(x: Exchange, name: string): number {
 
 export function mknod(x: Exchange): number {
   const name = x.in.latin1Slice(56, x.nameEnd(56))
+  if (isHistory(x, x.ino, name)) return x.fail(-EEXIST)
   if (x.once()) return made(x, name)
   return x.entry(x.fs.mknod(x.ino, name, x.in32[10], x.in32[11], x.cred))
 }
 
 export function mkdir(x: Exchange): number {
   const name = x.in.latin1Slice(48, x.nameEnd(48))
+  if (isHistory(x, x.ino, name)) return x.fail(-EEXIST)
   if (x.once()) return made(x, name)
   return x.entry(x.fs.mkdir(x.ino, name, S_IFDIR | (x.in32[10] & ~S_IFMT), x.cred))
 }
@@ -29,12 +41,14 @@ export function mkdir(x: Exchange): number {
 export function symlink(x: Exchange): number {
   const end = x.nameEnd(40)
   const name = x.in.latin1Slice(40, end)
+  if (isHistory(x, x.ino, name)) return x.fail(-EEXIST)
   if (x.once()) return made(x, name)
   return x.entry(x.fs.symlink(x.ino, name, x.in.latin1Slice(end + 1, x.length - 1), x.cred))
 }
 
 export function link(x: Exchange): number {
   const name = x.in.latin1Slice(48, x.nameEnd(48))
+  if (isHistory(x, x.ino, name)) return x.fail(-EEXIST)
   if (x.fsAt(10) !== x.fs) return x.fail(x.otherView(10))
   if (x.once()) return made(x, name)
   const ino = x.inoAt(10)
@@ -43,15 +57,19 @@ export function link(x: Exchange): number {
 }
 
 export function unlink(x: Exchange): number {
-  return x.once() ? x.ok(0) : x.done(x.fs.unlink(x.ino, x.lastName(40)))
+  const name = x.lastName(40)
+  if (isHistory(x, x.ino, name)) return x.fail(-EPERM)
+  return x.once() ? x.ok(0) : x.done(x.fs.unlink(x.ino, name))
 }
 
 /** Directories have no handles: one that is gone lives on for whoever stands in it. */
 export function rmdir(x: Exchange): number {
+  const name = x.lastName(40)
+  if (isHistory(x, x.ino, name)) return x.fail(-EPERM)
   if (x.once()) return x.ok(0)
   const kept = x.keepsUnlinked
   x.keepsUnlinked = true
-  const result = x.fs.rmdir(x.ino, x.lastName(40))
+  const result = x.fs.rmdir(x.ino, name)
   x.keepsUnlinked = kept
   return x.done(result)
 }
@@ -62,10 +80,13 @@ function renameAt(x: Exchange, at: number, flags: number): number {
   const end = x.nameEnd(at)
   if (x.fsAt(10) !== x.fs) return x.fail(x.otherView(10))
   if (flags & ~RENAME_FLAGS) return x.fail(-EINVAL)
+  const name = x.in.latin1Slice(at, end)
+  const toName = x.in.latin1Slice(end + 1, x.nameEnd(end + 1))
+  if (isHistory(x, x.ino, name) || isHistory(x, x.inoAt(10), toName)) return x.fail(-EPERM)
   if (x.once()) return x.ok(0)
   const kept = x.keepsUnlinked
   x.keepsUnlinked = true
-  const result = x.fs.rename(x.ino, x.in.latin1Slice(at, end), x.inoAt(10), x.in.latin1Slice(end + 1, x.nameEnd(end + 1)), flags)
+  const result = x.fs.rename(x.ino, name, x.inoAt(10), toName, flags)
   x.keepsUnlinked = kept
   return x.done(result)
 }
@@ -81,6 +102,7 @@ export function rename2(x: Exchange): number {
 /** Makes a file, or finds one that appeared meanwhile, and opens it. */
 export function create(x: Exchange): number {
   const name = x.in.latin1Slice(56, x.nameEnd(56))
+  if (isHistory(x, x.ino, name)) return x.fail(-EEXIST)
   let flags = x.in32[10]
   let ino: number
   if (x.once()) {
@@ -107,6 +129,10 @@ export function forget(x: Exchange): number {
 
 export function batchForget(x: Exchange): number {
   const count = x.in32[10]
-  for (let i = 0, at = 12; i < count; i++, at += 4) x.fsAt(at)?.forget(x.inoAt(at))
+  for (let i = 0, at = 12; i < count; i++, at += 4) {
+    const view = x.viewAt(at)
+    if (isLiveView(view)) x.fsAt(at)?.forget(x.inoAt(at))
+    else x.options.past?.views.forgotten(view, x.inoAt(at), x.u64(at + 2))
+  }
   return 0
 }

@@ -1,6 +1,7 @@
 import { ESTALE, EXDEV } from '../errors.js'
 import type { Cred, FileSystemApi } from '../fs/filesystem.js'
 import { limits } from '../sys/index.js'
+import type { Past } from '../views/index.js'
 import type { Frame } from './frame.js'
 import type { Negotiated } from './init.js'
 import { generationOfIncarnation, IN_VIEW, isLiveView, LIVE_VIEW, VIEW_SHIFT, viewOfIncarnation } from './node-id.js'
@@ -16,6 +17,8 @@ export interface MountOptions {
   mountId: number | undefined
   /** Bytes free and in all where the volume is stored. */
   space: (() => { freeBytes: number; totalBytes: number }) | undefined
+  /** What `.cairn` at its root shows; undefined: there is none. */
+  past: Past | undefined
 }
 
 const TWO_32 = 4294967296
@@ -41,8 +44,8 @@ export class Exchange {
   /** The asking user, whose permissions the kernel has checked. */
   readonly cred: Cred = { uid: 0, gid: 0, groups: [], checked: true }
   readonly options: MountOptions
-  /** View 0 is the live volume; the others are at commits or have rules of their own. */
-  readonly views: Map<number, FileSystemApi>
+  /** The filesystem of view 0, the volume as it is. */
+  readonly live: FileSystemApi
   negotiated: Negotiated | undefined
   /**
    * Whether an inode that loses its last link now must live until the kernel forgets it, opened or not. A name that is replaced may be
@@ -58,12 +61,11 @@ export class Exchange {
     this.out = frame.out
     this.out32 = frame.out32
     this.outI32 = new Int32Array(frame.out32.buffer)
-    this.fs = fs
+    this.fs = this.live = fs
     this.options = options
-    this.views = new Map([[0, fs]])
   }
 
-  /** Takes the header of a request of `length` bytes. False when its view is unknown, or the node an earlier incarnation of its inode. */
+  /** Takes the header of a request of `length` bytes. False when it is not about an inode of the live view in its present incarnation. */
   begin(length: number): boolean {
     const w = this.in32
     this.length = length
@@ -71,19 +73,25 @@ export class Exchange {
     this.ino = this.inoAt(HeaderWord.nodeLow)
     this.cred.uid = w[HeaderWord.uid]
     this.cred.gid = w[HeaderWord.gid]
-    const fs = this.fsAt(HeaderWord.nodeLow)
+    this.fs = this.live
+    if (!isLiveView(this.view) || this.view !== this.#liveView(this.live, this.ino)) return false
+    this.view = LIVE_VIEW
+    return true
+  }
+
+  /** The filesystem of the request's view, which is none of the live volume, from now on. False when the view is unknown. */
+  enterView(): boolean {
+    const fs = this.options.past?.views.get(this.view)
     if (fs === undefined) return false
     this.fs = fs
-    if (isLiveView(this.view)) this.view = LIVE_VIEW
     return true
   }
 
   /** The filesystem of the node in words `at` and `at + 1`; undefined for an unknown view, and for what the live volume replaced. */
   fsAt(at: number): FileSystemApi | undefined {
     const view = this.viewAt(at)
-    if (!isLiveView(view)) return this.views.get(view)
-    const live = this.views.get(LIVE_VIEW)
-    return live !== undefined && view === this.#liveView(live, this.inoAt(at)) ? live : undefined
+    if (!isLiveView(view)) return this.options.past?.views.get(view)
+    return view === this.#liveView(this.live, this.inoAt(at)) ? this.live : undefined
   }
 
   /** Why `fsAt` is not the filesystem of this request. */

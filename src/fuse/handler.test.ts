@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { CorruptError, EEXIST, EIO, ENOENT, ENOSYS, ESTALE, EXDEV } from '../errors.js'
 import { FileSystem } from '../fs/index.js'
 import { MemorySession } from '../testing/memory-session.js'
+import type { Past } from '../views/index.js'
+import type { MountOptions } from './exchange.js'
 import { Frame } from './frame.js'
 import { FuseHandler, type HandlerHooks } from './handler.js'
 import { parseMountinfo } from './mountinfo.js'
@@ -17,8 +19,8 @@ class Kernel {
   readonly handler: FuseHandler
   unique = 2
 
-  constructor(hooks: HandlerHooks = {}) {
-    this.handler = new FuseHandler(this.frame, this.fs, { mountId: MOUNT }, hooks)
+  constructor(hooks: HandlerHooks = {}, options: Partial<MountOptions> = {}) {
+    this.handler = new FuseHandler(this.frame, this.fs, { mountId: MOUNT, ...options }, hooks)
   }
 
   /** Returns the error of the answer; the body stands in `frame.out` at 16. */
@@ -139,13 +141,14 @@ describe('answers', () => {
   })
 
   it('views are apart: unknown ones are stale, and nothing is renamed between them', () => {
-    const kernel = new Kernel()
-    expect(kernel.ask(Op.getattr, 1, words(0, 0, 0, 0), { view: 3 })).toBe(-ESTALE)
-    kernel.handler.exchange.views.set(3, new FileSystem(new MemorySession()))
-    expect(kernel.ask(Op.getattr, 1, words(0, 0, 0, 0), { view: 3 })).toBe(0)
-    expect(kernel.frame.out32[9]).toBe(3 << 21)
+    const other = new FileSystem(new MemorySession())
+    const views = { get: (view: number) => (view === 9 ? other : undefined) }
+    const kernel = new Kernel({}, { past: { views } as unknown as Past })
+    expect(kernel.ask(Op.getattr, 1, words(0, 0, 0, 0), { view: 10 })).toBe(-ESTALE)
+    expect(kernel.ask(Op.getattr, 1, words(0, 0, 0, 0), { view: 9 })).toBe(0)
+    expect(kernel.frame.out32[9]).toBe(9 << 21)
     kernel.ask(Op.mkdir, 1, mkdirBody('d'))
-    expect(kernel.ask(Op.rename2, 1, Buffer.concat([words(1, 3 << 21, 0, 0), name('d'), name('e')]))).toBe(-EXDEV)
+    expect(kernel.ask(Op.rename2, 1, Buffer.concat([words(1, 9 << 21, 0, 0), name('d'), name('e')]))).toBe(-EXDEV)
   })
 
   it('damage is EIO and one line in the log', () => {

@@ -1,5 +1,6 @@
 import { CorruptError, EIO, ENOENT, ENOSYS, ESTALE, errnoName } from '../errors.js'
 import type { FileSystemApi } from '../fs/filesystem.js'
+import { View } from '../views/index.js'
 import * as attributes from './attributes.js'
 import * as directory from './directory.js'
 import * as entries from './entries.js'
@@ -8,7 +9,8 @@ import * as flags from './flags.js'
 import type { Frame } from './frame.js'
 import { init, type Negotiated } from './init.js'
 import * as io from './io.js'
-import { isLiveView, LIVE_VIEW } from './node-id.js'
+import { isLiveView } from './node-id.js'
+import { inFolder, tellForgotten } from './past.js'
 import { HeaderWord, OP_COUNT, Op } from './protocol.js'
 import * as xattr from './xattr.js'
 
@@ -63,6 +65,10 @@ const aboutInode: readonly number[] = [Op.access, Op.getattr, Op.setattr, Op.sta
 const staleWhenMissing = new Uint8Array(OP_COUNT)
 for (const op of aboutInode) staleWhenMissing[op] = 1
 
+function isSync(opcode: number): boolean {
+  return opcode === Op.fsync || opcode === Op.fsyncdir || opcode === Op.syncfs
+}
+
 /** What the host of a mount provides. */
 export interface HandlerHooks {
   /**
@@ -93,7 +99,7 @@ export class FuseHandler {
   constructor(frame: Frame, fs: FileSystemApi, options: Partial<MountOptions> = {}, hooks: HandlerHooks = {}) {
     this.frame = frame
     this.#hooks = hooks
-    this.exchange = new Exchange(frame, fs, { readOnly: false, rootIno: fs.session.rootIno, mountId: undefined, space: undefined, ...options })
+    this.exchange = new Exchange(frame, fs, { readOnly: false, rootIno: fs.session.rootIno, mountId: undefined, space: undefined, past: undefined, ...options })
   }
 
   /** Undefined until the kernel sent INIT; a server that takes over a mount never sees it. */
@@ -123,16 +129,13 @@ export class FuseHandler {
     const opcode = x.in32[HeaderWord.opcode]
     this.count++
     this.#watchPid(x.in32[HeaderWord.pid])
-    if (!x.begin(length)) return this.#stale(opcode)
+    const isLive = x.begin(length)
     const hooks = this.#hooks
     hooks.answering?.(true)
     try {
-      if (opcode === Op.fsync || opcode === Op.fsyncdir || opcode === Op.syncfs) return this.#sync()
-      const operation = operations[opcode]
-      const reply = operation === undefined ? x.fail(-ENOSYS) : operation(x)
-      if (x.tagged) this.#untag()
-      if (staleWhenMissing[opcode] === 1 && x.outI32[1] === -ENOENT) x.outI32[1] = -ESTALE
-      return reply
+      if (!isLive) return this.#elsewhere(opcode)
+      if (isSync(opcode)) return this.#sync()
+      return this.#run(opcode)
     } catch (error) {
       return this.#failed(opcode, error)
     } finally {
@@ -140,13 +143,32 @@ export class FuseHandler {
     }
   }
 
-  /** A node of an unknown view, or of what another state replaced: all that can be done with it is to let go of it. */
+  /** What another state replaced: all that can be done with it is to let go of it. */
   #stale(opcode: number): number {
     const x = this.exchange
     if (opcode === Op.forget) return NO_REPLY
-    if (opcode !== Op.release || !isLiveView(x.view)) return x.fail(-ESTALE)
-    x.views.get(LIVE_VIEW)?.release(x.ino)
+    if (opcode !== Op.release) return x.fail(-ESTALE)
+    x.live.release(x.ino)
     return x.ok(0)
+  }
+
+  #run(opcode: number): number {
+    const x = this.exchange
+    const operation = operations[opcode]
+    const reply = operation === undefined ? x.fail(-ENOSYS) : operation(x)
+    if (x.tagged) this.#untag()
+    if (staleWhenMissing[opcode] === 1 && x.outI32[1] === -ENOENT) x.outI32[1] = -ESTALE
+    return reply
+  }
+
+  /** Another view than the live one. Nothing in it has to be made durable. */
+  #elsewhere(opcode: number): number {
+    const x = this.exchange
+    if (isLiveView(x.view)) return this.#stale(opcode)
+    if (opcode === Op.forget) return tellForgotten(x)
+    if (isSync(opcode)) return x.ok(0)
+    if (x.view === View.folder) return inFolder(x, opcode)
+    return x.enterView() ? this.#run(opcode) : x.fail(-ESTALE)
   }
 
   /** What failed committed nothing, and its id must not stay for the next batch. */

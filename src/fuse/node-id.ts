@@ -1,3 +1,5 @@
+import { View } from '../views/index.js'
+
 /**
  * Nodes of the kernel: view (11 bits) · 2^53 + inode. View 0 is the live volume, 1 to 1023 are views of other states. From 1024 on it is the live
  * volume again: files that were open when the volume went to another state, and mean something else since. What was opened before keeps
@@ -7,7 +9,7 @@ export const VIEW_SHIFT = 21
 /** The inode's part of the upper word. */
 export const IN_VIEW = (1 << VIEW_SHIFT) - 1
 export const LIVE_VIEW = 0
-const FIRST_INCARNATION_VIEW = 1024
+const FIRST_INCARNATION_VIEW = View.last + 1
 const INCARNATION_VIEWS = 1024
 
 export function isLiveView(view: number): boolean {

@@ -16,17 +16,24 @@ function putNode(m: Buffer, at: number, ino: number, view = 0): void {
   m.writeUInt32LE(((view << VIEW_SHIFT) | Math.floor(ino / 4294967296)) >>> 0, at + 4)
 }
 
-/** Attributes and cached content of `ino` in a view are no longer true. */
+/** Attributes and cached content of `ino` in a view are no longer true; written pages of a mapping come as WRITE before they are dropped. */
 export function invalInode(ino: number, view = 0): Buffer {
   const m = message(Notify.invalInode, 24)
   putNode(m, OUT_HEADER_BYTES, ino, view)
   return m
 }
 
+/** Attributes alone, which waits for nothing: the kernel answers ENOENT when it does not know the inode. */
+export function invalAttributes(ino: number, view = 0): Buffer {
+  const m = invalInode(ino, view)
+  m.writeBigInt64LE(-1n, OUT_HEADER_BYTES + 8)
+  return m
+}
+
 /** What `name` means in `parent` is no longer true. `name` has one char per byte. */
-export function invalEntry(parent: number, name: string): Buffer {
+export function invalEntry(parent: number, name: string, view = 0): Buffer {
   const m = message(Notify.invalEntry, 16 + name.length + 1)
-  putNode(m, OUT_HEADER_BYTES, parent)
+  putNode(m, OUT_HEADER_BYTES, parent, view)
   m.writeUInt32LE(name.length, OUT_HEADER_BYTES + 8)
   m.write(name, OUT_HEADER_BYTES + 16, 'latin1')
   return m

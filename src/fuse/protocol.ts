@@ -97,7 +97,7 @@ export const InitFlag = {
 /** Flags of INIT, upper word (only with `initExt`). */
 export const InitFlag2 = { hasResend: 1 << 7 } as const
 
-export const OpenReply = { keepCache: 2, cacheDir: 8, noFlush: 32 } as const
+export const OpenReply = { directIo: 1, keepCache: 2, cacheDir: 8, noFlush: 32 } as const
 
 /** `valid` of SETATTR. */
 export const SetattrValid = {

@@ -3,7 +3,7 @@ import { viewOfIncarnation } from '../fuse/node-id.js'
 import type { TreeChanges } from '../volume/tree-changes.js'
 
 /** One thing that the kernel may have cached of a mounted volume and must forget. `name` is a byte string (latin1). */
-export type KernelChange = { ino: number; view: number } | { parent: number; name: string; ino: number }
+export type KernelChange = { ino: number; view: number } | { parent: number; name: string; ino: number; view?: number }
 
 /** Collects what an operation changed, each thing once. */
 export class ChangeLog implements ChangeListener {

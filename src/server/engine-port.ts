@@ -20,6 +20,8 @@ export type EngineMessage =
   | { id: number; error: WireError; changes?: VolumeChanges[] }
   /** INIT was answered. */
   | { negotiated: number; value: unknown }
+  /** The kernel is to be told of changes that no call answers with; `mount.announced` follows when it was. */
+  | { tell: VolumeChanges[]; token: number }
   /** The mount is gone: unmounted by whomever, or its connection was aborted. */
   | { gone: number }
   | { log: string }
@@ -92,6 +94,7 @@ export class EnginePort {
     if ('started' in message) this.#onStarted(message.started)
     else if ('negotiated' in message) this.#events.negotiated(message.negotiated, message.value)
     else if ('gone' in message) this.#events.gone(message.gone)
+    else if ('tell' in message) void this.#tell(message.tell, message.token)
     else if ('log' in message) this.#events.log(message.log)
     else if ('failed' in message) this.#events.died(fromWire(message.failed))
     else void this.#answer(message)
@@ -104,10 +107,17 @@ export class EnginePort {
     this.#started?.()
   }
 
+  async #tell(changes: VolumeChanges[], token: number): Promise<void> {
+    await this.#changed(changes)
+    await this.call('', 'mount.announced', [token]).catch(() => undefined)
+  }
+
+  async #changed(changes: VolumeChanges[]): Promise<void> {
+    await this.#events.changed(changes).catch(error => this.#events.log(`the kernel was not told of changes: ${error}`))
+  }
+
   async #answer(message: Extract<EngineMessage, { id: number }>): Promise<void> {
-    if (message.changes !== undefined) {
-      await this.#events.changed(message.changes).catch(error => this.#events.log(`the kernel was not told of changes: ${error}`))
-    }
+    if (message.changes !== undefined) await this.#changed(message.changes)
     const waiting = this.#waiting.get(message.id)
     this.#waiting.delete(message.id)
     if ('error' in message) waiting?.reject(fromWire(message.error))

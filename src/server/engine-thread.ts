@@ -7,7 +7,7 @@ import { toWire } from '../http/wire-error.js'
 import { limits } from '../sys/index.js'
 import { Engine } from '../volume/engine.js'
 import { EngineHost } from './engine-host.js'
-import type { EngineData, EngineMessage, EngineRequest } from './engine-port.js'
+import type { EngineData, EngineMessage, EngineRequest, VolumeChanges } from './engine-port.js'
 import { describe } from './log.js'
 import { MountTable } from './mount-table.js'
 
@@ -41,7 +41,15 @@ class EngineThread {
       keepsUnlinked: id => this.#mounts.keepsUnlinked(id),
       flushesInSlices: true,
     })
-    this.#mounts = new MountTable({ loop: this.#loop, sync: this.#sync, volumes: this.#host.volumes, space, say: message => this.#say(message) })
+    this.#mounts = new MountTable({
+      loop: this.#loop,
+      sync: this.#sync,
+      volumes: this.#host.volumes,
+      space,
+      say: message => this.#say(message),
+      call: (method, ...args) => this.#host.call('', method, args),
+      takeChanges: () => this.#host.takeChanges(),
+    })
     this.#say({ started: this.#loop.waker.handle })
   }
 
@@ -93,13 +101,17 @@ class EngineThread {
   }
 
   #answer(id: number, result: unknown): void {
-    const changes = this.#host.takeChanges()
+    const changes = this.#changes()
     this.#say(changes.length === 0 ? { id, result } : { id, result, changes })
   }
 
   #fail(id: number, error: unknown): void {
-    const changes = this.#host.takeChanges()
+    const changes = this.#changes()
     this.#say(changes.length === 0 ? { id, error: toWire(error) } : { id, error: toWire(error), changes })
+  }
+
+  #changes(): VolumeChanges[] {
+    return [...this.#host.takeChanges(), ...this.#mounts.historyChanges()]
   }
 
   #say(message: EngineMessage): void {
@@ -111,6 +123,7 @@ class EngineThread {
     try {
       const next = Math.min(this.#engine.pump(budgetMs), this.#host.volumes.closeIdle())
       this.#pumpFailed = false
+      this.#mounts.tellHistory()
       return next
     } catch (error) {
       if (!this.#pumpFailed) this.#say({ log: `background work failed: ${describe(error)}` })

@@ -46,7 +46,9 @@ export class LinuxKernel implements Kernel {
     this.#notifier ??= new Notifier()
     const notifier = this.#notifier
     const node = (ino: number): number => (ino === rootIno ? ROOT_NODE : ino)
-    for (const change of changes) notifier.post(fd, 'name' in change ? invalEntry(node(change.parent), change.name) : invalInode(node(change.ino), change.view))
+    for (const change of changes) {
+      notifier.post(fd, 'name' in change ? invalEntry(node(change.parent), change.name, change.view) : invalInode(node(change.ino), change.view))
+    }
     await notified(notifier.counts, notifier.posted())
   }
 }

@@ -2,8 +2,11 @@ import { CairnError, EIO, errnoName, posixError } from '../errors.js'
 import { isDirectory } from '../fs/index.js'
 import { type Connection, FuseHandler, type FuseLoop, resend, type SyncThread, syncPolicy } from '../fuse/index.js'
 import { write } from '../sys/libc.js'
-import type { EngineMessage } from './engine-port.js'
+import { type Past, View } from '../views/index.js'
+import type { KernelChange } from './changes.js'
+import type { EngineMessage, VolumeChanges } from './engine-port.js'
 import { describe } from './log.js'
+import { makePast } from './mount-past.js'
 import type { Prepared } from './mounts.js'
 import type { OpenVolume, OpenVolumes } from './open-volumes.js'
 import type { MountRecord } from './protocol.js'
@@ -12,6 +15,7 @@ interface Served {
   record: MountRecord
   open: OpenVolume
   connection: Connection
+  past: Past
 }
 
 export interface MountTableOptions {
@@ -20,6 +24,10 @@ export interface MountTableOptions {
   volumes: OpenVolumes
   space: () => { totalBytes: number; freeBytes: number }
   say: (message: EngineMessage) => void
+  /** Runs a method as for a client. */
+  call: (method: string, ...args: unknown[]) => unknown
+  /** What calls changed in mounted volumes since the last time. */
+  takeChanges: () => VolumeChanges[]
 }
 
 /** The mounts that the engine's thread answers; the main thread makes and removes them. */
@@ -27,6 +35,8 @@ export class MountTable {
   readonly #options: MountTableOptions
   readonly #served = new Map<number, Served>()
   readonly #handlers = new Map<string, FuseHandler>()
+  readonly #announced = new Map<number, () => void>()
+  #nextToken = 1
 
   constructor(options: MountTableOptions) {
     this.#options = options
@@ -53,6 +63,8 @@ export class MountTable {
         return this.#options.volumes.get(args[0] as string)?.volume.told()
       case 'mount.end':
         return this.#end(args[0] as number)
+      case 'mount.announced':
+        return this.#announcedOf(args[0] as number)
       default:
         throw new CairnError('ERR_METHOD_UNKNOWN', `The server knows no ${method}.`, 'Use the same version of cairn on both sides.')
     }
@@ -72,10 +84,11 @@ export class MountTable {
     const { volumes, loop, sync, space, say } = this.#options
     const open = volumes.acquire(volumes.nameOf(record.volumeId), resumed)
     const { readOnly, rootIno, id } = record
+    const past = makePast({ record, open, fd, resumed, loop, call: this.#options.call, tell: changes => this.tell(record.volumeId, changes) })
     const handler = new FuseHandler(
       loop.frame,
       open.fs,
-      { readOnly, rootIno, mountId: id, space },
+      { readOnly, rootIno, mountId: id, space, past },
       { sync: syncPolicy(fd, sync), log: line => say({ log: `${record.mountpoint}: ${line}` }) },
     )
     // Nobody tells what is open on a read-only mount, or was when the last server died.
@@ -93,12 +106,43 @@ export class MountTable {
         },
       }
     } else handler.exchange.negotiated = record.negotiated as typeof handler.exchange.negotiated
-    this.#served.set(id, { record, open, connection })
+    this.#served.set(id, { record, open, connection, past })
     this.#handlers.set(record.volumeId, handler)
     loop.add(connection)
     if (!resumed) return
     this.#askAgain(fd)
     open.volume.tellAgain()
+  }
+
+  /** Resolves when the kernel was told of changes of a mounted volume, and of all that calls changed since the last time. */
+  tell(volumeId: string, changes: KernelChange[]): Promise<void> {
+    const all = [...this.#options.takeChanges(), ...this.historyChanges()]
+    if (changes.length > 0) all.push({ volumeId, changes, became: false })
+    if (all.length === 0) return Promise.resolve()
+    const token = this.#nextToken++
+    this.#options.say({ tell: all, token })
+    return new Promise(resolve => this.#announced.set(token, resolve))
+  }
+
+  /** For commits that nobody asked for. */
+  tellHistory(): void {
+    const changes = this.historyChanges()
+    if (changes.length > 0) this.#options.say({ tell: changes, token: 0 })
+  }
+
+  #announcedOf(token: number): void {
+    this.#announced.get(token)?.()
+    this.#announced.delete(token)
+  }
+
+  /** What changed below `.cairn` of all mounts since this was asked last. */
+  historyChanges(): VolumeChanges[] {
+    const all: VolumeChanges[] = []
+    for (const { record, past } of this.#served.values()) {
+      const changed = past.folder.takeChanged()
+      if (changed.length > 0) all.push({ volumeId: record.volumeId, changes: changed.map(ino => ({ ino, view: View.folder })), became: false })
+    }
+    return all
   }
 
   /** What the server before this one read and never answered comes once more. */
@@ -118,11 +162,12 @@ export class MountTable {
   #end(id: number): void {
     const served = this.#served.get(id)
     if (served === undefined) return
-    const { connection, open, record } = served
+    const { connection, open, record, past } = served
     this.#options.loop.remove(connection)
     this.#served.delete(id)
     this.#handlers.delete(record.volumeId)
     try {
+      past.views.end()
       open.fs.collectOrphans()
       this.#flush(record.volumeId)
     } finally {

@@ -70,6 +70,21 @@ export const limits = {
   fuseSpinUs: 50,
   /** Requests of one mount answered before the next mount's turn. */
   fuseTurn: 64,
+  /** Views of one mount that the kernel forgot and that keep their numbers, in case somebody comes back to them. */
+  idleViews: 64,
+  /** Views of one mount that the kernel holds before it is asked to let go of those used longest ago. */
+  heldViews: 512,
+  /** Filesystems over commits that one mount keeps open. */
+  viewFilesystems: 64,
+  /** Directory entries that each of them keeps in memory. */
+  viewNames: 16384,
+  /** Commits that `.cairn/at` lists and `.cairn/log` tells of. */
+  viewCommits: 1000,
+  /** Longest command of `.cairn/control`, and the longest answer that is kept. */
+  controlCommandBytes: 65536,
+  controlAnswerBytes: 1024 * 1024,
+  /** Users whose last answer is kept, and open descriptors that have one of their own. */
+  controlAnswers: 1024,
   /** fsyncs that may wait for the sync thread; more are done inline. */
   syncQueue: 1024,
   /** Deleted volumes can be brought back for this long. */

@@ -35,6 +35,8 @@ export class VolumeState {
   readonly usage: Usage = { inodes: 0, bytes: 0 }
   readonly incarnations = new Incarnations()
   nextIno = 0
+  /** Counts changes of commits and checkpoints, for whoever keeps what was read from them. */
+  historyChanges = 0
   /** Oldest first. */
   pendingCommits: PendingCommit[] = []
   /** Where overlays are folded to when a commit freezes the tree; a live volume has one. */
@@ -102,12 +104,14 @@ export class VolumeState {
         b.copy(V, 0, batch.vp, batch.vp + batch.vl)
         this.history.put(K, batch.kl, V, batch.vl)
         if (K[0] === Tag.incarnation) this.incarnations.applied(K, V.subarray(0, batch.vl))
+        if (K[0] === Tag.commit || K[0] === Tag.checkpoint) this.historyChanges++
         if (K[0] === Tag.commit && decodeCommit(V, 0, batch.vl).root === '') this.#freezeCommit(Buffer.from(K.subarray(0, batch.kl)))
         break
       case Item.historyDel:
         copyKey(batch)
         this.history.del(K, batch.kl)
         if (K[0] === Tag.incarnation) this.incarnations.applied(K, undefined)
+        if (K[0] === Tag.commit || K[0] === Tag.checkpoint) this.historyChanges++
         break
     }
   }

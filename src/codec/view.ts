@@ -1,0 +1,36 @@
+import { putU32be, Tag } from './keys.js'
+
+/** A view that a mount gave a number to, in the history tree: `13 | mount (8) | view (2)` → JSON (docs/format.md, "Views"). */
+export interface ViewRecord {
+  /** How it was reached: `checkpoints/NAME` or `at/REF`. */
+  name: string
+  /** Id of the commit that it shows. */
+  commit: string
+}
+
+const MOUNT_AT = 1
+const VIEW_AT = 9
+export const VIEW_KEY_BYTES = 11
+
+/** @param mount id of a mount, a safe integer */
+export function viewKey(K: Uint8Array, mount: number, view: number): number {
+  K[0] = Tag.session
+  putU32be(K, MOUNT_AT, Math.floor(mount / 4294967296))
+  putU32be(K, MOUNT_AT + 4, mount >>> 0)
+  K[VIEW_AT] = view >>> 8
+  K[VIEW_AT + 1] = view
+  return VIEW_KEY_BYTES
+}
+
+/** Of the key at `at`: the number of the view, and its mount. */
+export function viewOfKey(K: Uint8Array, at: number): number {
+  return (K[at + VIEW_AT] << 8) | K[at + VIEW_AT + 1]
+}
+
+export function encodeViewRecord(record: ViewRecord): Buffer {
+  return Buffer.from(JSON.stringify(record), 'utf8')
+}
+
+export function decodeViewRecord(b: Uint8Array, at: number, length: number): ViewRecord {
+  return JSON.parse(Buffer.from(b.buffer, b.byteOffset + at, length).toString('utf8')) as ViewRecord
+}

@@ -1,0 +1,88 @@
+import { CairnError } from '../errors.js'
+import { viewOfIncarnation } from '../fuse/node-id.js'
+import { actorOf } from '../sys/actor.js'
+import type { Asker, Commands } from '../views/index.js'
+import type { Change, CommitInfo, VolumeInfo, VolumeStatus } from '../volume/api.js'
+import type { KernelChange } from './changes.js'
+import type { OpenVolume } from './open-volumes.js'
+import type { MountRecord } from './protocol.js'
+
+export interface MountCommandsOptions {
+  record: MountRecord
+  open: OpenVolume
+  call: (method: string, ...args: unknown[]) => unknown
+  tell: (changes: KernelChange[]) => Promise<void>
+}
+
+/** What `.cairn/control` of a mount does: the same calls as a client's. */
+export class MountCommands implements Commands {
+  readonly #options: MountCommandsOptions
+
+  constructor(options: MountCommandsOptions) {
+    this.#options = options
+  }
+
+  get #name(): string {
+    return this.#options.open.volume.info.name
+  }
+
+  async checkpoint(name: string, message: string | undefined, by: Asker): Promise<CommitInfo> {
+    await this.#writeBack()
+    const options = { actor: actorOf(by.uid, by.pid), ...(message === undefined ? {} : { message }) }
+    const again = () => this.#options.open.volume.commits().find(commit => commit.name === name)
+    const commit = this.#once(by, again, () => this.#options.call('checkpoint', this.#name, name, options) as CommitInfo)
+    await this.#options.tell([])
+    return commit
+  }
+
+  async fork(name: string, by: Asker): Promise<VolumeInfo> {
+    await this.#writeBack()
+    const { info } = this.#options.open.volume
+    try {
+      return (await this.#options.call('fork', info.name, undefined, name)) as VolumeInfo
+    } catch (error) {
+      const made = by.request.isResent ? this.#volumes().find(volume => volume.name === name && volume.parent?.id === info.id) : undefined
+      if (made === undefined) throw error
+      return made
+    }
+  }
+
+  #volumes(): VolumeInfo[] {
+    return this.#options.call('volumes') as VolumeInfo[]
+  }
+
+  async diff(ref: string): Promise<Change[]> {
+    await this.#writeBack()
+    const volume = this.#name
+    return (await this.#options.call('diff', { volume, ref }, { volume })) as Change[]
+  }
+
+  async status(): Promise<VolumeStatus> {
+    return this.#options.open.volume.status()
+  }
+
+  /** Pages written through mappings of open files are in the volume then: the kernel writes them before it drops them. */
+  async #writeBack(): Promise<void> {
+    const { fs } = this.#options.open
+    await this.#options.tell(fs.openInodes().map(ino => ({ ino, view: viewOfIncarnation(fs.session.incarnation?.(ino) ?? 0) })))
+  }
+
+  /** Runs a change that is one batch, unless it was committed before the server was killed: then it is told as `again` finds it. */
+  #once<T>(by: Asker, again: () => T | undefined, run: () => T): T {
+    const { session } = this.#options.open.volume
+    const { high, low, isResent } = by.request
+    const mount = this.#options.record.id
+    if (isResent && session.wasApplied(mount, high, low)) {
+      const done = again()
+      if (done !== undefined) return done
+      throw new CairnError('ERR_COMMAND_DONE', 'This was done before the server was started again.', 'See `log`.')
+    }
+    session.tagRequest(mount, high, low)
+    try {
+      return run()
+    } finally {
+      // Where nothing was committed the id must not stay for the next batch.
+      session.discard()
+    }
+  }
+}

@@ -1,0 +1,29 @@
+import { readFileSync } from 'node:fs'
+
+/** What a commit says of who made it: CAIRN_ACTOR as that process was started with it, else the name of its user. */
+export function actorOf(uid: number, pid: number): string {
+  return environmentOf(pid) ?? userName(uid)
+}
+
+/** Of other users only root may know; a process of another namespace has no number here. */
+function environmentOf(pid: number): string | undefined {
+  try {
+    const variables = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0')
+    const actor = variables.find(variable => variable.startsWith('CAIRN_ACTOR='))?.slice('CAIRN_ACTOR='.length)
+    return actor === '' ? undefined : actor
+  } catch {
+    return undefined
+  }
+}
+
+function userName(uid: number): string {
+  try {
+    for (const line of readFileSync('/etc/passwd', 'utf8').split('\n')) {
+      const [name, , id] = line.split(':')
+      if (Number(id) === uid && name !== '') return name
+    }
+  } catch {
+    // No such file where users are kept elsewhere.
+  }
+  return `uid ${uid}`
+}

@@ -1,0 +1,7 @@
+export { type Asker, type Commands, help } from './commands.js'
+export { Control } from './control.js'
+export { type Entry, HistoryFolder, Node } from './folder.js'
+export { LogFile } from './log.js'
+export { View } from './numbers.js'
+export type { Past } from './past.js'
+export { Views } from './views.js'
