@@ -75,37 +75,45 @@ class SteppedClock implements Clock {
   }
 }
 
+interface Start {
+  home: string
+  files: Map<string, Buffer>
+  boot: string
+}
+
 /** Runs a workload, with the power failing in thought at many moments. */
 class Run {
-  readonly #folder: string
-  readonly #pick: (below: number) => number
   readonly failures: Failure[] = []
-  readonly states: Map<string, Buffer>[] = [new Map()]
+  readonly states: Map<string, Buffer>[]
+  readonly seed: number
+  readonly #folder: string
+  readonly #start: Start
+  readonly #pick: (below: number) => number
   readonly #clock = new SteppedClock()
   readonly #forks = new Map<string, number>()
   #durable = 0
   #begun = 0
-  #created = false
 
-  constructor(folder: string, seed: number) {
+  constructor(folder: string, seed: number, start: Start) {
     this.#folder = folder
+    this.seed = seed
+    this.#start = start
     this.#pick = seeded(seed + 1000)
+    this.states = [start.files]
   }
 
-  async run(seed: number): Promise<void> {
+  async run(): Promise<this> {
     const { fdatasyncSync } = await import('node:fs')
     const syncer = new LateSyncer(fd => fdatasyncSync(fd))
-    const home = join(this.#folder, 'home')
-    disk().watch(home)
-    const engine = Engine.open({ home, bootId: 'before', clock: this.#clock, syncer })
-    engine.create('w')
-    this.#created = true
+    disk().watch(this.#start.home)
+    const engine = Engine.open({ home: this.#start.home, bootId: this.#start.boot, clock: this.#clock, syncer })
+    if (engine.volumes().length === 0) engine.create('w')
     const volume = engine.openVolume('w')
     const fs = shaped(volume.session)
     onCrashPoint(point => {
       if (this.#pick(POINTS_PER_FAILURE) === 0) this.#fail(point)
     })
-    for (const step of operations(seed, OPERATIONS)) {
+    for (const step of this.operations()) {
       this.#begin(step)
       applyToVolume(engine, volume, fs, shaped, step)
       if (step.op === 'flush') this.#durable = this.#begun
@@ -121,6 +129,20 @@ class Run {
     this.#durable = this.#begun
     this.#fail('closed')
     onCrashPoint(undefined)
+    return this
+  }
+
+  operations(): Step[] {
+    const names = (name: string): string => `${name}-${this.seed}`
+    return operations(this.seed, OPERATIONS).map(step =>
+      'name' in step && /^(checkpoint|fork)$/.test(step.op) ? { ...step, name: names(step.name ?? '') } : step,
+    )
+  }
+
+  /** Index of the state that a checkpoint of this run names. */
+  stateOf(checkpoint: string): number | undefined {
+    const [name, seed] = checkpoint.split('-')
+    return Number(seed) === this.seed ? Number(name.slice(1)) + 1 : undefined
   }
 
   #begin(step: Step): void {
@@ -137,15 +159,15 @@ class Run {
   }
 
   #fail(at: string): void {
-    if (!this.#created) return
-    const home = join(this.#folder, `failure-${this.failures.length}`)
+    const home = join(this.#folder, `failure-${this.seed}-${this.failures.length}`)
     disk().image(this.#pick, home)
     this.failures.push({ home, at, durable: this.#durable, begun: this.#begun, forks: new Map(this.#forks) })
   }
 }
 
-function check(run: Run, failure: Failure, seed: number): void {
-  const what = `the power failed at ${failure.at}, in ${failure.home}, seed ${seed}, durable ${failure.durable}, begun ${failure.begun}`
+/** What is there after a failure must be a state that was; returns its files. */
+function check(run: Run, failure: Failure): Map<string, Buffer> {
+  const what = `the power failed at ${failure.at}, in ${failure.home}, durable ${failure.durable}, begun ${failure.begun}`
   const engine = Engine.open({ home: failure.home, bootId: 'after' })
   try {
     const volume = engine.openVolume('w')
@@ -157,13 +179,14 @@ function check(run: Run, failure: Failure, seed: number): void {
     ).toBe(true)
     expect(volume.fsck(), what).toMatchObject({ ok: true, findings: [] })
     for (const { name } of volume.commits({ checkpointsOnly: true })) {
-      const then = run.states[Number(name?.slice(1)) + 1]
-      expect(sameContents(then, contents(shaped(volume.at(name ?? '')))), `${what}, checkpoint ${name}`).toBe(true)
+      const index = run.stateOf(name ?? '')
+      if (index !== undefined) expect(sameContents(run.states[index], contents(shaped(volume.at(name ?? '')))), `${what}, checkpoint ${name}`).toBe(true)
     }
     for (const [name, index] of failure.forks) {
       const fork = engine.openVolume(name)
       expect(sameContents(run.states[index], contents(shaped(fork.session))), `${what}, fork ${name}`).toBe(true)
     }
+    return found
   } finally {
     engine.close()
   }
@@ -178,10 +201,13 @@ describe('after a failure of the power', () => {
     for (let seed = first; seed < first + Number(process.env['CAIRN_TEST_SEEDS'] ?? 4); seed++) {
       const folder = mkdtempSync(join(tmpdir(), 'cairn-power-'))
       try {
-        const run = new Run(folder, seed)
-        await run.run(seed)
-        for (const failure of run.failures) check(run, failure, seed)
-        failures += run.failures.length
+        const run = await new Run(folder, seed, { home: join(folder, 'home'), files: new Map(), boot: 'first' }).run()
+        const left = run.failures.map(failure => ({ home: failure.home, files: check(run, failure) }))
+        failures += left.length
+        // What a failure left is worked on, until the power fails again.
+        const { home, files } = left[seeded(seed)(left.length)]
+        const again = await new Run(folder, seed + 500, { home, files, boot: 'again' }).run()
+        for (const failure of again.failures) check(again, failure)
       } finally {
         onCrashPoint(undefined)
         if (process.env['CAIRN_KEEP'] === undefined) rmSync(folder, { recursive: true, force: true })

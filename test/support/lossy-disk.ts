@@ -37,7 +37,7 @@ export class LossyDisk {
     this.#fs = fs
   }
 
-  /** Forgets all; what lies in `root` from now on is watched. */
+  /** Forgets all. What lies in `root` is on the disk, and watched from now on. */
   watch(root: string): void {
     this.#root = root
     this.#ops = []
@@ -46,6 +46,22 @@ export class LossyDisk {
     this.#fds = new Map()
     this.#durable = new Map()
     this.#unnamed = new Map()
+    if (this.#fs.existsSync(root)) this.#find(root)
+    this.#durableOps = this.#ops.length
+  }
+
+  #find(folder: string): void {
+    for (const entry of this.#fs.readdirSync(folder, { withFileTypes: true })) {
+      const path = join(folder, entry.name)
+      if (entry.isDirectory()) {
+        this.#ops.push({ kind: 'folder', path })
+        this.#find(path)
+      } else {
+        const id = this.#newFile()
+        this.#name(path, id)
+        this.#durable.set(id, this.#fs.readFileSync(path))
+      }
+    }
   }
 
   #isWatched(path: unknown): path is string {
