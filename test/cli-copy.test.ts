@@ -154,3 +154,18 @@ test('-p keeps modes and times of single files', async () => {
   await run.ok('cp', '-p', run.path('dated'), 'work:/dated')
   expect(await run.json('stat', 'work:/dated')).toMatchObject({ mode: '0600', mtimeNs: '2000000000000' })
 })
+
+test('a tree that has a .cairn of its own is imported with that under another name, and import says so', async () => {
+  mkdirSync(`${run.folder}/withhistory/.cairn/deep`, { recursive: true })
+  writeFileSync(`${run.folder}/withhistory/.cairn/deep/file`, 'theirs')
+  writeFileSync(`${run.folder}/withhistory/other`, 'other')
+  await run.ok('init', 'taken')
+  const { err } = await run.cairn('import', `${run.folder}/withhistory/.`, 'taken:/')
+  expect(err).toContain('taken:/.cairn is copied to taken:/.cairn.imported')
+  expect(await run.ok('cat', 'taken:/.cairn.imported/deep/file')).toBe('theirs')
+  const again = await run.json<{ renamed: unknown }>('import', `${run.folder}/withhistory/.`, 'taken:/')
+  expect(again.renamed).toEqual([{ from: 'taken:/.cairn', to: 'taken:/.cairn.imported' }])
+  await run.ok('import', `${run.folder}/withhistory`, 'taken:/sub')
+  expect(await run.ok('cat', 'taken:/sub/.cairn/deep/file')).toBe('theirs')
+  expect((await run.cairn('mkdir', 'taken:/.cairn')).code).toBe(1)
+})

@@ -7,6 +7,7 @@ import { humanSize, plural } from './format.js'
 import { joinPath, targetName } from './paths.js'
 import type { Files, Place } from './places.js'
 import { Progress } from './progress.js'
+import { insteadOf } from './reserved.js'
 import { gathered } from './stdin.js'
 
 export interface CopyFlags {
@@ -30,7 +31,7 @@ export async function copyCommand(context: Context, args: readonly string[], fla
   const into = stat?.isDirectory() === true
   if (sources.length > 1 && !into)
     throw usageError(`${target.shown} is not a directory, and there are ${sources.length} sources.`, 'Make it with `cairn mkdir`, or copy one file.')
-  const total = { files: 0, directories: 0, bytes: 0 }
+  const total: Total = { files: 0, directories: 0, bytes: 0 }
   const progress = new Progress(context.out, 'copied')
   let code = 0
   for (const text of sources) {
@@ -45,20 +46,20 @@ export async function copyCommand(context: Context, args: readonly string[], fla
   return code
 }
 
+interface Total {
+  files: number
+  directories: number
+  bytes: number
+  /** What could not have its name. */
+  renamed?: { from: string; to: string }[]
+}
+
 function wantVolume(place: Place, command: string, example: string): void {
   if (place.kind === 'host')
     throw usageError(`${place.shown} is a path of the host, and \`cairn ${command}\` wants an address of a volume there.`, `Write it as in \`${example}\`.`)
 }
 
-async function copyOne(
-  context: Context,
-  source: Place,
-  target: Place,
-  into: boolean,
-  flags: CopyFlags,
-  progress: Progress,
-  total: { files: number; directories: number; bytes: number },
-): Promise<number> {
+async function copyOne(context: Context, source: Place, target: Place, into: boolean, flags: CopyFlags, progress: Progress, total: Total): Promise<number> {
   if (source.kind === 'host' && target.kind === 'host') {
     throw usageError(`${source.shown} and ${target.shown} are both on the host.`, 'Use cp of the host, or write one as VOLUME:/path.')
   }
@@ -71,11 +72,20 @@ async function copyOne(
     code = Math.max(1, await context.failure(named))
   }
   const onProgress = (files: number, bytes: number) => progress.add(files, bytes)
+  const instead = (path: Buffer) => {
+    const other = insteadOf(path)
+    if (other === undefined) return undefined
+    const renamed = { from: `${target.prefix}${path}`, to: `${target.prefix}${other}` }
+    total.renamed = [...(total.renamed ?? []), renamed]
+    if (!context.json) context.out.note(`cairn: ${renamed.from} is copied to ${renamed.to}: the name stands for the history of the volume.`)
+    return other
+  }
   const copier = new Copier(await endOf(context, source), await endOf(context, target), {
     ...flags,
     onError,
     onProgress,
     sharedDevice: await sharedDevice(context, source, target),
+    ...(target.volume === undefined ? {} : { instead }),
   })
   await copier.copy(Buffer.from(source.path), Buffer.from(to))
   total.files += copier.counts.files

@@ -25,6 +25,8 @@ export interface CopyOptions {
   /** A file that could not be copied; the rest goes on. */
   onError: (error: unknown, path: Buffer, end: End) => Promise<void>
   onProgress: (files: number, bytes: number) => void
+  /** Where something goes instead when its name is taken by the target itself. */
+  instead?: (to: Buffer) => Buffer | undefined
   /** The target's device as stats of the source's end show it, so that one file is known from both ends; undefined where none is in both. */
   sharedDevice?: bigint | undefined
 }
@@ -59,7 +61,8 @@ export class Copier {
   }
 
   /** Copies one file or tree; `to` is its new path. Failures go to `onError`. */
-  async copy(from: Buffer, to: Buffer): Promise<void> {
+  async copy(from: Buffer, wanted: Buffer): Promise<void> {
+    const to = this.options.instead?.(wanted) ?? wanted
     try {
       const stat = await this.look(from)
       if (stat.dev === this.options.sharedDevice) await this.refuseItself(from, to, stat)
