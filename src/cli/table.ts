@@ -212,6 +212,20 @@ export const groups: readonly CommandGroup[] = [
         load: () => import('./fork.js'),
       },
       {
+        name: 'restore',
+        operands: '<address>',
+        usage: '<volume[@ref][:/path]>',
+        about: 'Go back to a state, all of a volume or one path of it; recorded, so that it can be taken back',
+        options: [['-m, --message <text>', 'say why']],
+        examples: [
+          ['cairn restore work@before-refactor', 'the whole volume'],
+          ['cairn restore work@-2h:/src/main.ts', 'one file or directory, also a deleted one'],
+          ['cairn restore work', 'to the last commit'],
+        ],
+        completes: 'address',
+        load: () => import('./restore.js'),
+      },
+      {
         name: 'bundle',
         operands: '<volume>',
         about: 'Write all that a volume holds, history included, to stdout as one file',

@@ -77,7 +77,7 @@ export function statxReply(x: Exchange, result: number, cacheSeconds: number = l
   o[s + 5] = a.uid
   o[s + 6] = a.gid
   o[s + 7] = a.mode
-  x.putNode(s + 8, x.ino)
+  x.putIno(s + 8, x.ino)
   x.putU64(s + 10, a.size)
   x.putU64(s + 12, a.blocks)
   o[s + 14] = STATX_ATTR_IMMUTABLE

@@ -13,7 +13,20 @@ import { awaitMount, clearStaleMount, syncMount } from './mounted.js'
 import { VolumeHandle } from './open-volume.js'
 import { RemoteHost } from './remote-host.js'
 import { answered, statusOf } from './status.js'
-import type { CairnApi, CairnOptions, DiffOptions, DiffSide, LogOptions, MountInfo, MountOptions, OpenVolume, ServerStatus, StatusReport } from './types.js'
+import type {
+  CairnApi,
+  CairnOptions,
+  DiffOptions,
+  DiffSide,
+  LogOptions,
+  MountInfo,
+  MountOptions,
+  OpenVolume,
+  Restored,
+  RestoreOptions,
+  ServerStatus,
+  StatusReport,
+} from './types.js'
 
 /** What a volume is made with. */
 interface VolumeOptions {
@@ -212,6 +225,11 @@ export class Cairn implements CairnApi {
 
   async deleteCheckpoint(name: string, checkpoint: string): Promise<void> {
     await this.#call('deleteCheckpoint', name, checkpoint)
+  }
+
+  async restore(name: string, options: RestoreOptions = {}): Promise<Restored> {
+    await this.#settle(name)
+    return (await this.#call('restore', name, options)) as Restored
   }
 
   async diff(a: DiffSide, b: DiffSide, _options: DiffOptions = {}): Promise<Change[]> {

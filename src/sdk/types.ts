@@ -1,3 +1,4 @@
+import type { Restored, RestoreOptions } from '../history/restore.js'
 import type { BatchOp, StagedWrite, TransactionFs, VolumeFs } from '../node/index.js'
 import type { LogLevel } from '../server/log.js'
 import type { MountInfo, MountOptions, ServerStatus } from '../server/protocol.js'
@@ -15,6 +16,7 @@ export interface CairnOptions {
   logLevel?: LogLevel
 }
 
+export type { Restored, RestoreOptions } from '../history/restore.js'
 export type { MountInfo, MountOptions, ServerStatus } from '../server/protocol.js'
 
 export interface StatusReport {
@@ -63,6 +65,8 @@ export interface CairnApi {
   checkpoint(name: string, checkpoint?: string, options?: { message?: string }): Promise<CommitInfo>
   checkpoints(name: string): Promise<CommitInfo[]>
   deleteCheckpoint(name: string, checkpoint: string): Promise<void>
+  /** Goes back to a state, all of a volume or one path. @throws CairnError ERR_REF_UNKNOWN, ERR_REF_AMBIGUOUS, ERR_PATH_UNKNOWN, ERR_PATH_BLOCKED */
+  restore(name: string, options?: RestoreOptions): Promise<Restored>
   diff(a: DiffSide, b: DiffSide, options?: DiffOptions): Promise<Change[]>
   /** Commits, newest first. */
   log(name: string, options?: LogOptions): Promise<CommitInfo[]>
@@ -92,6 +96,11 @@ export interface VolumeHistory {
   /** Newest first. */
   checkpoints(): Promise<CommitInfo[]>
   deleteCheckpoint(name: string): Promise<void>
+  /**
+   * Goes back to a state, all of the volume or one path: default the last commit. Recorded, and what changed since the last commit before it, so nothing
+   * is lost. Handles open on files that changed or vanished are ESTALE from then on. @throws CairnError ERR_REF_UNKNOWN, ERR_REF_AMBIGUOUS, ERR_PATH_UNKNOWN
+   */
+  restore(options?: RestoreOptions): Promise<Restored>
   /** A new volume that shares every byte with this one as it is, or as it was at `ref`. @throws CairnError ERR_VOLUME_EXISTS, ERR_REF_UNKNOWN */
   fork(name: string, options?: { ref?: string }): Promise<VolumeInfo>
   /** What changed from a ref of this volume, or from another volume, to this one, sorted by path. O(changes) within a lineage. */

@@ -1,8 +1,8 @@
 import type { Change, CommitInfo, VolumeInfo } from '../volume/api.js'
-import type { CairnApi, DiffOptions, DiffSide, LogOptions, OpenVolume, VolumeHistory } from './types.js'
+import type { CairnApi, DiffOptions, DiffSide, LogOptions, OpenVolume, Restored, RestoreOptions, VolumeHistory } from './types.js'
 
 /** What the history of a volume is asked through. */
-export type HistoryCalls = Pick<CairnApi, 'checkpoint' | 'checkpoints' | 'deleteCheckpoint' | 'fork' | 'diff' | 'log' | 'open'>
+export type HistoryCalls = Pick<CairnApi, 'checkpoint' | 'checkpoints' | 'deleteCheckpoint' | 'fork' | 'diff' | 'log' | 'open' | 'restore'>
 
 /**
  * The history of one open volume; every method is that of `Cairn` with the volume's name filled in. An address of the past
@@ -29,6 +29,10 @@ export class HistoryOfVolume implements VolumeHistory {
 
   deleteCheckpoint(name: string): Promise<void> {
     return this.calls.deleteCheckpoint(this.name, name)
+  }
+
+  restore(options: RestoreOptions = {}): Promise<Restored> {
+    return this.calls.restore(this.name, { ...(this.ref === undefined ? {} : { ref: this.ref }), ...options })
   }
 
   fork(name: string, options: { ref?: string } = {}): Promise<VolumeInfo> {

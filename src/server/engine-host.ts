@@ -1,5 +1,6 @@
 import { CairnError, posixError } from '../errors.js'
 import type { FileSystemApi } from '../fs/filesystem.js'
+import { type RestoreOptions, restore } from '../history/restore.js'
 import { isOpName, LocalBackend, type OpArgs } from '../node/backend.js'
 import { type BatchOp, runBatchOps } from '../node/batch-ops.js'
 import { LocalOps } from '../node/ops.js'
@@ -83,6 +84,7 @@ export class EngineHost {
       unpin: (_: string, id: string) => engine.unpin(id),
       checkpoint: (_: string, name: string, checkpoint?: string, options?: { message?: string; actor?: string }) =>
         this.volumes.use(name, ({ volume }) => volume.checkpoint(checkpoint, options)),
+      restore: (_: string, name: string, options?: RestoreOptions) => this.volumes.use(name, ({ volume }) => restore(volume, options)),
       checkpoints: (_: string, name: string) => this.volumes.use(name, ({ volume }) => volume.commits({ checkpointsOnly: true })),
       commits: (_: string, name: string, options?: { limit?: number }) => this.volumes.use(name, ({ volume }) => volume.commits(options)),
       deleteCheckpoint: (_: string, name: string, checkpoint: string) => this.volumes.use(name, ({ volume }) => volume.deleteCheckpoint(checkpoint)),

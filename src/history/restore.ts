@@ -1,0 +1,61 @@
+import { CairnError } from '../errors.js'
+import type { CommitInfo } from '../volume/api.js'
+import type { Volume } from '../volume/volume.js'
+import { graft } from './graft.js'
+import { Records } from './records.js'
+
+export interface RestoreOptions {
+  /** Checkpoint, `~n`, commit id or time; default the last commit. */
+  ref?: string
+  /** A file or directory; default the whole volume. UTF-8, from the root. */
+  path?: string
+  message?: string
+  actor?: string
+}
+
+export interface Restored {
+  /** The commit of kind `restore`. */
+  commit: CommitInfo
+  /** The commit that was gone back to. */
+  to: CommitInfo
+  /** Inodes and names that changed; both 0 when all was as it is. */
+  inodes: number
+  names: number
+}
+
+/**
+ * Goes back to a state: all of a volume, or one path of it. A commit; what was not in one before is recorded in one of its own, so nothing is
+ * lost. Handles open on files that changed or vanished are stale afterwards.
+ * @throws CairnError ERR_REF_UNKNOWN, ERR_REF_AMBIGUOUS, ERR_PATH_UNKNOWN, ERR_PATH_BLOCKED; of a full disk, and at most an `auto` commit was made then
+ * Cost: what differs; of a path that is a directory what is below it.
+ */
+export function restore(volume: Volume, options: RestoreOptions = {}): Restored {
+  const { ref, path, message, actor } = options
+  // Before the commit of what changed since: `~1` is what the user sees.
+  const to = volume.history.resolve(ref ?? '~0')
+  const components = componentsOf(path ?? '/')
+  const target = volume.treeOf(to)
+  volume.commitChanges(actor === undefined ? {} : { actor })
+  const what = `${path ?? 'all'} to ${to.name ?? to.id}`
+  const commit = { kind: 'restore' as const, message: message ?? what, ...(actor === undefined ? {} : { actor }) }
+  const became = volume.become(components.length === 0 ? target : withPath(volume, target, components, path ?? '/'), commit)
+  const { root: _root, nextIno: _nextIno, ...info } = to
+  return { commit: became.commit, to: info, inodes: became.changes.inodes.size, names: became.changes.entries.length }
+}
+
+function withPath(volume: Volume, from: ReturnType<Volume['treeOf']>, components: readonly string[], shown: string): ReturnType<Volume['treeOf']> {
+  const { session, state } = volume
+  session.tick()
+  const to = new Records(state.tree.fork(), session.dirHash)
+  const { nowS, nowNs } = session
+  graft({ from: new Records(from, session.dirHash), to, allocIno: () => session.allocIno(), nowS, nowNs }, components, shown)
+  return to.tree
+}
+
+/** One char per byte each. */
+function componentsOf(path: string): string[] {
+  const components = path.split('/').filter(name => name !== '' && name !== '.')
+  if (components.includes('..'))
+    throw new CairnError('ERR_PATH_UNKNOWN', `${path} has '..' in it.`, 'Write the path from the root of the volume.', { exitCode: 2 })
+  return components.map(name => Buffer.from(name, 'utf8').toString('latin1'))
+}
