@@ -25,10 +25,17 @@ import {
   DirHash,
   decodeAttr,
   decodeCommit,
+  decodePastName,
+  decodePrunedName,
+  decodeVersion,
   direntKey,
+  Ended,
   encodeAttr,
   encodeCommit,
+  encodePastName,
   encodePointer,
+  encodePrunedName,
+  encodeVersion,
   extentBlock,
   extentKey,
   getIno,
@@ -37,14 +44,26 @@ import {
   MAX_KEY_BYTES,
   makeCommitId,
   metaKey,
+  type PastName,
   POINTER_BYTES,
   packId,
   packKey,
+  pastNameEnd,
+  pastNameKey,
   pointerBirth,
   pointerLength,
   pointerOffset,
   putIno,
+  settingKey,
   Tag,
+  type VersionRecord,
+  versionBlock,
+  versionBlockKey,
+  versionContentKey,
+  versionKey,
+  versionSequence,
+  versionXattrKey,
+  withSequence,
   xattrKey,
 } from '../src/codec/index.js'
 import { FileSystem } from '../src/fs/index.js'
@@ -181,6 +200,47 @@ describe('format 1', () => {
     expect(reader.open(Buffer.alloc(bytes.length, 9), 0, bytes.length)).toBe(false)
   })
 
+  it('versions', () => {
+    const sequence = 1_700_000_000_123_456
+    golden('key version', key(versionKey(K, INO, sequence)))
+    expect(versionSequence(K, 0)).toBe(sequence)
+    golden('key version content', key(versionContentKey(K, INO, sequence)))
+    golden('key version block', key(versionBlockKey(K, INO, sequence, 2 ** 33 + 9)))
+    expect(versionBlock(K, 0)).toBe(2 ** 33 + 9)
+    golden('key version xattr', key(versionXattrKey(K, INO, sequence, Buffer.from('user.a\0\0\0'), 0, 9)))
+    golden('key past name', key(withSequence(K, pastNameKey(K, INO, 'README.md'), sequence)))
+    expect(pastNameEnd(K, 0, 24)).toBe(17)
+    golden('key setting', key(settingKey(K, 'retention')))
+
+    const short = Object.assign(new Attr(), { kind: 1, mode: 0o100644, uid: 1000, gid: 100, size: 5, blocks: 1, nlink: 1 })
+    Object.assign(short, {
+      mtimeS: 1_700_000_000,
+      mtimeNs: 5,
+      ctimeS: 1_700_000_000,
+      ctimeNs: 5,
+      btimeS: 1_700_000_000,
+      btimeNs: 5,
+      atimeS: 1_700_000_000,
+      atimeNs: 5,
+    })
+    const plain = { ended: Ended.modified, actor: '', skipped: 0, gap: false, dropped: false, apart: false, hasBirth: false }
+    goldenVersion('version', short, plain, Buffer.from('hello'))
+    const long = Object.assign(new Attr(), { kind: 3, mode: 0o104755, size: 2 ** 40 + 5, blocks: 8, rdev: 7, flags: 3, nlink: 1, atimeS: -5, atimeNs: 1 })
+    Object.assign(long, { mtimeS: -5, mtimeNs: 1, ctimeS: 2 ** 33, ctimeNs: 2, btimeS: 3, btimeNs: 4 })
+    goldenVersion(
+      'version with all',
+      long,
+      { ended: Ended.deleted, actor: 'jürgen', skipped: 300, gap: true, dropped: true, apart: true, hasBirth: true },
+      Buffer.alloc(0),
+    )
+
+    const past: PastName = { ended: Ended.renamed, ino: INO, isDirectory: true, skipped: 3, actor: 'ada', to: { parent: 1, name: '\u00ff' } }
+    golden('past name', encodePastName(past))
+    expect(decodePastName(encodePastName(past), 0, encodePastName(past).length)).toEqual(past)
+    golden('pruned name', encodePrunedName({ skipped: 300, since: sequence }))
+    expect(decodePrunedName(encodePrunedName({ skipped: 300, since: sequence }), 0, 10)).toEqual({ skipped: 300, since: sequence })
+  })
+
   it('commits', () => {
     const id = makeCommitId(1_700_000_000_123, Buffer.from('0123456789'))
     expect(commitIdText(id)).toMatch(/^[0-9a-hjkmnp-tv-z]{26}$/)
@@ -192,6 +252,16 @@ describe('format 1', () => {
     expect(decodeCommit(bytes, 0, bytes.length)).toEqual(record)
   })
 })
+
+function goldenVersion(name: string, a: Attr, record: Omit<VersionRecord, 'content'>, content: Buffer): void {
+  const bytes = Buffer.alloc(512)
+  let length = encodeVersion(bytes, a, record, Buffer.from(record.actor))
+  length += content.copy(bytes, length)
+  golden(name, bytes.subarray(0, length))
+  const decoded = new Attr()
+  expect(decodeVersion(bytes, 0, length, decoded)).toEqual({ ...record, content })
+  expect(decoded).toEqual(a)
+}
 
 /** Contents of the volumes of fixtures/home-1. */
 function populate(fs: ReturnType<typeof createFs>): void {

@@ -18,6 +18,8 @@ export const Tag = {
   applied: 0x15,
   incarnation: 0x16,
   hidden: 0x17,
+  pastName: 0x18,
+  setting: 0x19,
 } as const
 
 export const INO_BYTES = 7

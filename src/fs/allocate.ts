@@ -17,7 +17,7 @@ const SEEK_HOLE = 4
  * Space is not reserved: copy on write needs new space for every write, and a hole reads as the zeros that reserved space
  * would. So mode 0 sets the size, KEEP_SIZE alone nothing, and PUNCH_HOLE and ZERO_RANGE make holes.
  */
-export function fallocate(c: Context, ino: number, mode: number, offset: number, length: number): number {
+export function fallocate(c: Context, ino: number, mode: number, offset: number, length: number, handle: number): number {
   const n = c.node
   const missing = c.load(ino, n)
   if (missing < 0) return missing
@@ -28,7 +28,7 @@ export function fallocate(c: Context, ino: number, mode: number, offset: number,
   const refused = checkWritable(c, n)
   if (refused < 0) return refused
   if (length > limits.fileSizeBytes - offset) return -EFBIG
-  c.session.tick()
+  c.begin(handle)
   const end = offset + length
   const grows = (mode & KEEP_SIZE) === 0 && end > n.attr.size
   const clears = (mode & (PUNCH_HOLE | ZERO_RANGE)) !== 0 && offset < n.attr.size

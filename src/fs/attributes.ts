@@ -32,13 +32,13 @@ export function access(c: Context, ino: number, mask: number, cred: Cred | undef
 }
 
 /** Mode, owners, size, times and flags in one batch. */
-export function setattr(c: Context, ino: number, valid: number, set: SetAttr, cred: Cred | undefined): number {
+export function setattr(c: Context, ino: number, valid: number, set: SetAttr, cred: Cred | undefined, handle: number): number {
   const n = c.node
   const missing = c.load(ino, n)
   if (missing < 0) return missing
   const refused = checkSetattr(c, n, valid, set, cred)
   if (refused < 0) return refused
-  c.session.tick()
+  c.begin(handle)
   apply(c, n, valid, set, cred)
   c.store(n)
   const failed = c.commit()
@@ -110,14 +110,14 @@ function setTimes(c: Context, n: Inode, valid: number, set: SetAttr): void {
   }
 }
 
-export function open(c: Context, ino: number, flags: number, cred: Cred | undefined): number {
+export function open(c: Context, ino: number, flags: number, cred: Cred | undefined, handle: number): number {
   const n = c.node
   const missing = c.load(ino, n)
   if (missing < 0) return missing
   const refused = checkOpen(c, n, flags, cred)
   if (refused < 0) return refused
   if ((flags & O_TRUNC) !== 0 && isRegular(n.attr.mode)) {
-    const failed = truncateOnOpen(c, n, cred)
+    const failed = truncateOnOpen(c, n, cred, handle)
     if (failed < 0) return failed
   }
   hold(c, ino)
@@ -139,8 +139,8 @@ function checkOpen(c: Context, n: Inode, flags: number, cred: Cred | undefined):
   return writes && c.session.readOnly ? -EROFS : 0
 }
 
-function truncateOnOpen(c: Context, n: Inode, cred: Cred | undefined): number {
-  c.session.tick()
+function truncateOnOpen(c: Context, n: Inode, cred: Cred | undefined, handle: number): number {
+  c.begin(handle)
   truncate(c, n, 0)
   if (restricted(cred)) dropPrivileges(c, n)
   c.stampModify(n.attr)

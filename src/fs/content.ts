@@ -143,7 +143,17 @@ export function checkWritable(c: Context, n: Inode): number {
   return isImmutable(n.attr) ? -EPERM : c.session.readOnly ? -EROFS : 0
 }
 
-export function write(c: Context, ino: number, offset: number, from: Uint8Array, at: number, length: number, append: boolean, killPriv: boolean): number {
+export function write(
+  c: Context,
+  ino: number,
+  offset: number,
+  from: Uint8Array,
+  at: number,
+  length: number,
+  append: boolean,
+  killPriv: boolean,
+  handle: number,
+): number {
   const n = c.node
   const missing = c.load(ino, n)
   if (missing < 0) return missing
@@ -155,7 +165,7 @@ export function write(c: Context, ino: number, offset: number, from: Uint8Array,
   const room = limits.fileSizeBytes - start
   if (room <= 0) return -EFBIG
   const count = Math.min(length, room)
-  c.session.tick()
+  c.begin(handle)
   putBytes(c, n, start, from, at, count)
   if (killPriv) dropPrivileges(c, n)
   return finish(c, n, count)

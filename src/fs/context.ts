@@ -124,6 +124,12 @@ export class Context {
     this.session.put(this.K, inodeKey(this.K, Tag.attr, n.ino), this.V, length)
   }
 
+  /** Begins a change that comes through an open handle; 0: through none. */
+  begin(handle: number): void {
+    this.session.tick()
+    if (handle !== 0) this.session.handle = handle
+  }
+
   commit(): number {
     this.refresh()
     const result = this.session.commit()

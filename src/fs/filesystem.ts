@@ -59,7 +59,7 @@ export interface FileSystemApi {
   /** As lookup, without filling `attr`. */
   find(dir: number, name: string): number
   getattr(ino: number): number
-  setattr(ino: number, valid: number, set: SetAttr, cred?: Cred): number
+  setattr(ino: number, valid: number, set: SetAttr, cred?: Cred, handle?: number): number
   access(ino: number, mask: number, cred?: Cred): number
 
   /** Regular files, FIFOs, devices, sockets. `mode` with its type bits, umask already applied. Returns the inode number. */
@@ -78,10 +78,12 @@ export interface FileSystemApi {
   /**
    * Checks that `ino` may be opened with `flags` (O_* of Linux) and truncates for O_TRUNC. Holds the inode, so that it
    * outlives its last link, until `release`.
+   * @param handle here and below: the number of the handle, from `session.newHandle`, for opens that may write; 0: none. A state of
+   * a file is a version once a handle that wrote is closed; a change without one is closed when it returns.
    */
-  open(ino: number, flags: number, cred?: Cred): number
+  open(ino: number, flags: number, cred?: Cred, handle?: number): number
   /** Ends one `open`. The last one of an unlinked inode removes it. */
-  release(ino: number): void
+  release(ino: number, handle?: number): void
   /** Opens of an inode that were not released. Optional: none. */
   holds?(ino: number): number
   /** The kernel forgot an inode: removes it when it is unlinked and not open here. */
@@ -96,9 +98,9 @@ export interface FileSystemApi {
   /** Bytes read, 0 at the end. Updates atime as relatime does when `touch`. */
   read(ino: number, offset: number, into: Uint8Array, at: number, length: number, touch?: boolean): number
   /** Bytes written. `append` writes at the end whatever `offset` says. Clears setuid and setgid for writers without privilege when `cred` or `killPriv` says so. */
-  write(ino: number, offset: number, from: Uint8Array, at: number, length: number, append?: boolean, killPriv?: boolean): number
+  write(ino: number, offset: number, from: Uint8Array, at: number, length: number, append?: boolean, killPriv?: boolean, handle?: number): number
   /** `mode` as fallocate(2): 0, KEEP_SIZE 1, PUNCH_HOLE 2 (with 1), ZERO_RANGE 16. */
-  fallocate(ino: number, mode: number, offset: number, length: number): number
+  fallocate(ino: number, mode: number, offset: number, length: number, handle?: number): number
   /** SEEK_DATA (3) and SEEK_HOLE (4). */
   lseek(ino: number, offset: number, whence: number): number
 

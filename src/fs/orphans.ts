@@ -83,7 +83,8 @@ export function eraseOrphan(c: Context, ino: number): boolean {
   }
 }
 
-export function release(c: Context, ino: number): void {
+export function release(c: Context, ino: number, handle: number): void {
+  if (handle !== 0) c.session.released?.(ino, handle)
   const count = c.holds.get(ino) ?? 0
   if (count > 1) {
     c.holds.set(ino, count - 1)

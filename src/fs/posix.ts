@@ -93,9 +93,9 @@ export class FileSystem implements FileSystemApi {
     return getattr(this.#c, ino)
   }
 
-  setattr(ino: number, valid: number, set: SetAttr, cred?: Cred): number {
+  setattr(ino: number, valid: number, set: SetAttr, cred?: Cred, handle = 0): number {
     try {
-      return setattr(this.#c, ino, valid, set, cred)
+      return setattr(this.#c, ino, valid, set, cred, handle)
     } catch (error) {
       return this.#abandon(error)
     }
@@ -177,17 +177,17 @@ export class FileSystem implements FileSystemApi {
     }
   }
 
-  open(ino: number, flags: number, cred?: Cred): number {
+  open(ino: number, flags: number, cred?: Cred, handle = 0): number {
     try {
-      return open(this.#c, ino, flags, cred)
+      return open(this.#c, ino, flags, cred, handle)
     } catch (error) {
       return this.#abandon(error)
     }
   }
 
-  release(ino: number): void {
+  release(ino: number, handle = 0): void {
     try {
-      release(this.#c, ino)
+      release(this.#c, ino, handle)
     } catch (error) {
       this.#abandon(error)
     }
@@ -217,17 +217,17 @@ export class FileSystem implements FileSystemApi {
     return read(this.#c, ino, offset, into, at, length, isTouched)
   }
 
-  write(ino: number, offset: number, from: Uint8Array, at: number, length: number, append = false, killPriv = false): number {
+  write(ino: number, offset: number, from: Uint8Array, at: number, length: number, append = false, killPriv = false, handle = 0): number {
     try {
-      return write(this.#c, ino, offset, from, at, length, append, killPriv)
+      return write(this.#c, ino, offset, from, at, length, append, killPriv, handle)
     } catch (error) {
       return this.#abandon(error)
     }
   }
 
-  fallocate(ino: number, mode: number, offset: number, length: number): number {
+  fallocate(ino: number, mode: number, offset: number, length: number, handle = 0): number {
     try {
-      return fallocate(this.#c, ino, mode, offset, length)
+      return fallocate(this.#c, ino, mode, offset, length, handle)
     } catch (error) {
       return this.#abandon(error)
     }

@@ -50,7 +50,7 @@ export function setattr(x: Exchange): number {
   change.mode = w[27]
   change.uid = w[29]
   change.gid = w[30]
-  return attrReply(x, x.fs.setattr(x.ino, valid, change))
+  return attrReply(x, x.fs.setattr(x.ino, valid, change, undefined, w[10] & SetattrValid.handle ? x.u64(12) : 0))
 }
 
 const STATX_BASIC_AND_BTIME = 0xfff

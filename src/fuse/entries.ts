@@ -105,20 +105,25 @@ export function create(x: Exchange): number {
   if (isHistory(x, x.ino, name)) return x.fail(-EEXIST)
   let flags = x.in32[10]
   let ino: number
+  let created = false
   if (x.once()) {
     flags &= ~(OpenFlag.excl | OpenFlag.trunc)
     ino = x.fs.lookup(x.ino, name)
   } else {
     ino = x.fs.mknod(x.ino, name, S_IFREG | (x.in32[11] & ~S_IFMT), 0, x.cred)
     if (ino === -EEXIST && !(flags & OpenFlag.excl)) ino = x.fs.lookup(x.ino, name)
-    else flags &= ~OpenFlag.trunc
+    else {
+      flags &= ~OpenFlag.trunc
+      created = ino > 0
+    }
   }
   if (ino < 0) return x.fail(ino)
   x.putEntry(REPLY_WORD, ino)
-  const opened = x.fs.open(ino, flags & ~(OpenFlag.create | OpenFlag.excl))
+  const handle = x.newHandle(flags, created)
+  const opened = x.fs.open(ino, flags & ~(OpenFlag.create | OpenFlag.excl), undefined, handle)
   if (opened < 0) return x.fail(opened)
   if (flags & OpenFlag.trunc && x.fs.getattr(ino) === 0) x.putEntry(REPLY_WORD, ino)
-  x.putOpen(REPLY_WORD + 32, flags)
+  x.putOpen(REPLY_WORD + 32, flags, handle)
   return x.ok(ENTRY_OUT_BYTES + OPEN_OUT_BYTES)
 }
 

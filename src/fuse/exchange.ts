@@ -216,11 +216,16 @@ export class Exchange {
     this.putAttr(at + 10, ino)
   }
 
-  /** struct fuse_open_out (4 words). Only writers send FLUSH, at which versions are cut. */
-  putOpen(at: number, flags: number): void {
+  /** A number for a handle that is opened with these flags; 0 for one that only reads. The kernel keeps it, also over restarts of the server. */
+  newHandle(flags: number, created: boolean): number {
+    if ((flags & OpenFlag.accessMode) === 0 && (flags & OpenFlag.trunc) === 0) return 0
+    return this.fs.session.newHandle?.(created) ?? 0
+  }
+
+  /** struct fuse_open_out (4 words). */
+  putOpen(at: number, flags: number, handle: number): void {
     const o = this.out32
-    o[at] = 0
-    o[at + 1] = 0
+    this.putU64(at, handle)
     o[at + 2] = OpenReply.keepCache | ((flags & OpenFlag.accessMode) === 0 ? OpenReply.noFlush : 0)
     o[at + 3] = 0
   }

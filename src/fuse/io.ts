@@ -9,14 +9,15 @@ import { OPEN_OUT_BYTES, OpenFlag, OUT_HEADER_BYTES, REPLY_WORD, WRITE_DATA_AT, 
 export function open(x: Exchange): number {
   const flags = x.in32[10]
   if (x.options.readOnly) return x.fail(flags & OpenFlag.accessMode ? -EROFS : -ENOSYS)
-  const result = x.fs.open(x.ino, flags)
+  const handle = x.newHandle(flags, false)
+  const result = x.fs.open(x.ino, flags, undefined, handle)
   if (result < 0) return x.fail(result)
-  x.putOpen(REPLY_WORD, flags)
+  x.putOpen(REPLY_WORD, flags, handle)
   return x.ok(OPEN_OUT_BYTES)
 }
 
 export function release(x: Exchange): number {
-  if (!x.options.readOnly) x.fs.release(x.ino)
+  if (!x.options.readOnly) x.fs.release(x.ino, x.u64(10))
   return x.ok(0)
 }
 
@@ -37,7 +38,7 @@ export function write(x: Exchange): number {
   const w = x.in32
   const append = (w[18] & OpenFlag.append) !== 0 && !(w[15] & WriteFlag.cache)
   if (append && x.once()) return written(x, w[14])
-  const n = x.fs.write(x.ino, x.u64(12), x.in, WRITE_DATA_AT, w[14], append, (w[15] & WriteFlag.killSuidgid) !== 0)
+  const n = x.fs.write(x.ino, x.u64(12), x.in, WRITE_DATA_AT, w[14], append, (w[15] & WriteFlag.killSuidgid) !== 0, x.u64(10))
   return n < 0 ? x.fail(n) : written(x, n)
 }
 
@@ -53,7 +54,7 @@ function copyRange(x: Exchange): number {
   if (to === undefined) return x.otherView(14)
   const length = Math.min(x.u64(20), limits.fuseRequestBytes)
   const n = x.fs.read(x.ino, x.s64(12), x.out, OUT_HEADER_BYTES, length, !x.options.readOnly)
-  return n <= 0 ? n : to.write(x.inoAt(14), x.s64(18), x.out, OUT_HEADER_BYTES, n)
+  return n <= 0 ? n : to.write(x.inoAt(14), x.s64(18), x.out, OUT_HEADER_BYTES, n, false, false, x.u64(16))
 }
 
 export function copyFileRange(x: Exchange): number {
@@ -70,7 +71,7 @@ export function copyFileRange64(x: Exchange): number {
 }
 
 export function fallocate(x: Exchange): number {
-  return x.done(x.fs.fallocate(x.ino, x.in32[16], x.u64(12), x.u64(14)))
+  return x.done(x.fs.fallocate(x.ino, x.in32[16], x.u64(12), x.u64(14), x.u64(10)))
 }
 
 /** Offsets beyond 2^53 exist in no file. */

@@ -107,6 +107,7 @@ export const SetattrValid = {
   size: 8,
   atime: 16,
   mtime: 32,
+  handle: 64,
   atimeNow: 128,
   mtimeNow: 256,
   killSuidgid: 2048,

@@ -6,7 +6,7 @@ import type { HeadFile } from '../volume/head.js'
 import { openTree } from '../volume/recovery.js'
 import { windowAt, windowsIn } from '../volume/windows.js'
 import { allCommits } from './bundle-source.js'
-import { versionSequence } from './history-records.js'
+import { endOf } from './history-records.js'
 
 /** What the receiver has of a bundle that holds only what came after a commit. */
 export interface BundleBase {
@@ -49,7 +49,7 @@ export function baseHistory(base: BundleBase): BTree {
   const cursor = history.cursor()
   for (let more = cursor.seek(Buffer.from([0]), 1); more; more = cursor.next()) {
     const key = cursor.buf.subarray(cursor.kp, cursor.kp + cursor.kl)
-    const sequence = versionSequence(key)
+    const sequence = endOf(key)
     if (key[0] !== Tag.version || sequence >= timeMs * 1000 || windowAt(windows, sequence / 1000) !== undefined) gone.push(Buffer.from(key))
   }
   for (const key of gone) history.del(key, key.length)

@@ -20,7 +20,7 @@ import {
   parseBundleHeader,
   parseBundleJson,
 } from '../codec/bundle.js'
-import { commitIdText, decodeCommit, encodeCommit, MAX_KEY_BYTES, POINTER_BYTES, pointerHash, Tag } from '../codec/index.js'
+import { commitIdText, decodeCommit, encodeCommit, isVersionBlock, MAX_KEY_BYTES, POINTER_BYTES, pointerHash, Tag } from '../codec/index.js'
 import { limits, makeFolders } from '../sys/index.js'
 import { BTree } from '../tree/index.js'
 import { EXTENT_BYTES, EXTENT_STORED } from '../volume/content.js'
@@ -252,7 +252,7 @@ class Building {
   }
 
   #historyValue(key: Uint8Array, value: Uint8Array): Uint8Array | undefined {
-    if (key[0] === Tag.version && value.length === BUNDLE_EXTENT_BYTES) return this.#pointed(value)
+    if (isVersionBlock(key, 0, key.length) && value.length === BUNDLE_EXTENT_BYTES) return this.#pointed(value)
     if (key[0] !== Tag.commit) return value
     const root = this.#roots.get(commitIdText(key.subarray(1)))
     if (root !== undefined) return encodeCommit({ ...decodeCommit(value, 0, value.length), root })

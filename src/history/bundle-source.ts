@@ -1,12 +1,13 @@
 import type { BundleHeader } from '../codec/bundle.js'
 import type { Head } from '../codec/head.js'
-import { commitIdText, Tag } from '../codec/index.js'
+import { commitIdText, extentKey, getIno, HASH_BYTES, MAX_KEY_BYTES, Tag, versionBlock } from '../codec/index.js'
 import { BTree } from '../tree/index.js'
+import { EXTENT_BYTES } from '../volume/content.js'
 import type { CommitPlace } from '../volume/engine.js'
 import { openTree } from '../volume/recovery.js'
 import type { StoreContext } from '../volume/volume.js'
 import { type HiddenWindow, windowAt, windowsIn } from '../volume/windows.js'
-import { commitOf, type StoredCommit } from './history-records.js'
+import { commitOf, endOf, type StoredCommit } from './history-records.js'
 
 /** What a bundle is made of: the sealed state of a volume, and which part of its history goes along. */
 export class BundleSource {
@@ -58,10 +59,29 @@ export class BundleSource {
     return this.#kept.has(commit.id)
   }
 
-  /** @param sequence see `versionSequence` */
+  /** @param sequence see `endOf` */
   keepsVersion(sequence: number): boolean {
     const { fromUs, untilUs } = this.#versions
     return sequence >= fromUs && sequence <= untilUs && windowAt(this.#windows, sequence / 1000) === undefined
+  }
+
+  /** What names meant: all of it, since a base keeps none. @param sequence see `endOf` */
+  keepsPastName(sequence: number): boolean {
+    return sequence <= this.#versions.untilUs && windowAt(this.#windows, sequence / 1000) === undefined
+  }
+
+  /**
+   * A block of a version that the base has too: saved there since, if the block was still the file's when the base was made.
+   * @param key of the block @param value its extent
+   */
+  savedSince(key: Uint8Array, value: Uint8Array): boolean {
+    const K = Buffer.alloc(MAX_KEY_BYTES)
+    const sequence = endOf(key)
+    if (sequence > this.#versions.fromUs || windowAt(this.#windows, sequence / 1000) !== undefined) return false
+    if (value.length !== EXTENT_BYTES) return true
+    const { base } = this
+    if (!base.get(K, extentKey(K, getIno(key, 1), versionBlock(key, 0)))) return false
+    return Buffer.compare(base.vb.subarray(base.vp + 1, base.vp + 1 + HASH_BYTES), value.subarray(1, 1 + HASH_BYTES)) === 0
   }
 
   /** @param id bytes of the commit's id */

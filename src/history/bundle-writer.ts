@@ -13,7 +13,7 @@ import {
   putBundleExtent,
   putBundleItem,
 } from '../codec/bundle.js'
-import { encodeCommit, MAX_KEY_BYTES, POINTER_BYTES, pointerHash, Tag } from '../codec/index.js'
+import { encodeCommit, isVersionBlock, MAX_KEY_BYTES, POINTER_BYTES, pointerHash, Tag } from '../codec/index.js'
 import { CorruptError } from '../errors.js'
 import { sha256 } from '../store/pack-writer.js'
 import { limits } from '../sys/index.js'
@@ -22,7 +22,7 @@ import { EXTENT_BYTES, EXTENT_STORED } from '../volume/content.js'
 import type { StoreContext } from '../volume/volume.js'
 import { BlockNumbers } from './block-numbers.js'
 import type { BundleSource } from './bundle-source.js'
-import { commitOf, versionSequence } from './history-records.js'
+import { commitOf, endOf } from './history-records.js'
 
 /** Bytes of items gathered into one frame; at most this many are lost to whoever waits between two frames. */
 const FRAME_BYTES = 256 * 1024
@@ -123,7 +123,7 @@ export class BundleWriter {
   }
 
   #isExtent(key: Uint8Array, value: Uint8Array): boolean {
-    return (key[0] === Tag.extent || key[0] === Tag.version) && value.length === EXTENT_BYTES && value[0] === EXTENT_STORED
+    return (key[0] === Tag.extent || isVersionBlock(key, 0, key.length)) && value.length === EXTENT_BYTES && value[0] === EXTENT_STORED
   }
 
   /** The value of an extent as the bundle has it; a block that comes for the first time is added. */
@@ -165,7 +165,10 @@ export class BundleWriter {
       case Tag.checkpoint:
         return this.#source.keepsCheckpoint(value) ? value : undefined
       case Tag.version:
-        return this.#source.keepsVersion(versionSequence(key)) ? value : undefined
+        if (this.#source.keepsVersion(endOf(key))) return value
+        return isVersionBlock(key, 0, key.length) && this.#source.savedSince(key, value) ? value : undefined
+      case Tag.pastName:
+        return this.#source.keepsPastName(endOf(key)) ? value : undefined
       case Tag.session:
       case Tag.applied:
       case Tag.incarnation:

@@ -1,4 +1,4 @@
-import { type CommitRecord, commitIdText, decodeCommit, getIno, PREFIX_BYTES } from '../codec/index.js'
+import { type CommitRecord, commitIdText, decodeCommit, getIno, PREFIX_BYTES, pastNameEnd, SEQUENCE_BYTES, Tag } from '../codec/index.js'
 
 /** A commit as the history tree has it. */
 export interface StoredCommit {
@@ -10,8 +10,8 @@ export function commitOf(key: Uint8Array, value: Uint8Array): StoredCommit {
   return { id: commitIdText(key.subarray(1)), record: decodeCommit(value, 0, value.length) }
 }
 
-/** When the state of a version stopped being current, in microseconds: it stands behind the NUL that ends the name. 0 for other keys. */
-export function versionSequence(key: Uint8Array): number {
-  const end = key.indexOf(0, PREFIX_BYTES)
-  return end < 0 || end + 8 > key.length ? 0 : getIno(key, end + 1)
+/** When a version, or what a name meant, stopped being current, in microseconds. 0 for other keys. */
+export function endOf(key: Uint8Array): number {
+  const at = key[0] === Tag.version ? PREFIX_BYTES : key[0] === Tag.pastName ? pastNameEnd(key, 0, key.length) + 1 : key.length
+  return at + SEQUENCE_BYTES > key.length ? 0 : getIno(key, at)
 }

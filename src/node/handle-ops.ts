@@ -21,30 +21,34 @@ interface Handle {
   incarnation: number
   flags: number
   position: number
+  /** What the session calls it; 0 when it cannot write. */
+  number: number
 }
 
 /** Operations on open files. A handle keeps its file alive when the last name is gone, until `close`. */
 export class HandleOps extends PathOps {
   private readonly handles = new Map<number, Handle>()
   private nextHandle = FIRST_HANDLE
+  /** Left by `openInode`. */
+  protected opened = 0
 
   /** @param mode of a file that is made, umask applied */
   open(path: Path, flags: number, mode: number): number {
     const ino = this.openInode(path, flags, mode)
     const handle = this.nextHandle++
-    this.handles.set(handle, { ino, incarnation: this.incarnation(ino), flags, position: 0 })
+    this.handles.set(handle, { ino, incarnation: this.incarnation(ino), flags, position: 0, number: this.opened })
     return handle
   }
 
   close(handle: number): void {
-    const { ino } = this.known(handle, 'close')
+    const { ino, number } = this.known(handle, 'close')
     this.handles.delete(handle)
-    this.fs.release(ino)
+    this.fs.release(ino, number)
   }
 
   /** Closes what is open; for a client that went away. */
   closeAll(): void {
-    for (const { ino } of this.handles.values()) this.fs.release(ino)
+    for (const { ino, number } of this.handles.values()) this.fs.release(ino, number)
     this.handles.clear()
   }
 
@@ -68,7 +72,7 @@ export class HandleOps extends PathOps {
     const h = this.handle(handle, 'write')
     if ((h.flags & O_ACCMODE) === O_RDONLY) throw posixError(EBADF, 'write')
     const append = (h.flags & O_APPEND) !== 0
-    const written = this.writeInode(h.ino, position ?? h.position, data, append)
+    const written = this.writeInode(h.ino, position ?? h.position, data, append, h.number)
     if (position === null) h.position = append ? this.sizeOf(h.ino) : h.position + written
     if ((h.flags & (O_SYNC | O_DSYNC)) !== 0) this.syncNow('write')
     return written
@@ -82,9 +86,9 @@ export class HandleOps extends PathOps {
   }
 
   ftruncate(handle: number, size: number): void {
-    const { ino, flags } = this.handle(handle, 'ftruncate')
+    const { ino, flags, number } = this.handle(handle, 'ftruncate')
     if ((flags & O_ACCMODE) === O_RDONLY) throw posixError(EINVAL, 'ftruncate')
-    this.changeOpen(ino, Field.size, { size: Math.max(0, size) }, 'ftruncate')
+    this.changeOpen(ino, Field.size, { size: Math.max(0, size) }, 'ftruncate', number)
   }
 
   fchmod(handle: number, mode: number): void {
@@ -113,9 +117,9 @@ export class HandleOps extends PathOps {
 
   /** `mode` as fallocate(2). */
   fallocate(handle: number, mode: number, offset: number, length: number): void {
-    const { ino, flags } = this.handle(handle, 'fallocate')
+    const { ino, flags, number } = this.handle(handle, 'fallocate')
     if ((flags & O_ACCMODE) === O_RDONLY) throw posixError(EBADF, 'fallocate')
-    const result = this.fs.fallocate(ino, mode, offset, length)
+    const result = this.fs.fallocate(ino, mode, offset, length, number)
     if (result < 0) throw posixError(-result, 'fallocate')
   }
 
@@ -129,10 +133,10 @@ export class HandleOps extends PathOps {
   /** Copies at most `length` bytes at `offset` to the same place; holes stay holes. Returns where the next call goes on: the source's size at the end. */
   copyRange(from: number, to: number, offset: number, length: number): number {
     const source = this.handle(from, 'copyfile').ino
-    return this.copyInode(source, this.handle(to, 'copyfile').ino, offset, length, this.sizeOf(source))
+    return this.copyInode(source, this.handle(to, 'copyfile'), offset, length, this.sizeOf(source))
   }
 
-  protected copyInode(from: number, to: number, start: number, length: number, size: number): number {
+  protected copyInode(from: number, to: Handle, start: number, length: number, size: number): number {
     const end = Math.min(size, start + length)
     const chunk = Buffer.allocUnsafeSlow(Math.max(1, Math.min(end - start, WRITE_CHUNK_BYTES)))
     let offset = start
@@ -143,7 +147,7 @@ export class HandleOps extends PathOps {
       const read = this.fs.read(from, data, chunk, 0, want)
       if (read < 0) throw posixError(-read, 'copyfile')
       if (read === 0) return end
-      this.writeInode(to, data, chunk.subarray(0, read), false, 'copyfile')
+      this.writeInode(to.ino, data, chunk.subarray(0, read), false, to.number, 'copyfile')
       offset = data + read
     }
     return end
@@ -178,11 +182,11 @@ export class HandleOps extends PathOps {
   }
 
   /** Writes all of `data`, in batches of a bounded size. */
-  protected writeInode(ino: number, offset: number, data: Uint8Array, append: boolean, syscall = 'write'): number {
+  protected writeInode(ino: number, offset: number, data: Uint8Array, append: boolean, number: number, syscall = 'write'): number {
     let done = 0
     do {
       const length = Math.min(data.length - done, WRITE_CHUNK_BYTES)
-      const written = this.fs.write(ino, offset + done, data, done, length, append, this.cred !== undefined)
+      const written = this.fs.write(ino, offset + done, data, done, length, append, this.cred !== undefined, number)
       if (written < 0) {
         if (done > 0) return done
         throw posixError(-written, syscall)
@@ -193,15 +197,16 @@ export class HandleOps extends PathOps {
   }
 
   /** Attributes by an open handle: what it may do was decided when it was opened. */
-  protected changeOpen(ino: number, fields: number, values: { size: number }, syscall: string): void {
+  protected changeOpen(ino: number, fields: number, values: { size: number }, syscall: string, number: number): void {
     const set = { mode: 0, uid: 0, gid: 0, atimeS: 0, atimeNs: 0, mtimeS: 0, mtimeNs: 0, flags: 0, ...values }
-    const result = this.fs.setattr(ino, fields, set, undefined)
+    const result = this.fs.setattr(ino, fields, set, undefined, number)
     if (result < 0) throw posixError(-result, syscall)
   }
 
   /** Opens what a path means, making it for O_CREAT, and holds its inode. */
   protected openInode(path: Path, flags: number, mode: number): number {
     const bytes = this.bytes(path, 'open')
+    this.opened = 0
     const ino = (flags & O_CREAT) === 0 ? this.findToOpen(bytes, flags) : this.findOrCreate(bytes, flags, mode)
     this.check(ino, 'open', path)
     return ino
@@ -216,8 +221,14 @@ export class HandleOps extends PathOps {
     return this.openFound(ino, flags)
   }
 
+  private newNumber(flags: number, created: boolean): number {
+    if ((flags & (O_ACCMODE | O_TRUNC)) === 0) return 0
+    return this.fs.session.newHandle?.(created) ?? 0
+  }
+
   private openFound(ino: number, flags: number): number {
-    const result = this.fs.open(ino, flags, this.cred)
+    this.opened = this.newNumber(flags, false)
+    const result = this.fs.open(ino, flags, this.cred, this.opened)
     return result < 0 ? result : ino
   }
 
@@ -232,7 +243,8 @@ export class HandleOps extends PathOps {
       const made = this.fs.mknod(this.dir, this.name, S_IFREG | (mode & 0o7777), 0, this.cred)
       if (made < 0) return made
       // Who made a file may use it as asked, whatever its mode says.
-      const opened = this.fs.open(made, flags & ~(O_TRUNC | O_CREAT | O_EXCL), undefined)
+      this.opened = this.newNumber(flags, true)
+      const opened = this.fs.open(made, flags & ~(O_TRUNC | O_CREAT | O_EXCL), undefined, this.opened)
       return opened < 0 ? opened : made
     }
     if (ino < 0) return ino

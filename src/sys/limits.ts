@@ -87,6 +87,17 @@ export const limits = {
   controlAnswers: 1024,
   /** fsyncs that may wait for the sync thread; more are done inline. */
   syncQueue: 1024,
+  /** A name that a file had for less than this is a temporary one: that it was given up for another is not kept. */
+  versionTemporaryMs: 60_000,
+  /** Globs of one volume that keep files from having versions, and their length. */
+  versionGlobs: 256,
+  versionGlobBytes: 1024,
+  /** Directories that one component of a path may have been, looked at for its versions, the newest first. */
+  versionDirectories: 64,
+  /** What retention drops is dropped this often. */
+  pruneIntervalMs: 3600 * 1000,
+  /** Records that one batch of pruning changes, about. */
+  pruneAtOnce: 128,
   /** Deleted volumes can be brought back for this long. */
   undeleteMs: 7 * 24 * 3600 * 1000,
   /** Most attempts that a batch may ask for after conflicts. */

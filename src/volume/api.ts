@@ -52,6 +52,26 @@ export interface Change {
   modeAfter?: number
 }
 
+/** A version of a file: one state of it. JSON-safe. */
+export interface VersionInfo {
+  /** From 1 on along the history of the path; stays the same when others are pruned. */
+  number: number
+  /** How it ended: changed in place; another file took its name; deleted; renamed away; this name deleted while others remained. */
+  ended: 'current' | 'modified' | 'replaced' | 'deleted' | 'renamed' | 'unlinked'
+  /** When its content was written last, as the file says; milliseconds since the epoch. */
+  modifiedMs: number
+  /** When it ended; absent for the current one. */
+  endedMs?: number
+  size: number
+  /** Permission bits. */
+  mode: number
+  type: 'file' | 'directory' | 'symlink' | 'other'
+  ino: number
+  /** Who ended it, where that is known. */
+  endedBy?: string
+  renamedTo?: string
+}
+
 export interface VolumeStatus extends VolumeInfo {
   epoch: number
   inodes: number

@@ -69,7 +69,7 @@ export function becomeTree(
   crashPoint('become.before-journal')
   session.tick()
   const become = state.tree.beingSealed ? undefined : new VolumeState(target, state.history, parts.blocks)
-  const result = session.commitItems(collected.finish(), become, changes.inodesDelta, changes.bytesDelta)
+  const result = session.commitItems(collected.finish(), { tree: target, firstIno: Number.POSITIVE_INFINITY }, become, changes.inodesDelta, changes.bytesDelta)
   if (result !== 0) throw refusedByDisk('The change could not be recorded', result)
   crashPoint('become.after-journal')
   return { commit: history.recorded(record), changes }

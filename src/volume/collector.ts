@@ -5,6 +5,7 @@ import type { Tree } from '../tree/tree.js'
 import { type BlockSink, EXTENT_BYTES, EXTENT_STORED } from './content.js'
 import type { ContentReader, Session, Usage } from './session.js'
 import type { VolumeState } from './state.js'
+import type { ChangeWatch } from './versions/watch.js'
 
 const BLOCK = limits.blockBytes
 const K = Buffer.alloc(32)
@@ -26,16 +27,20 @@ export abstract class Collector implements Session {
   protected bytesDelta = 0
   /** Set when a block could not be stored: the batch must not be committed. */
   protected failed = 0
+  /** Saves what the batch replaces. */
+  protected readonly watch: ChangeWatch | undefined
   readonly #sink: BlockSink
   /** Blocks that this batch allocates: inode, block, inode, block … */
   #allocated: number[] = []
 
-  constructor(state: VolumeState, dirHash: DirHash, sink: BlockSink, clock: Clock, headroom: number) {
+  /** @param watch made over the batch, which it may add to */
+  constructor(state: VolumeState, dirHash: DirHash, sink: BlockSink, clock: Clock, headroom: number, watch?: (batch: BatchWriter) => ChangeWatch) {
     this.state = state
     this.dirHash = dirHash
     this.clock = clock
     this.#sink = sink
     this.batch = new BatchWriter(headroom)
+    this.watch = watch?.(this.batch)
   }
 
   get content(): ContentReader {
@@ -60,14 +65,17 @@ export abstract class Collector implements Session {
   }
 
   put(key: Uint8Array, keyLength: number, value: Uint8Array, valueLength: number): void {
+    this.watch?.put(key, keyLength, value, valueLength)
     this.batch.put(Item.put, key, keyLength, value, valueLength)
   }
 
   del(key: Uint8Array, keyLength: number): void {
+    this.watch?.del(key, keyLength)
     this.batch.del(Item.del, key, keyLength)
   }
 
   writeData(ino: number, offset: number, from: Uint8Array, at: number, length: number): number {
+    this.watch?.range(ino, offset, length, false)
     let fresh = 0
     while (length > 0) {
       const block = Math.floor(offset / BLOCK)
@@ -97,19 +105,23 @@ export abstract class Collector implements Session {
     try {
       V[0] = EXTENT_STORED
       this.#sink.writeBlock(from, at, BLOCK, V, 1)
-      this.put(K, extentKey(K, ino, block), V, EXTENT_BYTES)
+      this.batch.put(Item.put, K, extentKey(K, ino, block), V, EXTENT_BYTES)
     } catch (error) {
       this.failed = diskErrno(error)
     }
   }
 
   zeroData(ino: number, offset: number, length: number): void {
+    this.watch?.range(ino, offset, length, true)
     this.batch.zero(ino, offset, length)
   }
 
   dropBlocks(ino: number, first: number, last: number): number {
     const count = this.state.content.countBlocks(ino, first, last)
-    if (count > 0) this.batch.drop(ino, first, last)
+    if (count > 0) {
+      this.watch?.drop(ino, first, last)
+      this.batch.drop(ino, first, last)
+    }
     return count
   }
 
@@ -127,6 +139,7 @@ export abstract class Collector implements Session {
   }
 
   discard(): void {
+    this.watch?.discard()
     this.batch.reset()
     this.inodesDelta = 0
     this.bytesDelta = 0

@@ -1,5 +1,5 @@
 import { FRAME_HEADROOM } from '../codec/frame.js'
-import { BatchReader, BatchWriter, type DirHash, Item } from '../codec/index.js'
+import { BATCH_HEADER_BYTES, BatchReader, BatchWriter, type DirHash, Item } from '../codec/index.js'
 import { EIO, EROFS } from '../errors.js'
 import type { Journal } from '../journal/index.js'
 import type { Clock } from '../sys/index.js'
@@ -7,11 +7,21 @@ import type { Tree } from '../tree/tree.js'
 import { Collector, diskErrno } from './collector.js'
 import type { Durability } from './durability.js'
 import type { ItemLog } from './item-log.js'
+import { readAttr } from './paths.js'
 import type { Spool } from './spool.js'
 import type { VolumeState } from './state.js'
+import { VersionRecorder } from './versions/recorder.js'
 
 /** Inode numbers of one arena. */
 export const ARENA_INODES = 2 ** 22
+
+/** What a transaction, or whatever else commits many items at once, made of the tree. */
+export interface Made {
+  /** As it left it; others may have changed the live one meanwhile. */
+  tree: Tree
+  /** Inodes from here on are its own. */
+  firstIno: number
+}
 
 /** The writable session of an open volume: one for all its front ends. */
 export class LiveSession extends Collector {
@@ -21,6 +31,8 @@ export class LiveSession extends Collector {
   /** Sequence of the last committed batch. */
   sequence: number
   readOnly = false
+  /** Saves the versions that changes replace. */
+  readonly versions: VersionRecorder
   readonly #afterCommit: () => void
   readonly #newArena: () => number
   #halfApplied = false
@@ -36,7 +48,15 @@ export class LiveSession extends Collector {
     afterCommit: () => void
     newArena: () => number
   }) {
-    super(parts.state, parts.dirHash, parts.spool, parts.clock, FRAME_HEADROOM)
+    super(
+      parts.state,
+      parts.dirHash,
+      parts.spool,
+      parts.clock,
+      FRAME_HEADROOM,
+      batch => new VersionRecorder(parts.state, batch, parts.spool, () => parts.clock.now()),
+    )
+    this.versions = this.watch as VersionRecorder // made by the line above
     this.#journal = parts.journal
     this.#durability = parts.durability
     this.sequence = parts.sequence
@@ -61,6 +81,7 @@ export class LiveSession extends Collector {
     const next = ino + 1
     // The last number of an arena: the next one comes from a fresh arena, so a counter at the start of an arena always owns it.
     this.state.nextIno = next % ARENA_INODES === 0 ? this.#newArena() * ARENA_INODES : next
+    this.versions.fresh = ino
     return ino
   }
 
@@ -72,34 +93,56 @@ export class LiveSession extends Collector {
     this.batch.del(Item.historyDel, key, keyLength)
   }
 
+  get handle(): number {
+    return this.versions.handle
+  }
+
+  set handle(handle: number) {
+    this.versions.handle = handle
+  }
+
+  newHandle(created: boolean): number {
+    return this.versions.newHandle(created)
+  }
+
+  released(ino: number, handle: number): void {
+    this.versions.released(ino, handle)
+  }
+
   commit(): number {
-    const problem = this.readOnly ? -EROFS : this.failed
+    const problem = this.readOnly ? -EROFS : this.failed || this.versions.end()
     if (problem !== 0 || this.batch.items === 0) {
       this.discard()
       return problem
     }
     const result = this.#append(this.batch, this.state.usage.inodes + this.inodesDelta, this.state.usage.bytes + this.bytesDelta)
+    if (result === 0) this.versions.committed()
     this.discard()
     return result
   }
 
   /**
    * Commits what a transaction collected.
+   * @param made what it made of the tree
    * @param become the state after it, when nothing else was changed meanwhile; otherwise the items are applied one by one
    */
-  commitItems(log: ItemLog, become: VolumeState | undefined, inodesDelta: number, bytesDelta: number): number {
+  commitItems(log: ItemLog, made: Made, become: VolumeState | undefined, inodesDelta: number, bytesDelta: number): number {
     if (this.readOnly) return -EROFS
     if (this.#halfApplied) return -EIO
     if (this.nowMs === 0) this.tick()
+    const items = log.take()
+    const refused = this.#saveVersions(items, made)
+    if (refused !== 0) return refused
     const { usage, nextIno } = this.state
     const after = { inodes: usage.inodes + inodesDelta, bytes: usage.bytes + bytesDelta }
     const head = new BatchWriter(FRAME_HEADROOM)
-    head.items = log.items
+    head.items = log.items + this.batch.items
     head.finish({ timeMs: this.nowMs, nextIno, ...after })
-    const parts = log.take()
+    const parts = [...items, Buffer.from(this.batch.buffer.subarray(this.batch.start + BATCH_HEADER_BYTES, this.batch.end))]
     try {
       this.sequence = this.#journal.appendParts(head.buffer, head.length, parts)
     } catch (error) {
+      this.discard()
       return diskErrno(error)
     }
     if (become !== undefined) this.state.takeOver(become)
@@ -109,8 +152,26 @@ export class LiveSession extends Collector {
     }
     usage.inodes = after.inodes
     usage.bytes = after.bytes
+    this.versions.committed()
+    this.discard()
     this.#committed()
     return 0
+  }
+
+  /** Adds to the batch what these items replace. 0, or a negated errno and nothing. */
+  #saveVersions(items: readonly Buffer[], made: Made): number {
+    try {
+      for (const part of items) {
+        this.#reader.openItems(part, 0, part.length)
+        this.versions.replay(this.#reader, made.firstIno)
+      }
+      const refused = this.versions.end(ino => readAttr(made.tree, ino)?.nlink ?? 0)
+      if (refused !== 0) this.discard()
+      return refused
+    } catch (error) {
+      this.discard()
+      throw error
+    }
   }
 
   #append(batch: BatchWriter, inodes: number, bytes: number): number {

@@ -1,5 +1,5 @@
 import type { Head } from '../codec/head.js'
-import { BatchReader, Item, POINTER_BYTES, Tag } from '../codec/index.js'
+import { BatchReader, Item, isVersionBlock, POINTER_BYTES, Tag } from '../codec/index.js'
 import { CorruptError } from '../errors.js'
 import { Journal, type ReplayReport } from '../journal/index.js'
 import { assert, limits, type Random } from '../sys/index.js'
@@ -58,6 +58,7 @@ function replay(options: RecoverOptions, references: Reference[]): Recovered & {
   state.sink = spool
   state.loadApplied()
   state.incarnations.load(state.history)
+  state.loadVersionSequence()
   state.nextIno = head.nextIno
   state.usage.inodes = head.inodes
   state.usage.bytes = head.bytes
@@ -106,9 +107,14 @@ function boundOverlays(state: VolumeState, spool: Spool): boolean {
 
 function collectReferences(batch: BatchReader, sequence: number, into: Reference[]): void {
   while (batch.next()) {
-    if (batch.op !== Item.put || batch.buffer[batch.kp] !== Tag.extent || batch.vl !== EXTENT_BYTES) continue
+    if (batch.vl !== EXTENT_BYTES || !namesBlock(batch)) continue
     into.push({ sequence, pointer: Buffer.from(batch.buffer.subarray(batch.vp + 1, batch.vp + 1 + POINTER_BYTES)) })
   }
+}
+
+function namesBlock(batch: BatchReader): boolean {
+  if (batch.op === Item.put) return batch.buffer[batch.kp] === Tag.extent
+  return batch.op === Item.historyPut && isVersionBlock(batch.buffer, batch.kp, batch.kl)
 }
 
 function isStored(context: StoreContext, pointer: Buffer): boolean {

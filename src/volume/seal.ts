@@ -79,6 +79,7 @@ export class Seal {
       history.put(key, key.length, value, value.length)
     })
     this.#state.saveApplied()
+    this.#state.saveVersionSequence()
     return history.seal(this.#pages)
   }
 

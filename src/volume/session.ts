@@ -44,6 +44,15 @@ export interface Session {
    * A handle opened in another incarnation than the present one is stale. Without it there is only one.
    */
   incarnation?(ino: number): number
+  /**
+   * The open handle (a number from `newHandle`) through which the batch being collected comes; 0, as after each `commit` and
+   * `discard`: through none, so that what it changes is closed when it returns. Without it nobody keeps versions by handles.
+   */
+  handle?: number
+  /** A number for a handle that is being opened for writing; `created`: its file was made for it. */
+  newHandle?(created: boolean): number
+  /** A handle was closed. */
+  released?(ino: number, handle: number): void
   /** A fresh inode number; never handed out again, even when the batch is discarded. */
   allocIno(): number
   /** Marks the batch with the id of a request that must not run twice; see `wasApplied`. */

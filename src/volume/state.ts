@@ -1,10 +1,11 @@
-import { type BatchReader, decodeCommit, Item, MAX_KEY_BYTES, Tag } from '../codec/index.js'
+import { type BatchReader, decodeCommit, getIno, Item, MAX_KEY_BYTES, PREFIX_BYTES, pastNameEnd, SEQUENCE_BYTES, Tag } from '../codec/index.js'
 import { assert, limits } from '../sys/index.js'
 import type { BTree } from '../tree/index.js'
 import { type BlockSink, type BlockSource, Content, EXTENT_OVERLAY, overlayId } from './content.js'
 import { Incarnations } from './incarnations.js'
 import { Overlays } from './overlay.js'
 import type { Usage } from './session.js'
+import { readSetting, settingRecord } from './versions/settings.js'
 
 /** Tags of requests that were applied, kept for requests that the kernel sends again after a crash of the server. */
 const APPLIED_KEPT = 1024
@@ -14,6 +15,8 @@ const APPLIED_BYTES = 12
 const APPLIED_KEY = Buffer.from([Tag.applied])
 
 const FOLDS_AT_ONCE = 64
+/** Setting in the history: the largest sequence of a version. */
+const VERSION_SEQUENCE = 'version-sequence'
 
 const K = Buffer.alloc(MAX_KEY_BYTES)
 const V = Buffer.alloc(limits.valueBytes)
@@ -37,6 +40,9 @@ export class VolumeState {
   nextIno = 0
   /** Counts changes of commits and checkpoints, for whoever keeps what was read from them. */
   historyChanges = 0
+  /** Largest sequence of a version. */
+  versionSequence = 0
+  #versionSequenceSaved = 0
   /** Oldest first. */
   pendingCommits: PendingCommit[] = []
   /** Where overlays are folded to when a commit freezes the tree; a live volume has one. */
@@ -105,6 +111,7 @@ export class VolumeState {
         this.history.put(K, batch.kl, V, batch.vl)
         if (K[0] === Tag.incarnation) this.incarnations.applied(K, V.subarray(0, batch.vl))
         if (K[0] === Tag.commit || K[0] === Tag.checkpoint) this.historyChanges++
+        if (K[0] === Tag.version || K[0] === Tag.pastName) this.#noteSequence(batch.kl)
         if (K[0] === Tag.commit && decodeCommit(V, 0, batch.vl).root === '') this.#freezeCommit(Buffer.from(K.subarray(0, batch.kl)))
         break
       case Item.historyDel:
@@ -157,6 +164,23 @@ export class VolumeState {
       value.writeUInt32LE(this.#applied[at + 1] % 4294967296, i * APPLIED_BYTES + 8)
     }
     this.history.put(APPLIED_KEY, 1, value, value.length)
+  }
+
+  #noteSequence(keyLength: number): void {
+    const end = K[0] === Tag.version ? PREFIX_BYTES : pastNameEnd(K, 0, keyLength) + 1
+    if (end + SEQUENCE_BYTES <= keyLength) this.versionSequence = Math.max(this.versionSequence, getIno(K, end))
+  }
+
+  /** So that sequences go up although the clock goes back; by a seal, with what follows in the journal. */
+  saveVersionSequence(): void {
+    if (this.versionSequence === this.#versionSequenceSaved) return
+    this.#versionSequenceSaved = this.versionSequence
+    const { key, value } = settingRecord(VERSION_SEQUENCE, this.versionSequence)
+    this.history.put(key, key.length, value, value.length)
+  }
+
+  loadVersionSequence(): void {
+    this.versionSequence = this.#versionSequenceSaved = (readSetting(this.history, VERSION_SEQUENCE) as number | undefined) ?? 0
   }
 
   /** The tags that a seal saved; before the journal is replayed. */

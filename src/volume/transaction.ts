@@ -28,6 +28,7 @@ export class TransactionLive extends Collector implements TransactionSession {
   readonly #startSequence: number
   readonly #reads = new ReadSet()
   readonly #all = new ItemLog()
+  readonly #firstIno: number
   readonly #startSeals: number
   readonly #reader = new BatchReader()
   #inodes = 0
@@ -47,6 +48,7 @@ export class TransactionLive extends Collector implements TransactionSession {
     state.usage.bytes = liveState.usage.bytes
     super(state, live.dirHash, spool, clock, FRAME_HEADROOM)
     this.#live = live
+    this.#firstIno = liveState.nextIno
     this.#liveState = liveState
     this.#base = base
     this.#startSequence = live.sequence
@@ -100,7 +102,7 @@ export class TransactionLive extends Collector implements TransactionSession {
     this.#live.tick()
     if (record !== undefined) this.#addRecord(record(this.#after()))
     const become = alone && this.#isUnsealed() ? this.state : undefined
-    const result = this.#live.commitItems(this.#all, become, this.#inodes, this.#bytes)
+    const result = this.#live.commitItems(this.#all, { tree: this.state.tree, firstIno: this.#firstIno }, become, this.#inodes, this.#bytes)
     this.#all.clear()
     return result
   }

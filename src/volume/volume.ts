@@ -26,6 +26,7 @@ import { VolumeState } from './state.js'
 import { poolSyncer, type Syncer } from './syncer.js'
 import { TransactionLive } from './transaction.js'
 import { TreeChanges } from './tree-changes.js'
+import { Versions } from './versions/versions.js'
 
 /** What the volumes of one store share. */
 export interface StoreContext {
@@ -60,6 +61,7 @@ export class Volume implements VolumeApi {
   readonly head: HeadFile
   readonly state: VolumeState
   readonly history: History
+  readonly versions: Versions
   readonly #journal: Journal
   readonly #spool: Spool
   readonly #durability: Durability
@@ -123,6 +125,14 @@ export class Volume implements VolumeApi {
       sequence,
       afterCommit: () => this.#sealing.changed(),
       newArena: options.newArena,
+    })
+    this.versions = new Versions({
+      session: this.session,
+      state: this.state,
+      clock,
+      packs: context.packs,
+      pages: context.pages,
+      foldAll: () => this.#sealing.foldAll(),
     })
     this.history = new History(this.session, this.state, clock, random)
     try {
