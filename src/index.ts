@@ -8,6 +8,7 @@ export type {
   CairnApi,
   CairnOptions,
   Check,
+  DiffChange,
   DiffOptions,
   DiffSide,
   DoctorReport,

@@ -17,15 +17,18 @@ export type OpenCairn = (home: string, logLevel: LogLevel) => Promise<CairnApi>
 export class Context {
   readonly json: boolean
   readonly out: Output
+  /** Operands behind `--`, of a command that takes globs there. */
+  readonly globs: readonly string[]
   private readonly openCairn: OpenCairn
   private readonly homeArgument: string | undefined
   private opening: Promise<CairnApi> | undefined
   private resolved: Promise<Resolved> | undefined
   private readonly places: Places
 
-  constructor(options: { json: boolean; out: Output; home?: string; open: OpenCairn }) {
+  constructor(options: { json: boolean; out: Output; home?: string; globs?: readonly string[]; open: OpenCairn }) {
     this.json = options.json
     this.out = options.out
+    this.globs = options.globs ?? []
     this.homeArgument = options.home
     this.openCairn = options.open
     this.places = new Places({
@@ -112,6 +115,17 @@ export class Context {
     if (text !== undefined && looksLikeHostPath(text)) return { volume: (await this.mountAt(text)).name }
     const fallback = text === undefined || text === '' || text.startsWith('@') ? await this.defaultVolume() : undefined
     return parseVolumeRef((text ?? '').replace(/:\/?$/, ''), fallback)
+  }
+
+  /** As volumeRef, with a path: `VOL[@REF][:/path]`, or a path in a mounted directory. */
+  async side(text: string): Promise<{ volume: string; ref?: string; path?: string }> {
+    if (looksLikeHostPath(text)) {
+      const { name, path } = await this.mountAt(text)
+      return { volume: name, path }
+    }
+    const split = text.indexOf(':/')
+    const side = await this.volumeRef(split < 0 ? text : text.slice(0, split))
+    return split < 0 ? side : { ...side, path: text.slice(split + 1) }
   }
 
   /** As volumeRef, without a ref. */

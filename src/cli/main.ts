@@ -19,9 +19,11 @@ export async function main(argv: readonly string[], streams: Streams, open: Open
     const parsed = await parse(argv, out)
     if (parsed === undefined) return 0
     const home = parsed.options['home']
-    context = new Context({ json, out, open, ...(typeof home === 'string' && { home }) })
+    const dashes = parsed.spec.globs === true ? argv.indexOf('--') : -1
+    const args = dashes < 0 ? parsed.args : parsed.args.slice(0, parsed.args.length - (argv.length - dashes - 1))
+    context = new Context({ json, out, open, globs: parsed.args.slice(args.length), ...(typeof home === 'string' && { home }) })
     const { run } = await parsed.spec.load()
-    return (await run(context, parsed.args, parsed.options)) ?? 0
+    return (await run(context, args, parsed.options)) ?? 0
   } catch (error) {
     if ((error as NodeJS.ErrnoException | undefined)?.code === 'EPIPE') return 0
     return context.failure(error)

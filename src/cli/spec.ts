@@ -21,6 +21,8 @@ export interface CommandSpec {
   examples: ReadonlyArray<readonly [line: string, about: string]>
   /** Operands that start with `-` and are no options go to the command (`chmod -x`). */
   looseOptions?: boolean
+  /** Operands behind `--` are globs, in `context.globs`; the rest are the command's. */
+  globs?: boolean
   /** What the shell completes for operands. */
   completes?: 'volume' | 'address' | 'command' | 'shell'
   hidden?: boolean

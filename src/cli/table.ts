@@ -258,14 +258,24 @@ export const groups: readonly CommandGroup[] = [
       },
       {
         name: 'diff',
-        operands: '<a> [b]',
-        about: 'What differs between two states; without B, between A@REF and A now. Exits 1 when something differs',
-        options: [['--name-only', 'paths only']],
-        examples: [
-          ['cairn diff work@before-refactor', 'what changed since'],
-          ['cairn diff work try', 'a volume and its fork'],
+        operands: '<a> [b] [glob...]',
+        usage: '<a> [b] [-- glob...]',
+        about:
+          'What differs between two states (VOL[@REF][:/path]). Of one volume: since its newest checkpoint, or since it was forked if that was later; A@REF alone: since then. Exits 0 when nothing differs, 1 when something does, 2 on trouble',
+        options: [
+          ['--stat', 'lines added and removed in each file'],
+          ['--name-status', 'a letter and the path'],
+          ['--name-only', 'paths only'],
+          ['-p, --patch', 'what `git apply` takes'],
         ],
-        completes: 'volume',
+        examples: [
+          ['cairn diff work', 'what changed since its newest checkpoint'],
+          ['cairn diff work@before-refactor', 'what changed since then'],
+          ['cairn diff work try', 'from a volume to its fork'],
+          ["cairn diff work@before:/src work:/src --patch -- '*.ts'", 'of one directory and some files, as a patch'],
+        ],
+        globs: true,
+        completes: 'address',
         load: () => import('./diff.js'),
       },
     ],

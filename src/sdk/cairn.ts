@@ -3,10 +3,11 @@ import type { RpcClient } from '../http/rpc-client.js'
 import { ensureServer, reconnect } from '../server/connect.js'
 import { homeOf, prepareHome } from '../server/home.js'
 import { limits } from '../sys/index.js'
-import type { Change, CommitInfo, FsckReport, VolumeInfo } from '../volume/api.js'
+import type { CommitInfo, FsckReport, VolumeInfo } from '../volume/api.js'
 import type { Pinned } from '../volume/engine.js'
 import type { BackupOptions } from './backup.js'
 import type { Bundle, UnbundleOptions } from './bundle.js'
+import type { DiffReader } from './diff.js'
 import type { Host } from './host.js'
 import type { LocalHost } from './local-host.js'
 import { awaitMount, clearStaleMount, syncMount } from './mounted.js'
@@ -16,6 +17,7 @@ import { answered, statusOf } from './status.js'
 import type {
   CairnApi,
   CairnOptions,
+  DiffChange,
   DiffOptions,
   DiffSide,
   LogOptions,
@@ -232,10 +234,22 @@ export class Cairn implements CairnApi {
     return (await this.#call('restore', name, options)) as Restored
   }
 
-  async diff(a: DiffSide, b: DiffSide, _options: DiffOptions = {}): Promise<Change[]> {
-    if (a.ref === undefined) await this.#settle(a.volume)
-    if (b.ref === undefined && b.volume !== a.volume) await this.#settle(b.volume)
-    return (await (await this.#host(a.volume, b.volume)).call('diff', a, b)) as Change[]
+  async diff(a: DiffSide, b: DiffSide, options: DiffOptions = {}): Promise<DiffChange[]> {
+    const found: DiffChange[] = []
+    for await (const change of this.changes(a, b, options)) found.push(change)
+    return found
+  }
+
+  async *changes(a: DiffSide | undefined, b: DiffSide, options: DiffOptions = {}): AsyncGenerator<DiffChange> {
+    const { publicChanges } = await import('./diff.js')
+    yield* publicChanges(await this.openDiff(a, b, options), options)
+  }
+
+  async openDiff(a: DiffSide | undefined, b: DiffSide, options: DiffOptions = {}): Promise<DiffReader> {
+    if (a !== undefined && a.ref === undefined) await this.#settle(a.volume)
+    if (b.ref === undefined && b.volume !== a?.volume) await this.#settle(b.volume)
+    const { DiffReader } = await import('./diff.js')
+    return DiffReader.open(await this.#host(...(a === undefined ? [] : [a.volume]), b.volume), a, b, options)
   }
 
   async log(name: string, options: LogOptions = {}): Promise<CommitInfo[]> {

@@ -6,6 +6,7 @@ import type { Change, CommitInfo, FsckReport, VolumeInfo, VolumeStatus } from '.
 import type { BackupOptions } from './backup.js'
 import type { Batch, BatchOptions, BatchResult } from './batch.js'
 import type { Bundle, UnbundleOptions } from './bundle.js'
+import type { DiffReader } from './diff.js'
 
 export interface CairnOptions {
   /** Default: CAIRN_HOME, else `~/.cairn`. */
@@ -67,7 +68,12 @@ export interface CairnApi {
   deleteCheckpoint(name: string, checkpoint: string): Promise<void>
   /** Goes back to a state, all of a volume or one path. @throws CairnError ERR_REF_UNKNOWN, ERR_REF_AMBIGUOUS, ERR_PATH_UNKNOWN, ERR_PATH_BLOCKED */
   restore(name: string, options?: RestoreOptions): Promise<Restored>
-  diff(a: DiffSide, b: DiffSide, options?: DiffOptions): Promise<Change[]>
+  /** What changed from `a` to `b`, all at once; `changes` gives them one by one. */
+  diff(a: DiffSide, b: DiffSide, options?: DiffOptions): Promise<DiffChange[]>
+  /** @param a undefined: since the newest checkpoint of `b`'s volume, or since it was forked, whichever was later */
+  changes(a: DiffSide | undefined, b: DiffSide, options?: DiffOptions): AsyncIterable<DiffChange>
+  /** The same with what is compared, and patches as bytes. Close it. */
+  openDiff(a: DiffSide | undefined, b: DiffSide, options?: DiffOptions): Promise<DiffReader>
   /** Commits, newest first. */
   log(name: string, options?: LogOptions): Promise<CommitInfo[]>
   fsck(name: string): Promise<FsckReport>
@@ -76,13 +82,31 @@ export interface CairnApi {
   close(): Promise<void>
 }
 
-/** A volume as it is now, or at a ref. */
+/** A volume as it is now, or at a ref; all of it, or one path. */
 export interface DiffSide {
   volume: string
   ref?: string
+  path?: string
 }
 
-export type DiffOptions = Record<never, never>
+export interface DiffOptions {
+  /** Only paths that match one of these globs; one without a slash matches at any depth, a directory means all that is in it. */
+  globs?: readonly string[]
+  /** Every file of a renamed directory as a rename of its own, as git lists them. */
+  files?: boolean
+  /** With the text of the patch for each file, which `git apply` takes; implies `files`. */
+  patch?: boolean
+}
+
+export interface DiffChange extends Change {
+  /** With `patch`, of files and symbolic links; empty where git sees no difference. Bytes that are no UTF-8 are lost: `binary` files are text all the same. */
+  patch?: string
+  /** Lines, of a patch of text. */
+  added?: number
+  removed?: number
+  /** The patch holds the content encoded, or, over 64 MiB, says only that it differs. */
+  binary?: true
+}
 
 export interface LogOptions {
   /** At most so many commits. */
@@ -103,8 +127,13 @@ export interface VolumeHistory {
   restore(options?: RestoreOptions): Promise<Restored>
   /** A new volume that shares every byte with this one as it is, or as it was at `ref`. @throws CairnError ERR_VOLUME_EXISTS, ERR_REF_UNKNOWN */
   fork(name: string, options?: { ref?: string }): Promise<VolumeInfo>
-  /** What changed from a ref of this volume, or from another volume, to this one, sorted by path. O(changes) within a lineage. */
-  diff(from?: string | DiffSide, options?: DiffOptions): AsyncIterable<Change>
+  /**
+   * What changed from a ref of this volume, or from another volume, to this one, a directory before what is in it. Without `from`:
+   * since the newest checkpoint, or since this volume was forked, whichever was later. O(changes) within a lineage; volumes without a
+   * common past are compared by path and content.
+   * @throws CairnError ERR_REF_UNKNOWN, ERR_REF_AMBIGUOUS, ERR_VOLUME_UNKNOWN; ENOENT when neither side has the path
+   */
+  diff(from?: string | DiffSide, options?: DiffOptions): AsyncIterable<DiffChange>
   /** Commits, newest first. */
   log(options?: LogOptions): AsyncIterable<CommitInfo>
   /** This volume at a checkpoint, `~n`, commit id or time: read-only, with the whole of node:fs. Close it when done. */

@@ -1,8 +1,8 @@
-import type { Change, CommitInfo, VolumeInfo } from '../volume/api.js'
-import type { CairnApi, DiffOptions, DiffSide, LogOptions, OpenVolume, Restored, RestoreOptions, VolumeHistory } from './types.js'
+import type { CommitInfo, VolumeInfo } from '../volume/api.js'
+import type { CairnApi, DiffChange, DiffOptions, DiffSide, LogOptions, OpenVolume, Restored, RestoreOptions, VolumeHistory } from './types.js'
 
 /** What the history of a volume is asked through. */
-export type HistoryCalls = Pick<CairnApi, 'checkpoint' | 'checkpoints' | 'deleteCheckpoint' | 'fork' | 'diff' | 'log' | 'open' | 'restore'>
+export type HistoryCalls = Pick<CairnApi, 'checkpoint' | 'checkpoints' | 'deleteCheckpoint' | 'fork' | 'changes' | 'log' | 'open' | 'restore'>
 
 /**
  * The history of one open volume; every method is that of `Cairn` with the volume's name filled in. An address of the past
@@ -39,10 +39,10 @@ export class HistoryOfVolume implements VolumeHistory {
     return this.calls.fork(this.name, options.ref ?? this.ref, name)
   }
 
-  async *diff(from?: string | DiffSide, options: DiffOptions = {}): AsyncGenerator<Change> {
+  diff(from?: string | DiffSide, options: DiffOptions = {}): AsyncGenerator<DiffChange> {
     const side = typeof from === 'string' ? { volume: this.name, ref: from } : from
-    if (side === undefined) throw new TypeError('diff needs a ref or a volume to compare with')
-    yield* await this.calls.diff(side, { volume: this.name, ...(this.ref === undefined ? {} : { ref: this.ref }) }, options)
+    const here = { volume: this.name, ...(this.ref === undefined ? {} : { ref: this.ref }), ...(side?.path === undefined ? {} : { path: side.path }) }
+    return this.calls.changes(side, here, options) as AsyncGenerator<DiffChange>
   }
 
   async *log(options: LogOptions = {}): AsyncGenerator<CommitInfo> {

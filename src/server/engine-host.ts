@@ -7,6 +7,7 @@ import { LocalOps } from '../node/ops.js'
 import type { CommitInfo } from '../volume/api.js'
 import type { Engine } from '../volume/engine.js'
 import { ChangeLog } from './changes.js'
+import { historyMethods } from './history-methods.js'
 import { type MakeFs, type OpenVolume, OpenVolumes } from './open-volumes.js'
 import { Sessions, type Target } from './sessions.js'
 
@@ -39,7 +40,14 @@ export class EngineHost {
     this.#options = options
     this.volumes = new OpenVolumes(engine, options.makeFs, options.volumeIdleMs ?? 0, open => this.#watch(open))
     this.sessions = new Sessions(target => this.#ended(target))
-    this.#methods = new Map<string, Method>(Object.entries({ ...this.#volumeMethods(engine), ...this.#historyMethods(engine), ...this.#targetMethods() }))
+    this.#methods = new Map<string, Method>(
+      Object.entries({
+        ...this.#volumeMethods(engine),
+        ...this.#historyMethods(engine),
+        ...this.#targetMethods(),
+        ...historyMethods(this.volumes, this.sessions, open => this.#backend(open.fs)),
+      }),
+    )
   }
 
   /** Runs a method. Returns its result or a promise of it. @throws what it throws; CairnError ERR_METHOD_UNKNOWN */
@@ -79,7 +87,6 @@ export class EngineHost {
   #historyMethods(engine: Engine) {
     return {
       fork: (_: string, source: string, ref: string | undefined, name: string) => this.#flushed(source, () => engine.fork(source, ref, name)),
-      diff: (_: string, a: { volume: string; ref?: string }, b: { volume: string; ref?: string }) => [...engine.diff(a, b)],
       pin: (_: string, name: string, options?: { ref?: string; since?: string }) => this.#flushed(name, () => engine.pin(name, options)),
       unpin: (_: string, id: string) => engine.unpin(id),
       checkpoint: (_: string, name: string, checkpoint?: string, options?: { message?: string; actor?: string }) =>
@@ -183,6 +190,7 @@ export class EngineHost {
   #ended(target: Target): void {
     target.backend.ops.closeAll()
     target.transaction?.abort()
+    if (target.second !== undefined) this.volumes.release(target.second)
     this.volumes.release(target.open)
   }
 }

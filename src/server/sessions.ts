@@ -1,5 +1,6 @@
 import { CairnError } from '../errors.js'
 import type { FileSystemApi } from '../fs/filesystem.js'
+import type { DiffRead } from '../history/diff-read.js'
 import type { LocalBackend } from '../node/backend.js'
 import { limits, systemClock } from '../sys/index.js'
 import type { TransactionSession } from '../volume/api.js'
@@ -15,6 +16,9 @@ export interface Target {
   readonly transaction?: TransactionSession
   /** What a transaction changed, told to the kernel when it is committed. */
   readonly changes?: ChangeLog
+  /** A diff that the client reads, and the other volume of it. */
+  readonly diff?: DiffRead
+  readonly second?: OpenVolume
 }
 
 /** The clients of a server and what each holds. A client that dies takes its handles and transactions with it. */

@@ -135,6 +135,16 @@ export const limits = {
   serverRestartWindowMs: 60_000,
   /** The server's log; the one before it is kept too. */
   serverLogBytes: 1024 * 1024,
+  /** Files over this are binary to a diff by lines. */
+  diffTextBytes: 8 * 1024 * 1024,
+  /** Lines removed and added beyond which a diff by lines replaces the whole stretch between the first and the last difference. */
+  diffEditLines: 2000,
+  /** A larger file is only named in a patch. */
+  patchFileBytes: 64 * 1024 * 1024,
+  /** Longest slice of a diff or log between two requests of others. */
+  diffSliceMs: 4,
+  /** Changes in one answer of the server. */
+  diffPageChanges: 2000,
   /** Longest path of a Unix socket that every platform takes. */
   socketPathBytes: 100,
 } as const

@@ -14,6 +14,8 @@ export interface FileChange {
   path: string
   /** The path before, of what was renamed. */
   from?: string
+  /** The path before, of what another file took the name of. */
+  was?: string
   /** Inode in the state before and in the one after; 0 where there is none. */
   before: number
   after: number
@@ -54,6 +56,32 @@ export function diffStates(before: FileState, after: FileState): Change[] {
   const found: Change[] = []
   for (const change of changesBetween(before, after)) if (change !== undefined) found.push(describe(change, before, after))
   return found
+}
+
+export interface FileFlags {
+  content: boolean
+  mode: boolean
+  xattr: boolean
+}
+
+/**
+ * What differs between two inodes of one type; undefined when nothing that counts does.
+ * @param may what may differ at all, where that is known
+ */
+export function fileFlags(
+  before: FileState,
+  bIno: number,
+  after: FileState,
+  aIno: number,
+  may: { content: boolean; xattr: boolean } = { content: true, xattr: true },
+): FileFlags | undefined {
+  const b = attrOf(before, bIno, one)
+  const a = attrOf(after, aIno, two)
+  if (b === undefined || a === undefined) return undefined
+  const mode = b.mode !== a.mode || b.uid !== a.uid || b.gid !== a.gid || b.rdev !== a.rdev || (b.flags & IMMUTABLE) !== (a.flags & IMMUTABLE)
+  const content = may.content && !isDirectory(a.mode) && !sameContent(before, bIno, b, after, aIno, a)
+  const xattr = may.xattr && ((b.flags | a.flags) & AttrFlag.xattr) !== 0 && !sameXattrs(before, bIno, after, aIno)
+  return content || mode || xattr ? { content, mode, xattr } : undefined
 }
 
 /** A name that is in only one of the states, or is another file's in the other. */
@@ -137,25 +165,18 @@ class Naming {
     this.#added.delete(now.path)
     if (old.ino === now.ino) return
     this.#told.add(now.path)
-    this.#addIfDifferent(now.path, old.ino, now.ino, true)
+    const flags = this.#compare(old.ino, now.ino, true)
+    if (flags !== undefined) this.#add(now.path, old.ino, now.ino, flags, old.path)
   }
 
-  #addIfDifferent(path: string, before: number, after: number, contentMayDiffer: boolean): void {
-    const flags = this.#compare(before, after, contentMayDiffer)
-    if (flags === undefined) return
-    this.#changes.push({ kind: flags.content ? 'modified' : flags.mode ? 'mode' : 'xattr', path, before, after, ...flags })
+  #add(path: string, before: number, after: number, flags: FileFlags, was?: string): void {
+    const kind = flags.content ? 'modified' : flags.mode ? 'mode' : 'xattr'
+    this.#changes.push({ kind, path, before, after, ...flags, ...(was === undefined ? {} : { was }) })
   }
 
-  /** What differs between two inodes of one type; undefined when nothing that counts does. */
-  #compare(before: number, after: number, contentMayDiffer: boolean): { content: boolean; mode: boolean; xattr: boolean } | undefined {
-    const b = attrOf(this.#before, before, one)
-    const a = attrOf(this.#after, after, two)
-    if (b === undefined || a === undefined) return undefined
-    const mode = b.mode !== a.mode || b.uid !== a.uid || b.gid !== a.gid || b.rdev !== a.rdev || (b.flags & IMMUTABLE) !== (a.flags & IMMUTABLE)
-    const content = contentMayDiffer && !isDirectory(a.mode) && !sameContent(this.#before, before, b, this.#after, after, a)
-    const mayDiffer = before === after ? this.#d.xattr.has(before) : ((b.flags | a.flags) & AttrFlag.xattr) !== 0
-    const xattr = mayDiffer && !sameXattrs(this.#before, before, this.#after, after)
-    return content || mode || xattr ? { content, mode, xattr } : undefined
+  #compare(before: number, after: number, contentMayDiffer: boolean): FileFlags | undefined {
+    const sameXattrRecords = before === after && !this.#d.xattr.has(before)
+    return fileFlags(this.#before, before, this.#after, after, { content: contentMayDiffer, xattr: !sameXattrRecords })
   }
 
   /** What lost a name and got another was renamed; with several, the same last component goes together first. */
@@ -185,7 +206,7 @@ class Naming {
   /** Inodes that are in both states and changed. */
   *changedInPlace(): Generator<undefined> {
     const { attr, content, xattr } = this.#d
-    const unnamed = new Set<number>()
+    const unnamed = new Map<number, FileFlags>()
     let count = 0
     for (const ino of new Set([...attr, ...content, ...xattr])) {
       if (++count % NAMES === 0) yield
@@ -198,8 +219,8 @@ class Naming {
         continue
       }
       const path = this.#nameOf(ino)
-      if (path !== undefined) this.#addIfDifferent(path, ino, ino, content.has(ino))
-      else unnamed.add(ino)
+      if (path !== undefined) this.#add(path, ino, ino, flags)
+      else unnamed.set(ino, flags)
     }
     if (unnamed.size > 0) yield* this.#searchNames(unnamed)
   }
@@ -214,7 +235,7 @@ class Naming {
   }
 
   /** Only a file with several names, of which the last made is gone or told: rare, and the one thing that costs a walk over all names. */
-  *#searchNames(unnamed: Set<number>): Generator<undefined> {
+  *#searchNames(unnamed: Map<number, FileFlags>): Generator<undefined> {
     const { tree } = this.#after
     const cursor = tree.cursor()
     K[0] = Tag.dirent
@@ -222,11 +243,12 @@ class Naming {
     for (let count = 0; more && unnamed.size > 0 && cursor.buf[cursor.kp] === Tag.dirent; more = cursor.next()) {
       if (++count % NAMES === 0) yield
       const ino = getIno(cursor.buf, cursor.vp)
-      if (!unnamed.has(ino)) continue
+      const flags = unnamed.get(ino)
+      if (flags === undefined) continue
       const path = pathIn(tree, { parent: getIno(cursor.buf, cursor.kp + 1), name: nameAt(cursor.buf, cursor.kp, cursor.kl) })
       if (path === undefined || this.#told.has(path)) continue
       unnamed.delete(ino)
-      this.#addIfDifferent(path, ino, ino, this.#d.content.has(ino))
+      this.#add(path, ino, ino, flags)
     }
   }
 
@@ -236,7 +258,7 @@ class Naming {
 }
 
 /** Sorted as a walk meets them: a directory, what is in it, then its next sibling. */
-function inOrder<T extends { path: string }>(items: Iterable<T>): T[] {
+export function inOrder<T extends { path: string }>(items: Iterable<T>): T[] {
   const keyed = Array.from(items, item => ({ key: item.path.replaceAll('/', '\0'), item }))
   return keyed.sort((x, y) => (x.key < y.key ? -1 : x.key > y.key ? 1 : 0)).map(({ item }) => item)
 }

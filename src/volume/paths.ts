@@ -1,4 +1,5 @@
-import { Attr, DIRENT_NAME_AT, decodeAttr, direntFromKey, getIno, inodeKey, MAX_KEY_BYTES, PREFIX_BYTES, Tag } from '../codec/index.js'
+import { Attr, DIRENT_NAME_AT, type DirHash, decodeAttr, direntFromKey, direntKey, getIno, inodeKey, MAX_KEY_BYTES, PREFIX_BYTES, Tag } from '../codec/index.js'
+import { limits } from '../sys/index.js'
 import type { Tree } from '../tree/tree.js'
 
 const K = Buffer.alloc(MAX_KEY_BYTES)
@@ -61,4 +62,19 @@ export function pathOfInode(tree: Tree, ino: number): string | undefined {
     ino = parent
   }
   return path === '' ? '/' : path
+}
+
+/**
+ * The inode that a path means in a state, without following symbolic links; 0 when there is none. A look-up per name.
+ * @param path names one char per byte, separated by slashes
+ */
+export function inodeAt(tree: Tree, dirHash: DirHash, path: string): number {
+  let ino = tree.get(K, inodeKey(K, Tag.attr, 1)) ? 1 : 0
+  for (const name of path.split('/')) {
+    if (name === '' || name === '.') continue
+    if (ino === 0 || name.length > limits.nameBytes) return 0
+    dirHash.of(name)
+    ino = tree.get(K, direntKey(K, ino, dirHash.high, dirHash.low, name)) ? getIno(tree.vb, tree.vp) : 0
+  }
+  return ino
 }

@@ -1,0 +1,183 @@
+import picomatch from 'picomatch'
+import { Attr } from '../codec/index.js'
+import { CairnError, ENOENT, posixError } from '../errors.js'
+import { limits, systemClock } from '../sys/index.js'
+import { BTree } from '../tree/index.js'
+import type { Change, CommitInfo } from '../volume/api.js'
+import { compareTrees, type Subtree } from '../volume/compare-trees.js'
+import { changesBetween, describe, type FileChange } from '../volume/diff.js'
+import { attrOf, type FileState, readFileBytes } from '../volume/file-content.js'
+import type { Commit } from '../volume/history.js'
+import { inodeAt } from '../volume/paths.js'
+import { VolumeState } from '../volume/state.js'
+import type { Volume } from '../volume/volume.js'
+import { fileByFile, type Scope } from './diff-files.js'
+
+/** One side of a diff. */
+export interface DiffSide {
+  volume: string
+  /** Checkpoint, `~n`, commit id or time; default now. */
+  ref?: string
+  /** A directory or file; default all. */
+  path?: string
+}
+
+export interface DiffOptions {
+  /** Only paths that match one of these globs; one without a slash matches at any depth. */
+  globs?: readonly string[]
+  /** Every file of a renamed directory as a rename of its own. */
+  files?: boolean
+}
+
+/** What a diff compares, so that it can be named. */
+export interface DiffedSide extends DiffSide {
+  /** The commit that `ref` led to. */
+  commit?: CommitInfo
+}
+
+/** A change with what is needed to read its two files. */
+export interface FoundChange extends Change {
+  /** Inodes; 0 where there is none. */
+  before: number
+  after: number
+  /** Path and from, one char per byte, where the text is not exact. */
+  bytes?: [path: string, from: string | undefined]
+}
+
+const attr = new Attr()
+
+/** The state of a side. `ref` '' is nothing at all: before the first commit. */
+export function sideOf(volume: Volume, side: DiffSide): { state: FileState; shown: DiffedSide } {
+  if (side.ref === '')
+    return { state: new VolumeState(BTree.empty(volume.context.pages), BTree.empty(volume.context.pages), volume.context.packs), shown: side }
+  const commit = side.ref === undefined ? undefined : volume.history.resolve(side.ref)
+  return { state: volume.stateAt(commit), shown: commit === undefined ? side : { ...side, commit: infoOf(commit) } }
+}
+
+function infoOf({ root: _root, nextIno: _nextIno, ...info }: Commit): CommitInfo {
+  return info
+}
+
+/**
+ * What a volume is compared with when nothing is named: its newest checkpoint, or where it was forked if that was later; '' when
+ * there is neither, which is an empty volume.
+ */
+export function baseRef(volume: Volume): string {
+  const { parent, createdMs } = volume.head.value
+  let newest: CommitInfo | undefined
+  for (const commit of volume.commits()) {
+    const isForkPoint = parent !== undefined && (parent.commit === '' ? commit.timeMs <= createdMs : commit.id === parent.commit)
+    if (commit.kind !== 'checkpoint' && !isForkPoint) continue
+    newest = commit
+    break
+  }
+  return newest?.id ?? ''
+}
+
+/** A diff that is read in pages, each of a few milliseconds. Both states stay as they were when it was begun. */
+export class DiffRead {
+  readonly #before: FileState
+  readonly #after: FileState
+  readonly #steps: Generator<FileChange | undefined>
+
+  constructor(before: Subtree, after: Subtree, related: boolean, options: DiffOptions) {
+    this.#before = before.state
+    this.#after = after.state
+    this.#steps = steps(before, after, related, options)
+  }
+
+  /** Undefined at the end. A page may be empty. */
+  next(): FoundChange[] | undefined {
+    const until = systemClock.monotonic() + limits.diffSliceMs
+    const found: FoundChange[] = []
+    for (;;) {
+      const { value, done } = this.#steps.next()
+      if (done === true) return found.length === 0 ? undefined : found
+      if (value !== undefined) found.push(this.#found(value))
+      // A clock costs as much as a change.
+      if (found.length >= limits.diffPageChanges) return found
+      if ((value === undefined || found.length % 64 === 0) && systemClock.monotonic() > until) return found
+    }
+  }
+
+  #found(change: FileChange): FoundChange {
+    const shown = describe(change, this.#before, this.#after)
+    const found: FoundChange = { ...shown, before: change.before, after: change.after }
+    const exact = [change.path, change.from].every((bytes, i) => bytes === undefined || isExact(bytes, i === 0 ? shown.path : shown.from))
+    if (!exact) found.bytes = [change.path, change.from]
+    return found
+  }
+
+  /** Mode and size of a file of either side, and its bytes from `offset`, at most a megabyte. */
+  read(side: 'before' | 'after', ino: number, offset: number): { mode: number; size: number; bytes: Uint8Array } {
+    const state = side === 'before' ? this.#before : this.#after
+    const found = attrOf(state, ino, attr)
+    if (found === undefined) throw posixError(ENOENT, 'read')
+    const { mode, size } = found
+    return { mode, size, bytes: readFileBytes(state, ino, found, offset, limits.rpcChunkBytes) }
+  }
+}
+
+function isExact(bytes: string, text: string | undefined): boolean {
+  return Buffer.from(text ?? '', 'utf8').toString('latin1') === bytes
+}
+
+function* steps(before: Subtree, after: Subtree, related: boolean, options: DiffOptions): Generator<FileChange | undefined> {
+  const globs = options.globs ?? []
+  const matches = globs.length === 0 ? undefined : globScope(globs)
+  const same = related && before.path === after.path && before.ino === after.ino && before.ino !== 0
+  if (!same) {
+    for (const change of compareTrees(before, after)) if (change === undefined || matches === undefined || matches(change.path)) yield change
+    return
+  }
+  const found: FileChange[] = []
+  for (const change of changesBetween(before.state, after.state)) {
+    if (change === undefined) yield undefined
+    else found.push(change)
+  }
+  const scope = both(after.path === '/' ? undefined : below(after.path), matches)
+  yield* fileByFile(found, after.state, scope, options.files === true || matches !== undefined)
+}
+
+function below(path: string): Scope {
+  return other => other === path || other.startsWith(`${path}/`)
+}
+
+function both(a: Scope | undefined, b: Scope | undefined): Scope | undefined {
+  return a !== undefined && b !== undefined ? path => a(path) && b(path) : (a ?? b)
+}
+
+/** As git reads them: a pattern without a slash is a name anywhere, and a directory means all that is in it. */
+export function globScope(globs: readonly string[]): Scope {
+  const patterns = globs.flatMap(glob => {
+    const bare = glob.replace(/^\.?\//, '').replace(/\/$/, '')
+    const anywhere = bare.includes('/') || glob.startsWith('/') ? bare : `**/${bare}`
+    return [anywhere, `${anywhere}/**`]
+  })
+  const matches = picomatch(patterns, { dot: true })
+  return path => matches(Buffer.from(path.slice(1), 'latin1').toString('utf8'))
+}
+
+/** What a path names in a state; inode 0 is nothing. */
+export function subtreeAt(volume: Volume, state: FileState, path: string | undefined): Subtree {
+  const bytes = Buffer.from(path ?? '/', 'utf8').toString('latin1')
+  const names = bytes.split('/').filter(name => name !== '' && name !== '.')
+  return { state, ino: inodeAt(state.tree, volume.session.dirHash, bytes), path: `/${names.join('/')}` }
+}
+
+/** @throws CairnError when neither side has the path */
+export function diffRead(from: { volume: Volume; side: DiffSide }, to: { volume: Volume; side: DiffSide }, options: DiffOptions) {
+  const a = sideOf(from.volume, from.side)
+  const b = sideOf(to.volume, to.side)
+  const before = subtreeAt(from.volume, a.state, from.side.path)
+  const after = subtreeAt(to.volume, b.state, to.side.path)
+  if (before.ino === 0 && after.ino === 0 && (before.path !== '/' || after.path !== '/')) {
+    throw new CairnError(
+      'ENOENT',
+      `Neither ${from.side.volume} nor ${to.side.volume} has ${to.side.path ?? from.side.path} in these states.`,
+      'Check the path with `cairn ls`.',
+    )
+  }
+  const related = from.volume.head.value.dirHashKey === to.volume.head.value.dirHashKey
+  return { read: new DiffRead(before, after, related, options), from: a.shown, to: b.shown, related }
+}

@@ -1,0 +1,33 @@
+import { CairnError } from '../errors.js'
+import { baseRef, type DiffOptions, type DiffRead, type DiffSide, diffRead } from '../history/diff-read.js'
+import type { LocalBackend } from '../node/backend.js'
+import type { OpenVolume, OpenVolumes } from './open-volumes.js'
+import type { Sessions, Target } from './sessions.js'
+
+/** Reading of history in pages: what is read is a target of the client, and ends with it. */
+export function historyMethods(volumes: OpenVolumes, sessions: Sessions, backend: (open: OpenVolume) => LocalBackend) {
+  const reader = (session: string, id: number): DiffRead => {
+    const target: Target = sessions.get(session, id)
+    if (target.diff === undefined) throw new CairnError('ERR_VOLUME_CLOSED', 'This is no diff.', 'Begin one first.')
+    return target.diff
+  }
+  return {
+    /** `from` without a ref and of the same volume: since the newest checkpoint, or the fork. */
+    diffOpen: (session: string, from: DiffSide | undefined, to: DiffSide, options: DiffOptions) => {
+      const two = volumes.acquire(to.volume)
+      let one: OpenVolume | undefined
+      try {
+        one = volumes.acquire(from?.volume ?? to.volume)
+        const side = from ?? { ...to, ref: baseRef(two.volume) }
+        const { read, ...about } = diffRead({ volume: one.volume, side }, { volume: two.volume, side: to }, options)
+        return { id: sessions.add(session, { open: two, second: one, fs: two.fs, backend: backend(two), diff: read }), ...about }
+      } catch (error) {
+        if (one !== undefined) volumes.release(one)
+        volumes.release(two)
+        throw error
+      }
+    },
+    diffNext: (session: string, id: number) => reader(session, id).next(),
+    diffFile: (session: string, id: number, side: 'before' | 'after', ino: number, offset: number) => reader(session, id).read(side, ino, offset),
+  }
+}
