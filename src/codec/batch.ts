@@ -116,6 +116,12 @@ export class BatchWriter {
     this.#tagged = true
   }
 
+  /** Mount, upper and lower word of the request that the batch is tied to. */
+  get request(): [number, number, number] | undefined {
+    const { buffer: b, start } = this
+    return this.#tagged ? [b.readUInt32LE(start + 40), b.readUInt32LE(start + 44), b.readUInt32LE(start + 48)] : undefined
+  }
+
   /** Fills the header in; the batch is `buffer[start, end)`. */
   finish(header: BatchHeader): void {
     const b = this.buffer

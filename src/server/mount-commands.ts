@@ -1,5 +1,7 @@
+import { posix } from 'node:path'
 import { CairnError } from '../errors.js'
 import { viewOfIncarnation } from '../fuse/node-id.js'
+import type { Restored } from '../history/restore.js'
 import { actorOf } from '../sys/actor.js'
 import type { Asker, Commands } from '../views/index.js'
 import type { Change, CommitInfo, VolumeInfo, VolumeStatus } from '../volume/api.js'
@@ -51,10 +53,45 @@ export class MountCommands implements Commands {
     return this.#options.call('volumes') as VolumeInfo[]
   }
 
+  async restore(ref: string, path: string | undefined, by: Asker): Promise<CommitInfo> {
+    await this.#writeBack()
+    const { volume } = this.#options.open
+    const actor = actorOf(by.uid, by.pid)
+    // The ref means what it meant before the commit of what changed since, and that commit is not the request's.
+    const to = volume.history.resolve(ref).id
+    volume.commitChanges({ actor })
+    const again = () => volume.commits().find(commit => commit.kind === 'restore')
+    const options = { ref: to, actor, ...(path === undefined && this.#sub === '/' ? {} : { path: this.#pathIn(path ?? '') }) }
+    const commit = this.#once(by, again, () => (this.#options.call('restore', this.#name, options) as Restored).commit)
+    await this.#options.tell([])
+    return commit
+  }
+
+  get #sub(): string {
+    return this.#options.record.sub ?? '/'
+  }
+
+  /** A path of the volume. */
+  #pathIn(path: string): string {
+    const { mountpoint } = this.#options.record
+    const inMount = path === mountpoint || path.startsWith(`${mountpoint}/`) ? path.slice(mountpoint.length) : path
+    return posix.join('/', this.#sub, inMount)
+  }
+
   async diff(ref: string): Promise<Change[]> {
     await this.#writeBack()
     const volume = this.#name
-    return (await this.#options.call('diff', { volume, ref }, { volume })) as Change[]
+    const changes = (await this.#options.call('diff', { volume, ref }, { volume })) as Change[]
+    return this.#sub === '/' ? changes : changes.flatMap(change => this.#seen(change))
+  }
+
+  /** A change as the mount shows it; none outside of it. */
+  #seen(change: Change): Change[] {
+    const { path, from } = change
+    const inside = (at: string | undefined) => (at?.startsWith(`${this.#sub}/`) ? at.slice(this.#sub.length) : undefined)
+    const [here, there] = [inside(path), inside(from)]
+    if (here !== undefined) return [{ ...change, path: here, ...(there === undefined ? {} : { from: there }) }]
+    return there === undefined ? [] : [{ kind: 'deleted', path: there, type: change.type }]
   }
 
   async status(): Promise<VolumeStatus> {

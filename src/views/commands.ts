@@ -14,6 +14,8 @@ export interface Asker {
 export interface Commands {
   checkpoint(name: string, message: string | undefined, by: Asker): Promise<CommitInfo>
   fork(name: string, by: Asker): Promise<VolumeInfo>
+  /** Goes back to a ref, with all or with one path: from the root of the mount, or as a program of this machine sees it. */
+  restore(ref: string, path: string | undefined, by: Asker): Promise<CommitInfo>
   /** What changed since a ref. */
   diff(ref: string, by: Asker): Promise<Change[]>
   status(): Promise<VolumeStatus>
@@ -54,6 +56,15 @@ const table: ReadonlyMap<string, Command> = new Map<string, Command>([
         const { name, id } = await commands.fork(wanted(alone(args, 'fork'), 'fork'), by)
         return `forked to ${name} (${id})\n`
       },
+    },
+  ],
+  [
+    'restore',
+    {
+      usage: 'restore REF [PATH]',
+      what: 'go back to REF, with everything or with one path',
+      changes: true,
+      run: async (commands, { first, rest }, by) => logText([await commands.restore(wanted(first, 'restore'), rest, by)]),
     },
   ],
   [

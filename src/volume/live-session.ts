@@ -131,12 +131,14 @@ export class LiveSession extends Collector {
     if (this.#halfApplied) return -EIO
     if (this.nowMs === 0) this.tick()
     const items = log.take()
+    const { request } = this.batch
     const refused = this.#saveVersions(items, made)
     if (refused !== 0) return refused
     const { usage, nextIno } = this.state
     const after = { inodes: usage.inodes + inodesDelta, bytes: usage.bytes + bytesDelta }
     const head = new BatchWriter(FRAME_HEADROOM)
     head.items = log.items + this.batch.items
+    if (request !== undefined) head.tag(...request)
     head.finish({ timeMs: this.nowMs, nextIno, ...after })
     const parts = [...items, Buffer.from(this.batch.buffer.subarray(this.batch.start + BATCH_HEADER_BYTES, this.batch.end))]
     try {
@@ -150,6 +152,7 @@ export class LiveSession extends Collector {
       this.#reader.openItems(part, 0, part.length)
       this.#apply(() => this.state.applyItems(this.#reader, become !== undefined))
     }
+    if (request !== undefined) this.state.remember(...request)
     usage.inodes = after.inodes
     usage.bytes = after.bytes
     this.versions.committed()

@@ -64,7 +64,7 @@ export class VolumeState {
     this.nextIno = batch.nextIno
     this.usage.inodes = batch.inodes
     this.usage.bytes = batch.bytes
-    if (batch.tagged) this.#remember(batch.mount, batch.uniqueHigh, batch.uniqueLow)
+    if (batch.tagged) this.remember(batch.mount, batch.uniqueHigh, batch.uniqueLow)
   }
 
   /** Applies items of a large batch whose header the caller sees to. @param historyOnly the tree has become what they make of it already */
@@ -144,7 +144,8 @@ export class VolumeState {
     return true
   }
 
-  #remember(mount: number, high: number, low: number): void {
+  /** A batch with this tag was applied. */
+  remember(mount: number, high: number, low: number): void {
     const at = this.#appliedAt * 2
     this.#applied[at] = mount
     this.#applied[at + 1] = high * 4294967296 + low
@@ -189,7 +190,7 @@ export class VolumeState {
     const { vb, vp, vl } = this.history
     const value = Buffer.from(vb.subarray(vp, vp + vl))
     for (let at = 0; at + APPLIED_BYTES <= value.length; at += APPLIED_BYTES) {
-      this.#remember(value.readUInt32LE(at), value.readUInt32LE(at + 4), value.readUInt32LE(at + 8))
+      this.remember(value.readUInt32LE(at), value.readUInt32LE(at + 4), value.readUInt32LE(at + 8))
     }
     this.#appliedChanged = false
   }

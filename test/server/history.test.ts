@@ -205,6 +205,61 @@ print(open('.cairn/control').read())
       expect(await readFile(at('.cairn/control'), 'utf8')).toMatch(/^volume: +v /)
     })
 
+    test('restores everything, or one path, and the mount shows it at once', async () => {
+      await control('checkpoint first')
+      await writeFile(at('file'), 'changed\n')
+      await writeFile(at('dir/inner'), 'changed too\n')
+      await writeFile(at('new'), 'new\n')
+      expect(await out('cat file dir/inner; ls')).toBe('changed\nchanged too\ndir\nfile\nnew')
+      await control('restore first dir')
+      expect(await out('cat file dir/inner; ls')).toBe('changed\ninner\ndir\nfile\nnew')
+      expect(await readFile(at('.cairn/control'), 'utf8')).toMatch(/restore {5}\S+\n {4}\/dir to first\n$/)
+      await control(`restore first ${at('file')}`)
+      expect(await out('cat file; ls')).toBe('one\ndir\nfile\nnew')
+      await control('restore first')
+      expect(await out('cat file dir/inner; ls')).toBe('one\ninner\ndir\nfile')
+      await control('restore ~1')
+      expect(await out('cat file; ls')).toBe('one\ndir\nfile\nnew')
+      const log = await readFile(at('.cairn/log'), 'utf8')
+      expect(log.match(/ {2}restore {5}/g)).toHaveLength(4)
+      await expect(control('restore nothing')).rejects.toMatchObject({ code: 'ENOENT' })
+      await expect(control('restore first no/such')).rejects.toMatchObject({ code: 'ENOENT' })
+    })
+
+    test('restores the directory that is mounted alone, and nothing beside it', async () => {
+      await control('checkpoint first')
+      await writeFile(at('file'), 'changed\n')
+      await writeFile(at('dir/inner'), 'changed\n')
+      await cairn.unmount('v')
+      await cairn.mount({ name: 'v', sub: '/dir', path: home.mountpoint })
+      await control('diff first')
+      expect(await readFile(at('.cairn/control'), 'utf8')).toBe('modified  /inner  (6 → 8 bytes)\n')
+      await control('restore first')
+      expect(await readFile(at('inner'), 'utf8')).toBe('inner\n')
+      await cairn.unmount('v')
+      await cairn.mount({ name: 'v', path: home.mountpoint })
+      expect(await readFile(at('file'), 'utf8')).toBe('changed\n')
+    })
+
+    test('a server killed under restores goes back once each', async () => {
+      await control('checkpoint c0')
+      const rounds = 40
+      const writer = program(
+        `const fs = process.getBuiltinModule('node:fs'); const [dir, n] = process.argv.slice(1)
+        for (let i = 1; i <= n; i++) { fs.writeFileSync(dir + '/file', String(i)); fs.writeFileSync(dir + '/.cairn/control', 'restore ~' + (i === 1 ? 0 : 1)); console.log('done ' + i + '.', fs.readFileSync(dir + '/file', 'utf8').trim()) }`,
+        [home.mountpoint, String(rounds)],
+      )
+      for (const round of [8, 20, 33]) {
+        await writer.printed(`done ${round}.`)
+        await killServer()
+      }
+      const { output } = await writer.ended
+      expect(output).not.toContain('Error')
+      const commits = await cairn.log('v')
+      expect(commits.filter(({ kind }) => kind === 'restore')).toHaveLength(rounds)
+      expect(commits.filter(({ kind }) => kind === 'auto')).toHaveLength(rounds)
+    })
+
     test('answers each descriptor that asked, and others with the last answer', async () => {
       const [one, two] = [await open(at('.cairn/control'), 'r+'), await open(at('.cairn/control'), 'r+')]
       await one.write('checkpoint first\n')
