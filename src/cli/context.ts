@@ -11,7 +11,7 @@ import { type Place, type PlaceRules, Places } from './places.js'
 import { nearest } from './suggest.js'
 
 /** How a run reaches volumes; a test passes a fake. */
-export type OpenCairn = (home: string, logLevel: LogLevel) => Promise<CairnApi>
+export type OpenCairn = (home: string, logLevel: LogLevel, actor?: string) => Promise<CairnApi>
 
 /** What a command is given: output, settings, volumes; everything is opened when first asked for. */
 export class Context {
@@ -21,15 +21,17 @@ export class Context {
   readonly globs: readonly string[]
   private readonly openCairn: OpenCairn
   private readonly homeArgument: string | undefined
+  private readonly actorArgument: string | undefined
   private opening: Promise<CairnApi> | undefined
   private resolved: Promise<Resolved> | undefined
   private readonly places: Places
 
-  constructor(options: { json: boolean; out: Output; home?: string; globs?: readonly string[]; open: OpenCairn }) {
+  constructor(options: { json: boolean; out: Output; home?: string; actor?: string; globs?: readonly string[]; open: OpenCairn }) {
     this.json = options.json
     this.out = options.out
     this.globs = options.globs ?? []
     this.homeArgument = options.home
+    this.actorArgument = options.actor
     this.openCairn = options.open
     this.places = new Places({
       open: (name, ref) => this.openVolume(name, ref),
@@ -51,7 +53,7 @@ export class Context {
   }
 
   cairn(): Promise<CairnApi> {
-    this.opening ??= this.config().then(({ settings }) => this.openCairn(settings.home, settings.logLevel))
+    this.opening ??= this.config().then(({ settings }) => this.openCairn(settings.home, settings.logLevel, this.actorArgument ?? settings.actor))
     return this.opening
   }
 

@@ -1,9 +1,9 @@
 import type { Context, OpenCairn } from './context.js'
 import { Output, type Streams } from './output.js'
 
-const openCairn: OpenCairn = async (home, logLevel) => {
+const openCairn: OpenCairn = async (home, logLevel, actor) => {
   const { Cairn } = await import('../sdk/cairn.js')
-  return Cairn.open({ home, logLevel })
+  return Cairn.open({ home, logLevel, ...(actor === undefined ? {} : { actor }) })
 }
 
 /**
@@ -18,10 +18,11 @@ export async function main(argv: readonly string[], streams: Streams, open: Open
   try {
     const parsed = await parse(argv, out)
     if (parsed === undefined) return 0
-    const home = parsed.options['home']
+    const { home, actor } = parsed.options
     const dashes = parsed.spec.globs === true ? argv.indexOf('--') : -1
     const args = dashes < 0 ? parsed.args : parsed.args.slice(0, parsed.args.length - (argv.length - dashes - 1))
-    context = new Context({ json, out, open, globs: parsed.args.slice(args.length), ...(typeof home === 'string' && { home }) })
+    const given = { ...(typeof home === 'string' && { home }), ...(typeof actor === 'string' && { actor }) }
+    context = new Context({ json, out, open, globs: parsed.args.slice(args.length), ...given })
     const { run } = await parsed.spec.load()
     return (await run(context, args, parsed.options)) ?? 0
   } catch (error) {

@@ -16,7 +16,12 @@ export interface Parsed {
 export const commonOptions = [
   ['--json', 'print the result, or the error, as JSON'],
   ['--home <folder>', 'the folder of the volumes (default: CAIRN_HOME, else ~/.cairn)'],
+  ['--actor <name>', 'who does it, as the log says (default: CAIRN_ACTOR, else your user name)'],
 ] as const
+
+function longOf(flags: string): string | undefined {
+  return /--[\w-]+/.exec(flags)?.[0]
+}
 
 function exampleText(spec: CommandSpec): string {
   const width = Math.max(...spec.examples.map(([line]) => line.length))
@@ -30,7 +35,8 @@ function build(spec: CommandSpec, name: string, found: (parsed: Parsed) => void)
   if (spec.usage !== undefined) command.usage(`[options] ${spec.usage}`)
   for (const alias of spec.aliases ?? []) command.alias(alias)
   for (const [flags, about] of spec.options ?? []) command.option(flags, about)
-  for (const [flags, about] of commonOptions) command.option(flags, about)
+  const own = new Set(spec.options?.map(([flags]) => longOf(flags)))
+  for (const [flags, about] of commonOptions) if (!own.has(longOf(flags))) command.option(flags, about)
   const takesH = spec.options?.some(([flags]) => flags.startsWith('-h,'))
   command.helpOption(takesH ? '--help' : '-h, --help', 'this help')
   command.addHelpText('after', exampleText(spec))

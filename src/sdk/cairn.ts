@@ -2,6 +2,7 @@ import { CairnError } from '../errors.js'
 import type { RpcClient } from '../http/rpc-client.js'
 import { ensureServer, reconnect } from '../server/connect.js'
 import { homeOf, prepareHome } from '../server/home.js'
+import { ownActor } from '../sys/actor.js'
 import { limits } from '../sys/index.js'
 import type { CommitInfo, FsckReport, VolumeInfo } from '../volume/api.js'
 import type { Pinned } from '../volume/engine.js'
@@ -44,6 +45,8 @@ interface VolumeOptions {
  */
 export class Cairn implements CairnApi {
   readonly home: string
+  /** Who changes, as commits and versions say. */
+  readonly actor: string
   readonly #via: 'auto' | 'server' | 'process'
   readonly #logLevel: CairnOptions['logLevel']
   #local: Promise<LocalHost> | undefined
@@ -52,6 +55,7 @@ export class Cairn implements CairnApi {
 
   private constructor(options: CairnOptions) {
     this.home = homeOf(options.home)
+    this.actor = options.actor ?? ownActor()
     this.#via = options.via ?? 'auto'
     this.#logLevel = options.logLevel
   }
@@ -72,8 +76,8 @@ export class Cairn implements CairnApi {
    */
   static async fromEnv(): Promise<Cairn> {
     const { loadSettings } = await import('./config.js')
-    const { home, logLevel } = (await loadSettings()).settings
-    return Cairn.open({ home, logLevel })
+    const { home, logLevel, actor } = (await loadSettings()).settings
+    return Cairn.open({ home, logLevel, ...(actor === undefined ? {} : { actor }) })
   }
 
   async createVolume(options: VolumeOptions): Promise<VolumeInfo> {
@@ -137,7 +141,7 @@ export class Cairn implements CairnApi {
   }
 
   async #mount(options: MountOptions): Promise<MountInfo> {
-    return (await (await this.#server()).call('mount', options)) as MountInfo
+    return (await (await this.#server()).call('mount', { actor: this.actor, ...options })) as MountInfo
   }
 
   async unmount(target: string, options: { force?: boolean } = {}): Promise<boolean> {
@@ -216,9 +220,9 @@ export class Cairn implements CairnApi {
     for (const name of (await host.call('openVolumes')) as string[]) await host.call('flush', name)
   }
 
-  async checkpoint(name: string, checkpoint?: string, options: { message?: string } = {}): Promise<CommitInfo> {
+  async checkpoint(name: string, checkpoint?: string, options: { message?: string; actor?: string } = {}): Promise<CommitInfo> {
     await this.#settle(name)
-    return (await this.#call('checkpoint', name, checkpoint, options)) as CommitInfo
+    return (await this.#call('checkpoint', name, checkpoint, { actor: this.actor, ...options })) as CommitInfo
   }
 
   async checkpoints(name: string): Promise<CommitInfo[]> {
@@ -231,7 +235,7 @@ export class Cairn implements CairnApi {
 
   async restore(name: string, options: RestoreOptions = {}): Promise<Restored> {
     await this.#settle(name)
-    return (await this.#call('restore', name, options)) as Restored
+    return (await this.#call('restore', name, { actor: this.actor, ...options })) as Restored
   }
 
   async diff(a: DiffSide, b: DiffSide, options: DiffOptions = {}): Promise<DiffChange[]> {
@@ -261,9 +265,11 @@ export class Cairn implements CairnApi {
     return (await this.#call('fsck', name)) as FsckReport
   }
 
-  async open(name: string, options: { ref?: string } = {}): Promise<OpenVolume> {
+  async open(name: string, options: { ref?: string; actor?: string } = {}): Promise<OpenVolume> {
     const host = await this.#host(name)
-    const handle: VolumeHandle = new VolumeHandle(name, options.ref, await host.open(name, options.ref), this, () => this.#open.delete(handle))
+    const handle: VolumeHandle = new VolumeHandle(name, options.ref, await host.open(name, options.ref, options.actor ?? this.actor), this, () =>
+      this.#open.delete(handle),
+    )
     this.#open.add(handle)
     return handle
   }

@@ -24,6 +24,7 @@ const schema = z.strictObject({
   readOnly: z.boolean().optional(),
   cacheSize: measured(parseSize).optional(),
   metadataTtl: measured(parseSpan).optional(),
+  actor: z.string().min(1).optional(),
   logLevel: z
     .string()
     .refine(text => parseLevel(text) !== undefined)

@@ -22,6 +22,8 @@ export interface Settings {
   cacheSize: number
   metadataTtl: number
   logLevel: LogLevel
+  /** Who makes changes, as the log says; default the name of the user. */
+  actor?: string
 }
 
 /** Where a value comes from; `name` is the variable or the file. */
@@ -88,6 +90,7 @@ export const settingList: readonly Setting[] = [
   { key: 'readOnly', variable: 'CAIRN_READ_ONLY', parse: parseSwitch, wants: 'true or false' },
   { key: 'cacheSize', variable: 'CAIRN_CACHE_SIZE', parse: parseSize, wants: 'a size such as 256M' },
   { key: 'metadataTtl', variable: 'CAIRN_METADATA_TTL', parse: parseSpan, wants: 'a time such as 500ms or 2s' },
+  { key: 'actor', variable: 'CAIRN_ACTOR', parse: asText, wants: 'a name' },
   { key: 'logLevel', variable: 'CAIRN_LOG_LEVEL', parse: parseLevel, wants: 'error, warn, info or debug' },
 ]
 

@@ -21,6 +21,6 @@ export interface Host {
   readonly isServer: boolean
   /** The methods of `server/engine-host.ts`, by name. */
   call(method: string, ...args: unknown[]): Promise<unknown>
-  open(name: string, ref?: string): Promise<Opened>
+  open(name: string, ref?: string, actor?: string): Promise<Opened>
   close(): Promise<void>
 }

@@ -48,8 +48,8 @@ export class LocalHost implements Host {
     return this.#patiently(() => this.#host.call(SESSION, method, args))
   }
 
-  async open(name: string, ref?: string): Promise<Opened> {
-    const target = await this.#patiently(() => this.#host.call(SESSION, 'open', [name, ref]) as number)
+  async open(name: string, ref?: string, actor?: string): Promise<Opened> {
+    const target = await this.#patiently(() => this.#host.call(SESSION, 'open', [name, ref, actor]) as number)
     this.#schedule(PUMP_MS)
     return this.#opened(target)
   }

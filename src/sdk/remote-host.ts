@@ -85,8 +85,9 @@ export class RemoteHost implements Host {
     this.#client = client
   }
 
-  async open(name: string, ref?: string): Promise<Opened> {
-    const target = new RemoteTarget(this, (await this.call('open', name, ref)) as number, async () => (await this.call('open', name, ref)) as number)
+  async open(name: string, ref?: string, actor?: string): Promise<Opened> {
+    const again = async () => (await this.call('open', name, ref, actor)) as number
+    const target = new RemoteTarget(this, await again(), again)
     return this.#opened(target)
   }
 

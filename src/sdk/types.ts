@@ -13,6 +13,8 @@ export interface CairnOptions {
   home?: string
   /** `auto` (default): the server where one runs or the volume is mounted, else in process. */
   via?: 'auto' | 'server' | 'process'
+  /** Who changes, as commits and versions say; default CAIRN_ACTOR, else the name of the user. */
+  actor?: string
   /** How much a server that is started writes to its log; default CAIRN_LOG_LEVEL, else `info`. */
   logLevel?: LogLevel
 }
@@ -63,7 +65,7 @@ export interface CairnApi {
   bundle(name: string, options?: { ref?: string; since?: string }): Promise<Bundle>
   unbundle(source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, name: string, options?: UnbundleOptions): Promise<VolumeInfo>
   backup(name: string, file: string, options?: BackupOptions): Promise<{ file: string; bytes: number; files: number }>
-  checkpoint(name: string, checkpoint?: string, options?: { message?: string }): Promise<CommitInfo>
+  checkpoint(name: string, checkpoint?: string, options?: { message?: string; actor?: string }): Promise<CommitInfo>
   checkpoints(name: string): Promise<CommitInfo[]>
   deleteCheckpoint(name: string, checkpoint: string): Promise<void>
   /** Goes back to a state, all of a volume or one path. @throws CairnError ERR_REF_UNKNOWN, ERR_REF_AMBIGUOUS, ERR_PATH_UNKNOWN, ERR_PATH_BLOCKED */
@@ -77,8 +79,8 @@ export interface CairnApi {
   /** Commits, newest first. */
   log(name: string, options?: LogOptions): Promise<CommitInfo[]>
   fsck(name: string): Promise<FsckReport>
-  /** A volume with the whole of node:fs/promises. `ref`: read-only, at that state. */
-  open(name: string, options?: { ref?: string }): Promise<OpenVolume>
+  /** A volume with the whole of node:fs/promises. `ref`: read-only, at that state. `actor`: who changes through it. */
+  open(name: string, options?: { ref?: string; actor?: string }): Promise<OpenVolume>
   close(): Promise<void>
 }
 

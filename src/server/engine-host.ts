@@ -6,6 +6,7 @@ import { type BatchOp, runBatchOps } from '../node/batch-ops.js'
 import { LocalOps } from '../node/ops.js'
 import type { CommitInfo } from '../volume/api.js'
 import type { Engine } from '../volume/engine.js'
+import type { Volume } from '../volume/volume.js'
 import { ChangeLog } from './changes.js'
 import { historyMethods } from './history-methods.js'
 import { type MakeFs, type OpenVolume, OpenVolumes } from './open-volumes.js'
@@ -110,7 +111,7 @@ export class EngineHost {
 
   #targetMethods() {
     return {
-      open: (session: string, name: string, ref?: string) => this.#open(session, name, ref),
+      open: (session: string, name: string, ref?: string, actor?: string) => this.#open(session, name, ref, actor),
       begin: (session: string, target: number) => this.#begin(session, target),
       commit: (session: string, target: number, record?: CommitOptions) => this.#commit(session, target, record),
       batch: (session: string, target: number, ops: BatchOp[]) => runBatchOps(this.sessions.get(session, target).backend.ops, ops),
@@ -118,11 +119,11 @@ export class EngineHost {
     }
   }
 
-  #open(session: string, name: string, ref: string | undefined): number {
+  #open(session: string, name: string, ref: string | undefined, actor: string | undefined): number {
     const open = this.volumes.acquire(name)
     try {
       const fs = ref === undefined ? open.fs : this.#options.makeFs(open.volume.at(ref), open.id)
-      return this.sessions.add(session, { open, fs, backend: this.#backend(fs) })
+      return this.sessions.add(session, { open, fs, backend: this.#backend(fs), ...(actor === undefined ? {} : { actor }) })
     } catch (error) {
       this.volumes.release(open)
       throw error
@@ -130,22 +131,28 @@ export class EngineHost {
   }
 
   #begin(session: string, id: number): number {
-    const { open } = this.sessions.get(session, id)
+    const { open, actor } = this.sessions.get(session, id)
+    const by = actor === undefined ? {} : { actor }
     const transaction = open.volume.begin()
     open.users++
     const fs = this.#options.makeFs(transaction, open.id)
     // Where nothing is ever mounted nobody asks what changed; else the volume may be mounted before the transaction ends.
-    if (this.#options.isMounted === undefined) return this.sessions.add(session, { open, fs, backend: this.#backend(fs), transaction })
+    if (this.#options.isMounted === undefined) return this.sessions.add(session, { open, fs, backend: this.#backend(fs), transaction, ...by })
     const changes = new ChangeLog()
     fs.listener = changes
-    return this.sessions.add(session, { open, fs, backend: this.#backend(fs), transaction, changes })
+    return this.sessions.add(session, { open, fs, backend: this.#backend(fs), transaction, changes, ...by })
   }
 
   /** @param record given: with a commit of it in the history */
   #commit(session: string, id: number, record?: CommitOptions): CommitInfo | undefined {
     const target = this.sessions.get(session, id)
     if (target.transaction === undefined) throw new CairnError('ERR_NO_TRANSACTION', 'This is no transaction.', 'Begin one first.')
-    const result = record === undefined ? target.transaction.commitTransaction() : target.open.volume.commitTransaction(target.transaction, record)
+    const { transaction, actor } = target
+    const { volume } = target.open
+    const by = actor === undefined ? {} : { actor }
+    const result = as(actor, volume, () =>
+      record === undefined ? transaction.commitTransaction() : volume.commitTransaction(transaction, { ...by, ...record }),
+    )
     if (typeof result === 'number' && result < 0) throw posixError(-result, 'commit')
     if (target.changes !== undefined) this.#logOf(target.open)?.addAll(target.changes)
     return typeof result === 'number' ? undefined : result
@@ -163,7 +170,7 @@ export class EngineHost {
     const log = live ? this.#logOf(target.open) : undefined
     if (log !== undefined) target.fs.listener = log
     try {
-      return target.backend.call(name, rest as OpArgs<typeof name>)
+      return as(target.actor, target.open.volume, () => target.backend.call(name, rest as OpArgs<typeof name>))
     } finally {
       // Changes that come through the mount are the kernel's own: it needs no telling.
       if (log !== undefined) target.fs.listener = undefined
@@ -192,5 +199,17 @@ export class EngineHost {
     target.transaction?.abort()
     if (target.second !== undefined) this.volumes.release(target.second)
     this.volumes.release(target.open)
+  }
+}
+
+/** Runs `work`, whose changes are those of `actor`. */
+function as<T>(actor: string | undefined, volume: Volume, work: () => T): T {
+  const { session } = volume
+  const usual = session.actor
+  session.actor = actor ?? usual
+  try {
+    return work()
+  } finally {
+    session.actor = usual
   }
 }

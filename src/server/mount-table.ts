@@ -83,6 +83,7 @@ export class MountTable {
   #attach(record: MountRecord, fd: number, resumed: boolean): void {
     const { volumes, loop, sync, space, say } = this.#options
     const open = volumes.acquire(volumes.nameOf(record.volumeId), resumed)
+    if (record.actor !== undefined) open.volume.session.actor = record.actor
     const { readOnly, rootIno, id } = record
     const past = makePast({ record, open, fd, resumed, loop, call: this.#options.call, tell: changes => this.tell(record.volumeId, changes) })
     const handler = new FuseHandler(
@@ -180,6 +181,7 @@ export class MountTable {
     const open = this.#options.volumes.get(volumeId)
     if (open === undefined) return
     try {
+      open.volume.commitAtEnd()
       open.volume.flush()
     } catch (error) {
       open.volume.session.syncNow()

@@ -157,6 +157,7 @@ export class Mounts {
       mountpoint: path,
       readOnly: options.readOnly === true,
       allowOther: options.allowOther === true,
+      ...(options.actor === undefined ? {} : { actor: options.actor }),
       ...(options.sub === undefined || options.sub === '/' ? {} : { sub: options.sub }),
     }
     await this.#start(record, prepared)

@@ -18,6 +18,8 @@ export interface MountOptions {
   readOnly?: boolean
   /** Let other users of this machine in. */
   allowOther?: boolean
+  /** Who changes through it, as commits say; default the actor of this `Cairn`. */
+  actor?: string
 }
 
 export interface ServerStatus {
@@ -44,6 +46,8 @@ export interface MountRecord {
   mountpoint: string
   readOnly: boolean
   allowOther: boolean
+  /** Who changes through it, as commits say. */
+  actor?: string
   sub?: string
   /** What the kernel and the first server agreed on; absent until then. */
   negotiated?: unknown

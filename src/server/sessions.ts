@@ -14,6 +14,8 @@ export interface Target {
   readonly fs: FileSystemApi
   readonly backend: LocalBackend
   readonly transaction?: TransactionSession
+  /** Who changes through it. */
+  readonly actor?: string
   /** What a transaction changed, told to the kernel when it is committed. */
   readonly changes?: ChangeLog
   /** A diff that the client reads, and the other volume of it. */

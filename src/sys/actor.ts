@@ -1,8 +1,20 @@
 import { readFileSync } from 'node:fs'
+import { userInfo } from 'node:os'
 
 /** What a commit says of who made it: CAIRN_ACTOR as that process was started with it, else the name of its user. */
 export function actorOf(uid: number, pid: number): string {
   return environmentOf(pid) ?? userName(uid)
+}
+
+/** The same of this process. */
+export function ownActor(): string {
+  const given = process.env['CAIRN_ACTOR']
+  if (given !== undefined && given !== '') return given
+  try {
+    return userInfo().username
+  } catch {
+    return userName(process.getuid?.() ?? 0)
+  }
 }
 
 /** Of other users only root may know; a process of another namespace has no number here. */

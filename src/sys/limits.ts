@@ -58,6 +58,8 @@ export const limits = {
   sealIdleMs: 5000,
   /** Longest slice of sealing between two requests. */
   sealSliceMs: 4,
+  /** Changes are in a commit after this, whether anybody asks for one or not. */
+  autoCommitMs: 5 * 60 * 1000,
   /** Acknowledged changes reach the disk after this at the latest. */
   commitIntervalMs: 1000,
   /** Largest READ or WRITE through a mount; the kernel takes at most 256 pages by default. */

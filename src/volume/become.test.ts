@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { FileSystem } from '../fs/index.js'
+import { limits } from '../sys/index.js'
 import { Engine } from './engine.js'
 import type { TreeChanges } from './tree-changes.js'
 import type { Volume } from './volume.js'
@@ -187,5 +188,56 @@ describe('changes since the last commit', () => {
     volume.checkpoint('one')
     expect(volume.commitChanges()).toBeUndefined()
     expect(volume.commits()).toHaveLength(3)
+  })
+})
+
+describe('commits that nobody asks for', () => {
+  let nowMs: number
+
+  /** An engine whose time passes when it is told to. */
+  async function begin(): Promise<void> {
+    engine.close()
+    nowMs = 1_800_000_000_000
+    engine = Engine.open({ home, actor: 'me', clock: { now: () => nowMs, monotonic: () => nowMs } })
+    await vi.waitFor(use)
+  }
+
+  it('are cut when changes are five minutes old, by whoever made the last, and at the end', async () => {
+    await begin()
+    write('a', filled(100_000, 1))
+    expect(volume.pump(1000)).toBeLessThanOrEqual(limits.autoCommitMs)
+    nowMs += limits.autoCommitMs - 1
+    volume.session.actor = 'other'
+    write('b', filled(10, 1))
+    volume.session.actor = 'me'
+    volume.pump(1000)
+    expect(volume.commits()).toEqual([])
+    nowMs += 1
+    volume.pump(1000)
+    expect(volume.commits()).toMatchObject([{ kind: 'auto', actor: 'other', inodes: 3 }])
+    for (let i = 0; i < 10; i++) {
+      nowMs += limits.autoCommitMs
+      volume.pump(1000)
+    }
+    expect(volume.commits()).toHaveLength(1)
+    // The rest comes with the end; an end without changes adds nothing.
+    write('c', filled(10, 1))
+    for (let i = 0; i < 3; i++) {
+      engine.close()
+      await begin()
+      expect(volume.commits()).toMatchObject([{ kind: 'auto', actor: 'me', inodes: 4 }, { kind: 'auto' }])
+    }
+    isWhole()
+  })
+
+  it('are not made in a fork that nobody changed', async () => {
+    await begin()
+    write('a', filled(10, 1))
+    engine.fork('w', undefined, 'fork')
+    for (let i = 0; i < 2; i++) {
+      expect(engine.openVolume('fork').commits()).toEqual([])
+      engine.close()
+      await begin()
+    }
   })
 })

@@ -6,6 +6,7 @@ import { allocateArenas, nextArena } from '../store/arena.js'
 import { openDirectoryStore } from '../store/directory/index.js'
 import { Packs } from '../store/packs.js'
 import { makeFolder } from '../store/sync-folder.js'
+import { ownActor } from '../sys/actor.js'
 import { type Clock, crashPoint, limits, type Random, systemClock, systemRandom } from '../sys/index.js'
 import { PageCache } from '../tree/index.js'
 import type { Change, EngineApi, VolumeInfo, VolumeStatus } from './api.js'
@@ -31,6 +32,8 @@ export interface EngineOptions {
   clock?: Clock
   random?: Random
   syncer?: Syncer
+  /** Who changes, where nothing else says so; default CAIRN_ACTOR, else the user of this process. */
+  actor?: string
   /** Differs from boot to boot; default that of the kernel. */
   bootId?: string
   /** Called when promises of `flushSoon` were settled: a thread that runs a loop of its own must give them a turn. */
@@ -68,6 +71,7 @@ export class Engine implements EngineApi {
   readonly #clock: Clock
   readonly #random: Random
   readonly #syncer: Syncer | undefined
+  readonly #actor: string
   readonly #onSettled: (() => void) | undefined
   readonly #bootId: string
   readonly #context: StoreContext
@@ -81,6 +85,7 @@ export class Engine implements EngineApi {
     this.#clock = options.clock ?? systemClock
     this.#random = options.random ?? systemRandom
     this.#syncer = options.syncer
+    this.#actor = options.actor ?? ownActor()
     this.#bootId = options.bootId ?? readBootId()
     this.#onSettled = options.onSettled
     openHome(this.home)
@@ -271,6 +276,7 @@ export class Engine implements EngineApi {
         bootId: this.#bootId,
         ...(this.#syncer === undefined ? {} : { syncer: this.#syncer }),
         ...(this.#onSettled === undefined ? {} : { onSettled: this.#onSettled }),
+        actor: this.#actor,
         newArena: () => this.#takeArena(head.value.arenaFloor),
         onClose: () => lock.release(),
         release: closing => this.#closeOne(closing),

@@ -22,6 +22,7 @@ import { type HiddenWindow, windowItem } from './windows.js'
 
 const MAX_NAME_BYTES = 200
 const MAX_MESSAGE_BYTES = 1024
+const MAX_ACTOR_BYTES = 200
 /** Named in a message. */
 const MOST_CANDIDATES = 5
 /** What the root adds to a record that was made without one. */
@@ -103,7 +104,8 @@ export class History {
     const id = makeCommitId(timeMs, this.#random.bytes(10))
     const message = commit.message === undefined ? undefined : cut(commit.message, MAX_MESSAGE_BYTES)
     const parents = commit.parents ?? (last === null ? [] : [last.id])
-    const record: CommitRecord = { ...commit, ...(message === undefined ? {} : { message }), parents, timeMs }
+    const actor = commit.actor ?? this.#session.actor
+    const record: CommitRecord = { ...commit, actor: cut(actor, MAX_ACTOR_BYTES), ...(message === undefined ? {} : { message }), parents, timeMs }
     const value = encodeCommit(record)
     if (value.length + ROOT_HEX_BYTES > limits.valueBytes)
       throw new CairnError('ERR_COMMIT_TOO_LARGE', 'The message and actor of a commit are too long.', 'Shorten them to about a thousand bytes.')

@@ -47,6 +47,7 @@ export class LiveSession extends Collector {
     sequence: number
     afterCommit: () => void
     newArena: () => number
+    actor: string
   }) {
     super(
       parts.state,
@@ -62,6 +63,16 @@ export class LiveSession extends Collector {
     this.sequence = parts.sequence
     this.#afterCommit = parts.afterCommit
     this.#newArena = parts.newArena
+    this.versions.actor = parts.actor
+  }
+
+  /** Who changes: the user of this process, or for the time of a call whoever makes it. */
+  get actor(): string {
+    return this.versions.actor
+  }
+
+  set actor(actor: string) {
+    this.versions.actor = actor
   }
 
   get tree(): Tree {

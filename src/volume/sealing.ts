@@ -123,6 +123,13 @@ export class Sealing {
     while (!this.#fold(64));
   }
 
+  /** Folds overlays for at most so long; true when none is left. @throws as above */
+  foldFor(budgetMs: number): boolean {
+    const deadline = this.#clock.monotonic() + budgetMs
+    while (!this.#fold(1)) if (this.#clock.monotonic() >= deadline) return false
+    return true
+  }
+
   /** Folds the oldest overlays; true when none is left. @throws on a full or failing disk */
   #fold(count: number): boolean {
     return this.#state.foldOldest(count, this.#spool)

@@ -1,11 +1,11 @@
 import { join } from 'node:path'
 import { ATTR_BYTES, Attr, commitIdText, DirHash, encodeAttr, inodeKey, Tag } from '../codec/index.js'
-import { posixError } from '../errors.js'
+import { CairnError, posixError } from '../errors.js'
 import type { Journal } from '../journal/index.js'
 import type { LocalStore } from '../store/contract.js'
 import type { Packs } from '../store/packs.js'
 import { makeFolder } from '../store/sync-folder.js'
-import { assert, type Clock, type Random } from '../sys/index.js'
+import { assert, type Clock, limits, type Random } from '../sys/index.js'
 import { BTree, diff, type PageCache } from '../tree/index.js'
 import type { CommitInfo, FsckReport, TransactionSession, VolumeApi, VolumeInfo, VolumeStatus } from './api.js'
 import { isWorthCommit } from './auto-commit.js'
@@ -45,6 +45,8 @@ export interface VolumeOptions {
   random: Random
   bootId: string
   syncer?: Syncer
+  /** Who changes, where nothing else says so. */
+  actor: string
   /** Takes a fresh arena of inode numbers from the store. */
   newArena: () => number
   onClose: () => void
@@ -73,6 +75,9 @@ export class Volume implements VolumeApi {
   #closed = false
   /** Sequence at which the state was found to be that of the last commit. */
   #lookedAt = -1
+  /** When the first change since then was made, and who made the last one. */
+  #changedMs: number | undefined
+  #changedBy: string
   /** Who holds handles and caches of the live state; without them nothing is kept for them. */
   onlookers: Onlookers | undefined
   /** Told what `become` changed: caches of names and content, handles, the kernel. */
@@ -123,8 +128,9 @@ export class Volume implements VolumeApi {
       journal: this.#journal,
       durability: this.#durability,
       sequence,
-      afterCommit: () => this.#sealing.changed(),
+      afterCommit: () => this.#changed(),
       newArena: options.newArena,
+      actor: options.actor,
     })
     this.versions = new Versions({
       session: this.session,
@@ -134,6 +140,8 @@ export class Volume implements VolumeApi {
       pages: context.pages,
       foldAll: () => this.#sealing.foldAll(),
     })
+    this.#changedBy = this.session.actor
+    if (sequence > h.watermark) this.#changedMs = clock.monotonic()
     this.history = new History(this.session, this.state, clock, random)
     try {
       this.#makeRoot()
@@ -202,7 +210,40 @@ export class Volume implements VolumeApi {
   pump(budgetMs: number): number {
     const due = this.#durability.dueInMs()
     if (due === 0) this.#durability.startRound()
-    return Math.min(due === 0 ? Number.POSITIVE_INFINITY : due, this.#sealing.pump(budgetMs))
+    const commit = this.#commitInTime(budgetMs)
+    return Math.min(due === 0 ? Number.POSITIVE_INFINITY : due, commit, this.#sealing.pump(budgetMs))
+  }
+
+  /** As `commitChanges`, when something was changed since this volume was opened and no commit has it; a disk that refuses is no error. */
+  commitAtEnd(): void {
+    if (this.#changedMs === undefined) return
+    try {
+      this.commitChanges()
+    } catch (error) {
+      if (!isOfStorage(error) && !(error instanceof CairnError)) throw error
+    }
+  }
+
+  #changed(): void {
+    this.#changedMs ??= this.#clock.monotonic()
+    this.#changedBy = this.session.actor
+    this.#sealing.changed()
+  }
+
+  /** Records what was changed for `autoCommitMs`. Returns in how many milliseconds it wants to be called again. */
+  #commitInTime(budgetMs: number): number {
+    if (this.#changedMs === undefined) return Number.POSITIVE_INFINITY
+    const left = this.#changedMs + limits.autoCommitMs - this.#clock.monotonic()
+    if (left > 0) return left
+    try {
+      // What is written meanwhile comes into the commit too.
+      if (!this.#sealing.foldFor(budgetMs)) return 0
+      this.commitChanges()
+    } catch (error) {
+      if (!isOfStorage(error) && !(error instanceof CairnError)) throw error
+      this.#changedMs = this.#clock.monotonic()
+    }
+    return Number.POSITIVE_INFINITY
   }
 
   flush(): { bytes: number } {
@@ -285,6 +326,7 @@ export class Volume implements VolumeApi {
   /** The present state is that of the last commit. */
   #committed<T>(commit: T): T {
     this.#lookedAt = this.session.sequence
+    this.#changedMs = undefined
     return commit
   }
 
@@ -295,11 +337,11 @@ export class Volume implements VolumeApi {
   commitChanges(options: { actor?: string } = {}): CommitInfo | undefined {
     this.#sealing.foldAll()
     if (this.session.sequence === this.#lookedAt) return undefined
+    const actor = options.actor ?? this.#changedBy
     const last = this.history.newest()
     const before = last === undefined ? BTree.empty(this.context.pages) : this.treeOf(last)
-    const commit = isWorthCommit(before, this.state.tree) ? this.history.add({ kind: 'auto', ...this.#present(), ...options }) : undefined
-    this.#lookedAt = this.session.sequence
-    return commit
+    const commit = isWorthCommit(before, this.state.tree) ? this.history.add({ kind: 'auto', ...this.#present(), actor }) : undefined
+    return this.#committed(commit)
   }
 
   /** What a commit of the present state says of it. */
@@ -419,6 +461,7 @@ export class Volume implements VolumeApi {
     if (this.#closed) return
     this.#closed = true
     try {
+      this.commitAtEnd()
       this.flush()
     } catch (error) {
       if (!isOfStorage(error)) throw error
