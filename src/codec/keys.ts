@@ -20,6 +20,7 @@ export const Tag = {
   hidden: 0x17,
   pastName: 0x18,
   setting: 0x19,
+  merge: 0x1a,
 } as const
 
 export const INO_BYTES = 7

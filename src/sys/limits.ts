@@ -22,6 +22,8 @@ export const limits = {
   inlineBytes: 256,
   /** Content up to this size stands in the content region. */
   smallBytes: 2048,
+  /** Largest file that is merged by lines; a larger one that both sides changed is a conflict. */
+  mergeTextBytes: 4 * 1024 * 1024,
   /** Unit of content above that: one block, one segment, one checksum. */
   blockBytes: 65536,
   /** Content not yet folded into blocks, in memory, over all volumes of a process. */

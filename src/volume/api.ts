@@ -27,6 +27,8 @@ export interface CommitInfo {
   name?: string
   message?: string
   actor?: string
+  /** Of kind `exec`: id of the run that made the changes. */
+  exec?: string
   timeMs: number
   inodes: number
   bytes: number

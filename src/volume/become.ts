@@ -40,12 +40,14 @@ export interface Became {
  *
  * Files that have no name any more but are open live on: they are no part of what a commit remembers. Those that the target
  * holds are not brought back.
+ * @param more records of the history that change with it; without a value they go
  * @throws CairnError when the journal does not take it; nothing changed then
  */
 export function becomeTree(
   parts: { session: LiveSession; state: VolumeState; history: History; blocks: BlockSource; onlookers: Onlookers | undefined },
   target: BTree,
   commit: BecomeCommit,
+  more: readonly HistoryItem[] = [],
 ): Became {
   const { session, state, history } = parts
   carryOrphans(state.tree, target)
@@ -65,6 +67,7 @@ export function becomeTree(
     nextIno: state.nextIno,
   })
   if (parts.onlookers !== undefined) beginIncarnations(parts.onlookers, state, target, changes, record.id, collected)
+  for (const item of more) collected.putHistory(item)
   collected.put(Item.historyPut, K.subarray(0, commitKey(K, record.id)), record.value)
   crashPoint('become.before-journal')
   session.tick()
@@ -97,13 +100,14 @@ class Collected {
     this.#flush(FLUSH_BYTES)
   }
 
-  del(key: Uint8Array): void {
-    this.#batch.del(Item.del, key, key.length)
+  del(key: Uint8Array, op: number = Item.del): void {
+    this.#batch.del(op, key, key.length)
     this.#flush(FLUSH_BYTES)
   }
 
   putHistory({ key, value }: HistoryItem): void {
     if (value !== undefined) this.put(Item.historyPut, key, value)
+    else this.del(key, Item.historyDel)
   }
 
   #flush(from: number): void {

@@ -383,6 +383,8 @@ export class Engine implements EngineApi {
   fork(source: string, ref: string | undefined, name: string): VolumeInfo {
     const found = this.#freeName(name)
     return this.#with(source, volume => {
+      // What the fork starts from is a commit, which both know: the base of a later merge.
+      const point = ref === undefined ? volume.presentCommit() : undefined
       // First the seal: a commit that was made just now has its root then.
       const sealed = volume.sealedRoots()
       const commit = ref === undefined ? undefined : volume.history.resolve(ref)
@@ -395,7 +397,7 @@ export class Engine implements EngineApi {
           bytes: commit?.bytes ?? h.bytes,
           dirHashKey: h.dirHashKey,
           ...(h.arenaFloor === undefined ? {} : { arenaFloor: h.arenaFloor }),
-          parent: { volume: source, id: h.volume, commit: commit?.id ?? '' },
+          parent: { volume: source, id: h.volume, commit: (commit ?? point)?.id ?? '' },
           ...(commit === undefined ? {} : { hidden: { fromMs: commit.timeMs, toMs: volume.history.presentMs() } }),
         }),
       )

@@ -41,6 +41,8 @@ export interface NewCommit {
   name?: string
   message?: string
   actor?: string
+  /** Of kind `exec`: id of the run that made the changes. */
+  exec?: string
   /** Ids; default the commit before. */
   parents?: string[]
 }

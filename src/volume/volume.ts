@@ -11,6 +11,7 @@ import type { CommitInfo, FsckReport, TransactionSession, VolumeApi, VolumeInfo,
 import { isWorthCommit } from './auto-commit.js'
 import { type Became, type BecomeCommit, becomeTree, type Onlookers } from './become.js'
 import { refusedByDisk } from './collector.js'
+import type { BlockSink } from './content.js'
 import { Durability } from './durability.js'
 import { fsck } from './fsck.js'
 import type { HeadFile } from './head.js'
@@ -280,6 +281,11 @@ export class Volume implements VolumeApi {
     return pending.tree.fork()
   }
 
+  /** The tree of this commit is in memory; no seal has written it yet. */
+  isPending(id: string): boolean {
+    return this.state.pendingCommits.some(({ key }) => commitIdText(key.subarray(1)) === id)
+  }
+
   /** The files as they are now or were at a commit, kept as they are while this volume goes on. @throws on a full or failing disk */
   stateAt(commit?: Commit): VolumeState {
     if (commit === undefined) this.#sealing.foldAll()
@@ -344,6 +350,31 @@ export class Volume implements VolumeApi {
     return this.#committed(commit)
   }
 
+  /** The commit of the present state: the last one when nothing changed since, else one that is made now. */
+  presentCommit(options: { actor?: string } = {}): CommitInfo {
+    return this.commitChanges(options) ?? this.history.newest() ?? this.#committed(this.history.add({ kind: 'auto', ...this.#present(), ...options }))
+  }
+
+  /** Records the present state, with other records of the history in the same batch. @throws CairnError; nothing is recorded then */
+  record(commit: BecomeCommit, more: readonly HistoryItem[]): CommitInfo {
+    this.#sealing.foldAll()
+    for (const { key, value } of more) {
+      if (value === undefined) this.session.historyDel(key, key.length)
+      else this.session.historyPut(key, key.length, value, value.length)
+    }
+    try {
+      return this.#committed(this.history.add({ ...commit, ...this.#present() }))
+    } catch (error) {
+      this.session.discard()
+      throw error
+    }
+  }
+
+  /** Where content of this volume is written to. */
+  get blockSink(): BlockSink {
+    return this.#spool
+  }
+
   /** What a commit of the present state says of it. */
   #present(): { root: string; inodes: number; bytes: number; nextIno: number } {
     const { usage, nextIno } = this.state
@@ -355,14 +386,15 @@ export class Volume implements VolumeApi {
    * the last commit is recorded as an `auto` commit before, so nothing is lost by going back.
    * @param target a tree of this lineage that is nobody else's (`treeOf`, or a fork of the live one) and is used up; its content is
    * stored blocks only
+   * @param more records of the history that change in the same batch
    * @returns the commit, and what changed; `onBecame` has heard of it too
    * @throws CairnError when the disk refuses; at most the `auto` commit was made then
    * Cost: what differs.
    */
-  become(target: BTree, commit: BecomeCommit): Became {
+  become(target: BTree, commit: BecomeCommit, more: readonly HistoryItem[] = []): Became {
     this.commitChanges(commit.actor === undefined ? {} : { actor: commit.actor })
     const { session, state, history } = this
-    const became = becomeTree({ session, state, history, blocks: this.context.packs, onlookers: this.onlookers }, target, commit)
+    const became = becomeTree({ session, state, history, blocks: this.context.packs, onlookers: this.onlookers }, target, commit, more)
     this.onBecame?.(became.changes)
     return this.#committed(became)
   }
