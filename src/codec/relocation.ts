@@ -80,6 +80,17 @@ export class RelocationIndex {
     return true
   }
 
+  /** Fills `into` with entry `i`; its packs are views. */
+  entry(i: number, into: Relocation): Relocation {
+    const at = i * ENTRY_BYTES
+    const b = this.#entries
+    into.oldPack = b.subarray(at, at + PACK_ID_BYTES)
+    into.oldOffset = getU40(b, at + PACK_ID_BYTES)
+    into.newPack = b.subarray(at + PLACE_BYTES, at + PLACE_BYTES + PACK_ID_BYTES)
+    into.newOffset = getU40(b, at + PLACE_BYTES + PACK_ID_BYTES)
+    return into
+  }
+
   /** Entry `i` against a place: negative when it comes before. */
   #compare(i: number, pack: Uint8Array, at: number, offset: number): number {
     const entry = i * ENTRY_BYTES

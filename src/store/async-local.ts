@@ -10,6 +10,7 @@ export abstract class AsyncLocal implements LocalStore {
   abstract listSync(prefix: string, cursor?: string): ListPage
   abstract deleteSync(keys: readonly string[]): void
   abstract adoptSync(key: string, path: string): void
+  abstract forgetRemoved(): void
   abstract close(): Promise<void>
 
   async get(key: string, options?: GetOptions): Promise<StoredObject | undefined> {

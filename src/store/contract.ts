@@ -43,6 +43,8 @@ export interface LocalStore extends ObjectStore {
    * the file is gone from `path` afterwards. A no-op when the object is there already and `path` is not.
    */
   adoptSync(key: string, path: string): void
+  /** Lets go of what it keeps open of objects that others have deleted. */
+  forgetRemoved(): void
 }
 
 export interface GetOptions {

@@ -115,12 +115,28 @@ export class PackWriter {
     encodeSegmentHeader(this.#header, kind, packed === undefined ? SegmentCodec.plain : SegmentCodec.brotli, length, stored, 0, stored.length)
     const hashed = sha256(bytes)
     this.#write(stored)
+    this.#added(kind, SEGMENT_HEADER_BYTES + stored.length, hashed)
+  }
+
+  /**
+   * Stores a segment as it stands in another pack: the first `length` bytes of `segment`, which were verified, header included.
+   * @param plainHash SHA-256 of its plain bytes
+   * @throws as `append`
+   */
+  appendStored(kind: number, segment: Buffer, length: number, plainHash: Uint8Array): void {
+    if (this.#finished) this.#unfinish()
+    segment.copy(this.#header, 0, 0, SEGMENT_HEADER_BYTES)
+    this.#write(segment.subarray(SEGMENT_HEADER_BYTES, length))
+    this.#added(kind, length, Buffer.from(plainHash))
+  }
+
+  #added(kind: number, length: number, plainHash: Uint8Array): void {
     this.lastOffset = this.size
-    this.lastLength = SEGMENT_HEADER_BYTES + stored.length
-    this.lastHash = hashed
-    this.#index.add(hashed, this.lastOffset, this.lastLength, kind)
-    this.size += this.lastLength
-    this.#unsyncedBytes += this.lastLength
+    this.lastLength = length
+    this.lastHash = plainHash
+    this.#index.add(plainHash, this.lastOffset, length, kind)
+    this.size += length
+    this.#unsyncedBytes += length
   }
 
   /** Writes the pointer to the last segment. */

@@ -91,6 +91,11 @@ export class Packs {
     return this.#cache.bytes
   }
 
+  /** Key of the pack that the last read segment stands in. */
+  get lastPack(): string {
+    return this.#last?.key ?? ''
+  }
+
   /** Drops the cached blocks, which the next reads bring back. */
   clearCache(): void {
     this.#cache.clear()

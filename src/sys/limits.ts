@@ -102,6 +102,17 @@ export const limits = {
   pruneIntervalMs: 3600 * 1000,
   /** Records that one batch of pruning changes, about. */
   pruneAtOnce: 128,
+  /** Pages that a collection walks between two looks at its deadline. */
+  gcPagesPerStep: 32,
+  /** A collection rewrites packs of which less than this part is live. */
+  gcLivePart: 0.5,
+  /** Packs below this size are merged, as soon as there are so many of a kind. */
+  gcSmallPackBytes: 1024 * 1024,
+  gcSmallPacks: 4,
+  /** What a change between volumes pinned this long ago and did not finish was left by a process that died. */
+  gcPinMs: 3600 * 1000,
+  /** A volume that nobody finished making, made so long ago, counts as deleted. */
+  gcUnnamedMs: 24 * 3600 * 1000,
   /** Deleted volumes can be brought back for this long. */
   undeleteMs: 7 * 24 * 3600 * 1000,
   /** Most attempts that a batch may ask for after conflicts. */

@@ -98,6 +98,8 @@ export interface FsckReport {
   inodes: number
   packs: number
   bytes: number
+  /** Packs of this volume that it does not reach: forks need them, or they are garbage, which `cairn gc` tells and takes away. */
+  unreached: { packs: number; bytes: number }
   findings: Finding[]
 }
 

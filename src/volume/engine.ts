@@ -26,6 +26,8 @@ import { type StoreContext, Volume } from './volume.js'
 
 /** Arenas taken from the store at once: a fork then costs no round trip for its numbers. */
 const ARENAS_LEASED = 64
+/** When a volume was deleted that nobody is to bring back. */
+const LONG_AGO = 1
 
 export interface EngineOptions {
   home: string
@@ -222,25 +224,10 @@ export class Engine implements EngineApi {
     }
   }
 
-  /** Deleted volumes that can be brought back; those whose time is over are removed for good on the way. */
+  /** Deleted volumes that can be brought back. Those whose time is over are the collector's, who alone removes heads. */
   #deleted(): HeadFile[] {
-    const { store } = this.#context
-    const ids = allKeys(store, 'volumes/')
-      .filter(key => key.endsWith('/head'))
-      .map(key => key.split('/')[1])
     const oldest = this.#clock.now() - limits.undeleteMs
-    return ids.flatMap(id => {
-      const head = this.#readable(id)
-      if (head?.value.deletedMs === undefined) return []
-      if (head.value.deletedMs >= oldest) return isHidden(head.value) ? [] : [head]
-      this.#erase(id)
-      return []
-    })
-  }
-
-  #erase(id: string): void {
-    this.#context.store.deleteSync([HeadFile.key(id)])
-    rmSync(this.#dirOf(id), { recursive: true, force: true })
+    return this.heads().filter(({ value }) => value.deletedMs !== undefined && value.deletedMs >= oldest && !isHidden(value))
   }
 
   #readable(id: string): HeadFile | undefined {
@@ -359,9 +346,9 @@ export class Engine implements EngineApi {
     const lock = this.#lock(id, name)
     try {
       crashPoint('volume.delete.before-tombstone')
-      head.update({ deletedMs: Math.floor(this.#clock.now()) })
+      head.update({ deletedMs: options.now === true ? LONG_AGO : Math.floor(this.#clock.now()) })
       this.#names.drop(name)
-      if (options.now === true) this.#erase(id)
+      if (options.now === true) rmSync(this.#dirOf(id), { recursive: true, force: true })
     } finally {
       lock.release()
     }

@@ -1,15 +1,34 @@
-import { ATTR_BYTES, Attr, ContentKind, decodeAttr, extentBlock, getIno, POINTER_BYTES, packKey, pointerPack, Tag } from '../codec/index.js'
+import type { Head } from '../codec/head.js'
+import {
+  ATTR_BYTES,
+  Attr,
+  ContentKind,
+  commitIdText,
+  decodeAttr,
+  decodeCommit,
+  extentBlock,
+  getIno,
+  HASH_BYTES,
+  PACK_ID_BYTES,
+  POINTER_BYTES,
+  pointerOffset,
+  Tag,
+} from '../codec/index.js'
 import { CorruptError } from '../errors.js'
+import type { LocalStore } from '../store/contract.js'
+import type { Packs } from '../store/packs.js'
 import { limits } from '../sys/index.js'
-import type { BTree } from '../tree/index.js'
-import { walkPages } from '../tree/index.js'
+import { type CellPlace, type PageCache, walkPages } from '../tree/index.js'
 import type { Cursor } from '../tree/tree.js'
 import type { Finding, FsckReport } from './api.js'
 import { EXTENT_BYTES, EXTENT_STORED } from './content.js'
 import { ARENA_INODES } from './live-session.js'
+import { blockNamedBy } from './named-blocks.js'
 import { nameAt } from './paths.js'
-import type { Volume } from './volume.js'
+import { openTree } from './recovery.js'
 
+/** Segments of one pack between two words of progress. */
+const PROGRESS_EVERY = 64
 /** Findings after which the list is cut: a broken volume must not fill the memory. */
 const MAX_FINDINGS = 1000
 
@@ -30,28 +49,55 @@ interface Seen {
   lastBlock: number
 }
 
-/** Checks a sealed volume: hashes, order of keys, link counts, orphans, extents against sizes, packs against footers. Reads all of it. */
-export function fsck(volume: Volume): FsckReport {
-  return new Check(volume).run()
+/** A sealed state, and where it is. */
+export interface FsckTarget {
+  store: LocalStore
+  packs: Packs
+  pages: PageCache
+  head: Pick<Head, 'volume' | 'root' | 'history' | 'inodes'>
+  /** The next inode number. */
+  nextIno: number
+  /** Told now and then how far it is. */
+  onProgress?: (done: FsckProgress) => void
+}
+
+export interface FsckProgress {
+  pages: number
+  blocks: number
+  bytes: number
+}
+
+/**
+ * Checks a sealed volume: hashes, order of keys, link counts, orphans, extents against sizes, the trees of its commits, the blocks of its
+ * versions, packs against footers. Reads all of it, once. Packs of this volume that it does not reach are counted, not damage: forks may
+ * need them, or they are garbage.
+ */
+export function fsck(target: FsckTarget): FsckReport {
+  return new Check(target).run()
 }
 
 class Check {
-  readonly #volume: Volume
-  readonly #report: FsckReport = { ok: true, pages: 0, blocks: 0, inodes: 0, packs: 0, bytes: 0, findings: [] }
+  readonly #target: FsckTarget
+  readonly #report: FsckReport = { ok: true, pages: 0, blocks: 0, inodes: 0, packs: 0, bytes: 0, unreached: { packs: 0, bytes: 0 }, findings: [] }
   readonly #inodes = new Map<number, Seen>()
   readonly #dirents: Array<{ parent: number; ino: number; name: string; type: number }> = []
+  /** Keys of the packs in which something stands that this volume needs. */
   readonly #packs = new Set<string>()
+  /** Places of segments that were verified, by pack. */
+  readonly #verified = new Map<string, Set<number>>()
+  readonly #commits: Array<{ id: string; root: string }> = []
 
-  constructor(volume: Volume) {
-    this.#volume = volume
+  constructor(target: FsckTarget) {
+    this.#target = target
   }
 
   run(): FsckReport {
-    const { state } = this.#volume
-    this.#pages(state.tree, 'tree')
-    this.#pages(state.history, 'history tree')
+    const { head, pages } = this.#target
+    this.#tree(head.root, 'tree')
+    this.#tree(head.history, 'history tree')
+    for (const { id, root } of this.#commits) this.#tree(root, `commit ${id}`)
     try {
-      this.#records(state.tree.cursor())
+      this.#records(openTree(pages, head.root).cursor())
     } catch (error) {
       this.#damage(error)
     }
@@ -59,6 +105,7 @@ class Check {
     this.#usage()
     for (const key of this.#packs) this.#pack(key)
     this.#report.packs = this.#packs.size
+    this.#others()
     return this.#report
   }
 
@@ -72,26 +119,58 @@ class Check {
     this.#find('error', error.object, error.message)
   }
 
-  #pages(tree: BTree, what: string): void {
-    const { packs } = this.#volume.context
+  /** Verifies the pages of a tree that are no other's, and the blocks that its records name. */
+  #tree(root: string, what: string): void {
+    if (root === '') return
+    const first = Buffer.from(root, 'hex')
+    if (!this.#verify(first, 0)) return
+    const cell: CellPlace = { kp: 0, kl: 0, vp: 0, vl: 0 }
     walkPages(
-      tree,
-      pointer => {
+      openTree(this.#target.pages, root),
+      (_pointer, level, page) => {
         this.#report.pages++
-        if (pointer === undefined) return
-        this.#notePack(pointer, 0)
-        try {
-          this.#report.bytes += packs.verify(pointer, 0)
-        } catch (error) {
-          this.#damage(error)
+        for (let i = 0; level === 0 && i < page.count; i++) {
+          page.cell(i, cell)
+          this.#named(page.buf, cell)
         }
       },
-      { onDamage: (_pointer, error) => this.#find('error', error instanceof CorruptError ? error.object : what, error.message) },
+      {
+        skip: pointer => first.compare(pointer) !== 0 && !this.#verify(pointer, 0),
+        onDamage: (_pointer, error) => this.#find('error', error instanceof CorruptError ? error.object : what, error.message),
+      },
     )
   }
 
-  #notePack(pointer: Uint8Array, at: number): void {
-    this.#packs.add(packKey(pointerPack(pointer, at)))
+  /** Verifies a segment, the first time that it is met; false when it was met before, or is damaged. */
+  #verify(pointer: Uint8Array, at: number): boolean {
+    const name = Buffer.from(pointer.buffer, pointer.byteOffset + at + HASH_BYTES, PACK_ID_BYTES).toString('latin1')
+    const known = this.#verified.get(name) ?? new Set()
+    this.#verified.set(name, known)
+    const offset = pointerOffset(pointer, at)
+    if (known.has(offset)) return false
+    known.add(offset)
+    const { packs, onProgress } = this.#target
+    try {
+      this.#report.bytes += packs.verify(pointer, at)
+      this.#packs.add(packs.lastPack)
+    } catch (error) {
+      this.#damage(error)
+      return false
+    }
+    if (known.size % PROGRESS_EVERY === 0) onProgress?.(this.#report)
+    return true
+  }
+
+  /** What a record names beside its tree. */
+  #named(b: Uint8Array, { kp, kl, vp, vl }: CellPlace): void {
+    const tag = b[kp]
+    if (tag === Tag.commit) this.#commits.push({ id: commitIdText(b.subarray(kp + 1, kp + kl)), root: decodeCommit(b, vp, vl).root })
+    if (tag !== Tag.version && tag !== Tag.extent) return
+    // A malformed extent is told of with its inode.
+    const at = tag === Tag.extent && (vl !== EXTENT_BYTES || b[vp] !== EXTENT_STORED) ? -1 : blockNamedBy(b, kp, kl, vp, vl)
+    if (at < 0) return
+    const pointer = Buffer.from(b.subarray(at, at + POINTER_BYTES))
+    if (this.#verify(pointer, 0)) this.#report.blocks++
   }
 
   #records(cursor: Cursor): void {
@@ -152,7 +231,7 @@ class Check {
 
   /** A number of the volume's own arena that it did not give out yet. Those of other arenas came with a merge. */
   #isUnborn(ino: number): boolean {
-    const { nextIno } = this.#volume.state
+    const { nextIno } = this.#target
     return ino >= nextIno && Math.floor(ino / ARENA_INODES) === Math.floor(nextIno / ARENA_INODES)
   }
 
@@ -173,14 +252,6 @@ class Check {
     if (length !== EXTENT_BYTES || b[p] !== EXTENT_STORED) {
       this.#find('error', `inode ${ino} block ${block}`, 'its extent record is malformed')
       return
-    }
-    this.#report.blocks++
-    this.#notePack(b, p + 1)
-    const pointer = Buffer.from(b.subarray(p + 1, p + 1 + POINTER_BYTES))
-    try {
-      this.#report.bytes += this.#volume.context.packs.verify(pointer, 0)
-    } catch (error) {
-      this.#damage(error)
     }
   }
 
@@ -223,12 +294,27 @@ class Check {
   }
 
   #usage(): void {
-    const { inodes } = this.#volume.state.usage
+    const { inodes } = this.#target.head
     if (inodes !== this.#report.inodes) this.#find('warning', 'usage', `${inodes} inodes are counted, ${this.#report.inodes} are there`)
   }
 
   #pack(key: string): void {
-    const problem = this.#volume.context.packs.checkPack(key)
+    const problem = this.#target.packs.checkPack(key)
     if (problem !== undefined) this.#find('error', key, problem)
+  }
+
+  /** Packs that this volume wrote and that nothing of it reaches. */
+  #others(): void {
+    const { store, head } = this.#target
+    let cursor: string | undefined
+    do {
+      const page = store.listSync(`packs/${head.volume}/`, cursor)
+      for (const { key, sizeBytes } of page.objects) {
+        if (this.#packs.has(key)) continue
+        this.#report.unreached.packs++
+        this.#report.unreached.bytes += sizeBytes
+      }
+      cursor = page.cursor
+    } while (cursor !== undefined)
   }
 }

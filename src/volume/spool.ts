@@ -100,8 +100,7 @@ export class Spool implements BlockSink {
 
   /** The lowest number of a pack of this opening that is not in the store yet. */
   get firstOpen(): number {
-    // Numbers are given in order.
-    return this.#unpublished.values().next().value ?? this.#nextSequence
+    return Math.min(this.#nextSequence, ...this.#unpublished)
   }
 
   /** Opens a new pack, the first of an opening in an epoch of its own. */
@@ -153,6 +152,8 @@ export class Spool implements BlockSink {
   giveBack(packs: readonly PackWriter[]): void {
     this.#waiting = [...packs, ...this.#waiting]
     this.#taken = []
+    // Some may be in the store already, where nothing names them yet.
+    for (const { packId: id } of packs) if (id.readUInt32BE(NUMBER_AT - 4) === this.#epoch) this.#unpublished.add(id.readUInt32BE(NUMBER_AT))
   }
 
   /** Moves a finished pack into the store. */

@@ -140,6 +140,7 @@ export class Volume implements VolumeApi {
       packs: context.packs,
       pages: context.pages,
       foldAll: () => this.#sealing.foldAll(),
+      hold: user => this.hold(user),
     })
     this.#changedBy = this.session.actor
     if (sequence > h.watermark) this.#changedMs = clock.monotonic()
@@ -464,7 +465,7 @@ export class Volume implements VolumeApi {
 
   fsck(): FsckReport {
     this.flush()
-    return fsck(this)
+    return fsck({ ...this.context, head: this.head.value, nextIno: this.state.nextIno })
   }
 
   /** Lets go without sealing, as a killed process does; the next open recovers from the journal. */

@@ -1,4 +1,4 @@
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, fstatSync, openSync } from 'node:fs'
 import { limits } from '../../sys/index.js'
 
 /** Open descriptors of objects, least recently used closed first. For objects that never change. */
@@ -29,6 +29,11 @@ export class Descriptors {
     if (fd === undefined) return
     this.#open.delete(key)
     closeSync(fd)
+  }
+
+  /** Closes those of files that have no name any more, whose space is free only then. */
+  forgetRemoved(): void {
+    for (const [key, fd] of [...this.#open]) if (fstatSync(fd).nlink === 0) this.forget(key)
   }
 
   close(): void {

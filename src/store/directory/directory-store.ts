@@ -165,17 +165,38 @@ export class DirectoryStore extends AsyncLocal {
     const paths = keys.map(key => this.#path(key))
     if (keys.length === 0) return
     crashPoint('store.delete.before')
-    this.#lock.hold(() => {
-      paths.forEach((path, i) => {
-        this.#descriptors.forget(keys[i])
-        unlinkIfThere(path)
-      })
-      for (const folder of new Set(paths.map(path => dirname(path)))) this.#removeEmpty(folder)
-    })
+    // The space of a long file takes milliseconds to free: that happens when the last descriptor closes, not under the lock.
+    const fds = paths.map(openIfThere)
+    let folders: string[] = []
+    try {
+      folders = this.#lock.hold(() => this.#unlink(keys, paths))
+    } finally {
+      for (const fd of fds) if (fd >= 0) closeSync(fd)
+    }
+    for (const folder of folders) this.#syncAsFarAsThere(folder)
   }
 
-  /** Removes a folder and those above it as far as they are empty. */
-  #removeEmpty(folder: string): void {
+  /** Another deletion may be removing it. */
+  #syncAsFarAsThere(folder: string): void {
+    try {
+      syncFolder(folder)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || folder.length <= this.root.length) throw error
+      this.#syncAsFarAsThere(dirname(folder))
+    }
+  }
+
+  /** Returns the folders in which names went. */
+  #unlink(keys: readonly string[], paths: readonly string[]): string[] {
+    paths.forEach((path, i) => {
+      this.#descriptors.forget(keys[i])
+      unlinkIfThere(path)
+    })
+    return [...new Set(paths.map(path => dirname(path)))].map(folder => this.#removeEmpty(folder))
+  }
+
+  /** Removes a folder and those above it as far as they are empty; returns the first that stays. */
+  #removeEmpty(folder: string): string {
     while (folder.length > this.root.length) {
       try {
         rmdirSync(folder)
@@ -185,7 +206,11 @@ export class DirectoryStore extends AsyncLocal {
       }
       folder = dirname(folder)
     }
-    syncFolder(folder)
+    return folder
+  }
+
+  forgetRemoved(): void {
+    this.#descriptors.forgetRemoved()
   }
 
   adoptSync(key: string, path: string): void {

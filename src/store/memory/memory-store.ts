@@ -86,6 +86,9 @@ export class MemoryStore extends AsyncLocal {
     unlinkSync(path)
   }
 
+  /** Nothing is kept open. */
+  forgetRemoved(): void {}
+
   async close(): Promise<void> {
     this.#objects.clear()
   }

@@ -39,6 +39,8 @@ export interface VersionParts {
   pages: PageCache
   /** Folds what is not in blocks. @throws on a full or failing disk */
   foldAll: () => void
+  /** Keeps what `user` reads from being collected while it lives. */
+  hold: (user: object) => void
 }
 
 /** The versions of the files of an open volume. Paths are byte strings (one char per byte) from the root; `.`, `..` and links are not followed. */
@@ -78,7 +80,7 @@ export class Versions {
   }
 
   #compose(past: Past, entry: Entry): OpenVersion {
-    const { packs, pages, session, clock, foldAll } = this.#parts
+    const { packs, pages, session, clock, foldAll, hold } = this.#parts
     foldAll()
     const tree = BTree.empty(pages)
     const a = composeInode(past, entry, tree)
@@ -90,6 +92,7 @@ export class Versions {
     const tail = longTail(tree, entry.ino, a.size)
     if (tail >= 0) state.content.overlayZeros(entry.ino, a.size, (tail + 1) * BLOCK - a.size)
     const { ino, name } = entry
+    hold(state)
     return { info: this.#info(past, entry), ino, name, session: new SnapshotSession(state, session.dirHash, clock), state }
   }
 
