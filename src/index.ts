@@ -12,6 +12,7 @@ export type {
   DiffOptions,
   DiffSide,
   DoctorReport,
+  LogEntry,
   LogOptions,
   MountInfo,
   MountOptions,

@@ -257,6 +257,26 @@ export const groups: readonly CommandGroup[] = [
         load: () => import('./backup.js'),
       },
       {
+        name: 'log',
+        operands: '[address]',
+        about: 'Commits of a volume, newest first, or those that changed one path, followed through renames',
+        options: [
+          ['-n, --number <commits>', 'at most so many'],
+          ['-p, --patch', 'what each changed, as a patch'],
+          ['--stat', 'lines added and removed in each file'],
+          ['--names', 'what each changed, a line for each path'],
+          ['--actor <name>', 'only those of an actor'],
+          ['--since <time>', 'not before a time (2026-11-20T10:00, -2h) or a ref'],
+          ['--until <time>', 'not after it'],
+        ],
+        examples: [
+          ['cairn log work -n 10', ''],
+          ['cairn log work:/src/main.ts --patch', 'how one file came to be'],
+        ],
+        completes: 'address',
+        load: () => import('./log.js'),
+      },
+      {
         name: 'diff',
         operands: '<a> [b] [glob...]',
         usage: '<a> [b] [-- glob...]',

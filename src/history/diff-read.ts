@@ -4,10 +4,10 @@ import { CairnError, ENOENT, posixError } from '../errors.js'
 import { limits, systemClock } from '../sys/index.js'
 import { BTree } from '../tree/index.js'
 import type { Change, CommitInfo } from '../volume/api.js'
+import { CommitLog, infoOf } from '../volume/commit-log.js'
 import { compareTrees, type Subtree } from '../volume/compare-trees.js'
 import { changesBetween, describe, type FileChange } from '../volume/diff.js'
 import { attrOf, type FileState, readFileBytes } from '../volume/file-content.js'
-import type { Commit } from '../volume/history.js'
 import { inodeAt } from '../volume/paths.js'
 import { VolumeState } from '../volume/state.js'
 import type { Volume } from '../volume/volume.js'
@@ -54,24 +54,17 @@ export function sideOf(volume: Volume, side: DiffSide): { state: FileState; show
   return { state: volume.stateAt(commit), shown: commit === undefined ? side : { ...side, commit: infoOf(commit) } }
 }
 
-function infoOf({ root: _root, nextIno: _nextIno, ...info }: Commit): CommitInfo {
-  return info
-}
-
 /**
  * What a volume is compared with when nothing is named: its newest checkpoint, or where it was forked if that was later; '' when
  * there is neither, which is an empty volume.
  */
 export function baseRef(volume: Volume): string {
   const { parent, createdMs } = volume.head.value
-  let newest: CommitInfo | undefined
-  for (const commit of volume.commits()) {
+  for (const commit of new CommitLog(volume.state).newestFirst()) {
     const isForkPoint = parent !== undefined && (parent.commit === '' ? commit.timeMs <= createdMs : commit.id === parent.commit)
-    if (commit.kind !== 'checkpoint' && !isForkPoint) continue
-    newest = commit
-    break
+    if (commit.kind === 'checkpoint' || isForkPoint) return commit.id
   }
-  return newest?.id ?? ''
+  return ''
 }
 
 /** A diff that is read in pages, each of a few milliseconds. Both states stay as they were when it was begun. */

@@ -21,6 +21,7 @@ import type {
   DiffChange,
   DiffOptions,
   DiffSide,
+  LogEntry,
   LogOptions,
   MountInfo,
   MountOptions,
@@ -256,8 +257,18 @@ export class Cairn implements CairnApi {
     return DiffReader.open(await this.#host(...(a === undefined ? [] : [a.volume]), b.volume), a, b, options)
   }
 
-  async log(name: string, options: LogOptions = {}): Promise<CommitInfo[]> {
-    return (await this.#call('commits', name, options)) as CommitInfo[]
+  async *log(name: string, options: LogOptions = {}): AsyncGenerator<LogEntry> {
+    const host = await this.#host(name)
+    const id = await host.call('logOpen', name, options)
+    try {
+      for (;;) {
+        const page = (await host.call('logNext', id)) as LogEntry[] | undefined
+        if (page === undefined) return
+        yield* page
+      }
+    } finally {
+      await host.call('close', id)
+    }
   }
 
   async fsck(name: string): Promise<FsckReport> {

@@ -1,3 +1,4 @@
+import type { LogEntry, LogOptions } from '../history/log-read.js'
 import type { Restored, RestoreOptions } from '../history/restore.js'
 import type { BatchOp, StagedWrite, TransactionFs, VolumeFs } from '../node/index.js'
 import type { LogLevel } from '../server/log.js'
@@ -7,6 +8,8 @@ import type { BackupOptions } from './backup.js'
 import type { Batch, BatchOptions, BatchResult } from './batch.js'
 import type { Bundle, UnbundleOptions } from './bundle.js'
 import type { DiffReader } from './diff.js'
+
+export type { LogEntry, LogOptions } from '../history/log-read.js'
 
 export interface CairnOptions {
   /** Default: CAIRN_HOME, else `~/.cairn`. */
@@ -76,8 +79,11 @@ export interface CairnApi {
   changes(a: DiffSide | undefined, b: DiffSide, options?: DiffOptions): AsyncIterable<DiffChange>
   /** The same with what is compared, and patches as bytes. Close it. */
   openDiff(a: DiffSide | undefined, b: DiffSide, options?: DiffOptions): Promise<DiffReader>
-  /** Commits, newest first. */
-  log(name: string, options?: LogOptions): Promise<CommitInfo[]>
+  /**
+   * Commits, newest first; with `path` those that changed it, followed through renames.
+   * @throws CairnError ERR_VOLUME_UNKNOWN; ERR_REF_UNKNOWN of `since` and `until`
+   */
+  log(name: string, options?: LogOptions): AsyncIterable<LogEntry>
   fsck(name: string): Promise<FsckReport>
   /** A volume with the whole of node:fs/promises. `ref`: read-only, at that state. `actor`: who changes through it. */
   open(name: string, options?: { ref?: string; actor?: string }): Promise<OpenVolume>
@@ -110,11 +116,6 @@ export interface DiffChange extends Change {
   binary?: true
 }
 
-export interface LogOptions {
-  /** At most so many commits. */
-  limit?: number
-}
-
 /** The history of one volume; implemented in `sdk/volume-history.ts`. */
 export interface VolumeHistory {
   /** Keeps the state of now, under a name or not. O(1). @throws CairnError ERR_CHECKPOINT_NAME, ERR_CHECKPOINT_EXISTS */
@@ -136,8 +137,8 @@ export interface VolumeHistory {
    * @throws CairnError ERR_REF_UNKNOWN, ERR_REF_AMBIGUOUS, ERR_VOLUME_UNKNOWN; ENOENT when neither side has the path
    */
   diff(from?: string | DiffSide, options?: DiffOptions): AsyncIterable<DiffChange>
-  /** Commits, newest first. */
-  log(options?: LogOptions): AsyncIterable<CommitInfo>
+  /** Commits, newest first; with `path` those that changed it, followed through renames. */
+  log(options?: LogOptions): AsyncIterable<LogEntry>
   /** This volume at a checkpoint, `~n`, commit id or time: read-only, with the whole of node:fs. Close it when done. */
   at(ref: string): Promise<OpenVolume>
 }

@@ -1,5 +1,5 @@
 import type { CommitInfo, VolumeInfo } from '../volume/api.js'
-import type { CairnApi, DiffChange, DiffOptions, DiffSide, LogOptions, OpenVolume, Restored, RestoreOptions, VolumeHistory } from './types.js'
+import type { CairnApi, DiffChange, DiffOptions, DiffSide, LogEntry, LogOptions, OpenVolume, Restored, RestoreOptions, VolumeHistory } from './types.js'
 
 /** What the history of a volume is asked through. */
 export type HistoryCalls = Pick<CairnApi, 'checkpoint' | 'checkpoints' | 'deleteCheckpoint' | 'fork' | 'changes' | 'log' | 'open' | 'restore'>
@@ -45,8 +45,8 @@ export class HistoryOfVolume implements VolumeHistory {
     return this.calls.changes(side, here, options) as AsyncGenerator<DiffChange>
   }
 
-  async *log(options: LogOptions = {}): AsyncGenerator<CommitInfo> {
-    yield* await this.calls.log(this.name, options)
+  log(options: LogOptions = {}): AsyncIterable<LogEntry> {
+    return this.calls.log(this.name, this.ref === undefined ? options : { until: this.ref, ...options })
   }
 
   at(ref: string): Promise<OpenVolume> {

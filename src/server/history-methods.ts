@@ -1,5 +1,6 @@
 import { CairnError } from '../errors.js'
 import { baseRef, type DiffOptions, type DiffRead, type DiffSide, diffRead } from '../history/diff-read.js'
+import { type LogOptions, LogRead } from '../history/log-read.js'
 import type { LocalBackend } from '../node/backend.js'
 import type { OpenVolume, OpenVolumes } from './open-volumes.js'
 import type { Sessions, Target } from './sessions.js'
@@ -11,7 +12,22 @@ export function historyMethods(volumes: OpenVolumes, sessions: Sessions, backend
     if (target.diff === undefined) throw new CairnError('ERR_VOLUME_CLOSED', 'This is no diff.', 'Begin one first.')
     return target.diff
   }
+  const log = (session: string, id: number): LogRead => {
+    const target: Target = sessions.get(session, id)
+    if (target.log === undefined) throw new CairnError('ERR_VOLUME_CLOSED', 'This is no log.', 'Begin one first.')
+    return target.log
+  }
   return {
+    logOpen: (session: string, name: string, options: LogOptions) => {
+      const open = volumes.acquire(name)
+      try {
+        return sessions.add(session, { open, fs: open.fs, backend: backend(open), log: new LogRead(open.volume, options) })
+      } catch (error) {
+        volumes.release(open)
+        throw error
+      }
+    },
+    logNext: (session: string, id: number) => log(session, id).next(),
     /** `from` without a ref and of the same volume: since the newest checkpoint, or the fork. */
     diffOpen: (session: string, from: DiffSide | undefined, to: DiffSide, options: DiffOptions) => {
       const two = volumes.acquire(to.volume)

@@ -1,6 +1,7 @@
 import { CairnError } from '../errors.js'
 import type { FileSystemApi } from '../fs/filesystem.js'
 import type { DiffRead } from '../history/diff-read.js'
+import type { LogRead } from '../history/log-read.js'
 import type { LocalBackend } from '../node/backend.js'
 import { limits, systemClock } from '../sys/index.js'
 import type { TransactionSession } from '../volume/api.js'
@@ -21,6 +22,7 @@ export interface Target {
   /** A diff that the client reads, and the other volume of it. */
   readonly diff?: DiffRead
   readonly second?: OpenVolume
+  readonly log?: LogRead
 }
 
 /** The clients of a server and what each holds. A client that dies takes its handles and transactions with it. */

@@ -27,10 +27,10 @@ export interface Commit extends CommitInfo {
 
 /** Records of commits in the order of their time, without those that a window hides. Costs what is asked for, not what there is. */
 export class CommitLog {
-  readonly #state: VolumeState
+  readonly #state: Pick<VolumeState, 'history'>
   #windows: readonly HiddenWindow[] | undefined
 
-  constructor(state: VolumeState) {
+  constructor(state: Pick<VolumeState, 'history'>) {
     this.#state = state
   }
 

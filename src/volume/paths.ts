@@ -69,12 +69,20 @@ export function pathOfInode(tree: Tree, ino: number): string | undefined {
  * @param path names one char per byte, separated by slashes
  */
 export function inodeAt(tree: Tree, dirHash: DirHash, path: string): number {
+  return direntChain(tree, dirHash, path).ino
+}
+
+/** The same with the keys that were looked up on the way: a state with the same records under them has the same there. */
+export function direntChain(tree: Tree, dirHash: DirHash, path: string): { ino: number; keys: Buffer[] } {
+  const keys: Buffer[] = []
   let ino = tree.get(K, inodeKey(K, Tag.attr, 1)) ? 1 : 0
   for (const name of path.split('/')) {
     if (name === '' || name === '.') continue
-    if (ino === 0 || name.length > limits.nameBytes) return 0
+    if (ino === 0 || name.length > limits.nameBytes) return { ino: 0, keys }
     dirHash.of(name)
-    ino = tree.get(K, direntKey(K, ino, dirHash.high, dirHash.low, name)) ? getIno(tree.vb, tree.vp) : 0
+    const length = direntKey(K, ino, dirHash.high, dirHash.low, name)
+    keys.push(Buffer.from(K.subarray(0, length)))
+    ino = tree.get(K, length) ? getIno(tree.vb, tree.vp) : 0
   }
-  return ino
+  return { ino, keys }
 }

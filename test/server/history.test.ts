@@ -255,7 +255,8 @@ print(open('.cairn/control').read())
       }
       const { output } = await writer.ended
       expect(output).not.toContain('Error')
-      const commits = await cairn.log('v')
+      const commits: Array<{ kind: string }> = []
+      for await (const commit of cairn.log('v')) commits.push(commit)
       expect(commits.filter(({ kind }) => kind === 'restore')).toHaveLength(rounds)
       expect(commits.filter(({ kind }) => kind === 'auto')).toHaveLength(rounds)
     })

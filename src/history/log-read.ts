@@ -1,0 +1,198 @@
+import { Attr, inodeKey, MAX_KEY_BYTES, Tag } from '../codec/index.js'
+import { CairnError } from '../errors.js'
+import { limits, systemClock } from '../sys/index.js'
+import { type BTree, diff } from '../tree/index.js'
+import type { Change, CommitInfo } from '../volume/api.js'
+import { type Commit, CommitLog, infoOf } from '../volume/commit-log.js'
+import { Content } from '../volume/content.js'
+import { changesBetween, fileFlags } from '../volume/diff.js'
+import { attrOf, type FileState } from '../volume/file-content.js'
+import { Overlays } from '../volume/overlay.js'
+import { direntChain, pathOfInode } from '../volume/paths.js'
+import { parseTime } from '../volume/refs.js'
+import type { Volume } from '../volume/volume.js'
+
+export interface LogOptions {
+  /** At most so many commits. */
+  limit?: number
+  /** Only commits that changed this file or anything in this directory, followed through renames. */
+  path?: string
+  actor?: string
+  /** Not before, and not after: a time (`2026-11-20T10:00`, `-2h`), or the time of a ref. */
+  since?: string
+  until?: string
+  /** How many changes of each kind; costs a diff per commit. */
+  counts?: boolean
+}
+
+export interface LogEntry extends CommitInfo {
+  /** The commit before, as far as it is kept; absent for the first. */
+  previous?: string
+  /** With `path`: what the commit did to it, and its path then. */
+  change?: Change['kind']
+  path?: string
+  from?: string
+  counts?: Partial<Record<Change['kind'], number>>
+}
+
+const attr = new Attr()
+const K = Buffer.alloc(MAX_KEY_BYTES)
+
+/** The log of a volume, newest first, in pages of a few milliseconds each. Commits that are made meanwhile are not in it. */
+export class LogRead {
+  readonly #volume: Volume
+  readonly #steps: Generator<LogEntry | undefined>
+
+  /** @throws CairnError ERR_REF_UNKNOWN of `since` and `until` */
+  constructor(volume: Volume, options: LogOptions) {
+    this.#volume = volume
+    this.#steps = this.#entries(options, momentOf(volume, options.since), momentOf(volume, options.until))
+  }
+
+  /** Undefined at the end. A page may be empty. */
+  next(): LogEntry[] | undefined {
+    const until = systemClock.monotonic() + limits.diffSliceMs
+    const found: LogEntry[] = []
+    for (;;) {
+      const { value, done } = this.#steps.next()
+      if (done === true) return found.length === 0 ? undefined : found
+      if (value !== undefined) found.push(value)
+      if (systemClock.monotonic() > until) return found
+    }
+  }
+
+  *#entries(
+    { limit = Number.POSITIVE_INFINITY, path, actor, counts }: LogOptions,
+    since = 0,
+    until = Number.POSITIVE_INFINITY,
+  ): Generator<LogEntry | undefined> {
+    const trail = path === undefined ? undefined : new Trail(this.#volume, path)
+    let left = limit
+    let after: FileState | undefined
+    for (const [commit, before] of pairs(this.#volume)) {
+      if (left <= 0 || commit.timeMs < since) return
+      yield undefined
+      const state: FileState = after ?? this.#stateOf(commit)
+      after = before && this.#stateOf(before)
+      const step: Step | undefined = trail === undefined ? {} : yield* trail.step(state, after)
+      if (step === undefined || commit.timeMs > until || (actor !== undefined && commit.actor !== actor)) continue
+      left--
+      const entry: LogEntry = { ...infoOf(commit), ...step, ...(before === undefined ? {} : { previous: before.id }) }
+      if (counts === true) entry.counts = yield* count(commit, after, state)
+      yield entry
+    }
+  }
+
+  /** A commit whose tree was not sealed when the log was begun may be by now. */
+  #stateOf(commit: Commit): FileState {
+    const tree = this.#volume.treeOf(commit.root === '' ? (this.#volume.history.get(commit.id) ?? commit) : commit)
+    return { tree, content: new Content(() => tree, this.#volume.context.packs, noOverlays) }
+  }
+}
+
+const noOverlays = new Overlays()
+
+function* count(commit: Commit, before: FileState | undefined, after: FileState): Generator<undefined, LogEntry['counts']> {
+  // All that there was: no need to look at each.
+  if (before === undefined) return commit.inodes > 1 ? { created: commit.inodes - 1 } : {}
+  const counts: LogEntry['counts'] = {}
+  for (const change of changesBetween(before, after)) {
+    if (change === undefined) yield
+    else counts[change.kind] = (counts[change.kind] ?? 0) + 1
+  }
+  return counts
+}
+
+/** Each commit with the one before it, of the history as it is now. */
+function* pairs(volume: Volume): Generator<[Commit, Commit | undefined]> {
+  const log = new CommitLog({ history: volume.state.history.fork() })
+  let newer: Commit | undefined
+  for (const commit of log.newestFirst()) {
+    if (newer !== undefined) yield [newer, commit]
+    newer = commit
+  }
+  if (newer !== undefined) yield [newer, undefined]
+}
+
+function momentOf(volume: Volume, ref: string | undefined): number | undefined {
+  if (ref === undefined) return undefined
+  return parseTime(ref, volume.history.presentMs()) ?? volume.history.resolve(ref).timeMs
+}
+
+type Step = Pick<LogEntry, 'change' | 'path' | 'from'>
+
+/** Follows one path from the newest commit to the oldest. */
+class Trail {
+  readonly #volume: Volume
+  /** Where it is in the newer state, one char per byte. */
+  #path: string
+
+  constructor(volume: Volume, path: string) {
+    this.#volume = volume
+    const names = path.split('/').filter(name => name !== '' && name !== '.')
+    if (names.includes('..')) throw new CairnError('ERR_PATH', `${path} has '..' in it.`, 'Write the path from the root of the volume.', { exitCode: 2 })
+    this.#path = Buffer.from(`/${names.join('/')}`, 'utf8').toString('latin1')
+  }
+
+  /** What a commit did to the path; undefined when nothing. Goes on to the path before. */
+  *step(after: FileState, before: FileState | undefined): Generator<undefined, Step | undefined> {
+    const path = this.#path
+    if (path === '/') return { path }
+    const { ino, keys } = direntChain(after.tree, this.#volume.session.dirHash, path)
+    if (before === undefined) return ino === 0 ? undefined : { change: 'created', path: text(path) }
+    const isDirectory = ino !== 0 && ((attrOf(after, ino, attr)?.mode ?? 0) & 0o170000) === 0o040000
+    const sameNames = keys.every(key => sameRecord(before.tree, after.tree, key))
+    if (sameNames && (ino === 0 || (!isDirectory && sameRecord(before.tree, after.tree, attrKey(ino))))) return undefined
+    if (isDirectory && direntChain(before.tree, this.#volume.session.dirHash, path).ino !== 0) return yield* this.#inDirectory(before, after, path)
+    return this.#compared(before, after, ino, path)
+  }
+
+  /** Something below a directory that both states have. */
+  *#inDirectory(before: FileState, after: FileState, path: string): Generator<undefined, Step | undefined> {
+    const below = `${path}/`
+    for (const change of changesBetween(before, after)) {
+      if (change === undefined) yield
+      else if (change.path === path || change.path.startsWith(below) || change.from?.startsWith(below)) return { change: 'modified', path: text(path) }
+    }
+    return undefined
+  }
+
+  #compared(before: FileState, after: FileState, ino: number, path: string): Step | undefined {
+    const old = direntChain(before.tree, this.#volume.session.dirHash, path).ino
+    if (ino === 0) return old === 0 ? undefined : { change: 'deleted', path: text(path) }
+    if (old === 0) return this.#appeared(before, ino, path)
+    const flags = fileFlags(before, old, after, ino)
+    if (flags === undefined) return undefined
+    return { change: flags.content ? 'modified' : flags.mode ? 'mode' : 'xattr', path: text(path) }
+  }
+
+  /** Not under this name before: under another, or not at all. */
+  #appeared(before: FileState, ino: number, path: string): Step {
+    const there = attrOf(before, ino, attr)
+    const from = there !== undefined && there.nlink > 0 ? pathOfInode(before.tree, ino) : undefined
+    if (from === undefined) return { change: 'created', path: text(path) }
+    this.#path = from
+    return { change: 'renamed', path: text(path), from: text(from) }
+  }
+}
+
+function attrKey(ino: number): Buffer {
+  return Buffer.from(K.subarray(0, inodeKey(K, Tag.attr, ino)))
+}
+
+/** Whether two trees have the same under a key. Reads only pages on the way to it that they do not share. */
+function sameRecord(a: BTree, b: BTree, key: Uint8Array): boolean {
+  let same = true
+  diff(
+    a,
+    b,
+    () => {
+      same = false
+      return false
+    },
+    { from: key, to: Buffer.concat([key, Buffer.from([0])]) },
+  )
+  return same
+}
+
+const text = (bytes: string) => Buffer.from(bytes, 'latin1').toString('utf8')
