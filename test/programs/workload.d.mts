@@ -6,6 +6,11 @@ import type { Volume } from '../../src/volume/volume.js'
 export interface Step {
   op: string
   name?: string
+  from?: string
+  to?: string
+  at?: number
+  size?: number
+  content?: { size: number; seed: number }
 }
 export function operations(seed: number, count: number): Step[]
 export function applyToModel(model: Map<string, Buffer>, step: Step): void
