@@ -4,8 +4,10 @@ import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { CairnError } from '../src/errors.js'
 import { FileSystem } from '../src/fs/index.js'
+import { collect } from '../src/history/gc/collect.js'
 import { createFs, LocalBackend, LocalOps } from '../src/node/index.js'
-import { onCrashPoint } from '../src/sys/index.js'
+import { openDirectoryStore } from '../src/store/directory/index.js'
+import { onCrashPoint, systemRandom } from '../src/sys/index.js'
 import type { TransactionSession } from '../src/volume/api.js'
 import { Engine } from '../src/volume/engine.js'
 import type { Session } from '../src/volume/session.js'
@@ -75,6 +77,7 @@ class Process {
   readonly shapes = new Map<string, Shape>()
   readers: Reader[] = []
   transactions: Transaction[] = []
+  collection: ReturnType<typeof collect> | undefined
 
   constructor(home: string, clock: { now(): number; monotonic(): number }) {
     this.engine = Engine.open({ home, clock, syncer: this.syncer })
@@ -109,6 +112,7 @@ class World {
   #names = 0
   kills = 0
   refusals = 0
+  collections = 0
 
   constructor(seed: number) {
     this.#pick = seeded(seed)
@@ -164,12 +168,15 @@ class World {
     this.kills++
     process.engine.crash()
     process.syncer.finish()
+    // Only its lock is let go of, as the kernel does.
+    process.collection?.return(undefined as never)
     this.#processes = this.#processes.map(other => (other === process ? this.#start() : other))
   }
 
   #step(process: Process): void {
     const kind = this.#pick(100)
-    if (kind < 50) this.#write(process)
+    if (kind < 40) this.#write(process)
+    else if (kind < 50) this.#collect(process)
     else if (kind < 58) process.engine.pump(this.#pick(4))
     else if (kind < 63) this.#flush(process)
     else if (kind < 68) this.#checkpoint(process)
@@ -250,6 +257,30 @@ class World {
     known.files = after
   }
   readonly #undecided = new Map<string, Files>()
+
+  /** A collection goes on while others work, in steps that lie far apart. */
+  #collect(process: Process): void {
+    process.collection ??= this.#collection()
+    try {
+      for (let i = this.#pick(30); i >= 0; i--) {
+        if (process.collection.next().done !== true) continue
+        process.collection = undefined
+        this.collections++
+        return
+      }
+    } catch (error) {
+      process.collection = undefined
+      if ((error as { code?: string }).code !== 'ERR_GC_RUNNING') throw error
+    }
+  }
+
+  #collection(): ReturnType<typeof collect> {
+    const store = openDirectoryStore(join(this.home, 'store'))
+    let steps = 0
+    // Each look at the clock costs it a slice of its time, so that it stops wherever it may.
+    const clock = { now: () => this.#ms, monotonic: () => this.#ms + ++steps * 10 }
+    return collect({ store, storeName: 'dev', home: this.home, clock, random: systemRandom })
+  }
 
   #flush(process: Process): void {
     const at = this.#open(process)
@@ -374,6 +405,7 @@ class World {
   finish(): void {
     for (const process of this.#processes) {
       process.syncer.finish()
+      process.collection?.return(undefined as never)
       process.engine.close()
       process.syncer.finish()
     }
@@ -398,6 +430,7 @@ afterEach(() => onCrashPoint(undefined))
 describe('several processes on one home, in an order that a seed decides', () => {
   it('lose nothing that was acknowledged, and never see half of anything', { timeout: 240_000 }, () => {
     let kills = 0
+    let collections = 0
     const first = Number(process.env['CAIRN_SIMULATION_SEED'] ?? 1)
     const seeds = Array.from({ length: Number(process.env['CAIRN_TEST_SEEDS'] ?? 6) }, (_, i) => first + i)
     for (const seed of new Set([...seedsThatFailed, ...seeds])) {
@@ -409,7 +442,9 @@ describe('several processes on one home, in an order that a seed decides', () =>
         throw new Error(`seed ${seed}, ${world.home}`, { cause: error })
       }
       kills += world.kills
+      collections += world.collections
     }
     expect(kills).toBeGreaterThan(5)
+    expect(collections).toBeGreaterThan(5)
   })
 })
