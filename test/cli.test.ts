@@ -316,7 +316,7 @@ complete_words cairn mount --fore
 complete_words cairn fork w`
   expect(execFileSync('bash', ['--norc', '-c', script], { encoding: 'utf8', cwd: run.folder }).split('\n').slice(0, 4)).toEqual([
     'checkpoint',
-    'save',
+    'save show',
     '--foreground',
     'work',
   ])

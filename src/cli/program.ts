@@ -3,7 +3,7 @@ import type { CairnError } from '../errors.js'
 import { usageError } from './errors.js'
 import type { CommandSpec, Options } from './spec.js'
 import { nearest } from './suggest.js'
-import { groups, parents } from './table.js'
+import { groups, parentAliases, parents } from './table.js'
 
 /** A parsed command line. */
 export interface Parsed {
@@ -49,7 +49,8 @@ function build(spec: CommandSpec, name: string, found: (parsed: Parsed) => void)
  * @param first the first word of a command line: where commands begin with it, only these are made, which is all that this line needs
  */
 export function buildProgram(found: (parsed: Parsed) => void = () => {}, first?: string): Command {
-  const begins = (spec: CommandSpec) => spec.name.split(' ')[0] === first || spec.aliases?.includes(first ?? '') === true
+  const word = parentAliases.get(first ?? '') ?? first
+  const begins = (spec: CommandSpec) => spec.name.split(' ')[0] === word || spec.aliases?.includes(first ?? '') === true
   const some = groups.flatMap(group => group.commands.filter(begins))
   const specs = some.length > 0 ? some : groups.flatMap(group => group.commands)
   const program = new Command('cairn')
@@ -58,12 +59,14 @@ export function buildProgram(found: (parsed: Parsed) => void = () => {}, first?:
     .helpOption('-h, --help', 'this help')
     .version('', '-V, --version', 'print the version')
   for (const [name, about] of parents) {
-    program.addCommand(new Command(name).description(about).helpCommand(false).helpOption('-h, --help', 'this help'))
+    const parent = new Command(name).description(about).helpCommand(false).helpOption('-h, --help', 'this help')
+    for (const [alias, of] of parentAliases) if (of === name) parent.alias(alias)
+    program.addCommand(parent)
   }
   for (const spec of specs) {
-    const [word, second] = spec.name.split(' ')
-    const parent = second === undefined ? program : program.commands.find(command => command.name() === word)
-    parent?.addCommand(build(spec, second ?? word, found))
+    const [name, second] = spec.name.split(' ')
+    const parent = second === undefined ? program : program.commands.find(command => command.name() === name)
+    parent?.addCommand(build(spec, second ?? name, found))
   }
   return program
 }

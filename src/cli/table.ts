@@ -6,6 +6,9 @@ export const parents: ReadonlyMap<string, string> = new Map([
   ['config', 'Show settings and where they come from'],
 ])
 
+/** Other words for a group. */
+export const parentAliases: ReadonlyMap<string, string> = new Map([['snapshot', 'checkpoint']])
+
 /**
  * Every command, without its code: `load` imports the one file of the command that runs, which keeps the start of the
  * others free. Help and shell completion are made from this table too.
@@ -109,6 +112,7 @@ export const groups: readonly CommandGroup[] = [
         about: 'List the volumes',
         options: [
           ['--deleted', 'list those that can be brought back'],
+          ['--tree', 'which was forked from which, deleted parents too'],
           ['-q, --quiet', 'names only'],
         ],
         examples: [
@@ -193,6 +197,14 @@ export const groups: readonly CommandGroup[] = [
         load: () => import('./checkpoint-list.js'),
       },
       {
+        name: 'checkpoint show',
+        operands: '<volume> <name>',
+        about: 'What a checkpoint is, and what changed since the one before it',
+        examples: [['cairn checkpoint show work before-refactor', '']],
+        completes: 'volume',
+        load: () => import('./checkpoint-show.js'),
+      },
+      {
         name: 'checkpoint delete',
         operands: '<volume> <name>',
         about: 'Let go of a checkpoint',
@@ -204,9 +216,14 @@ export const groups: readonly CommandGroup[] = [
         name: 'fork',
         operands: '<source> <new>',
         about: 'Make a new volume that shares every byte with a volume, as it is or as it was',
+        options: [
+          ['--count <number>', 'so many of the same state, NEW-1 and so on, or none'],
+          ['--mount <path>', 'mount it there; several each in a directory of its name there'],
+        ],
         examples: [
           ['cairn fork work try', 'from now'],
           ['cairn fork work@before-refactor try', 'from a checkpoint'],
+          ['cairn fork work try --count 3 --mount ./tries', 'try-1, try-2 and try-3, each mounted'],
         ],
         completes: 'volume',
         load: () => import('./fork.js'),
@@ -385,10 +402,14 @@ export const groups: readonly CommandGroup[] = [
       },
       {
         name: 'export',
+        aliases: ['checkout'],
         operands: '<source> <target...>',
         usage: '<source...> <target>',
-        about: 'Bring files of a volume to the host (cp -a)',
-        examples: [['cairn export work:/project ./project', '']],
+        about: 'Bring files of a volume, or of a state of the past, to the host (cp -a)',
+        examples: [
+          ['cairn export work:/project ./project', ''],
+          ['cairn checkout work@before-refactor ./then', 'a whole volume as it was'],
+        ],
         completes: 'address',
         load: () => import('./export.js'),
       },

@@ -1,8 +1,14 @@
 import { fullTime, table } from './format.js'
+import { lineageLines, lineageOf } from './lineage.js'
 import type { Run } from './spec.js'
 
 export const run: Run = async (context, _args, options) => {
   const cairn = await context.cairn()
+  if (options['tree'] === true) {
+    const lineage = lineageOf(await cairn.volumes(), await cairn.volumes({ deleted: true }))
+    await context.result(lineage, () => (lineage.length === 0 ? ['No volumes yet. Make one with `cairn init NAME`.'] : lineageLines(lineage, context.out)))
+    return 0
+  }
   const volumes = await cairn.volumes(options['deleted'] === true ? { deleted: true } : {})
   const listed = options['deleted'] === true ? volumes.filter(volume => volume.deletedMs !== undefined) : volumes
   listed.sort((a, b) => (a.name < b.name ? -1 : 1))

@@ -221,6 +221,11 @@ export class Cairn implements CairnApi {
     for (const name of (await host.call('openVolumes')) as string[]) await host.call('flush', name)
   }
 
+  async forkAll(source: string, ref: string | undefined, names: readonly string[]): Promise<VolumeInfo[]> {
+    if (ref === undefined) await this.#settle(source)
+    return (await this.#call('forkAll', source, ref, names)) as VolumeInfo[]
+  }
+
   async checkpoint(name: string, checkpoint?: string, options: { message?: string; actor?: string } = {}): Promise<CommitInfo> {
     await this.#settle(name)
     return (await this.#call('checkpoint', name, checkpoint, { actor: this.actor, ...options })) as CommitInfo

@@ -65,6 +65,8 @@ export interface CairnApi {
   flush(name: string): Promise<{ bytes: number }>
   status(name?: string): Promise<StatusReport>
   fork(source: string, ref: string | undefined, name: string): Promise<VolumeInfo>
+  /** Several forks of one and the same state, or none. */
+  forkAll(source: string, ref: string | undefined, names: readonly string[]): Promise<VolumeInfo[]>
   bundle(name: string, options?: { ref?: string; since?: string }): Promise<Bundle>
   unbundle(source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, name: string, options?: UnbundleOptions): Promise<VolumeInfo>
   backup(name: string, file: string, options?: BackupOptions): Promise<{ file: string; bytes: number; files: number }>

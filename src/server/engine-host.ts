@@ -8,6 +8,7 @@ import type { CommitInfo } from '../volume/api.js'
 import type { Engine } from '../volume/engine.js'
 import type { Volume } from '../volume/volume.js'
 import { ChangeLog } from './changes.js'
+import { forkAll } from './fork-all.js'
 import { historyMethods } from './history-methods.js'
 import { type MakeFs, type OpenVolume, OpenVolumes } from './open-volumes.js'
 import { Sessions, type Target } from './sessions.js'
@@ -87,6 +88,7 @@ export class EngineHost {
 
   #historyMethods(engine: Engine) {
     return {
+      forkAll: (_: string, source: string, ref: string | undefined, names: string[]) => this.#flushed(source, () => forkAll(engine, source, ref, names)),
       fork: (_: string, source: string, ref: string | undefined, name: string) => this.#flushed(source, () => engine.fork(source, ref, name)),
       pin: (_: string, name: string, options?: { ref?: string; since?: string }) => this.#flushed(name, () => engine.pin(name, options)),
       unpin: (_: string, id: string) => engine.unpin(id),
