@@ -26,6 +26,13 @@ const elsewhere = new Set<CrashPoint>([
   'volume.publish.before-name',
   'volume.publish.after-name',
   'backup.before-rename',
+  // test/purge.test.ts
+  'purge.live.before',
+  'purge.live.after',
+  'purge.commits.before',
+  'purge.commits.after',
+  'purge.versions.between',
+  'purge.sealed',
 ])
 
 let home: string

@@ -243,6 +243,34 @@ export const groups: readonly CommandGroup[] = [
         load: () => import('./restore.js'),
       },
       {
+        name: 'purge',
+        operands: '<address>',
+        about: 'Remove what a path ever held from the present and all history of a volume, for ever',
+        options: [
+          ['-r, --recursive', 'a directory with all that was ever in it'],
+          ['--all-forks', 'from the volumes that share it too'],
+          ['--yes', 'do not ask'],
+        ],
+        examples: [
+          ['cairn purge work:/.env --yes', ''],
+          ['cairn purge -r work:/secrets --all-forks --yes', 'a directory, in all forks'],
+        ],
+        completes: 'address',
+        load: () => import('./purge.js'),
+      },
+      {
+        name: 'purge-prefix',
+        operands: '<address>',
+        about: 'As purge -r',
+        options: [
+          ['--all-forks', 'from the volumes that share it too'],
+          ['--yes', 'do not ask'],
+        ],
+        examples: [['cairn purge-prefix work:/secrets --yes', '']],
+        completes: 'address',
+        load: () => import('./purge-prefix.js'),
+      },
+      {
         name: 'bundle',
         operands: '<volume>',
         about: 'Write all that a volume holds, history included, to stdout as one file',

@@ -21,6 +21,7 @@ export const Tag = {
   pastName: 0x18,
   setting: 0x19,
   merge: 0x1a,
+  purged: 0x1b,
 } as const
 
 export const INO_BYTES = 7

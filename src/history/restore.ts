@@ -1,5 +1,6 @@
 import { CairnError } from '../errors.js'
 import type { CommitInfo } from '../volume/api.js'
+import { refusePurged } from '../volume/purged.js'
 import type { Volume } from '../volume/volume.js'
 import { graft } from './graft.js'
 import { Records } from './records.js'
@@ -26,7 +27,7 @@ export interface Restored {
 /**
  * Goes back to a state: all of a volume, or one path of it. A commit; what was not in one before is recorded in one of its own, so nothing is
  * lost. Handles open on files that changed or vanished are stale afterwards.
- * @throws CairnError ERR_REF_UNKNOWN, ERR_REF_AMBIGUOUS, ERR_PATH_UNKNOWN, ERR_PATH_BLOCKED; of a full disk, and at most an `auto` commit was made then
+ * @throws CairnError ERR_REF_UNKNOWN, ERR_REF_AMBIGUOUS, ERR_PATH_UNKNOWN, ERR_PATH_BLOCKED, ERR_PURGED; of a full disk, and at most an `auto` commit was made then
  * Cost: what differs; of a path that is a directory what is below it.
  */
 export function restore(volume: Volume, options: RestoreOptions = {}): Restored {
@@ -48,7 +49,12 @@ function withPath(volume: Volume, from: ReturnType<Volume['treeOf']>, components
   session.tick()
   const to = new Records(state.tree.fork(), session.dirHash)
   const { nowS, nowNs } = session
-  graft({ from: new Records(from, session.dirHash), to, allocIno: () => session.allocIno(), nowS, nowNs }, components, shown)
+  try {
+    graft({ from: new Records(from, session.dirHash), to, allocIno: () => session.allocIno(), nowS, nowNs }, components, shown)
+  } catch (error) {
+    if ((error as CairnError).code === 'ERR_PATH_UNKNOWN') refusePurged(state.history, volume.head.value.dirHashKey, `/${components.join('/')}`)
+    throw error
+  }
   return to.tree
 }
 

@@ -13,6 +13,7 @@ import type { Host } from './host.js'
 import type { LocalHost } from './local-host.js'
 import { awaitMount, clearStaleMount, syncMount } from './mounted.js'
 import { VolumeHandle } from './open-volume.js'
+import type { PurgeOptions, PurgeResult } from './purge.js'
 import { RemoteHost } from './remote-host.js'
 import { answered, statusOf } from './status.js'
 import type {
@@ -242,6 +243,18 @@ export class Cairn implements CairnApi {
   async restore(name: string, options: RestoreOptions = {}): Promise<Restored> {
     await this.#settle(name)
     return (await this.#call('restore', name, { actor: this.actor, ...options })) as Restored
+  }
+
+  /**
+   * Removes what a path ever held from a volume, for good: from its present, every commit and version; commit ids stay. Killed on the way, the same call finishes it.
+   * @param path from the root; with `recursive` a directory and all that was ever in it
+   * @returns what is gone, who else holds it, and where bytes of it may remain
+   * @throws CairnError ERR_PATH_UNKNOWN, EISDIR
+   */
+  async purge(name: string, path: string, options: PurgeOptions = {}): Promise<PurgeResult> {
+    await this.#settle(name)
+    const { purgeVolume } = await import('./purge.js')
+    return purgeVolume(await this.#host(name), name, path, options)
   }
 
   async diff(a: DiffSide, b: DiffSide, options: DiffOptions = {}): Promise<DiffChange[]> {

@@ -8,6 +8,7 @@ import type { BackupOptions } from './backup.js'
 import type { Batch, BatchOptions, BatchResult } from './batch.js'
 import type { Bundle, UnbundleOptions } from './bundle.js'
 import type { DiffReader } from './diff.js'
+import type { PurgeOptions, PurgeResult } from './purge.js'
 
 export type { LogEntry, LogOptions } from '../history/log-read.js'
 
@@ -67,6 +68,7 @@ export interface CairnApi {
   fork(source: string, ref: string | undefined, name: string): Promise<VolumeInfo>
   /** Several forks of one and the same state, or none. */
   forkAll(source: string, ref: string | undefined, names: readonly string[]): Promise<VolumeInfo[]>
+  purge(name: string, path: string, options?: PurgeOptions): Promise<PurgeResult>
   bundle(name: string, options?: { ref?: string; since?: string }): Promise<Bundle>
   unbundle(source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, name: string, options?: UnbundleOptions): Promise<VolumeInfo>
   backup(name: string, file: string, options?: BackupOptions): Promise<{ file: string; bytes: number; files: number }>

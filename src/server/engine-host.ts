@@ -1,9 +1,12 @@
 import { CairnError, posixError } from '../errors.js'
 import type { FileSystemApi } from '../fs/filesystem.js'
+import { holdersOf } from '../history/purge/holders.js'
+import { purge } from '../history/purge/purge.js'
 import { type RestoreOptions, restore } from '../history/restore.js'
 import { isOpName, LocalBackend, type OpArgs } from '../node/backend.js'
 import { type BatchOp, runBatchOps } from '../node/batch-ops.js'
 import { LocalOps } from '../node/ops.js'
+import { limits, systemClock } from '../sys/index.js'
 import type { CommitInfo } from '../volume/api.js'
 import type { Engine } from '../volume/engine.js'
 import type { Volume } from '../volume/volume.js'
@@ -90,6 +93,10 @@ export class EngineHost {
     return {
       forkAll: (_: string, source: string, ref: string | undefined, names: string[]) => this.#flushed(source, () => forkAll(engine, source, ref, names)),
       fork: (_: string, source: string, ref: string | undefined, name: string) => this.#flushed(source, () => engine.fork(source, ref, name)),
+      beginPurge: (session: string, name: string, path: string, options?: { recursive?: boolean; actor?: string }) =>
+        this.#flushed(name, () => this.#beginSteps(session, name, volume => purge(volume, path, options))),
+      step: (session: string, target: number) => this.#step(session, target),
+      holders: (_: string, id: string, inodes: number[], path: string) => holdersOf(engine, id, inodes, path),
       pin: (_: string, name: string, options?: { ref?: string; since?: string }) => this.#flushed(name, () => engine.pin(name, options)),
       unpin: (_: string, id: string) => engine.unpin(id),
       checkpoint: (_: string, name: string, checkpoint?: string, options?: { message?: string; actor?: string }) =>
@@ -119,6 +126,24 @@ export class EngineHost {
       batch: (session: string, target: number, ops: BatchOp[]) => runBatchOps(this.sessions.get(session, target).backend.ops, ops),
       close: (session: string, target: number) => this.sessions.remove(session, target),
     }
+  }
+
+  /** Begins work that its client has done step by step, and that ends with its client. */
+  #beginSteps(session: string, name: string, begin: (volume: OpenVolume['volume']) => Iterator<unknown, unknown>): number {
+    const open = this.volumes.acquire(name)
+    return this.sessions.add(session, { open, fs: open.fs, backend: this.#backend(open.fs), steps: begin(open.volume) })
+  }
+
+  /** Works for a few milliseconds. */
+  #step(session: string, id: number): { done: boolean; result?: unknown } {
+    const { steps } = this.sessions.get(session, id)
+    if (steps === undefined) throw new CairnError('ERR_NO_STEPS', 'This is no work that is done step by step.', 'Begin it first.')
+    const until = systemClock.monotonic() + limits.sealSliceMs
+    do {
+      const { done, value } = steps.next()
+      if (done === true) return { done, result: value }
+    } while (systemClock.monotonic() < until)
+    return { done: false }
   }
 
   #open(session: string, name: string, ref: string | undefined, actor: string | undefined): number {

@@ -17,6 +17,8 @@ export interface Target {
   readonly transaction?: TransactionSession
   /** Who changes through it. */
   readonly actor?: string
+  /** Long work that is done step by step, at its client's pace. */
+  readonly steps?: Iterator<unknown, unknown>
   /** What a transaction changed, told to the kernel when it is committed. */
   readonly changes?: ChangeLog
   /** A diff that the client reads, and the other volume of it. */

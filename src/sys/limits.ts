@@ -115,6 +115,8 @@ export const limits = {
   gcUnnamedMs: 24 * 3600 * 1000,
   /** Deleted volumes can be brought back for this long. */
   undeleteMs: 7 * 24 * 3600 * 1000,
+  /** Pages whose content a purge remembers while it rewrites commits, to write them once. */
+  purgePagesShared: 65536,
   /** Most attempts that a batch may ask for after conflicts. */
   batchRetries: 1000,
   /** Largest read or write of a file in one request to the server. */

@@ -163,6 +163,12 @@ export class BTree implements Tree {
     return new Page(this.cache.takeBuffer(), level, this.epoch)
   }
 
+  /** The root as a page of this tree, and so editable. */
+  ownRoot(): Page {
+    if (this.root.epoch !== this.epoch) this.root = this.#copy(this.root)
+    return this.root
+  }
+
   /** The child as a page of this tree, and so editable; `pg` is one. */
   ownKid(pg: Page, i: number): Page {
     const kid = this.cache.kid(pg, i)

@@ -6,7 +6,7 @@ import type { LocalStore } from '../store/contract.js'
 import type { Packs } from '../store/packs.js'
 import { makeFolder } from '../store/sync-folder.js'
 import { assert, type Clock, limits, type Random } from '../sys/index.js'
-import { BTree, diff, type PageCache } from '../tree/index.js'
+import { BTree, diff, type PageCache, type PageSink } from '../tree/index.js'
 import type { CommitInfo, FsckReport, TransactionSession, VolumeApi, VolumeInfo, VolumeStatus } from './api.js'
 import { isWorthCommit } from './auto-commit.js'
 import { type Became, type BecomeCommit, becomeTree, type Onlookers } from './become.js'
@@ -19,10 +19,11 @@ import { type Commit, History, type PreparedCommit } from './history.js'
 import { Holds } from './holds.js'
 import type { HistoryItem } from './incarnations.js'
 import { LiveSession } from './live-session.js'
+import { refusePurged } from './purged.js'
 import { openTree, type Recovered, recover } from './recovery.js'
 import { isOfStorage, Sealing } from './sealing.js'
 import { SnapshotSession } from './snapshot-session.js'
-import { Spool } from './spool.js'
+import { PageSpool, Spool } from './spool.js'
 import { VolumeState } from './state.js'
 import { poolSyncer, type Syncer } from './syncer.js'
 import { TransactionLive } from './transaction.js'
@@ -55,6 +56,14 @@ export interface VolumeOptions {
   onSettled?: () => void
   /** Called by `close`: the engine counts who has the volume open. */
   release: (volume: Volume) => void
+}
+
+/** See `Volume.beginPages`. */
+export interface StoredPages {
+  sink: PageSink
+  /** Blocks for a sync. @param roots pointers of root pages in hex */
+  publish(roots: readonly string[]): void
+  end(): void
 }
 
 /** An open volume: the one writer. */
@@ -141,6 +150,7 @@ export class Volume implements VolumeApi {
       pages: context.pages,
       foldAll: () => this.#sealing.foldAll(),
       hold: user => this.hold(user),
+      refusePurged: path => refusePurged(this.state.history, h.dirHashKey, path),
     })
     this.#changedBy = this.session.actor
     if (sequence > h.watermark) this.#changedMs = clock.monotonic()
@@ -439,6 +449,27 @@ export class Volume implements VolumeApi {
     const { pointer } = this.state.tree
     const { root } = this.head.value
     return pointer !== undefined && Buffer.from(pointer).toString('hex') === root ? root : ''
+  }
+
+  /**
+   * Stores pages of trees that no journal makes again, and that a change of the history is to name. `publish` makes them durable and keeps them from the
+   * collector until `end`; without it they are garbage.
+   */
+  beginPages(): StoredPages {
+    const pages = new PageSpool(this.#spool)
+    let release = (): void => {}
+    return {
+      sink: pages,
+      publish: roots => {
+        release = this.hold(pages, roots)
+        const { pack } = pages
+        if (pack === undefined) return
+        pack.finish()
+        this.#spool.publish(pack)
+        pack.closeFd()
+      },
+      end: () => release(),
+    }
   }
 
   deleteCheckpoint(name: string): void {

@@ -41,6 +41,8 @@ export interface VersionParts {
   foldAll: () => void
   /** Keeps what `user` reads from being collected while it lives. */
   hold: (user: object) => void
+  /** @throws CairnError ERR_PURGED for a path that was */
+  refusePurged: (path: string) => void
 }
 
 /** The versions of the files of an open volume. Paths are byte strings (one char per byte) from the root; `.`, `..` and links are not followed. */
@@ -69,13 +71,16 @@ export class Versions {
   /**
    * Reads a version. Costs O(its blocks and the versions behind it), and nothing is read of its content.
    * @param number as `list` gives it; default the newest one that is not current
-   * @throws CairnError ERR_VERSION_UNKNOWN
+   * @throws CairnError ERR_VERSION_UNKNOWN, ERR_PURGED
    */
   open(path: string, number?: number): OpenVersion {
     const past = this.past()
     const entries = past.list(path)
     const entry = number === undefined ? entries.findLast(one => one.sequence !== NEVER) : entries.find(one => one.number === number)
-    if (entry === undefined) throw unknown(path, number, entries)
+    if (entry === undefined) {
+      this.#parts.refusePurged(path)
+      throw unknown(path, number, entries)
+    }
     return this.#compose(past, entry)
   }
 
