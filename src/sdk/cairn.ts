@@ -254,7 +254,8 @@ export class Cairn implements CairnApi {
   async purge(name: string, path: string, options: PurgeOptions = {}): Promise<PurgeResult> {
     await this.#settle(name)
     const { purgeVolume } = await import('./purge.js')
-    return purgeVolume(await this.#host(name), name, path, options)
+    const { engine } = await this.#localHost()
+    return purgeVolume(await this.#host(name), engine, name, path, { actor: this.actor, ...options })
   }
 
   async diff(a: DiffSide, b: DiffSide, options: DiffOptions = {}): Promise<DiffChange[]> {

@@ -1,7 +1,11 @@
+import { setImmediate } from 'node:timers/promises'
 import { CairnError } from '../errors.js'
+import { collect } from '../history/gc/collect.js'
 import type { Holder } from '../history/purge/holders.js'
 import type { PurgeReport } from '../history/purge/purge.js'
+import { systemClock, systemRandom } from '../sys/index.js'
 import type { VolumeInfo } from '../volume/api.js'
+import type { Engine } from '../volume/engine.js'
 import type { Host } from './host.js'
 
 export interface PurgeOptions {
@@ -20,12 +24,14 @@ export interface PurgeResult extends PurgeReport {
   forks: Array<PurgeReport & { volume: string }>
   /** Volumes that still hold files of it. */
   heldBy: Holder[]
+  /** What the collection freed in the store, and the packs that it had to leave. */
+  collected: { freedBytes: number; waiting: number; problem?: string }
   /** Where bytes of it may remain, as sentences. */
   remains: string[]
 }
 
 /** See `Cairn.purge`. */
-export async function purgeVolume(host: Host, name: string, path: string, options: PurgeOptions): Promise<PurgeResult> {
+export async function purgeVolume(host: Host, engine: Engine, name: string, path: string, options: PurgeOptions): Promise<PurgeResult> {
   const report = await purgeOne(host, name, path, options)
   const { id } = (await host.call('info', name)) as VolumeInfo
   const holders = async (): Promise<Holder[]> => (await host.call('holders', id, report.inodes, report.path)) as Holder[]
@@ -38,7 +44,25 @@ export async function purgeVolume(host: Host, name: string, path: string, option
     }
     heldBy = await holders()
   }
-  return { ...report, volume: name, forks, heldBy, remains: remains(report, heldBy) }
+  const collected = await collection(engine, options)
+  return { ...report, volume: name, forks, heldBy, collected, remains: remains(report, heldBy, collected) }
+}
+
+/** Beside whoever uses the store. A failure is no failure of the purge: any later collection does the same. */
+async function collection(engine: Engine, { onProgress }: PurgeOptions): Promise<PurgeResult['collected']> {
+  const { store, storeName } = engine.context
+  try {
+    const run = collect({ store, storeName, home: engine.home, clock: systemClock, random: systemRandom, thorough: true })
+    for (;;) {
+      const { done, value } = run.next()
+      if (done === true) return { freedBytes: value.freedBytes, waiting: value.packs.waiting + value.problems.length }
+      onProgress?.()
+      await setImmediate()
+    }
+  } catch (error) {
+    if (!(error instanceof CairnError)) throw error
+    return { freedBytes: 0, waiting: 0, problem: error.message }
+  }
 }
 
 async function purgeOne(host: Host, name: string, path: string, { recursive, actor, onProgress }: PurgeOptions): Promise<PurgeReport> {
@@ -67,14 +91,17 @@ async function ifKnown<T>(work: Promise<T>): Promise<T | undefined> {
   }
 }
 
-function remains(report: PurgeReport, heldBy: readonly Holder[]): string[] {
+function remains(report: PurgeReport, heldBy: readonly Holder[], collected: PurgeResult['collected']): string[] {
   const live = heldBy.filter(holder => holder.deleted !== true).map(holder => holder.volume)
   const deleted = heldBy.filter(holder => holder.deleted === true).map(holder => holder.volume)
   return [
     ...report.elsewhere.map(({ path, at }) => `${path} (${at}) is the same file under another name; purge it too.`),
     ...(live.length === 0 ? [] : [`The volumes ${live.join(', ')} share it: use --all-forks, or purge what it is called there.`]),
     ...(deleted.length === 0 ? [] : [`The deleted volumes ${deleted.join(', ')} share it until they are gone for good.`]),
-    'The packs in the store keep the bytes until the next collection.',
+    ...(collected.problem === undefined ? [] : [`The packs in the store keep the bytes until the next collection: ${collected.problem}`]),
+    ...(collected.waiting > 0
+      ? [`${collected.waiting} packs of the store wait for a program that has a volume open; run the purge again when it has ended.`]
+      : []),
     'Bundles, backups and exports made before, copies of this host, and free blocks of its disk are beyond reach.',
   ]
 }

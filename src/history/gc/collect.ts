@@ -32,6 +32,8 @@ export interface GcOptions {
   random: Random
   /** Change nothing; say what would be. */
   dryRun?: boolean
+  /** Rewrite every pack that holds anything dead: for content that must not be there any more. */
+  thorough?: boolean
 }
 
 /**
@@ -103,7 +105,7 @@ class Collection {
     yield* this.#readRoots(marker, pins.values())
     for (const _ of marker.run()) yield { step: 'marking', done: marker.marks.segments }
     crashPoint('gc.marked')
-    const plan = planOf(listing, marker.marks, marker.heads, readRelocations(this.#store, this.#record.relocations))
+    const plan = planOf(listing, marker.marks, marker.heads, readRelocations(this.#store, this.#record.relocations), this.#options.thorough)
     const outcome = dryRun ? { superseded: false, written: 0, writtenBytes: this.#estimate(plan) } : yield* this.#change(plan)
     if (!dryRun) this.#removePins(pins)
     const report = this.#report(plan, listing, marker, { ...outcome, erased })

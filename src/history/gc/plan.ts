@@ -1,5 +1,5 @@
 import type { Head } from '../../codec/head.js'
-import { packIdOf } from '../../codec/pack.js'
+import { PACK_ENTRY_BYTES, PACK_HEADER_BYTES, PACK_TRAILER_BYTES, packIdOf } from '../../codec/pack.js'
 import type { RelocationIndex } from '../../codec/relocation.js'
 import type { LocalStore } from '../../store/contract.js'
 import { limits } from '../../sys/index.js'
@@ -57,7 +57,14 @@ export interface Plan {
   problems: Array<{ pack: string; problem: string }>
 }
 
-export function planOf(listing: readonly ListedPack[], marks: Marks, heads: ReadonlyMap<string, Head>, index: RelocationIndex | undefined): Plan {
+/** @param isThorough no byte that nothing names may stay, whatever it costs: after a purge */
+export function planOf(
+  listing: readonly ListedPack[],
+  marks: Marks,
+  heads: ReadonlyMap<string, Head>,
+  index: RelocationIndex | undefined,
+  isThorough = false,
+): Plan {
   const relocations = new RelocationList(index, marks)
   const plan: Plan = { garbage: [], dropped: [], rewritten: [], kept: [], waiting: [], relocations, problems: [] }
   const small: RewritablePack[] = []
@@ -72,11 +79,16 @@ export function planOf(listing: readonly ListedPack[], marks: Marks, heads: Read
       plan.kept.push(pack)
       if (live === undefined) plan.waiting.push(pack)
     } else if (live === undefined) (isCopy(pack.id) ? plan.dropped : plan.garbage).push(pack)
-    else if (live.liveBytes < pack.sizeBytes * limits.gcLivePart) plan.rewritten.push({ ...pack, live })
+    else if (live.liveBytes < pack.sizeBytes * limits.gcLivePart || (isThorough && hasDead(pack, live))) plan.rewritten.push({ ...pack, live })
     else if (pack.sizeBytes < limits.gcSmallPackBytes) small.push({ ...pack, live })
     else plan.kept.push(pack)
   }
   if (small.length >= limits.gcSmallPacks) plan.rewritten.push(...small)
   else plan.kept.push(...small)
   return plan
+}
+
+/** Something in it is neither live nor its own header and index. */
+function hasDead({ sizeBytes }: ListedPack, { liveBytes, count }: SegmentSet): boolean {
+  return sizeBytes > PACK_HEADER_BYTES + liveBytes + count * PACK_ENTRY_BYTES + PACK_TRAILER_BYTES
 }
