@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { decodeJournalHeader, encodeJournalHeader, FRAME_HEADROOM, firstChain, JOURNAL_HEADER_BYTES, type JournalHeader } from '../codec/frame.js'
 import { EIO, posixError } from '../errors.js'
 import { crashPoint, crashPointsWatched, limits } from '../sys/index.js'
+import { pwrite } from '../sys/libc.js'
 
 const RELEASED = '.released'
 /** Below this a file is removed in less time than a thread takes to be asked. */
@@ -87,7 +88,9 @@ export class JournalFile {
     crashPoint('journal.append.before-write')
     if (crashPointsWatched()) this.#tear(frame, length)
     try {
-      writeFully(this.fd, frame, length, this.end)
+      const n = pwrite(this.fd, frame, length, this.end)
+      if (n < 0) throw posixError(-n, 'write', this.path)
+      if (n < length) writeFully(this.fd, frame.subarray(n), length - n, this.end + n)
     } catch (error) {
       this.writeFailed = true
       this.#wipe()

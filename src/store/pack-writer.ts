@@ -13,13 +13,17 @@ import {
 import { encodePointer, pointerHash, pointerLength, pointerOffset } from '../codec/pointer.js'
 import { compressSegment, encodeSegmentHeader, MAX_SEGMENT_BYTES, SEGMENT_HEADER_BYTES, SegmentCodec, SegmentKind } from '../codec/segment.js'
 import { EIO, posixError } from '../errors.js'
-import { assert, crashPoint, crashPointsWatched } from '../sys/index.js'
+import { assert, crashPoint, crashPointsWatched, limits } from '../sys/index.js'
 import { scanSegments } from './pack-scan.js'
 
 /** SHA-256 in one call; `crypto.hash` (Node 20.12) costs a third of a hash object. */
 export function sha256(bytes: Uint8Array): Uint8Array {
   return hash === undefined ? createHash('sha256').update(bytes).digest() : hash('sha256', bytes, 'buffer')
 }
+
+/** Room for held segments, used again by other packs. */
+const freeRoom: Buffer[] = []
+const FREE_ROOM = 4
 
 /**
  * Writes one pack into a local file: segments at the end, at last the index. Synchronous, one writer.
@@ -40,6 +44,9 @@ export class PackWriter {
   size: number
   readonly #index: PackIndex
   readonly #header = Buffer.alloc(SEGMENT_HEADER_BYTES)
+  /** Segments that `flush` writes, and how many bytes they are. */
+  #room: Buffer | undefined
+  #held = 0
   #fd: number
   #unsyncedBytes = 0
   #finished = false
@@ -109,6 +116,7 @@ export class PackWriter {
   append(kind: number, plain: Uint8Array, at: number, length: number, compress: boolean): void {
     assert(length <= MAX_SEGMENT_BYTES, 'a segment has a limit')
     if (this.#finished) this.#unfinish()
+    this.flush()
     const bytes = at === 0 && length === plain.length ? plain : plain.subarray(at, at + length)
     const packed = compress ? compressSegment(bytes) : undefined
     const stored = packed ?? bytes
@@ -116,6 +124,7 @@ export class PackWriter {
     const hashed = sha256(bytes)
     this.#write(stored)
     this.#added(kind, SEGMENT_HEADER_BYTES + stored.length, hashed)
+    this.#unsyncedBytes += this.lastLength
   }
 
   /**
@@ -125,9 +134,11 @@ export class PackWriter {
    */
   appendStored(kind: number, segment: Buffer, length: number, plainHash: Uint8Array): void {
     if (this.#finished) this.#unfinish()
+    this.flush()
     segment.copy(this.#header, 0, 0, SEGMENT_HEADER_BYTES)
     this.#write(segment.subarray(SEGMENT_HEADER_BYTES, length))
     this.#added(kind, length, Buffer.from(plainHash))
+    this.#unsyncedBytes += length
   }
 
   #added(kind: number, length: number, plainHash: Uint8Array): void {
@@ -136,7 +147,52 @@ export class PackWriter {
     this.lastHash = plainHash
     this.#index.add(plainHash, this.lastOffset, length, kind)
     this.size += length
-    this.#unsyncedBytes += length
+  }
+
+  /**
+   * As `append`, uncompressed, but the segment is in the file only when `flush` returned: many small ones in one write(2) cost a third.
+   * Nothing may refer to it before that.
+   * @throws as `append` where those held before fill the room and cannot be written
+   */
+  hold(kind: number, plain: Uint8Array, at: number, length: number): void {
+    const stored = SEGMENT_HEADER_BYTES + length
+    if (this.#held + stored > limits.packHoldBytes) this.flush()
+    if (stored > limits.packHoldBytes) {
+      this.append(kind, plain, at, length, false)
+      return
+    }
+    if (this.#finished) this.#unfinish()
+    this.#room ??= freeRoom.pop() ?? Buffer.allocUnsafeSlow(limits.packHoldBytes)
+    const room = this.#room
+    const from = this.#held + SEGMENT_HEADER_BYTES
+    room.set(at === 0 && length === plain.length ? plain : plain.subarray(at, at + length), from)
+    encodeSegmentHeader(this.#header, kind, SegmentCodec.plain, length, room, from, length)
+    room.set(this.#header, this.#held)
+    this.#added(kind, stored, sha256(room.subarray(from, from + length)))
+    this.#held += stored
+  }
+
+  /** Writes what is held. @throws a Node error, and it is held still */
+  flush(): void {
+    if (this.#held === 0 || this.#room === undefined) return
+    const bytes = this.#room.subarray(0, this.#held)
+    crashPoint('pack.write.before')
+    if (crashPointsWatched()) this.#tear(bytes.subarray(0, SEGMENT_HEADER_BYTES), bytes.subarray(SEGMENT_HEADER_BYTES))
+    try {
+      writeFully(this.#fd, bytes, this.written)
+    } catch (error) {
+      this.#cutBack()
+      throw error
+    }
+    this.#unsyncedBytes += this.#held
+    this.#held = 0
+    if (freeRoom.length < FREE_ROOM) freeRoom.push(this.#room)
+    this.#room = undefined
+  }
+
+  /** `size` without what is held. */
+  get written(): number {
+    return this.size - this.#held
   }
 
   /** Writes the pointer to the last segment. */
@@ -146,7 +202,7 @@ export class PackWriter {
 
   #write(stored: Uint8Array): void {
     crashPoint('pack.write.before')
-    if (crashPointsWatched()) this.#tear(stored)
+    if (crashPointsWatched()) this.#tear(this.#header, stored)
     try {
       const n = writevSync(this.#fd, [this.#header, stored], this.size)
       if (n < SEGMENT_HEADER_BYTES) writeFully(this.#fd, this.#header.subarray(n), this.size + n)
@@ -159,15 +215,15 @@ export class PackWriter {
   }
 
   /** For tests: half a segment, as a kill in the middle of write(2) leaves it. */
-  #tear(stored: Uint8Array): void {
-    writeFully(this.#fd, this.#header, this.size)
-    writeFully(this.#fd, stored.subarray(0, stored.length >>> 1), this.size + SEGMENT_HEADER_BYTES)
+  #tear(header: Uint8Array, stored: Uint8Array): void {
+    writeFully(this.#fd, header, this.written)
+    writeFully(this.#fd, stored.subarray(0, stored.length >>> 1), this.written + SEGMENT_HEADER_BYTES)
     crashPoint('pack.write.torn')
   }
 
   #cutBack(): void {
     try {
-      ftruncateSync(this.#fd, this.size)
+      ftruncateSync(this.#fd, this.written)
     } catch {
       // The next append overwrites it, and a reopening cuts it off.
     }
@@ -178,7 +234,7 @@ export class PackWriter {
     this.#finished = false
   }
 
-  /** Makes all segments durable. Blocks. @throws a Node error; the bytes count as unsynced still */
+  /** Makes all segments durable that are written. Blocks. @throws a Node error; the bytes count as unsynced still */
   sync(): void {
     if (this.#syncFailed) throw posixError(EIO, 'fdatasync', this.path)
     try {
@@ -198,9 +254,9 @@ export class PackWriter {
     this.#syncFailed = true
   }
 
-  /** Another thread's fdatasync, begun when `size` was this, is done. */
-  synced(size: number): void {
-    if (!this.#syncFailed) this.#unsyncedBytes = this.size - size
+  /** Another thread's fdatasync, begun when `written` was this, is done. */
+  synced(written: number): void {
+    if (!this.#syncFailed) this.#unsyncedBytes = this.written - written
   }
 
   /** Writes the footer, durably. The pack can be adopted by a store then. Again is no error. Blocks. */
@@ -213,6 +269,7 @@ export class PackWriter {
   /** The same without the last sync, for whoever syncs on another thread. The segments are synced before it, here if they are not. */
   writeFooter(): void {
     if (this.#finished) return
+    this.flush()
     if (this.unsynced) this.sync()
     crashPoint('pack.close.before-footer')
     const footer = this.#index.encodeFooter(this.size)

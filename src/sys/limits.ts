@@ -52,6 +52,8 @@ export const limits = {
   headBytes: 8192,
   /** Journal beyond which the volume seals: what an open after a kill replays, at some 10 µs per small file. */
   sealJournalBytes: 16 * 1024 * 1024,
+  /** Small segments that go into a pack with one write. */
+  packHoldBytes: 256 * 1024,
   /** Blocks in packs that the head does not name, beyond which the volume seals: recovery reads them again. */
   sealSpoolBytes: 512 * 1024 * 1024,
   /** Dirty pages beyond which the volume seals. */

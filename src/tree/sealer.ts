@@ -41,6 +41,13 @@ export class Sealing implements Sealer {
   /** Writes at most `pages` pages; true when all are written. Costs a hash of 8 KiB and what the sink does for each. */
   step(pages: number): boolean {
     assert(!this.ended || this.#stack.length === 0, 'a discarded seal goes on')
+    const done = this.#writePages(pages)
+    this.#sink.flush?.()
+    if (done && !this.#hold && !this.ended) this.keep()
+    return done
+  }
+
+  #writePages(pages: number): boolean {
     let left = pages
     while (this.#stack.length > 0) {
       if (left <= 0) return false
@@ -54,7 +61,6 @@ export class Sealing implements Sealer {
       this.#next.pop()
       left--
     }
-    if (!this.#hold && !this.ended) this.keep()
     return true
   }
 

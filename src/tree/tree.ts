@@ -10,6 +10,8 @@ export interface PageSource {
 export interface PageSink {
   /** Stores the bytes of a page, which are valid only during the call, and writes its 62-byte pointer to `to` at `at`. */
   writePage(bytes: Uint8Array, to: Uint8Array, at: number): void
+  /** Called at the end of a step: the pages written since the last call are in the file, which they need not be before. */
+  flush?(): void
 }
 
 /** A walk over keys in order. Invalid after any change of its tree; seek again then. */

@@ -37,6 +37,14 @@ export interface BlockSink {
   writeBlock(from: Uint8Array, at: number, length: number, to: Uint8Array, toAt: number): void
 }
 
+/** One that stores many small blocks at once. */
+export interface FoldSink extends BlockSink {
+  /** The same, but the block is stored only when `flushBlocks` returned; nothing may refer to it before. */
+  holdBlock(from: Uint8Array, at: number, length: number, to: Uint8Array, toAt: number): void
+  /** @throws as `writeBlock`; what was held is stored by none of the pointers given out */
+  flushBlocks(): void
+}
+
 const K = Buffer.alloc(32)
 const V = Buffer.alloc(EXTENT_BYTES)
 
@@ -182,15 +190,37 @@ export class Content implements ContentReader {
     return count
   }
 
-  /** Writes an overlay as a block and puts its pointer in the tree. @throws as `writeBlock`; nothing changed then */
-  fold(overlay: Overlay, sink: BlockSink): void {
-    const under = overlay.base === undefined || overlay.complete ? undefined : this.#source.readBlock(overlay.base, 0)
-    const length = overlay.storedLength(under)
-    overlay.read(0, foldBuffer, 0, length, under)
-    V[0] = EXTENT_STORED
-    sink.writeBlock(foldBuffer, 0, length, V, 1)
-    this.#tree().put(K, extentKey(K, overlay.ino, overlay.block), V, EXTENT_BYTES)
-    this.#overlays.remove(overlay.id)
+  /**
+   * Writes overlays as blocks, all at once, and puts their pointers in the tree.
+   * @throws as `writeBlock`, and nothing changed then; CorruptError where a block underneath is damaged: those before it were folded
+   */
+  fold(overlays: readonly Overlay[], sink: FoldSink): void {
+    const pointers = Buffer.alloc(overlays.length * EXTENT_BYTES)
+    let held = 0
+    let damage: unknown
+    for (; held < overlays.length; held++) {
+      const overlay = overlays[held]
+      let under: Uint8Array | undefined
+      try {
+        under = overlay.base === undefined || overlay.complete ? undefined : this.#source.readBlock(overlay.base, 0)
+      } catch (error) {
+        damage = error
+        break
+      }
+      const length = overlay.storedLength(under)
+      overlay.read(0, foldBuffer, 0, length, under)
+      const at = held * EXTENT_BYTES
+      pointers[at] = EXTENT_STORED
+      sink.holdBlock(foldBuffer, 0, length, pointers, at + 1)
+    }
+    sink.flushBlocks()
+    for (let i = 0; i < held; i++) {
+      const { id, ino, block } = overlays[i]
+      pointers.copy(V, 0, i * EXTENT_BYTES, (i + 1) * EXTENT_BYTES)
+      this.#tree().put(K, extentKey(K, ino, block), V, EXTENT_BYTES)
+      this.#overlays.remove(id)
+    }
+    if (damage !== undefined) throw damage
   }
 }
 

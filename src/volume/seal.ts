@@ -5,7 +5,7 @@ import type { Sealing } from '../tree/index.js'
 import { PageSpool, type Spool } from './spool.js'
 import type { PendingCommit, VolumeState } from './state.js'
 
-const PAGES_AT_ONCE = 8
+const PAGES_AT_ONCE = 16
 
 /** What a finished seal tells the head. */
 export interface SealedState {

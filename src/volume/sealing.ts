@@ -13,6 +13,8 @@ import type { Syncer } from './syncer.js'
 const COMMITS_PER_LOOK = 64
 /** Folds per commit once overlays are over their budget. */
 const FOLDS_AT_ONCE = 4
+/** Folds between two looks at the clock: a block takes some 50 µs. */
+const FOLDS_PER_STEP = 16
 
 type Stage = 'pages' | 'syncing' | 'footers' | 'head'
 
@@ -170,7 +172,7 @@ export class Sealing {
   #stepSeal(deadline: number): number {
     const now = (): number => this.#clock.monotonic()
     while (this.#seal === undefined) {
-      if (!this.#fold(1) && now() >= deadline) return 0
+      if (!this.#fold(FOLDS_PER_STEP) && now() >= deadline) return 0
       if (this.#state.overlays.byId.size === 0) this.#startSeal()
     }
     const seal = this.#seal

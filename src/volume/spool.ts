@@ -1,12 +1,13 @@
 import { closeSync, existsSync, fsyncSync, openSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { encodePointer, type PointerFields, packId, packKey, pointerOffset, pointerPack } from '../codec/index.js'
+import { SegmentKind } from '../codec/segment.js'
 import type { LocalStore } from '../store/contract.js'
 import { type Packs, PackWriter, peekPack } from '../store/packs.js'
 import { makeFolder } from '../store/sync-folder.js'
 import { limits } from '../sys/index.js'
 import type { PageSink } from '../tree/tree.js'
-import type { BlockSink } from './content.js'
+import type { FoldSink } from './content.js'
 
 export const PACK_METADATA = 1
 export const PACK_CONTENT = 2
@@ -17,7 +18,7 @@ const NUMBER_AT = 12
  * Packs of one volume that are still being written, in a folder of this host. Content goes into the open content pack as
  * it comes; a seal takes what is there, adds a metadata pack, and moves all of it into the store.
  */
-export class Spool implements BlockSink {
+export class Spool implements FoldSink {
   readonly #dir: string
   /** Descriptor of the folder: a new pack's name must reach the disk as well as its bytes. */
   readonly #folder: number
@@ -86,16 +87,30 @@ export class Spool implements BlockSink {
   }
 
   writeBlock(from: Uint8Array, at: number, length: number, to: Uint8Array, toAt: number): void {
-    let pack = this.#content
-    if (pack === undefined) {
-      pack = this.open(PACK_CONTENT)
-      this.#content = pack
-    }
-    this.append(pack, 2, from, at, length, to, toAt)
-    if (pack.size > limits.packBytes) {
-      this.#waiting.push(pack)
+    const pack = this.#contentPack()
+    pack.append(SegmentKind.block, from, at, length, false)
+    this.#pointTo(pack, to, toAt)
+  }
+
+  holdBlock(from: Uint8Array, at: number, length: number, to: Uint8Array, toAt: number): void {
+    const pack = this.#contentPack()
+    pack.hold(SegmentKind.block, from, at, length)
+    this.#pointTo(pack, to, toAt)
+  }
+
+  flushBlocks(): void {
+    this.#content?.flush()
+  }
+
+  /** The open one; one that has grown enough waits for the next seal, with nothing held. */
+  #contentPack(): PackWriter {
+    if (this.#content !== undefined && this.#content.size > limits.packBytes) {
+      this.#content.flush()
+      this.#waiting.push(this.#content)
       this.#content = undefined
     }
+    this.#content ??= this.open(PACK_CONTENT)
+    return this.#content
   }
 
   /** The lowest number of a pack of this opening that is not in the store yet. */
@@ -127,8 +142,14 @@ export class Spool implements BlockSink {
     return join(this.#dir, packKey(id).replaceAll('/', '.'))
   }
 
-  append(pack: PackWriter, kind: number, from: Uint8Array, at: number, length: number, to: Uint8Array, toAt: number): void {
-    pack.append(kind, from, at, length, false)
+  /** Holds a page, which is in the file when the pack is flushed. */
+  holdPage(pack: PackWriter, bytes: Uint8Array, to: Uint8Array, toAt: number): void {
+    pack.hold(SegmentKind.page, bytes, 0, bytes.length)
+    this.#pointTo(pack, to, toAt)
+  }
+
+  /** Writes the pointer to the last segment. */
+  #pointTo(pack: PackWriter, to: Uint8Array, toAt: number): void {
     const f = this.#fields
     f.hash = pack.lastHash
     f.pack = pack.packId
@@ -219,7 +240,7 @@ export interface PackSync {
 /** Packs that another thread is to sync. */
 export function beginSync(packs: readonly PackWriter[]): PackSync {
   const open = packs.filter(pack => pack.unsynced && pack.fd >= 0)
-  const sizes = open.map(pack => pack.size)
+  const sizes = open.map(pack => pack.written)
   return {
     fds: open.map(pack => pack.fd),
     done: () => {
@@ -242,6 +263,10 @@ export class PageSpool implements PageSink {
 
   writePage(bytes: Uint8Array, to: Uint8Array, at: number): void {
     if (this.pack === undefined) this.pack = this.#spool.open(PACK_METADATA)
-    this.#spool.append(this.pack, 1, bytes, 0, bytes.length, to, at)
+    this.#spool.holdPage(this.pack, bytes, to, at)
+  }
+
+  flush(): void {
+    this.pack?.flush()
   }
 }

@@ -1,9 +1,9 @@
 import { type BatchReader, decodeCommit, getIno, Item, MAX_KEY_BYTES, PREFIX_BYTES, pastNameEnd, SEQUENCE_BYTES, Tag } from '../codec/index.js'
 import { assert, limits } from '../sys/index.js'
 import type { BTree } from '../tree/index.js'
-import { type BlockSink, type BlockSource, Content, EXTENT_OVERLAY, overlayId } from './content.js'
+import { type BlockSource, Content, EXTENT_OVERLAY, type FoldSink, overlayId } from './content.js'
 import { Incarnations } from './incarnations.js'
-import { Overlays } from './overlay.js'
+import { type Overlay, Overlays } from './overlay.js'
 import type { Usage } from './session.js'
 import { readSetting, settingRecord } from './versions/settings.js'
 
@@ -46,7 +46,7 @@ export class VolumeState {
   /** Oldest first. */
   pendingCommits: PendingCommit[] = []
   /** Where overlays are folded to when a commit freezes the tree; a live volume has one. */
-  sink: BlockSink | undefined
+  sink: FoldSink | undefined
   /** Ring of (mount, high, low) of tagged batches. */
   readonly #applied = new Float64Array(APPLIED_KEPT * 2)
   #appliedAt = 0
@@ -136,12 +136,24 @@ export class VolumeState {
   }
 
   /** Folds the oldest overlays into blocks; true when none is left. @throws on a full or failing disk; what was folded stays */
-  foldOldest(count: number, sink: BlockSink): boolean {
+  foldOldest(count: number, sink: FoldSink): boolean {
+    let group: Overlay[] = []
+    let bytes = 0
+    let all = true
     for (const overlay of this.overlays.byId.values()) {
-      if (count-- === 0) return false
-      this.content.fold(overlay, sink)
+      if (count-- === 0) {
+        all = false
+        break
+      }
+      group.push(overlay)
+      bytes += overlay.bytes.length
+      if (bytes < limits.packHoldBytes) continue
+      this.content.fold(group, sink)
+      group = []
+      bytes = 0
     }
-    return true
+    if (group.length > 0) this.content.fold(group, sink)
+    return all
   }
 
   /** A batch with this tag was applied. */

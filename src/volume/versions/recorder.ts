@@ -29,7 +29,7 @@ import {
 import { limits } from '../../sys/index.js'
 import type { BTree } from '../../tree/index.js'
 import { diskErrno } from '../collector.js'
-import type { BlockSink } from '../content.js'
+import type { FoldSink } from '../content.js'
 import { EXTENT_BYTES, EXTENT_OVERLAY, overlayId } from '../content.js'
 import { hintedName, pathOfInode } from '../paths.js'
 import type { VolumeState } from '../state.js'
@@ -108,7 +108,7 @@ export class VersionRecorder implements ChangeWatch {
   actor = ''
   readonly #state: VolumeState
   readonly #batch: BatchWriter
-  readonly #sink: BlockSink
+  readonly #sink: FoldSink
   readonly #nowMs: () => number
   /** Number of the last handle; numbers of earlier sessions are below `#firstHandle`. */
   #handles: number
@@ -128,7 +128,7 @@ export class VersionRecorder implements ChangeWatch {
   /** A block could not be stored: the batch must not be committed. */
   #failed = 0
 
-  constructor(state: VolumeState, batch: BatchWriter, sink: BlockSink, nowMs: () => number) {
+  constructor(state: VolumeState, batch: BatchWriter, sink: FoldSink, nowMs: () => number) {
     this.#state = state
     this.#batch = batch
     this.#sink = sink
@@ -265,7 +265,7 @@ export class VersionRecorder implements ChangeWatch {
     if (tree.vb[tree.vp] === EXTENT_OVERLAY) {
       const overlay = overlays.byId.get(overlayId(tree.vb, tree.vp))
       try {
-        if (overlay !== undefined) content.fold(overlay, this.#sink)
+        if (overlay !== undefined) content.fold([overlay], this.#sink)
       } catch (error) {
         this.#failed = diskErrno(error)
         return
