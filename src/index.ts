@@ -5,6 +5,7 @@ export { BatchError } from './sdk/batch-error.js'
 export { Cairn } from './sdk/cairn.js'
 export { doctor } from './sdk/doctor.js'
 export type {
+  BlameLine,
   CairnApi,
   CairnOptions,
   Check,

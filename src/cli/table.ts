@@ -302,6 +302,14 @@ export const groups: readonly CommandGroup[] = [
         load: () => import('./backup.js'),
       },
       {
+        name: 'blame',
+        operands: '<address>',
+        about: 'Each line of a text file with the commit, or the version that is in none yet, that brought it',
+        examples: [['cairn blame work:/src/main.ts', '']],
+        completes: 'address',
+        load: () => import('./blame.js'),
+      },
+      {
         name: 'log',
         operands: '[address]',
         about: 'Commits of a volume, newest first, or those that changed one path, followed through renames',

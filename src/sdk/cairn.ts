@@ -17,6 +17,7 @@ import type { PurgeOptions, PurgeResult } from './purge.js'
 import { RemoteHost } from './remote-host.js'
 import { answered, statusOf } from './status.js'
 import type {
+  BlameLine,
   CairnApi,
   CairnOptions,
   DiffChange,
@@ -288,6 +289,12 @@ export class Cairn implements CairnApi {
     } finally {
       await host.call('close', id)
     }
+  }
+
+  async blame(name: string, path: string, options: { ref?: string } = {}): Promise<BlameLine[]> {
+    if (options.ref === undefined) await this.#settle(name)
+    const { blame } = await import('./blame.js')
+    return blame(await this.#host(name), name, path, options.ref)
   }
 
   async fsck(name: string): Promise<FsckReport> {

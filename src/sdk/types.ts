@@ -88,6 +88,11 @@ export interface CairnApi {
    * @throws CairnError ERR_VOLUME_UNKNOWN; ERR_REF_UNKNOWN of `since` and `until`
    */
   log(name: string, options?: LogOptions): AsyncIterable<LogEntry>
+  /**
+   * Which commit or version brought each line of a file, as it is now or was at `ref`.
+   * @throws CairnError ERR_BINARY of what is no text or over 8 MiB, ENOENT, EISDIR, ERR_REF_UNKNOWN
+   */
+  blame(name: string, path: string, options?: { ref?: string }): Promise<BlameLine[]>
   fsck(name: string): Promise<FsckReport>
   /** A volume with the whole of node:fs/promises. `ref`: read-only, at that state. `actor`: who changes through it. */
   open(name: string, options?: { ref?: string; actor?: string }): Promise<OpenVolume>
@@ -120,6 +125,21 @@ export interface DiffChange extends Change {
   binary?: true
 }
 
+/** A line of a file, and what brought it. */
+export interface BlameLine {
+  /** From 1 on. */
+  line: number
+  /** Without its line break. */
+  text: string
+  timeMs: number
+  actor?: string
+  /** Number of the version, where it is kept as one. */
+  version?: number
+  /** The commit that recorded it first, and its checkpoint name; absent: none yet. */
+  commit?: string
+  name?: string
+}
+
 /** The history of one volume; implemented in `sdk/volume-history.ts`. */
 export interface VolumeHistory {
   /** Keeps the state of now, under a name or not. O(1). @throws CairnError ERR_CHECKPOINT_NAME, ERR_CHECKPOINT_EXISTS */
@@ -143,6 +163,8 @@ export interface VolumeHistory {
   diff(from?: string | DiffSide, options?: DiffOptions): AsyncIterable<DiffChange>
   /** Commits, newest first; with `path` those that changed it, followed through renames. */
   log(options?: LogOptions): AsyncIterable<LogEntry>
+  /** Which commit or version brought each line of a file. @throws CairnError ERR_BINARY, ENOENT, EISDIR */
+  blame(path: string): Promise<BlameLine[]>
   /** This volume at a checkpoint, `~n`, commit id or time: read-only, with the whole of node:fs. Close it when done. */
   at(ref: string): Promise<OpenVolume>
 }

@@ -1,8 +1,20 @@
 import type { CommitInfo, VolumeInfo } from '../volume/api.js'
-import type { CairnApi, DiffChange, DiffOptions, DiffSide, LogEntry, LogOptions, OpenVolume, Restored, RestoreOptions, VolumeHistory } from './types.js'
+import type {
+  BlameLine,
+  CairnApi,
+  DiffChange,
+  DiffOptions,
+  DiffSide,
+  LogEntry,
+  LogOptions,
+  OpenVolume,
+  Restored,
+  RestoreOptions,
+  VolumeHistory,
+} from './types.js'
 
 /** What the history of a volume is asked through. */
-export type HistoryCalls = Pick<CairnApi, 'checkpoint' | 'checkpoints' | 'deleteCheckpoint' | 'fork' | 'changes' | 'log' | 'open' | 'restore'>
+export type HistoryCalls = Pick<CairnApi, 'checkpoint' | 'checkpoints' | 'deleteCheckpoint' | 'fork' | 'changes' | 'log' | 'blame' | 'open' | 'restore'>
 
 /**
  * The history of one open volume; every method is that of `Cairn` with the volume's name filled in. An address of the past
@@ -47,6 +59,10 @@ export class HistoryOfVolume implements VolumeHistory {
 
   log(options: LogOptions = {}): AsyncIterable<LogEntry> {
     return this.calls.log(this.name, this.ref === undefined ? options : { until: this.ref, ...options })
+  }
+
+  blame(path: string): Promise<BlameLine[]> {
+    return this.calls.blame(this.name, path, this.ref === undefined ? {} : { ref: this.ref })
   }
 
   at(ref: string): Promise<OpenVolume> {

@@ -1,4 +1,5 @@
 import { CairnError } from '../errors.js'
+import { BlameRead } from '../history/blame-read.js'
 import { baseRef, type DiffOptions, type DiffRead, type DiffSide, diffRead } from '../history/diff-read.js'
 import { type LogOptions, LogRead } from '../history/log-read.js'
 import type { LocalBackend } from '../node/backend.js'
@@ -17,6 +18,11 @@ export function historyMethods(volumes: OpenVolumes, sessions: Sessions, backend
     if (target.log === undefined) throw new CairnError('ERR_VOLUME_CLOSED', 'This is no log.', 'Begin one first.')
     return target.log
   }
+  const blame = (session: string, id: number): BlameRead => {
+    const target: Target = sessions.get(session, id)
+    if (target.blame === undefined) throw new CairnError('ERR_VOLUME_CLOSED', 'This is no blame.', 'Begin one first.')
+    return target.blame
+  }
   return {
     logOpen: (session: string, name: string, options: LogOptions) => {
       const open = volumes.acquire(name)
@@ -27,6 +33,21 @@ export function historyMethods(volumes: OpenVolumes, sessions: Sessions, backend
         throw error
       }
     },
+    blameOpen: (session: string, name: string, path: string, ref: string | undefined) => {
+      const open = volumes.acquire(name)
+      try {
+        return sessions.add(session, { open, fs: open.fs, backend: backend(open), blame: new BlameRead(open.volume, path, ref) })
+      } catch (error) {
+        volumes.release(open)
+        throw error
+      }
+    },
+    /** Undefined: ask again. */
+    blameStates: (session: string, id: number) => {
+      const read = blame(session, id)
+      return read.step() ? read.states : undefined
+    },
+    blameFile: (session: string, id: number, index: number, offset: number) => blame(session, id).read(index, offset),
     logNext: (session: string, id: number) => log(session, id).next(),
     /** `from` without a ref and of the same volume: since the newest checkpoint, or the fork. */
     diffOpen: (session: string, from: DiffSide | undefined, to: DiffSide, options: DiffOptions) => {

@@ -1,5 +1,6 @@
 import { CairnError } from '../errors.js'
 import type { FileSystemApi } from '../fs/filesystem.js'
+import type { BlameRead } from '../history/blame-read.js'
 import type { DiffRead } from '../history/diff-read.js'
 import type { LogRead } from '../history/log-read.js'
 import type { LocalBackend } from '../node/backend.js'
@@ -25,6 +26,7 @@ export interface Target {
   readonly diff?: DiffRead
   readonly second?: OpenVolume
   readonly log?: LogRead
+  readonly blame?: BlameRead
 }
 
 /** The clients of a server and what each holds. A client that dies takes its handles and transactions with it. */

@@ -162,6 +162,8 @@ export const limits = {
   patchFileBytes: 64 * 1024 * 1024,
   /** Longest slice of a diff or log between two requests of others. */
   diffSliceMs: 4,
+  /** States of a file that blame looks at; what is older counts for the first of these. */
+  blameStates: 1000,
   /** Changes in one answer of the server. */
   diffPageChanges: 2000,
   /** Longest path of a Unix socket that every platform takes. */
