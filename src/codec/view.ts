@@ -1,4 +1,4 @@
-import { putU32be, Tag } from './keys.js'
+import { INO_BYTES, putIno, putU32be, Tag } from './keys.js'
 
 /** A view that a mount gave a number to, in the history tree: `13 | mount (8) | view (2)` → JSON (docs/format.md, "Views"). */
 export interface ViewRecord {
@@ -27,10 +27,25 @@ export function viewOfKey(K: Uint8Array, at: number): number {
   return (K[at + VIEW_AT] << 8) | K[at + VIEW_AT + 1]
 }
 
-export function encodeViewRecord(record: ViewRecord): Buffer {
+/** What `.cairn/versions` was asked for: `13 | mount (8) | view (2) | inode (7)` → JSON. */
+export interface VersionNodeRecord {
+  /** The inode there of the directory that it was looked up in, and its name, one char per byte. */
+  parent: number
+  name: string
+  /** A version; without: the folder of a path. */
+  version?: { number: number; sequence: number }
+}
+
+export function versionNodeKey(K: Uint8Array, mount: number, view: number, ino: number): number {
+  const at = viewKey(K, mount, view)
+  putIno(K, at, ino)
+  return at + INO_BYTES
+}
+
+export function encodeViewRecord(record: ViewRecord | VersionNodeRecord): Buffer {
   return Buffer.from(JSON.stringify(record), 'utf8')
 }
 
-export function decodeViewRecord(b: Uint8Array, at: number, length: number): ViewRecord {
-  return JSON.parse(Buffer.from(b.buffer, b.byteOffset + at, length).toString('utf8')) as ViewRecord
+export function decodeViewRecord<T = ViewRecord>(b: Uint8Array, at: number, length: number): T {
+  return JSON.parse(Buffer.from(b.buffer, b.byteOffset + at, length).toString('utf8')) as T
 }

@@ -91,6 +91,20 @@ export function readdirplus(x: Exchange): number {
   return x.ok(at - OUT_HEADER_BYTES)
 }
 
+/** Offsets count on from those of `.` and `..`. */
+const FIRST_OFFSET = AFTER_DOT_DOT + 1
+
+/** A walk over a list that stays as it is. */
+export function walkOf(entries: readonly { name: string; ino: number; type: number }[]): Walk {
+  return (_, low, visit) => {
+    for (let i = low === 0 ? 0 : low - FIRST_OFFSET + 1; i < entries.length; i++) {
+      const { name, ino, type } = entries[i]
+      if (!visit(name, ino, type, 0, i + FIRST_OFFSET)) break
+    }
+    return 0
+  }
+}
+
 /** READDIR or READDIRPLUS of what is no tree of the volume. With PLUS nothing is said of any entry: it is looked up when somebody asks. */
 export function listing(x: Exchange, plus: boolean, parent: number, walk: Walk): number {
   plusBytes = plus ? ENTRY_OUT_BYTES : 0

@@ -3,7 +3,7 @@ import { EEXIST, EINVAL, ENOENT, EPERM } from '../errors.js'
 import { HISTORY_NAME } from '../fs/index.js'
 import type { Exchange } from './exchange.js'
 import { isLiveView } from './node-id.js'
-import { folderEntry } from './past.js'
+import { folderEntry, forgetIn } from './past.js'
 import { ENTRY_OUT_BYTES, OPEN_OUT_BYTES, OpenFlag, REPLY_WORD, S_IFDIR, S_IFMT, S_IFREG } from './protocol.js'
 
 /** Missing names are answered with inode 0, which the kernel remembers. */
@@ -137,7 +137,7 @@ export function batchForget(x: Exchange): number {
   for (let i = 0, at = 12; i < count; i++, at += 4) {
     const view = x.viewAt(at)
     if (isLiveView(view)) x.fsAt(at)?.forget(x.inoAt(at))
-    else x.options.past?.views.forgotten(view, x.inoAt(at), x.u64(at + 2))
+    else forgetIn(x.options.past, view, x.inoAt(at), x.u64(at + 2))
   }
   return 0
 }

@@ -10,7 +10,8 @@ import type { Frame } from './frame.js'
 import { init, type Negotiated } from './init.js'
 import * as io from './io.js'
 import { isLiveView } from './node-id.js'
-import { inFolder, tellForgotten } from './past.js'
+import { forgetIn, inFolder } from './past.js'
+import { inVersions } from './past-versions.js'
 import { HeaderWord, OP_COUNT, Op } from './protocol.js'
 import * as xattr from './xattr.js'
 
@@ -165,9 +166,13 @@ export class FuseHandler {
   #elsewhere(opcode: number): number {
     const x = this.exchange
     if (isLiveView(x.view)) return this.#stale(opcode)
-    if (opcode === Op.forget) return tellForgotten(x)
+    if (opcode === Op.forget) {
+      forgetIn(x.options.past, x.view, x.ino, x.u64(10))
+      return NO_REPLY
+    }
     if (isSync(opcode)) return x.ok(0)
     if (x.view === View.folder) return inFolder(x, opcode)
+    if (x.view === View.versions) return inVersions(x, opcode)
     return x.enterView() ? this.#run(opcode) : x.fail(-ESTALE)
   }
 

@@ -1,12 +1,11 @@
 /** Requests about `.cairn` and what stands directly in it. Nothing here is a file of the volume. */
-import { constants } from 'node:os'
-import { EACCES, EIO, EISDIR, ENODATA, ENOSYS, EOPNOTSUPP, EROFS, ESTALE, EXDEV } from '../errors.js'
+import { EACCES, EIO, EISDIR, ENOSYS, EROFS, ESTALE } from '../errors.js'
 import { limits } from '../sys/index.js'
 import { LogFile, Node, type Past, View } from '../views/index.js'
 import { attrReply, statfs, statxReply } from './attributes.js'
-import { listing } from './directory.js'
 import { DEFERRED, type Exchange, NO_REPLY } from './exchange.js'
 import { flush } from './io.js'
+import { listPast, putPastEntry, refusals } from './past-reply.js'
 import {
   HeaderWord,
   OP_COUNT,
@@ -22,21 +21,6 @@ import {
 } from './protocol.js'
 
 type Operation = (x: Exchange, past: Past) => number
-
-/** What changes something, and what only files of a volume have. ENOSYS is an answer for the whole mount: for what it does nowhere. */
-const refusals: ReadonlyMap<number, number> = new Map([
-  ...[Op.symlink, Op.mknod, Op.mkdir, Op.unlink, Op.rmdir, Op.rename, Op.rename2, Op.create, Op.setxattr, Op.removexattr, Op.fallocate].map(
-    op => [op as number, -EROFS] as const,
-  ),
-  [Op.link, -EXDEV],
-  [Op.copyFileRange, -EXDEV],
-  [Op.copyFileRange64, -EXDEV],
-  [Op.getxattr, -ENODATA],
-  [Op.listxattr, -EOPNOTSUPP],
-  [Op.readlink, -constants.errno.EINVAL],
-  [Op.lseek, -constants.errno.EINVAL],
-  [Op.ioctl, -constants.errno.ENOTTY],
-])
 
 const operations: (Operation | undefined)[] = new Array(OP_COUNT).fill(undefined)
 operations[Op.lookup] = lookup
@@ -62,10 +46,10 @@ export function inFolder(x: Exchange, opcode: number): number {
   return operation === undefined ? x.fail(refusals.get(opcode) ?? -ENOSYS) : operation(x, past)
 }
 
-/** FORGET of an inode in a view. */
-export function tellForgotten(x: Exchange): number {
-  x.options.past?.views.forgotten(x.view, x.ino, x.u64(10))
-  return NO_REPLY
+/** The kernel forgot `count` look-ups of an inode in a view. */
+export function forgetIn(past: Past | undefined, view: number, ino: number, count: number): void {
+  if (view === View.versions) past?.versions.forgotten(ino, count)
+  else past?.views.forgotten(view, ino, count)
 }
 
 /** The reply to a look-up of `.cairn`. */
@@ -73,7 +57,7 @@ export function folderEntry(x: Exchange): number {
   const { past } = x.options
   if (past === undefined) return x.fail(-ESTALE)
   const result = look(x, past, Node.folder)
-  return result < 0 ? x.fail(result) : entry(x, View.folder, Node.folder, limits.fuseCacheSeconds, 0)
+  return result < 0 ? x.fail(result) : putPastEntry(x, View.folder, Node.folder, limits.fuseCacheSeconds, 0)
 }
 
 /** Attributes of the folder's inode, where the reply takes them from. */
@@ -88,14 +72,6 @@ function keptFor(ino: number): number {
   return LogFile.is(ino) ? limits.fuseCacheSeconds : 0
 }
 
-function entry(x: Exchange, view: number, ino: number, entrySeconds: number, attrSeconds: number): number {
-  x.view = view
-  const reply = x.entry(ino)
-  x.out32[REPLY_WORD + 4] = entrySeconds
-  x.out32[REPLY_WORD + 6] = attrSeconds
-  return reply
-}
-
 /** Names that lead into views may mean another commit, or none, the next time. */
 function lookup(x: Exchange, past: Past): number {
   const { folder } = past
@@ -103,12 +79,18 @@ function lookup(x: Exchange, past: Past): number {
   if (ino < 0) return x.fail(ino)
   if (folder.view === View.folder) {
     x.fs.attr.copyFrom(folder.attr)
-    return entry(x, View.folder, ino, LogFile.is(ino) ? 0 : limits.fuseCacheSeconds, keptFor(ino))
+    return putPastEntry(x, View.folder, ino, LogFile.is(ino) ? 0 : limits.fuseCacheSeconds, keptFor(ino))
+  }
+  if (folder.view === View.versions) {
+    const result = past.versions.getattr(ino)
+    if (result < 0) return x.fail(result)
+    x.fs.attr.copyFrom(past.versions.attr)
+    return putPastEntry(x, View.versions, ino, limits.fuseCacheSeconds, 0)
   }
   x.view = folder.view
   if (!x.enterView()) return x.fail(-ESTALE)
   const result = x.fs.getattr(ino)
-  return result < 0 ? x.fail(-ESTALE) : entry(x, folder.view, ino, 0, limits.fuseCacheSeconds)
+  return result < 0 ? x.fail(-ESTALE) : putPastEntry(x, folder.view, ino, 0, limits.fuseCacheSeconds)
 }
 
 /** Truncating the control file, or setting its times, is what redirections and `touch` do on the way. */
@@ -187,17 +169,8 @@ function writeReply(high: number, low: number, result: number, length: number): 
   return reply
 }
 
-/** Offsets of entries count on from those of `.` and `..`. */
-const FIRST_OFFSET = 3
-
 function readdir(x: Exchange, past: Past, plus: boolean): number {
   const entries = past.folder.list(x.ino, x.u64(12) === 0)
   if (typeof entries === 'number') return x.fail(entries)
-  return listing(x, plus, Node.folder, (_, low, visit) => {
-    for (let i = low === 0 ? 0 : low - FIRST_OFFSET + 1; i < entries.length; i++) {
-      const { name, ino, type } = entries[i]
-      if (!visit(name, ino, type, 0, i + FIRST_OFFSET)) break
-    }
-    return 0
-  })
+  return listPast(x, past, plus, entries)
 }

@@ -7,7 +7,7 @@ import { toWire } from '../http/wire-error.js'
 import { limits } from '../sys/index.js'
 import { Engine } from '../volume/engine.js'
 import { EngineHost } from './engine-host.js'
-import type { EngineData, EngineMessage, EngineRequest, VolumeChanges } from './engine-port.js'
+import type { EngineData, EngineMessage, EngineRequest } from './engine-port.js'
 import { describe } from './log.js'
 import { MountTable } from './mount-table.js'
 
@@ -101,17 +101,13 @@ class EngineThread {
   }
 
   #answer(id: number, result: unknown): void {
-    const changes = this.#changes()
+    const changes = this.#host.takeChanges()
     this.#say(changes.length === 0 ? { id, result } : { id, result, changes })
   }
 
   #fail(id: number, error: unknown): void {
-    const changes = this.#changes()
+    const changes = this.#host.takeChanges()
     this.#say(changes.length === 0 ? { id, error: toWire(error) } : { id, error: toWire(error), changes })
-  }
-
-  #changes(): VolumeChanges[] {
-    return [...this.#host.takeChanges(), ...this.#mounts.historyChanges()]
   }
 
   #say(message: EngineMessage): void {
@@ -123,7 +119,6 @@ class EngineThread {
     try {
       const next = Math.min(this.#engine.pump(budgetMs), this.#host.volumes.closeIdle())
       this.#pumpFailed = false
-      this.#mounts.tellHistory()
       return next
     } catch (error) {
       if (!this.#pumpFailed) this.#say({ log: `background work failed: ${describe(error)}` })

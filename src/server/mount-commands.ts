@@ -1,6 +1,7 @@
 import { posix } from 'node:path'
 import { CairnError } from '../errors.js'
 import { viewOfIncarnation } from '../fuse/node-id.js'
+import { baseRef, diffRead } from '../history/diff-read.js'
 import type { Restored } from '../history/restore.js'
 import { actorOf } from '../sys/actor.js'
 import type { Asker, Commands } from '../views/index.js'
@@ -14,6 +15,8 @@ export interface MountCommandsOptions {
   open: OpenVolume
   call: (method: string, ...args: unknown[]) => unknown
   tell: (changes: KernelChange[]) => Promise<void>
+  /** Resolves when requests of mounts were looked at. */
+  turn: () => Promise<void>
 }
 
 /** What `.cairn/control` of a mount does: the same calls as a client's. */
@@ -30,7 +33,7 @@ export class MountCommands implements Commands {
 
   async checkpoint(name: string, message: string | undefined, by: Asker): Promise<CommitInfo> {
     await this.#writeBack()
-    const options = { actor: actorOf(by.uid, by.pid), ...(message === undefined ? {} : { message }) }
+    const options = { actor: actorOf(by.uid, by.pid, this.#options.record.actor), ...(message === undefined ? {} : { message }) }
     const again = () => this.#options.open.volume.commits().find(commit => commit.name === name)
     const commit = this.#once(by, again, () => this.#options.call('checkpoint', this.#name, name, options) as CommitInfo)
     await this.#options.tell([])
@@ -56,7 +59,7 @@ export class MountCommands implements Commands {
   async restore(ref: string, path: string | undefined, by: Asker): Promise<CommitInfo> {
     await this.#writeBack()
     const { volume } = this.#options.open
-    const actor = actorOf(by.uid, by.pid)
+    const actor = actorOf(by.uid, by.pid, this.#options.record.actor)
     // The ref means what it meant before the commit of what changed since, and that commit is not the request's.
     const to = volume.history.resolve(ref).id
     volume.commitChanges({ actor })
@@ -78,15 +81,23 @@ export class MountCommands implements Commands {
     return posix.join('/', this.#sub, inMount)
   }
 
-  async diff(ref: string): Promise<Change[]> {
+  /** In slices: the mount is served between them. */
+  async diff(ref: string | undefined): Promise<Change[]> {
     await this.#writeBack()
-    const volume = this.#name
-    const changes = (await this.#options.call('diff', { volume, ref }, { volume })) as Change[]
-    return this.#sub === '/' ? changes : changes.flatMap(change => this.#seen(change))
+    const { volume } = this.#options.open
+    const since = { volume: this.#name, ref: ref ?? baseRef(volume) }
+    const { read } = diffRead({ volume, side: since }, { volume, side: { volume: this.#name } }, {})
+    const changes: Change[] = []
+    for (let page = read.next(); page !== undefined; page = read.next()) {
+      for (const change of page) changes.push(...this.#seen(change))
+      await this.#options.turn()
+    }
+    return changes
   }
 
   /** A change as the mount shows it; none outside of it. */
   #seen(change: Change): Change[] {
+    if (this.#sub === '/') return [change]
     const { path, from } = change
     const inside = (at: string | undefined) => (at?.startsWith(`${this.#sub}/`) ? at.slice(this.#sub.length) : undefined)
     const [here, there] = [inside(path), inside(from)]

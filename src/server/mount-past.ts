@@ -1,8 +1,8 @@
 import { ENOENT } from '../errors.js'
-import { type FuseLoop, invalAttributes } from '../fuse/index.js'
+import { type FuseLoop, invalAttributes, invalInode } from '../fuse/index.js'
 import { systemClock } from '../sys/index.js'
 import { write } from '../sys/libc.js'
-import { Control, HistoryFolder, Node, type Past, View, Views } from '../views/index.js'
+import { Control, HistoryFolder, Node, type Past, VersionTree, View, Views } from '../views/index.js'
 import type { KernelChange } from './changes.js'
 import { MountCommands } from './mount-commands.js'
 import type { OpenVolume } from './open-volumes.js'
@@ -36,12 +36,19 @@ export function makePast({ record, open, fd, resumed, loop, call, tell }: PastOp
     isHeld: (view, ino) => send(fd, invalAttributes(node(ino), view)) !== -ENOENT,
     letGo: names => void tell(names.map(forget)),
   })
+  const turn = () => {
+    loop.pause()
+    return new Promise<void>(resolve => void setImmediate(resolve))
+  }
   // Handles that a server before this one gave out were lower.
-  const control = new Control(new MountCommands({ record, open, call, tell }), record.readOnly, Math.floor(systemClock.now()) * 1024)
+  const control = new Control(new MountCommands({ record, open, call, tell, turn }), record.readOnly, Math.floor(systemClock.now()) * 1024)
+  const sub = record.sub ?? '/'
   return {
     views,
+    versions: new VersionTree({ volume, live, mountId: record.id, rootIno, sub }),
+    uncache: (view, ino) => void send(fd, invalInode(node(ino), view)),
     control,
-    folder: new HistoryFolder({ volume, live, rootIno, views, control, resumed }),
+    folder: new HistoryFolder({ volume, live, rootIno, views, control }),
     send: reply => void send(fd, reply),
     settle: () => loop.pause(),
   }

@@ -2,7 +2,7 @@ import { CairnError, EIO, errnoName, posixError } from '../errors.js'
 import { isDirectory } from '../fs/index.js'
 import { type Connection, FuseHandler, type FuseLoop, resend, type SyncThread, syncPolicy } from '../fuse/index.js'
 import { write } from '../sys/libc.js'
-import { type Past, View } from '../views/index.js'
+import type { Past } from '../views/index.js'
 import type { KernelChange } from './changes.js'
 import type { EngineMessage, VolumeChanges } from './engine-port.js'
 import { describe } from './log.js'
@@ -117,7 +117,7 @@ export class MountTable {
 
   /** Resolves when the kernel was told of changes of a mounted volume, and of all that calls changed since the last time. */
   tell(volumeId: string, changes: KernelChange[]): Promise<void> {
-    const all = [...this.#options.takeChanges(), ...this.historyChanges()]
+    const all = this.#options.takeChanges()
     if (changes.length > 0) all.push({ volumeId, changes, became: false })
     if (all.length === 0) return Promise.resolve()
     const token = this.#nextToken++
@@ -125,25 +125,9 @@ export class MountTable {
     return new Promise(resolve => this.#announced.set(token, resolve))
   }
 
-  /** For commits that nobody asked for. */
-  tellHistory(): void {
-    const changes = this.historyChanges()
-    if (changes.length > 0) this.#options.say({ tell: changes, token: 0 })
-  }
-
   #announcedOf(token: number): void {
     this.#announced.get(token)?.()
     this.#announced.delete(token)
-  }
-
-  /** What changed below `.cairn` of all mounts since this was asked last. */
-  historyChanges(): VolumeChanges[] {
-    const all: VolumeChanges[] = []
-    for (const { record, past } of this.#served.values()) {
-      const changed = past.folder.takeChanged()
-      if (changed.length > 0) all.push({ volumeId: record.volumeId, changes: changed.map(ino => ({ ino, view: View.folder })), became: false })
-    }
-    return all
   }
 
   /** What the server before this one read and never answered comes once more. */

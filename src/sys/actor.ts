@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 
-/** What a commit says of who made it: CAIRN_ACTOR as that process was started with it, else the name of its user. */
-export function actorOf(uid: number, pid: number): string {
-  return environmentOf(pid) ?? userName(uid)
+/** What a commit says of who made it: CAIRN_ACTOR as that process was started with it, else `usual`, else the name of its user. */
+export function actorOf(uid: number, pid: number, usual?: string): string {
+  return environmentOf(pid) ?? usual ?? userName(uid)
 }
 
 /** The same of this process. */

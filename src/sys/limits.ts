@@ -84,6 +84,11 @@ export const limits = {
   viewFilesystems: 64,
   /** Directory entries that each of them keeps in memory. */
   viewNames: 16384,
+  /** Versions of files that one mount keeps open, and lists of versions that it keeps for so long. */
+  openVersions: 16,
+  versionListMs: 1000,
+  /** Inodes of `.cairn/versions` that the kernel forgot before their records are deleted. */
+  forgottenVersions: 256,
   /** Commits that `.cairn/at` lists and `.cairn/log` tells of. */
   viewCommits: 1000,
   /** Longest command of `.cairn/control`, and the longest answer that is kept. */

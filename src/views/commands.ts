@@ -16,8 +16,8 @@ export interface Commands {
   fork(name: string, by: Asker): Promise<VolumeInfo>
   /** Goes back to a ref, with all or with one path: from the root of the mount, or as a program of this machine sees it. */
   restore(ref: string, path: string | undefined, by: Asker): Promise<CommitInfo>
-  /** What changed since a ref. */
-  diff(ref: string, by: Asker): Promise<Change[]>
+  /** What changed since a ref; default the newest checkpoint, or where the volume was forked. */
+  diff(ref: string | undefined): Promise<Change[]>
   status(): Promise<VolumeStatus>
 }
 
@@ -71,9 +71,9 @@ const table: ReadonlyMap<string, Command> = new Map<string, Command>([
     'diff',
     {
       usage: 'diff [REF]',
-      what: 'what changed since REF, default the last commit',
+      what: 'what changed since REF, default the newest checkpoint',
       changes: false,
-      run: async (commands, args, by) => (await commands.diff(alone(args, 'diff') || '~0', by)).map(line).join(''),
+      run: async (commands, args) => (await commands.diff(alone(args, 'diff') || undefined)).map(line).join(''),
     },
   ],
   [

@@ -6,12 +6,14 @@ import type { Volume } from '../volume/volume.js'
 import type { Control } from './control.js'
 import { LogFile } from './log.js'
 import { View } from './numbers.js'
+import { VERSIONS_ROOT } from './version-tree.js'
 import type { Views } from './views.js'
 
 /** Inodes of the folder. Never 1, which in node ids stands for the root of the mount. */
-export const Node = { folder: 2, checkpoints: 3, at: 4, control: 6 } as const
+export const Node = { folder: 2, checkpoints: 3, at: 4, versions: 5, control: 6 } as const
 
 const DIRECTORIES: readonly number[] = [Node.folder, Node.checkpoints, Node.at]
+const VERSIONS = 'versions'
 /** d_ino of entries whose inode is not known before they are looked up. */
 const UNKNOWN_INO = 2 ** 40
 const DIRECTORY = typeOf(S_IFDIR)
@@ -32,8 +34,6 @@ export interface FolderOptions {
   rootIno: number
   views: Views
   control: Control
-  /** The kernel may have listed its directories before this server was there. */
-  resumed: boolean
 }
 
 /**
@@ -53,13 +53,11 @@ export class HistoryFolder {
   readonly #listings = new Map<number, { entries: readonly Entry[]; seen: number }>()
   #changedMs = systemClock.now()
   #seen: number
-  #told: number
 
   constructor(options: FolderOptions) {
     this.#options = options
     this.log = new LogFile(options.volume, () => systemClock.now())
     this.#seen = options.volume.state.historyChanges
-    this.#told = options.resumed ? -1 : this.#seen
   }
 
   /** Inode of an entry, in view `view`; or a negated errno. Nothing but the folder's own directories may be remembered by the kernel. */
@@ -78,6 +76,10 @@ export class HistoryFolder {
   }
 
   #inFolder(name: string): number {
+    if (name === VERSIONS) {
+      this.view = View.versions
+      return VERSIONS_ROOT
+    }
     const ino = name === 'log' ? this.log.current() : (named.get(name) ?? -ENOENT)
     return ino < 0 ? ino : this.getattr(ino) || ino
   }
@@ -164,7 +166,7 @@ export class HistoryFolder {
   #entriesOf(ino: number): Entry[] {
     if (ino === Node.folder) {
       const files = [...named].map(([name, node]) => ({ name, ino: node, type: DIRECTORIES.includes(node) ? DIRECTORY : FILE }))
-      return [...files, { name: 'log', ino: this.log.current(), type: FILE }]
+      return [...files, { name: VERSIONS, ino: Node.versions, type: DIRECTORY }, { name: 'log', ino: this.log.current(), type: FILE }]
     }
     const { volume } = this.#options
     const commits = ino === Node.checkpoints ? volume.commits({ checkpointsOnly: true }) : volume.commits({ limit: limits.viewCommits })
@@ -173,14 +175,6 @@ export class HistoryFolder {
       ino: UNKNOWN_INO + i,
       type: DIRECTORY,
     }))
-  }
-
-  /** Directories whose entries changed since this was asked last: the kernel keeps what it listed. */
-  takeChanged(): readonly number[] {
-    const { historyChanges } = this.#options.volume.state
-    if (historyChanges === this.#told) return []
-    this.#told = historyChanges
-    return [Node.checkpoints, Node.at]
   }
 }
 

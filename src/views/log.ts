@@ -48,13 +48,14 @@ export class LogFile {
   }
 }
 
-/** One line for each commit, newest first: time, id, kind, actor and, where there is one, the name; its message below it. */
+/** A line for each commit, newest first, as `cairn log` has it: id, time, kind, actor, the name where there is one, and the message. */
 export function logText(commits: readonly CommitInfo[]): string {
   return commits.map(entry).join('')
 }
 
 function entry({ timeMs, id, kind, actor, name, message }: CommitInfo): string {
-  const head = [new Date(timeMs).toISOString(), id, kind.padEnd(10), actor ?? '-', ...(name === undefined ? [] : [name])].join('  ')
-  const body = message === undefined ? '' : message.replace(/\n+$/, '').replace(/^/gm, '    ')
-  return body === '' ? `${head}\n` : `${head}\n${body}\n`
+  const parts = [id, new Date(timeMs).toISOString(), kind, actor ?? '-']
+  if (name !== undefined) parts.push(`(${name})`)
+  if (message !== undefined) parts.push(message.trimEnd().replaceAll('\n', '\n    '))
+  return `${parts.join('  ')}\n`
 }

@@ -7,10 +7,8 @@ export const View = {
   live: 0,
   /** `.cairn` and what stands directly in it. */
   folder: 1,
-  /** `.cairn/versions` by directory: its inodes are those of the volume's directories. */
+  /** `.cairn/versions` and all below it. */
   versions: 2,
-  /** Below that what has no inode in the volume: the folder of a file's versions, and each version. */
-  version: 3,
   firstCommit: 8,
   /** Above are inodes of the live volume that another state replaced. */
   last: 1023,

@@ -1,4 +1,4 @@
-import { decodeViewRecord, encodeViewRecord, MAX_KEY_BYTES, Tag, viewKey, viewOfKey } from '../codec/index.js'
+import { decodeViewRecord, encodeViewRecord, MAX_KEY_BYTES, Tag, type ViewRecord, viewKey, viewOfKey } from '../codec/index.js'
 import { CairnError, ENFILE, ENOENT, ESTALE } from '../errors.js'
 import { FileSystem, type FileSystemApi, isDirectory } from '../fs/index.js'
 import { limits } from '../sys/index.js'
@@ -126,8 +126,9 @@ export class Views {
     const { resumed, mountId } = this.#options
     return this.#keys((key, record) => {
       const number = viewOfKey(key, 0)
+      if (number === View.versions && resumed) return false
       if (!resumed || !key.equals(K.subarray(0, viewKey(K, mountId, number)))) return true
-      this.#add({ number, ...decodeViewRecord(record, 0, record.length), rootIno: 0, lookups: 0, isResumed: true, lastUsed: 0 })
+      this.#add({ number, ...decodeViewRecord<ViewRecord>(record, 0, record.length), rootIno: 0, lookups: 0, isResumed: true, lastUsed: 0 })
       return false
     })
   }

@@ -36,6 +36,10 @@ export class LiveSession extends Collector {
   readonly #afterCommit: () => void
   readonly #newArena: () => number
   #halfApplied = false
+  /** Sequence of the last batch that changed the tree. */
+  #changes: number
+  /** Items of the present batch that are none of the tree. */
+  #historyItems = 0
 
   constructor(parts: {
     state: VolumeState
@@ -63,6 +67,7 @@ export class LiveSession extends Collector {
     this.sequence = parts.sequence
     this.#afterCommit = parts.afterCommit
     this.#newArena = parts.newArena
+    this.#changes = parts.sequence
     this.versions.actor = parts.actor
   }
 
@@ -80,7 +85,7 @@ export class LiveSession extends Collector {
   }
 
   override get changes(): number {
-    return this.sequence
+    return this.#changes
   }
 
   incarnation(ino: number): number {
@@ -97,10 +102,12 @@ export class LiveSession extends Collector {
   }
 
   historyPut(key: Uint8Array, keyLength: number, value: Uint8Array, valueLength: number): void {
+    this.#historyItems++
     this.batch.put(Item.historyPut, key, keyLength, value, valueLength)
   }
 
   historyDel(key: Uint8Array, keyLength: number): void {
+    this.#historyItems++
     this.batch.del(Item.historyDel, key, keyLength)
   }
 
@@ -120,6 +127,11 @@ export class LiveSession extends Collector {
     this.versions.released(ino, handle)
   }
 
+  override discard(): void {
+    super.discard()
+    this.#historyItems = 0
+  }
+
   commit(): number {
     const problem = this.readOnly ? -EROFS : this.failed || this.versions.end()
     if (problem !== 0 || this.batch.items === 0) {
@@ -128,6 +140,8 @@ export class LiveSession extends Collector {
     }
     const result = this.#append(this.batch, this.state.usage.inodes + this.inodesDelta, this.state.usage.bytes + this.bytesDelta)
     if (result === 0) this.versions.committed()
+    // What history alone knows of changes no name and no file.
+    if (this.#historyItems < this.batch.items) this.#changes = this.sequence
     this.discard()
     return result
   }
@@ -167,6 +181,7 @@ export class LiveSession extends Collector {
     usage.inodes = after.inodes
     usage.bytes = after.bytes
     this.versions.committed()
+    this.#changes = this.sequence
     this.discard()
     this.#committed()
     return 0

@@ -38,6 +38,8 @@ export interface PastState {
   record: Omit<VersionRecord, 'content'>
   size: number
   mode: number
+  uid: number
+  gid: number
   mtimeMs: number
 }
 
@@ -64,7 +66,7 @@ export interface Entry {
 }
 
 /** A directory that a path led to until `until`. */
-interface Place {
+export interface Place {
   ino: number
   until: number
 }
@@ -90,15 +92,24 @@ export class Past {
 
   /** The versions of a path, the oldest first, the current one last. @param path from the root, one char per byte */
   list(path: string): Entry[] {
-    const parts = path.split('/').filter(part => part !== '')
+    const parts = partsOf(path)
     const name = parts.pop()
     if (name === undefined) return []
-    let places: Place[] = [{ ino: 1, until: NEVER }]
-    for (const part of parts) places = this.#placesIn(places, part)
     const entries: Entry[] = []
     let number = 0
-    for (const { ino, until } of places) number = this.#addLine(entries, number, ino, name, until)
+    for (const { ino, until } of this.#placesOf(parts)) number = this.#addLine(entries, number, ino, name, until)
     return entries
+  }
+
+  /** Directories that a path led to, the present one last. */
+  places(path: string): Place[] {
+    return this.#placesOf(partsOf(path))
+  }
+
+  #placesOf(parts: readonly string[]): Place[] {
+    let places: Place[] = [{ ino: 1, until: NEVER }]
+    for (const part of parts) places = this.#placesIn(places, part)
+    return places
   }
 
   /** Directories of this name, those of the past first. */
@@ -198,7 +209,16 @@ export class Past {
         const sequence = versionSequence(cursor.buf, cursor.kp)
         const { buf, vp, vl } = cursor
         const { content: _content, ...record } = decoded(`inode ${ino}`, () => decodeVersion(buf, vp, vl, attr))
-        const state = { ino, sequence, record, size: attr.size, mode: attr.mode, mtimeMs: attr.mtimeS * 1000 + attr.mtimeNs / 1e6 }
+        const state = {
+          ino,
+          sequence,
+          record,
+          size: attr.size,
+          mode: attr.mode,
+          uid: attr.uid,
+          gid: attr.gid,
+          mtimeMs: attr.mtimeS * 1000 + attr.mtimeNs / 1e6,
+        }
         if (!record.dropped && !this.isHidden(sequence) && !visit(state)) return
       }
       more = cursor.next()
@@ -277,6 +297,10 @@ class Line {
   #named(): { parent: number; name: string } {
     return { parent: this.#parent, name: this.#name }
   }
+}
+
+function partsOf(path: string): string[] {
+  return path.split('/').filter(part => part !== '')
 }
 
 function decoded<T>(object: string, decode: () => T): T {
