@@ -19,8 +19,6 @@ const elsewhere = new Set<CrashPoint>([
   'volume.rename.between',
   'volume.delete.before-tombstone',
   'store.delete.before',
-  'become.before-journal',
-  'become.after-journal',
   // test/bundle.test.ts
   'volume.publish.before-head',
   'volume.publish.before-name',

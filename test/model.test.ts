@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { FileSystem } from '../src/fs/index.js'
+import { restore } from '../src/history/restore.js'
 import { createFs, LocalBackend, LocalOps } from '../src/node/index.js'
 import { Engine } from '../src/volume/engine.js'
 import type { Session } from '../src/volume/session.js'
@@ -13,6 +14,8 @@ import { applyToModel, applyToVolume, contents, type Step, sameContents } from '
 interface Reference {
   files: Map<string, Buffer>
   checkpoints: Map<string, Map<string, Buffer>>
+  /** Before the last restore, and the commit that recorded it. */
+  before?: { id: string; files: Map<string, Buffer> }
 }
 
 const names = ['a', 'b', 'c', 'd']
@@ -26,7 +29,8 @@ const step = fc.oneof(
   fc.record({ op: fc.constant('rename'), from: name, to: name }),
   fc.record({ op: fc.constant('unlink'), name }),
   fc.record({ op: fc.constant('transaction'), writes: fc.array(fc.record({ name, content }), { maxLength: 3 }) }),
-  fc.record({ op: fc.constantFrom('flush', 'restart', 'kill', 'pump') }),
+  fc.record({ op: fc.constantFrom('flush', 'restart', 'kill', 'pump', 'auto') }),
+  fc.record({ op: fc.constant('restore'), at: fc.constantFrom('one', 'two', 'before') }),
   fc.record({ op: fc.constant('checkpoint'), name: fc.constantFrom('one', 'two') }),
   fc.record({ op: fc.constant('fork'), to: fc.constantFrom(...volumes), at: fc.option(fc.constantFrom('one', 'two'), { nil: undefined }) }),
   fc.record({ op: fc.constant('remove'), volume: fc.constantFrom(...volumes) }),
@@ -61,6 +65,13 @@ class Run {
         break
       case 'checkpoint':
         this.#checkpoint(volume, known, step.name ?? '')
+        break
+      case 'auto':
+        this.#open(volume).commitChanges()
+        expect(this.#open(volume).commitChanges()).toBeUndefined()
+        break
+      case 'restore':
+        this.#restore(volume, known, String(step.at))
         break
       case 'fork':
         this.#fork(volume, known, step.to ?? '', typeof step.at === 'string' ? step.at : undefined)
@@ -101,10 +112,24 @@ class Run {
     }
   }
 
+  #restore(volume: string, known: Reference, at: string): void {
+    const files = at === 'before' ? known.before?.files : known.checkpoints.get(at)
+    const ref = at === 'before' ? (known.before?.id ?? 'before') : at
+    if (files === undefined) {
+      expect(() => restore(this.#open(volume), { ref })).toThrow(expect.objectContaining({ code: 'ERR_REF_UNKNOWN' }))
+      return
+    }
+    const { commit } = restore(this.#open(volume), { ref })
+    known.before = { id: commit.parents[0], files: new Map(known.files) }
+    known.files = new Map(files)
+  }
+
   #fork(volume: string, known: Reference, to: string, at: string | undefined): void {
     const state = at === undefined ? known.files : known.checkpoints.get(at)
-    if (state === undefined) expect(() => this.engine.fork(volume, at, to)).toThrow(expect.objectContaining({ code: 'ERR_REF_UNKNOWN' }))
-    else if (this.reference.has(to)) expect(() => this.engine.fork(volume, at, to)).toThrow(expect.objectContaining({ code: 'ERR_VOLUME_EXISTS' }))
+    if (state === undefined) {
+      const code = this.reference.has(to) ? expect.stringMatching(/^ERR_(REF_UNKNOWN|VOLUME_EXISTS)$/) : 'ERR_REF_UNKNOWN'
+      expect(() => this.engine.fork(volume, at, to)).toThrow(expect.objectContaining({ code }))
+    } else if (this.reference.has(to)) expect(() => this.engine.fork(volume, at, to)).toThrow(expect.objectContaining({ code: 'ERR_VOLUME_EXISTS' }))
     else {
       this.engine.fork(volume, at, to)
       this.reference.set(to, { files: new Map(state), checkpoints: new Map(known.checkpoints) })

@@ -8,7 +8,7 @@ import { type Clock, onCrashPoint } from '../src/sys/index.js'
 import { Engine } from '../src/volume/engine.js'
 import type { Session } from '../src/volume/session.js'
 import type { Syncer } from '../src/volume/syncer.js'
-import { applyToModel, applyToVolume, contents, operations, type Step, sameContents } from './programs/workload.mjs'
+import { applyToModel, applyToVolume, contents, copyModel, operations, type Step, sameContents } from './programs/workload.mjs'
 import type { LossyDisk } from './support/lossy-disk.js'
 import { seeded } from './support/seeded.js'
 
@@ -135,7 +135,7 @@ class Run {
   operations(): Step[] {
     const names = (name: string): string => `${name}-${this.seed}`
     return operations(this.seed, OPERATIONS).map(step =>
-      'name' in step && /^(checkpoint|fork)$/.test(step.op) ? { ...step, name: names(step.name ?? '') } : step,
+      'name' in step && /^(checkpoint|fork|restore)$/.test(step.op) ? { ...step, name: names(step.name ?? '') } : step,
     )
   }
 
@@ -146,7 +146,7 @@ class Run {
   }
 
   #begin(step: Step): void {
-    const next = new Map(this.states[this.states.length - 1])
+    const next = copyModel(this.states[this.states.length - 1])
     applyToModel(next, step)
     this.states.push(next)
     this.#begun = this.states.length - 1
@@ -168,7 +168,8 @@ class Run {
 /** What is there after a failure must be a state that was; returns its files. */
 function check(run: Run, failure: Failure): Map<string, Buffer> {
   const what = `the power failed at ${failure.at}, in ${failure.home}, durable ${failure.durable}, begun ${failure.begun}`
-  const engine = Engine.open({ home: failure.home, bootId: 'after' })
+  // No boot comes twice: what this one writes is in the home that is worked on.
+  const engine = Engine.open({ home: failure.home, bootId: `after ${failure.home}` })
   try {
     const volume = engine.openVolume('w')
     const found = contents(shaped(volume.session))

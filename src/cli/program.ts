@@ -58,6 +58,8 @@ export function buildProgram(found: (parsed: Parsed) => void = () => {}, first?:
     .helpCommand(false)
     .helpOption('-h, --help', 'this help')
     .version('', '-V, --version', 'print the version')
+    // Behind a command they are its own.
+    .enablePositionalOptions()
   for (const [name, about] of parents) {
     const parent = new Command(name).description(about).helpCommand(false).helpOption('-h, --help', 'this help')
     for (const [alias, of] of parentAliases) if (of === name) parent.alias(alias)

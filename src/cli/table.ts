@@ -233,9 +233,13 @@ export const groups: readonly CommandGroup[] = [
         operands: '<address>',
         usage: '<volume[@ref][:/path]>',
         about: 'Go back to a state, all of a volume or one path of it; recorded, so that it can be taken back',
-        options: [['-m, --message <text>', 'say why']],
+        options: [
+          ['--version <n>', 'to this version of the file'],
+          ['-m, --message <text>', 'say why'],
+        ],
         examples: [
           ['cairn restore work@before-refactor', 'the whole volume'],
+          ['cairn restore work:/src/main.ts --version 3', 'a version of one file'],
           ['cairn restore work@-2h:/src/main.ts', 'one file or directory, also a deleted one'],
           ['cairn restore work', 'to the last commit'],
         ],

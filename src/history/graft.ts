@@ -25,8 +25,12 @@ export function graft(options: GraftOptions, path: readonly string[], shown: str
   const source = find(options.from, path)
   if (source === undefined)
     throw new CairnError('ERR_PATH_UNKNOWN', `${shown} was not there at that state.`, 'See `cairn log` for other states, or delete it with `cairn rm`.')
-  const place = parentFor(options, path, shown)
-  new Graft(options).run(source, place)
+  graftEntry(options, source, path, shown)
+}
+
+/** As `graft`, of an entry of `from` wherever it is there. */
+export function graftEntry(options: GraftOptions, source: Entry, path: readonly string[], shown: string): void {
+  new Graft(options).run(source, parentFor(options, path, shown))
 }
 
 function find(records: Records, path: readonly string[]): Entry | undefined {
@@ -48,6 +52,12 @@ function parentFor(options: GraftOptions, path: readonly string[], shown: string
     const was = from.entry(old, name)
     const entry = to.entry(parent, name)
     old = was?.ino ?? 0
+    if (entry === undefined && was === undefined)
+      throw new CairnError(
+        'ERR_PATH_BLOCKED',
+        `${shown} cannot be restored: its directory '${text(name)}' is not there now.`,
+        'Restore or make the directory first.',
+      )
     if (entry === undefined) parent = remake(options, parent, name, old)
     else if (isDirectoryEntry(entry)) parent = entry.ino
     else

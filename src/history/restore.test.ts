@@ -131,6 +131,27 @@ describe('restore', () => {
     isWhole()
   })
 
+  it('goes back to a version, in place and after a save by rename', () => {
+    fs.mkdirSync('/d')
+    for (const size of [10, 3000, 200_000, 70_000]) fs.writeFileSync('/d/f', Buffer.alloc(size, size))
+    fs.writeFileSync('/d/new', 'renamed over')
+    fs.renameSync('/d/new', '/d/f')
+    const last = volume.versions.list('/d/f').length
+    for (const version of volume.versions.list('/d/f').slice(0, -1)) {
+      restore(volume, { path: '/d/f', version: version.number })
+      expect(fs.statSync('/d/f').size).toBe(version.size)
+      if (version.size > 0) expect(fs.readFileSync('/d/f').equals(Buffer.alloc(version.size, version.size))).toBe(true)
+      isWhole()
+    }
+    expect(last).toBeGreaterThanOrEqual(5)
+    expect(() => restore(volume, { path: '/d/f', version: 99 })).toThrow(expect.objectContaining({ code: 'ERR_VERSION_UNKNOWN' }))
+    expect(() => restore(volume, { version: 1 })).toThrow(expect.objectContaining({ code: 'ERR_VERSION_PATH' }))
+    fs.rmSync('/d/f')
+    restore(volume, { path: '/d/f', version: last })
+    expect(fs.readFileSync('/d/f', 'utf8')).toBe('renamed over')
+    isWhole()
+  })
+
   it('leaves an open file stale, through any change of it, and others alone', () => {
     const files = new FileSystem(volume.session)
     volume.onlookers = { mayHold: ino => files.holds(ino) > 0, isMounted: () => false }

@@ -1,8 +1,9 @@
 import { CairnError } from '../errors.js'
+import { assert } from '../sys/index.js'
 import type { CommitInfo } from '../volume/api.js'
 import { refusePurged } from '../volume/purged.js'
 import type { Volume } from '../volume/volume.js'
-import { graft } from './graft.js'
+import { graft, graftEntry } from './graft.js'
 import { Records } from './records.js'
 
 export interface RestoreOptions {
@@ -10,6 +11,8 @@ export interface RestoreOptions {
   ref?: string
   /** A file or directory; default the whole volume. UTF-8, from the root. */
   path?: string
+  /** A version of the file at `path`, as `versions` numbers them, in place of a ref. */
+  version?: number
   message?: string
   actor?: string
 }
@@ -17,8 +20,9 @@ export interface RestoreOptions {
 export interface Restored {
   /** The commit of kind `restore`. */
   commit: CommitInfo
-  /** The commit that was gone back to. */
-  to: CommitInfo
+  /** The commit that was gone back to; not for a version. */
+  to?: CommitInfo
+  version?: number
   /** Inodes and names that changed; both 0 when all was as it is. */
   inodes: number
   names: number
@@ -27,11 +31,13 @@ export interface Restored {
 /**
  * Goes back to a state: all of a volume, or one path of it. A commit; what was not in one before is recorded in one of its own, so nothing is
  * lost. Handles open on files that changed or vanished are stale afterwards.
- * @throws CairnError ERR_REF_UNKNOWN, ERR_REF_AMBIGUOUS, ERR_PATH_UNKNOWN, ERR_PATH_BLOCKED, ERR_PURGED; of a full disk, and at most an `auto` commit was made then
+ * @throws CairnError ERR_REF_UNKNOWN, ERR_REF_AMBIGUOUS, ERR_PATH_UNKNOWN, ERR_PATH_BLOCKED, ERR_PURGED, ERR_VERSION_UNKNOWN; of a full disk, and at
+ * most an `auto` commit was made then
  * Cost: what differs; of a path that is a directory what is below it.
  */
 export function restore(volume: Volume, options: RestoreOptions = {}): Restored {
-  const { ref, path, message, actor } = options
+  const { ref, path, version, message, actor } = options
+  if (version !== undefined) return restoreVersion(volume, options, version)
   // Before the commit of what changed since: `~1` is what the user sees.
   const to = volume.history.resolve(ref ?? '~0')
   const components = componentsOf(path ?? '/')
@@ -42,6 +48,32 @@ export function restore(volume: Volume, options: RestoreOptions = {}): Restored 
   const became = volume.become(components.length === 0 ? target : withPath(volume, target, components, path ?? '/'), commit)
   const { root: _root, nextIno: _nextIno, ...info } = to
   return { commit: became.commit, to: info, inodes: became.changes.inodes.size, names: became.changes.entries.length }
+}
+
+/** The same for one version of a file. */
+function restoreVersion(volume: Volume, { ref, path, message, actor }: RestoreOptions, number: number): Restored {
+  const components = componentsOf(path ?? '/')
+  if (ref !== undefined || components.length === 0)
+    throw new CairnError(
+      'ERR_VERSION_PATH',
+      'A version is one of a file, as it is now.',
+      'Name the file, without @REF: `cairn restore VOL:/path --version N`.',
+      { exitCode: 2 },
+    )
+  const by = actor === undefined ? {} : { actor }
+  volume.commitChanges(by)
+  const version = volume.versions.open(`/${components.join('/')}`, number)
+  const { sink } = volume.state
+  if (sink !== undefined) while (!version.state.foldOldest(1, sink));
+  const { session, state } = volume
+  session.tick()
+  const from = new Records(version.state.tree, session.dirHash)
+  const to = new Records(state.tree.fork(), session.dirHash)
+  const source = from.entry(session.rootIno, version.name)
+  assert(source !== undefined, 'the root of a version names it')
+  graftEntry({ from, to, allocIno: () => session.allocIno(), nowS: session.nowS, nowNs: session.nowNs }, source, components, path ?? '/')
+  const became = volume.become(to.tree, { kind: 'restore', message: message ?? `${path} to version ${number}`, ...by })
+  return { commit: became.commit, version: number, inodes: became.changes.inodes.size, names: became.changes.entries.length }
 }
 
 function withPath(volume: Volume, from: ReturnType<Volume['treeOf']>, components: readonly string[], shown: string): ReturnType<Volume['treeOf']> {

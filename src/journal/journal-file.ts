@@ -63,10 +63,11 @@ export class JournalFile {
     let header: JournalHeader | undefined
     try {
       const bytes = Buffer.alloc(JOURNAL_HEADER_BYTES)
-      header = readSync(fd, bytes, 0, JOURNAL_HEADER_BYTES, 0) === JOURNAL_HEADER_BYTES ? decodeJournalHeader(bytes) : undefined
+      const isWhole = readSync(fd, bytes, 0, JOURNAL_HEADER_BYTES, 0) === JOURNAL_HEADER_BYTES
+      header = isWhole ? decodeJournalHeader(bytes) : undefined
       if (header !== undefined) return new JournalFile(path, header, fd)
-      // A file takes its name with its header in it; after a power loss the header may be missing, but is not another.
-      return bytes.every(byte => byte === 0) ? undefined : 'damaged'
+      // A file takes its name with its header in it; after a power loss the header may be missing or cut, but is not another.
+      return !isWhole || bytes.every(byte => byte === 0) ? undefined : 'damaged'
     } finally {
       if (header === undefined) closeSync(fd)
     }

@@ -117,6 +117,8 @@ export class Journal {
       if (!this.#replayFile(files, next, visit, report)) break
     }
     for (const file of files.splice(next)) {
+      // Of another boot: what they follow on was never synced, and neither were they.
+      if (Buffer.compare(file.header.boot, this.#boot) !== 0) report.sameBoot = false
       file.close()
       this.#stale.push(file.path)
       report.cut = true

@@ -13,6 +13,7 @@ export interface Step {
   content?: { size: number; seed: number }
 }
 export function operations(seed: number, count: number): Step[]
+export function copyModel(model: ReadonlyMap<string, Buffer>): Map<string, Buffer>
 export function applyToModel(model: Map<string, Buffer>, step: Step): void
 export function applyToVolume(engine: Engine, volume: Volume, fs: VolumeFs, make: (session: Session) => VolumeFs, step: Step): void
 export function contents(fs: VolumeFs): Map<string, Buffer>

@@ -30,7 +30,7 @@ export function operations(seed, count) {
   const name = () => names[next(names.length)]
   const list = []
   for (let i = 0; i < count; i++) {
-    const kind = next(20)
+    const kind = next(25)
     if (kind < 7) list.push({ op: 'write', name: name(), content: content(next) })
     else if (kind < 10) list.push({ op: 'patch', name: name(), at: next(100_000), content: content(next) })
     else if (kind < 12) list.push({ op: 'truncate', name: name(), size: next(120_000) })
@@ -39,12 +39,21 @@ export function operations(seed, count) {
     else if (kind < 17) list.push({ op: 'transaction', writes: [0, 1, 2].map(() => ({ name: name(), content: content(next) })) })
     else if (kind < 18) list.push({ op: 'flush' })
     else if (kind < 19) list.push({ op: 'checkpoint', name: `c${i}` })
-    else list.push({ op: 'fork', name: `fork${i}` })
+    else if (kind < 20) list.push({ op: 'fork', name: `fork${i}` })
+    else {
+      const saved = list.filter(step => step.op === 'checkpoint')
+      list.push(saved.length === 0 ? { op: 'flush' } : { op: 'restore', name: saved[next(saved.length)].name })
+    }
   }
   return list
 }
 
-/** What an operation does to a model: a Map of names to bytes. */
+/** A model to go on with while the other stays as it is. */
+export function copyModel(model) {
+  return Object.assign(new Map(model), { saved: new Map(model.saved) })
+}
+
+/** What an operation does to a model: a Map of names to bytes, with the states of its checkpoints in `saved`. */
 export function applyToModel(model, step) {
   switch (step.op) {
     case 'write':
@@ -82,6 +91,17 @@ export function applyToModel(model, step) {
     case 'transaction':
       for (const { name, content: bytes } of step.writes) model.set(name, fill(bytes))
       break
+    case 'checkpoint':
+      model.saved ??= new Map()
+      model.saved.set(step.name, new Map(model))
+      break
+    case 'restore': {
+      const saved = model.saved?.get(step.name)
+      if (saved === undefined) break
+      model.clear()
+      for (const [name, bytes] of saved) model.set(name, bytes)
+      break
+    }
   }
 }
 
@@ -120,6 +140,9 @@ export function applyToVolume(engine, volume, fs, make, step) {
       break
     case 'checkpoint':
       volume.checkpoint(step.name)
+      break
+    case 'restore':
+      volume.become(volume.treeOf(volume.history.resolve(step.name)), { kind: 'restore' })
       break
     case 'fork':
       engine.fork('w', undefined, step.name)
