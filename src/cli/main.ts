@@ -18,7 +18,10 @@ export async function main(argv: readonly string[], streams: Streams, open: Open
   try {
     const parsed = await parse(argv, out)
     if (parsed === undefined) return 0
-    const { home, actor } = parsed.options
+    const { home } = parsed.options
+    // Where a command has an --actor of its own it means whose changes.
+    const isOwn = parsed.spec.options?.some(([flags]) => flags.startsWith('--actor ')) === true
+    const actor = isOwn ? undefined : parsed.options['actor']
     const dashes = parsed.spec.globs === true ? argv.indexOf('--') : -1
     const args = dashes < 0 ? parsed.args : parsed.args.slice(0, parsed.args.length - (argv.length - dashes - 1))
     const given = { ...(typeof home === 'string' && { home }), ...(typeof actor === 'string' && { actor }) }

@@ -17,6 +17,15 @@ function serverLine(server: ServerStatus): string {
   return `Server: pid ${server.pid ?? '?'}, supervisor ${server.supervisorPid ?? 'none'}${since}, ${plural(server.mounts.length, 'mount')}`
 }
 
+/** A merge that waits for its conflicts to be resolved. */
+export function waitingLines({ name, merge }: Pick<StatusReport['volumes'][number], 'name' | 'merge'>): string[] {
+  if (merge === undefined) return []
+  const command = merge.operation === 'merge' ? `cairn merge ${merge.other} --into ${name}` : `cairn rebase ${name}`
+  return [
+    `  a ${merge.operation} with ${merge.other} waits: ${plural(merge.conflicts, 'conflict')}; \`${command} --continue\` when they are resolved, or \`--abort\``,
+  ]
+}
+
 function volumeLines(volume: StatusReport['volumes'][number]): string[] {
   const asOf = volume.servedBy === 'nobody' ? ' when it was last sealed' : ''
   const unsealed = volume.unsealedBytes > 0 ? `${asOf}, ${humanSize(volume.unsealedBytes)}B in the journal` : ''
@@ -26,5 +35,5 @@ function volumeLines(volume: StatusReport['volumes'][number]): string[] {
   )
   const served = volume.servedBy === 'nobody' ? '' : `, open in ${volume.servedBy === 'server' ? 'the server' : 'another program'}`
   if (volume.problem !== undefined) return [`${volume.name}: damaged: ${volume.problem}`, ...mounts]
-  return [`${volume.name}: ${plural(volume.inodes, 'inode')}, ${humanSize(volume.bytes)}B${unsealed}${served}`, ...mounts]
+  return [`${volume.name}: ${plural(volume.inodes, 'inode')}, ${humanSize(volume.bytes)}B${unsealed}${served}`, ...waitingLines(volume), ...mounts]
 }

@@ -25,6 +25,8 @@ import type {
   DiffSide,
   LogEntry,
   LogOptions,
+  MergeCall,
+  MergeResult,
   MountInfo,
   MountOptions,
   OpenVolume,
@@ -32,6 +34,8 @@ import type {
   RestoreOptions,
   ServerStatus,
   StatusReport,
+  UndoOptions,
+  UndoResult,
 } from './types.js'
 
 /** What a volume is made with. */
@@ -257,6 +261,30 @@ export class Cairn implements CairnApi {
     const { purgeVolume } = await import('./purge.js')
     const { engine } = await this.#localHost()
     return purgeVolume(await this.#host(name), engine, name, path, { actor: this.actor, ...options })
+  }
+
+  async merge(fork: string, options: MergeCall = {}): Promise<MergeResult> {
+    const names = [fork, ...(options.into === undefined ? await this.#parentOf(fork) : [options.into])]
+    for (const name of names) await this.#settle(name)
+    return (await (await this.#host(...names)).call('merge', fork, { actor: this.actor, ...options })) as MergeResult
+  }
+
+  async rebase(fork: string, options: Omit<MergeCall, 'into'> = {}): Promise<MergeResult> {
+    const names = [fork, ...(await this.#parentOf(fork))]
+    for (const name of names) await this.#settle(name)
+    return (await (await this.#host(...names)).call('rebase', fork, { actor: this.actor, ...options })) as MergeResult
+  }
+
+  /** The name now of the volume that a fork comes from, if it is there. */
+  async #parentOf(fork: string): Promise<string[]> {
+    const { parent } = (await this.#call('info', fork)) as VolumeInfo
+    if (parent === undefined) return []
+    return (await this.volumes()).filter(volume => volume.id === parent.id).map(volume => volume.name)
+  }
+
+  async undo(name: string, options: UndoOptions = {}): Promise<UndoResult> {
+    await this.#settle(name)
+    return (await this.#call('undo', name, { actor: this.actor, ...options })) as UndoResult
   }
 
   async diff(a: DiffSide, b: DiffSide, options: DiffOptions = {}): Promise<DiffChange[]> {

@@ -1,7 +1,10 @@
 import type { LogEntry, LogOptions } from '../history/log-read.js'
+import type { MergeResult } from '../history/merge/merge.js'
+import type { UndoOptions, UndoResult } from '../history/merge/undo.js'
 import type { Restored, RestoreOptions } from '../history/restore.js'
 import type { BatchOp, StagedWrite, TransactionFs, VolumeFs } from '../node/index.js'
 import type { LogLevel } from '../server/log.js'
+import type { MergeCall } from '../server/merge-methods.js'
 import type { MountInfo, MountOptions, ServerStatus } from '../server/protocol.js'
 import type { Change, CommitInfo, FsckReport, VolumeInfo, VolumeStatus } from '../volume/api.js'
 import type { BackupOptions } from './backup.js'
@@ -23,7 +26,11 @@ export interface CairnOptions {
   logLevel?: LogLevel
 }
 
+export type { MergeResult } from '../history/merge/merge.js'
+export type { ConflictKind, MergeConflict, Resolution } from '../history/merge/types.js'
+export type { UndoOptions, UndoResult } from '../history/merge/undo.js'
 export type { Restored, RestoreOptions } from '../history/restore.js'
+export type { MergeCall } from '../server/merge-methods.js'
 export type { MountInfo, MountOptions, ServerStatus } from '../server/protocol.js'
 
 export interface StatusReport {
@@ -77,6 +84,20 @@ export interface CairnApi {
   deleteCheckpoint(name: string, checkpoint: string): Promise<void>
   /** Goes back to a state, all of a volume or one path. @throws CairnError ERR_REF_UNKNOWN, ERR_REF_AMBIGUOUS, ERR_PATH_UNKNOWN, ERR_PATH_BLOCKED */
   restore(name: string, options?: RestoreOptions): Promise<Restored>
+  /**
+   * Brings the changes of a fork into the volume that it comes from, or another one of its lineage (`into`): three-way, as one commit. Conflicts wait in the
+   * files, for `step: 'continue'` or `'abort'`, unless `resolution` decides them; `dryRun` only tells.
+   * @throws CairnError ERR_MERGE_SELF, ERR_MERGE_UNRELATED, ERR_MERGE_WAITING, ERR_MERGE_NONE, ERR_MERGE_UNRESOLVED, ERR_NO_PARENT
+   */
+  merge(fork: string, options?: MergeCall): Promise<MergeResult>
+  /** Puts the changes of a fork on top of what its parent is now; conflicts as in `merge`, with the parent as ours. */
+  rebase(fork: string, options?: Omit<MergeCall, 'into'>): Promise<MergeResult>
+  /**
+   * Takes changes back and keeps later ones: by default the newest one, what is in no commit yet first. Recorded, so it can be undone. Where a later
+   * change touched the same, nothing is changed and the conflicts are told, unless `resolution` decides them.
+   * @throws CairnError ERR_UNDO_NOTHING, ERR_UNDO_SELECTION, ERR_REF_UNKNOWN, ERR_REF_AMBIGUOUS, ERR_COMMIT_PRUNED, ERR_MERGE_WAITING
+   */
+  undo(name: string, options?: UndoOptions): Promise<UndoResult>
   /** What changed from `a` to `b`, all at once; `changes` gives them one by one. */
   diff(a: DiffSide, b: DiffSide, options?: DiffOptions): Promise<DiffChange[]>
   /** @param a undefined: since the newest checkpoint of `b`'s volume, or since it was forked, whichever was later */
@@ -152,6 +173,12 @@ export interface VolumeHistory {
    * is lost. Handles open on files that changed or vanished are ESTALE from then on. @throws CairnError ERR_REF_UNKNOWN, ERR_REF_AMBIGUOUS, ERR_PATH_UNKNOWN
    */
   restore(options?: RestoreOptions): Promise<Restored>
+  /** Brings the changes of a fork into this volume; see `Cairn.merge`. */
+  merge(fork: string, options?: Omit<MergeCall, 'into'>): Promise<MergeResult>
+  /** Puts the changes of this fork on top of what its parent is now; see `Cairn.rebase`. */
+  rebase(options?: Omit<MergeCall, 'into'>): Promise<MergeResult>
+  /** Takes changes of this volume back and keeps later ones; see `Cairn.undo`. */
+  undo(options?: UndoOptions): Promise<UndoResult>
   /** A new volume that shares every byte with this one as it is, or as it was at `ref`. @throws CairnError ERR_VOLUME_EXISTS, ERR_REF_UNKNOWN */
   fork(name: string, options?: { ref?: string }): Promise<VolumeInfo>
   /**

@@ -7,14 +7,21 @@ import type {
   DiffSide,
   LogEntry,
   LogOptions,
+  MergeCall,
+  MergeResult,
   OpenVolume,
   Restored,
   RestoreOptions,
+  UndoOptions,
+  UndoResult,
   VolumeHistory,
 } from './types.js'
 
 /** What the history of a volume is asked through. */
-export type HistoryCalls = Pick<CairnApi, 'checkpoint' | 'checkpoints' | 'deleteCheckpoint' | 'fork' | 'changes' | 'log' | 'blame' | 'open' | 'restore'>
+export type HistoryCalls = Pick<
+  CairnApi,
+  'checkpoint' | 'checkpoints' | 'deleteCheckpoint' | 'fork' | 'changes' | 'log' | 'blame' | 'open' | 'restore' | 'merge' | 'rebase' | 'undo'
+>
 
 /**
  * The history of one open volume; every method is that of `Cairn` with the volume's name filled in. An address of the past
@@ -45,6 +52,18 @@ export class HistoryOfVolume implements VolumeHistory {
 
   restore(options: RestoreOptions = {}): Promise<Restored> {
     return this.calls.restore(this.name, { ...(this.ref === undefined ? {} : { ref: this.ref }), ...options })
+  }
+
+  merge(fork: string, options: Omit<MergeCall, 'into'> = {}): Promise<MergeResult> {
+    return this.calls.merge(fork, { ...options, into: this.name })
+  }
+
+  rebase(options: Omit<MergeCall, 'into'> = {}): Promise<MergeResult> {
+    return this.calls.rebase(this.name, options)
+  }
+
+  undo(options: UndoOptions = {}): Promise<UndoResult> {
+    return this.calls.undo(this.name, options)
   }
 
   fork(name: string, options: { ref?: string } = {}): Promise<VolumeInfo> {

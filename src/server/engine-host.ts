@@ -13,6 +13,7 @@ import type { Volume } from '../volume/volume.js'
 import { ChangeLog } from './changes.js'
 import { forkAll } from './fork-all.js'
 import { historyMethods } from './history-methods.js'
+import { mergeMethods } from './merge-methods.js'
 import { type MakeFs, type OpenVolume, OpenVolumes } from './open-volumes.js'
 import { Sessions, type Target } from './sessions.js'
 
@@ -50,6 +51,7 @@ export class EngineHost {
         ...this.#volumeMethods(engine),
         ...this.#historyMethods(engine),
         ...this.#targetMethods(),
+        ...mergeMethods(this.volumes, (name, then) => this.#flushed(name, then)),
         ...historyMethods(this.volumes, this.sessions, open => this.#backend(open.fs)),
       }),
     )

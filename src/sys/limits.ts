@@ -24,6 +24,8 @@ export const limits = {
   smallBytes: 2048,
   /** Largest file that is merged by lines; a larger one that both sides changed is a conflict. */
   mergeTextBytes: 4 * 1024 * 1024,
+  /** Commits that an undo looks at before it asks to be told where to begin. */
+  undoCommits: 100_000,
   /** Unit of content above that: one block, one segment, one checksum. */
   blockBytes: 65536,
   /** Content not yet folded into blocks, in memory, over all volumes of a process. */

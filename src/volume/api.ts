@@ -83,6 +83,8 @@ export interface VolumeStatus extends VolumeInfo {
   lastSealMs?: number
   pageCacheBytes: number
   overlayBytes: number
+  /** A merge whose conflicts wait to be resolved. */
+  merge?: { operation: 'merge' | 'rebase'; other: string; conflicts: number }
 }
 
 export interface Finding {

@@ -29,6 +29,7 @@ import { poolSyncer, type Syncer } from './syncer.js'
 import { TransactionLive } from './transaction.js'
 import { TreeChanges } from './tree-changes.js'
 import { Versions } from './versions/versions.js'
+import { storedMerge } from './waiting-merge.js'
 
 /** What the volumes of one store share. */
 export interface StoreContext {
@@ -482,6 +483,7 @@ export class Volume implements VolumeApi {
 
   status(): VolumeStatus {
     const h = this.head.value
+    const waiting = storedMerge(this.state.history, h.volume)
     return {
       ...this.info,
       epoch: h.epoch,
@@ -491,6 +493,7 @@ export class Volume implements VolumeApi {
       ...(this.#sealing.lastSealMs === undefined ? {} : { lastSealMs: this.#sealing.lastSealMs }),
       pageCacheBytes: this.context.pages.counters.residentBytes,
       overlayBytes: this.state.overlays.bytes,
+      ...(waiting === undefined ? {} : { merge: { operation: waiting.operation, other: waiting.other, conflicts: waiting.conflicts.length } }),
     }
   }
 

@@ -12,7 +12,7 @@ export interface MergeParts {
   theirs: Side
   work: WorkTree
   node: MergeNodeContext
-  /** Which of their changes are taken, by path; default all. */
+  /** Which of their changes are taken, by path (one char per byte); default all. */
   include: ((path: string) => boolean) | undefined
   allocIno: () => number
 }
@@ -83,7 +83,7 @@ export class MergeContext {
     const include = this.#include
     if (include === undefined) return true
     const paths = [this.base.pathOf(slot), this.theirs.pathOf(slot), more && this.theirs.pathOf(more)]
-    return paths.some(path => path !== undefined && include(shown(path)))
+    return paths.some(path => path !== undefined && include(path))
   }
 
   /** Whether a file of the base is unchanged on a side, but for times and names. */

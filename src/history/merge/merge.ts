@@ -105,9 +105,13 @@ export function checkNoneWaits(volume: Volume): void {
   const { name } = volume.info
   throw new CairnError(
     'ERR_MERGE_WAITING',
-    `A ${waiting.operation} with ${waiting.other} waits in ${name}, with ${waiting.conflicts.length} conflicts.`,
+    `A ${waiting.operation} with ${waiting.other} waits in ${name}, with ${counted(waiting.conflicts.length)}.`,
     `Resolve them and run \`${commandOf(waiting, name)} --continue\`, or give it up with \`--abort\`.`,
   )
+}
+
+function counted(conflicts: number): string {
+  return conflicts === 1 ? '1 conflict' : `${conflicts} conflicts`
 }
 
 function commandOf(waiting: WaitingMerge, name: string): string {
@@ -173,7 +177,7 @@ function by({ actor }: { actor?: string }): { actor?: string } {
 function wait(plan: Plan, { tree, conflicts }: ThreeWayResult, options: MergeOptions): CommitInfo {
   const { volume, other, operation, labels, base, before, theirs } = plan
   const waiting: WaitingMerge = { operation, volume: volume.info.id, other: other.info.name, labels, base, theirs, before, conflicts }
-  const message = `${operation} with ${other.info.name} waits: ${conflicts.length} conflicts`
+  const message = `${operation} with ${other.info.name} waits: ${counted(conflicts.length)}`
   return volume.become(tree, { kind: 'auto', message, ...by(options) }, waitingItems(volume.state.history, waiting)).commit
 }
 

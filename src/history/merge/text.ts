@@ -1,9 +1,12 @@
+import { diffArrays } from 'diff'
 import { diff3MergeRegions } from 'node-diff3'
 import { limits } from '../../sys/index.js'
 import type { MergeLabels, Resolution } from './types.js'
 
 /** Lines that node-diff3 compares at once, on each side: its work grows with the product. */
-const MAX_SEGMENT_LINES = 4000
+const MAX_SEGMENT_LINES = 1000
+/** Lines that one side may have changed in a segment that is larger than that. */
+const MAX_EDITS = 4000
 
 export interface TextMerge {
   text: string
@@ -29,31 +32,44 @@ function linesOf(text: string): string[] {
  * Three-way merge by lines (node-diff3), one char per byte. Lines that are unique in all three and in one order are
  * anchors; only what lies between two of them is compared, which keeps large files fast.
  * @param prefer which side wins a conflicting region; without it the region gets markers
- * @returns undefined when a region is too large to be compared
+ * @returns undefined when too much of a large file was changed
  */
 export function mergeText(base: string, ours: string, theirs: string, labels: MergeLabels, prefer?: 'ours' | 'theirs'): TextMerge | undefined {
   const b = linesOf(base)
   const o = linesOf(ours)
   const t = linesOf(theirs)
   const out: string[] = []
+  const conflicts = mergeBetween(anchors(b, o, t), b, o, t, (...segment) => mergeSegment(...segment, out, labels, prefer), out)
+  return conflicts < 0 ? undefined : { text: out.join(''), conflicts }
+}
+
+type Merge = (b: string[], o: string[], t: string[]) => number
+
+/** Merges what lies between places that are one in all three; the number of conflicts, -1 when something is too large. */
+function mergeBetween(places: Place[], b: string[], o: string[], t: string[], merge: Merge, out: string[]): number {
   let conflicts = 0
   let at = { b: 0, o: 0, t: 0 }
-  for (const anchor of [...anchors(b, o, t), { b: b.length, o: o.length, t: t.length }]) {
-    const found = mergeSegment(o.slice(at.o, anchor.o), b.slice(at.b, anchor.b), t.slice(at.t, anchor.t), out, labels, prefer)
-    if (found < 0) return undefined
+  for (const place of [...places, { b: b.length, o: o.length, t: t.length }]) {
+    const found = merge(b.slice(at.b, place.b), o.slice(at.o, place.o), t.slice(at.t, place.t))
+    if (found < 0) return -1
     conflicts += found
-    if (anchor.b < b.length) out.push(b[anchor.b])
-    at = { b: anchor.b + 1, o: anchor.o + 1, t: anchor.t + 1 }
+    if (place.b < b.length) out.push(b[place.b])
+    at = { b: place.b + 1, o: place.o + 1, t: place.t + 1 }
   }
-  return { text: out.join(''), conflicts }
+  return conflicts
 }
 
 /** Merges one stretch into `out`; the number of conflicts, -1 when it is too large. */
-function mergeSegment(o: string[], b: string[], t: string[], out: string[], labels: MergeLabels, prefer: Resolution | undefined): number {
+function mergeSegment(b: string[], o: string[], t: string[], out: string[], labels: MergeLabels, prefer: Resolution | undefined): number {
   if (same(o, t) || same(b, t)) append(out, o)
   else if (same(b, o)) append(out, t)
   else {
-    if (Math.max(b.length, o.length, t.length) > MAX_SEGMENT_LINES) return -1
+    if (Math.max(b.length, o.length, t.length) > MAX_SEGMENT_LINES) {
+      const places = unchangedLines(b, o, t)
+      return places === undefined || places.length === 0
+        ? -1
+        : mergeBetween(places, b, o, t, (...smaller) => mergeSegment(...smaller, out, labels, prefer), out)
+    }
     let conflicts = 0
     for (const region of diff3MergeRegions(o, b, t)) {
       if (region.stable) append(out, region.bufferContent as string[])
@@ -115,6 +131,31 @@ interface Place {
   b: number
   o: number
   t: number
+}
+
+/** Lines that neither side changed (Myers); undefined when there were too many edits. */
+function unchangedLines(b: string[], o: string[], t: string[]): Place[] | undefined {
+  const inOurs = keptLines(b, o)
+  const inTheirs = keptLines(b, t)
+  if (inOurs === undefined || inTheirs === undefined) return undefined
+  return [...inOurs].flatMap(([at, ours]) => {
+    const theirs = inTheirs.get(at)
+    return theirs === undefined ? [] : [{ b: at, o: ours, t: theirs }]
+  })
+}
+
+/** Where lines of `a` stand in `b`. */
+function keptLines(a: string[], b: string[]): Map<number, number> | undefined {
+  const parts = diffArrays(a, b, { maxEditLength: MAX_EDITS })
+  if (parts === undefined) return undefined
+  const kept = new Map<number, number>()
+  let [x, y] = [0, 0]
+  for (const { added, removed, count } of parts) {
+    if (!added && !removed) for (let i = 0; i < count; i++) kept.set(x + i, y + i)
+    if (!added) x += count
+    if (!removed) y += count
+  }
+  return kept
 }
 
 /** Lines that stand once in each of the three, and in the same order. */

@@ -13,7 +13,7 @@ export interface ThreeWayOptions {
   labels: MergeLabels
   /** Without one, conflicts get markers or their version beside ours. */
   resolution?: Resolution
-  /** Only changes of theirs at paths for which this is true. */
+  /** Only changes of theirs at paths for which this is true; one char per byte. */
   include?: (path: string) => boolean
   hash: DirHash
   /** Where the content of all three is read. */

@@ -1,0 +1,12 @@
+import { exitCodeOf, mergeLines, resolutionOf, stepOf } from './merge-output.js'
+import type { Run } from './spec.js'
+
+/** Exits 1 when conflicts wait to be resolved. */
+export const run: Run = async (context, [operand], options) => {
+  const fork = await context.volumeName(operand)
+  await context.refuseReadOnly()
+  const cairn = await context.cairn()
+  const result = await context.helped(() => cairn.rebase(fork, { ...resolutionOf(options), ...stepOf(options), dryRun: options['dryRun'] === true }))
+  await context.result(result, () => mergeLines(result))
+  return exitCodeOf(result)
+}

@@ -1,0 +1,97 @@
+import type { BTree } from '../../tree/index.js'
+import type { Change, CommitInfo } from '../../volume/api.js'
+import { diffStates } from '../../volume/diff.js'
+import type { Commit } from '../../volume/history.js'
+import type { Volume } from '../../volume/volume.js'
+import { globScope } from '../diff-read.js'
+import { checkNoneWaits, mergeParts } from './merge.js'
+import { TreeState } from './state.js'
+import { threeWay } from './three-way.js'
+import type { MergeConflict, Resolution } from './types.js'
+import { type Run, selectedRuns, treeBefore, type UndoSelection } from './undo-selection.js'
+
+export interface UndoOptions extends UndoSelection {
+  /** Only what happened at these paths, read as git reads its patterns. */
+  globs?: readonly string[]
+  /** Decides where a later change touched the same: ours is the present state. Without it such an undo changes nothing. */
+  resolution?: Resolution
+  dryRun?: boolean
+  message?: string
+  /** Who does it. */
+  actor?: string
+}
+
+/** JSON-safe. */
+export interface UndoResult {
+  volume: string
+  /** `conflicts`: nothing was changed. `unchanged`: what it would take back is gone already. `trial`: a dry run. */
+  state: 'undone' | 'conflicts' | 'unchanged' | 'trial'
+  /** The changes taken back, newest first. */
+  undone: CommitInfo[]
+  commit?: CommitInfo
+  conflicts: MergeConflict[]
+  changes: Change[]
+}
+
+/**
+ * Takes changes back and keeps later ones: for each run of commits a merge whose base is the state after it, ours the present state and
+ * theirs the state before it. What changed since the last commit counts as the newest change. One batch, itself a commit, so an undo can
+ * be undone.
+ * @throws CairnError ERR_UNDO_NOTHING, ERR_UNDO_SELECTION, ERR_REF_UNKNOWN, ERR_REF_AMBIGUOUS, ERR_COMMIT_PRUNED, ERR_MERGE_WAITING
+ * Cost: what the changes and the later ones touched.
+ */
+export function undo(volume: Volume, options: UndoOptions = {}): UndoResult {
+  checkNoneWaits(volume)
+  volume.commitChanges(options.actor === undefined ? {} : { actor: options.actor })
+  const runs = selectedRuns(volume, options)
+  const { tree, conflicts, parts } = takeBack(volume, runs, options)
+  const changes = diffStates(volume.stateAt(), new TreeState(tree, parts.hash, parts.blocks))
+  const undone = runs.flat().map(infoOf)
+  const told = { volume: volume.info.name, undone, conflicts, changes }
+  if (options.dryRun === true) return { ...told, state: 'trial' }
+  if (conflicts.some(conflict => conflict.resolved === undefined)) return { ...told, state: 'conflicts', changes: [] }
+  if (changes.length === 0) return { ...told, state: 'unchanged' }
+  const { commit } = volume.become(tree, { kind: 'undo', message: options.message ?? messageOf(undone), ...by(options) })
+  return { ...told, state: 'undone', commit }
+}
+
+function takeBack(
+  volume: Volume,
+  runs: readonly Run[],
+  options: UndoOptions,
+): { tree: BTree; conflicts: MergeConflict[]; parts: ReturnType<typeof mergeParts> } {
+  const { globs, resolution, dryRun } = options
+  const conflicts: MergeConflict[] = []
+  let tree = volume.stateAt().tree
+  const parts = mergeParts(
+    volume,
+    { ours: volume.info.name, theirs: '' },
+    { ...(resolution === undefined ? {} : { resolution }), ...(dryRun === undefined ? {} : { dryRun }) },
+  )
+  const include = globs === undefined || globs.length === 0 ? undefined : globScope(globs)
+  for (const run of runs) {
+    const labels = { ours: volume.info.name, theirs: `before-${(run.at(-1) as Commit).id}` } // no run is empty
+    const result = threeWay(volume.treeOf(run[0]), tree, treeBefore(volume, run.at(-1) as Commit), {
+      ...parts,
+      labels,
+      ...(include === undefined ? {} : { include }),
+    })
+    conflicts.push(...result.conflicts)
+    tree = result.tree
+  }
+  return { tree, conflicts, parts }
+}
+
+function messageOf(undone: readonly CommitInfo[]): string {
+  const [newest] = undone
+  const what = newest.message ?? newest.name ?? newest.id
+  return undone.length === 1 ? `undo ${what}` : `undo ${what} and ${undone.length - 1} before`
+}
+
+function infoOf({ root: _root, nextIno: _nextIno, ...info }: Commit): CommitInfo {
+  return info
+}
+
+function by({ actor }: UndoOptions): { actor?: string } {
+  return actor === undefined ? {} : { actor }
+}

@@ -1,0 +1,58 @@
+import { CairnError } from '../errors.js'
+import { abortMerge, continueMerge, type MergeOptions, type MergeResult, mergeFork, rebaseFork } from '../history/merge/merge.js'
+import { waitingMerge } from '../history/merge/merge-state.js'
+import { type UndoOptions, type UndoResult, undo } from '../history/merge/undo.js'
+import type { Volume } from '../volume/volume.js'
+import type { OpenVolume, OpenVolumes } from './open-volumes.js'
+
+/** Which volume a merge goes into, and whether it begins, goes on or is given up. */
+export interface MergeCall extends MergeOptions {
+  /** Default: the volume that the fork comes from. */
+  into?: string
+  step?: 'continue' | 'abort'
+}
+
+/** Runs `work` when all that a volume acknowledged is sealed. */
+type Flushed = <T>(name: string, work: (flushed: { bytes: number }, open: OpenVolume) => T) => T | Promise<T>
+
+/** Merge, rebase and undo by the names of volumes. */
+export function mergeMethods(volumes: OpenVolumes, flushed: Flushed) {
+  const use = <T>(name: string, work: (volume: Volume) => T): T => volumes.use(name, ({ volume }) => work(volume))
+
+  /** What a fork brings must be in the store; that is written in slices before the rest is done at once. */
+  const both = (other: string, name: string, work: (other: Volume, volume: Volume) => MergeResult): MergeResult | Promise<MergeResult> =>
+    flushed(other, (_bytes, open) => use(name, volume => work(open.volume, volume)))
+
+  const step = (name: string, options: MergeCall): MergeResult => use(name, volume => (options.step === 'abort' ? abortMerge : continueMerge)(volume, options))
+
+  return {
+    merge: (_: string, fork: string, options: MergeCall = {}): MergeResult | Promise<MergeResult> => {
+      if (options.step !== undefined) return step(options.into ?? waitingPlace(volumes, fork), options)
+      return both(fork, options.into ?? parentOf(volumes, fork), (other, volume) => mergeFork(volume, other, options))
+    },
+    rebase: (_: string, fork: string, options: MergeCall = {}): MergeResult | Promise<MergeResult> => {
+      if (options.step !== undefined) return step(fork, options)
+      return both(parentOf(volumes, fork), fork, (parent, volume) => rebaseFork(volume, parent, options))
+    },
+    undo: (_: string, name: string, options?: UndoOptions): UndoResult => use(name, volume => undo(volume, options)),
+  }
+}
+
+/** The volume that a fork comes from, by its name now. @throws CairnError ERR_NO_PARENT */
+function parentOf(volumes: OpenVolumes, fork: string): string {
+  const { parent } = volumes.engine.info(fork)
+  if (parent === undefined) throw new CairnError('ERR_NO_PARENT', `${fork} is no fork.`, 'Say with --into which volume it is to be merged into.')
+  const found = volumes.engine.volumes().find(volume => volume.id === parent.id)
+  if (found !== undefined) return found.name
+  throw new CairnError(
+    'ERR_NO_PARENT',
+    `The volume ${parent.volume}, which ${fork} comes from, is not there any more.`,
+    'Bring it back with `cairn undelete`, or say with --into which volume is meant.',
+  )
+}
+
+/** Where a merge with this fork waits: in its parent, or in the volume that was named itself. */
+function waitingPlace(volumes: OpenVolumes, name: string): string {
+  const waits = volumes.use(name, ({ volume }) => waitingMerge(volume.state.history, volume.info.id) !== undefined)
+  return waits ? name : parentOf(volumes, name)
+}
