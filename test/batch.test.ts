@@ -154,6 +154,32 @@ describe('batch in process', () => {
     expect(await fs.readFile('/counter', 'utf8')).toBe('3')
   })
 
+  test('restores paths among other operations, and sees what those before it did', async () => {
+    const volume = await cairn.open('work')
+    const { promises: fs } = volume.fs
+    await fs.mkdir('/d')
+    await fs.writeFile('/d/large', Buffer.alloc(200_000, 1))
+    await fs.writeFile('/d/small', 'then')
+    await cairn.checkpoint('work', 'then')
+    await fs.writeFile('/d/large', Buffer.alloc(200_000, 2))
+    await fs.rm('/d/small')
+    const { commit } = await volume.batch([
+      { op: 'put', path: '/d/large', bytes: Buffer.alloc(1000, 3), append: true },
+      { op: 'restore', path: '/d/small', ref: 'then' },
+      { op: 'copy', from: '/d/small', to: '/copy' },
+      { op: 'restore', path: '/d/large', ref: 'then' },
+      { op: 'put', path: '/d/small', text: ' and now', append: true },
+    ])
+    expect(await fs.readFile('/d/large')).toEqual(Buffer.alloc(200_000, 1))
+    expect(await fs.readFile('/d/small', 'utf8')).toBe('then and now')
+    expect(await fs.readFile('/copy', 'utf8')).toBe('then')
+    expect((await cairn.fsck('work')).findings).toEqual([])
+    const at = await cairn.open('work', { ref: commit?.id })
+    expect(await at.fs.promises.readFile('/d/small', 'utf8')).toBe('then and now')
+    await expect(volume.batch([{ op: 'restore', path: '/never', ref: 'then' }])).rejects.toMatchObject({ line: 1, code: 'ERR_PATH_UNKNOWN' })
+    await expect(volume.batch([{ op: 'restore', path: '/d', ref: 'nope' }])).rejects.toMatchObject({ line: 1, code: 'ERR_REF_UNKNOWN' })
+  })
+
   test('nothing to do makes no commit', async () => {
     const volume = await cairn.open('work')
     expect(await volume.batch([])).toEqual({ commit: undefined, answers: [] })

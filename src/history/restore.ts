@@ -1,7 +1,8 @@
 import { CairnError } from '../errors.js'
 import { assert } from '../sys/index.js'
-import type { CommitInfo } from '../volume/api.js'
+import type { CommitInfo, TransactionSession } from '../volume/api.js'
 import { refusePurged } from '../volume/purged.js'
+import type { TreeChanges } from '../volume/tree-changes.js'
 import type { Volume } from '../volume/volume.js'
 import { graft, graftEntry } from './graft.js'
 import { Records } from './records.js'
@@ -76,17 +77,37 @@ function restoreVersion(volume: Volume, { ref, path, message, actor }: RestoreOp
   return { commit: became.commit, version: number, inodes: became.changes.inodes.size, names: became.changes.entries.length }
 }
 
+/** Brings one path back inside a transaction. Returns what changed. @throws as `restore` */
+export function restoreInto(transaction: TransactionSession, volume: Volume, path: string, ref: string): TreeChanges {
+  const { session } = volume
+  const components = componentsOf(path)
+  if (components.length === 0)
+    throw new CairnError('ERR_PATH_UNKNOWN', 'A batch does not restore a whole volume.', 'Name a path, or use `cairn restore`.', { exitCode: 2 })
+  const from = new Records(volume.treeOf(volume.history.resolve(ref)), session.dirHash)
+  transaction.tick()
+  const { nowS, nowNs } = transaction
+  return transaction.edit(tree => {
+    const to = new Records(tree, session.dirHash)
+    grafted(volume, components, () => graft({ from, to, allocIno: () => session.allocIno(), nowS, nowNs }, components, path))
+  })
+}
+
+/** Says of a path that was purged that it was. */
+function grafted(volume: Volume, components: readonly string[], work: () => void): void {
+  try {
+    work()
+  } catch (error) {
+    if ((error as CairnError).code === 'ERR_PATH_UNKNOWN') refusePurged(volume.state.history, volume.head.value.dirHashKey, `/${components.join('/')}`)
+    throw error
+  }
+}
+
 function withPath(volume: Volume, from: ReturnType<Volume['treeOf']>, components: readonly string[], shown: string): ReturnType<Volume['treeOf']> {
   const { session, state } = volume
   session.tick()
   const to = new Records(state.tree.fork(), session.dirHash)
   const { nowS, nowNs } = session
-  try {
-    graft({ from: new Records(from, session.dirHash), to, allocIno: () => session.allocIno(), nowS, nowNs }, components, shown)
-  } catch (error) {
-    if ((error as CairnError).code === 'ERR_PATH_UNKNOWN') refusePurged(state.history, volume.head.value.dirHashKey, `/${components.join('/')}`)
-    throw error
-  }
+  grafted(volume, components, () => graft({ from: new Records(from, session.dirHash), to, allocIno: () => session.allocIno(), nowS, nowNs }, components, shown))
   return to.tree
 }
 

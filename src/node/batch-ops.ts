@@ -35,6 +35,7 @@ export type BatchOp = Precondition &
     | { op: 'truncate'; path: string; size: number }
     | { op: 'setxattr'; path: string; name: string; text?: string; base64?: string; bytes?: Uint8Array }
     | { op: 'removexattr'; path: string; name: string }
+    | { op: 'restore'; path: string; ref: string }
   )
 
 /** What became of one operation. */
@@ -68,16 +69,19 @@ export function mtimeMs(record: StatRecord): number {
   return record.mtimeS * 1000 + record.mtimeNs / 1e6
 }
 
+/** Brings a path back to what it was at a ref: what this layer knows nothing of. */
+export type Restore = (path: string, ref: string) => void
+
 /**
  * Runs operations one after another, for as long as nobody else should wait: call again with those that have no answer.
  * @throws what the first of them threw; an error of a later one waits for the call that begins with it
  */
-export function runBatchOps(ops: LocalOps, list: readonly BatchOp[]): BatchAnswer[] {
+export function runBatchOps(ops: LocalOps, list: readonly BatchOp[], restore: Restore): BatchAnswer[] {
   const until = systemClock.monotonic() + limits.sealSliceMs
   const answers: BatchAnswer[] = []
   for (const op of list) {
     try {
-      const done = runBatchOp(ops, op)
+      const done = runBatchOp(ops, op, restore)
       if (done === undefined) break
       answers.push(done)
     } catch (error) {
@@ -94,7 +98,7 @@ export function runBatchOps(ops: LocalOps, list: readonly BatchOp[]): BatchAnswe
  * @returns undefined when there is more of it to do: call again
  * @throws as node:fs does; CairnError ERR_PRECONDITION
  */
-export function runBatchOp(ops: LocalOps, op: BatchOp): BatchAnswer | undefined {
+export function runBatchOp(ops: LocalOps, op: BatchOp, restore: Restore): BatchAnswer | undefined {
   checkPrecondition(ops, op)
   switch (op.op) {
     case 'put':
@@ -116,6 +120,9 @@ export function runBatchOp(ops: LocalOps, op: BatchOp): BatchAnswer | undefined 
       break
     case 'symlink':
       ops.symlink(op.target, op.path)
+      break
+    case 'restore':
+      restore(op.path, op.ref)
       break
     case 'truncate':
       ops.truncate(op.path, op.size)

@@ -50,6 +50,7 @@ const schema = z.discriminatedUnion('op', [
   op('truncate', { path, size: z.number().int().min(0) }),
   op('setxattr', { path, name: z.string().min(1), ...content }),
   op('removexattr', { path, name: z.string().min(1) }),
+  op('restore', { path, ref: z.string().min(1) }),
 ])
 const operations = schema.options.map(option => option.shape.op.value)
 

@@ -2,9 +2,9 @@ import { CairnError, posixError } from '../errors.js'
 import type { FileSystemApi } from '../fs/filesystem.js'
 import { holdersOf } from '../history/purge/holders.js'
 import { purge } from '../history/purge/purge.js'
-import { type RestoreOptions, restore } from '../history/restore.js'
+import { type RestoreOptions, restore, restoreInto } from '../history/restore.js'
 import { isOpName, LocalBackend, type OpArgs } from '../node/backend.js'
-import { type BatchOp, runBatchOps } from '../node/batch-ops.js'
+import { type BatchAnswer, type BatchOp, runBatchOps } from '../node/batch-ops.js'
 import { LocalOps } from '../node/ops.js'
 import { limits, systemClock } from '../sys/index.js'
 import type { CommitInfo } from '../volume/api.js'
@@ -125,7 +125,7 @@ export class EngineHost {
       open: (session: string, name: string, ref?: string, actor?: string) => this.#open(session, name, ref, actor),
       begin: (session: string, target: number) => this.#begin(session, target),
       commit: (session: string, target: number, record?: CommitOptions) => this.#commit(session, target, record),
-      batch: (session: string, target: number, ops: BatchOp[]) => runBatchOps(this.sessions.get(session, target).backend.ops, ops),
+      batch: (session: string, target: number, ops: BatchOp[]) => this.#batch(this.sessions.get(session, target), ops),
       close: (session: string, target: number) => this.sessions.remove(session, target),
     }
   }
@@ -185,6 +185,16 @@ export class EngineHost {
     if (typeof result === 'number' && result < 0) throw posixError(-result, 'commit')
     if (target.changes !== undefined) this.#logOf(target.open)?.addAll(target.changes)
     return typeof result === 'number' ? undefined : result
+  }
+
+  #batch(target: Target, ops: BatchOp[]): BatchAnswer[] {
+    return runBatchOps(target.backend.ops, ops, (path, ref) => {
+      if (target.transaction === undefined) throw new CairnError('ERR_NO_TRANSACTION', 'This is no transaction.', 'Begin one first.')
+      const changes = restoreInto(target.transaction, target.open.volume, path, ref)
+      // Handles stay what they are: the file is changed, as by a write.
+      for (const { parent, name, ino } of changes.entries) target.changes?.entry(parent, name, ino)
+      for (const ino of [...changes.inodes, ...changes.stale]) target.changes?.inode(ino)
+    })
   }
 
   #backend(fs: FileSystemApi): LocalBackend {

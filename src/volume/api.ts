@@ -1,5 +1,7 @@
+import type { BTree } from '../tree/index.js'
 import type { NewCommit, PreparedCommit } from './history.js'
 import type { Session } from './session.js'
+import type { TreeChanges } from './tree-changes.js'
 
 /** A volume as lists show it. JSON-safe. */
 export interface VolumeInfo {
@@ -132,6 +134,8 @@ export interface VolumeApi {
 export interface TransactionSession extends Session {
   /** 0, or throws CairnError ERR_CONFLICT (`retry: 'reopen'`: begin again) and nothing is changed. */
   commitTransaction(record?: (after: Pick<NewCommit, 'inodes' | 'bytes' | 'nextIno'>) => PreparedCommit): number
+  /** See `TransactionLive.edit`. */
+  edit(change: (tree: BTree) => void): TreeChanges
   abort(): void
 }
 

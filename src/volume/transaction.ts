@@ -1,6 +1,6 @@
 import { FRAME_HEADROOM } from '../codec/frame.js'
 import { Attr, BatchReader, commitKey, decodeAttr, encodeAttr, Item, MAX_KEY_BYTES, Tag } from '../codec/index.js'
-import { CairnError, EIO, EROFS } from '../errors.js'
+import { CairnError, EIO, EROFS, posixError } from '../errors.js'
 import { assert, type Clock } from '../sys/index.js'
 import { type BTree, diff } from '../tree/index.js'
 import type { Tree } from '../tree/tree.js'
@@ -12,7 +12,11 @@ import type { LiveSession } from './live-session.js'
 import { ReadSet, TrackedTree } from './read-set.js'
 import type { Spool } from './spool.js'
 import { VolumeState } from './state.js'
+import { TreeChanges } from './tree-changes.js'
 import type { StoreContext } from './volume.js'
+
+/** Overlays folded between two looks at how many are left. */
+const FOLDS_AT_ONCE = 64
 
 /**
  * An optimistic transaction: a private copy-on-write state on the tree as it was at the start. Reads see the start and its own
@@ -23,6 +27,7 @@ export class TransactionLive extends Collector implements TransactionSession {
   readonly readOnly = false
   readonly tree: Tree
   readonly #live: LiveSession
+  readonly #spool: Spool
   readonly #liveState: VolumeState
   readonly #base: BTree
   readonly #startSequence: number
@@ -48,6 +53,7 @@ export class TransactionLive extends Collector implements TransactionSession {
     state.usage.bytes = liveState.usage.bytes
     super(state, live.dirHash, spool, clock, FRAME_HEADROOM)
     this.#live = live
+    this.#spool = spool
     this.#firstIno = liveState.nextIno
     this.#liveState = liveState
     this.#base = base
@@ -85,6 +91,30 @@ export class TransactionLive extends Collector implements TransactionSession {
     this.#commits++
     this.discard()
     return 0
+  }
+
+  /**
+   * Changes made straight to a tree, as one operation.
+   * @param change gets a copy of what the transaction sees, with stored blocks only, and leaves it as it is to be
+   * @returns what changed. @throws what `change` throws, and a POSIX error of a full disk; nothing changed then
+   */
+  edit(change: (tree: BTree) => void): TreeChanges {
+    while (!this.state.foldOldest(FOLDS_AT_ONCE, this.#spool));
+    const { tree } = this.state
+    const target = tree.fork()
+    change(target)
+    const changes = new TreeChanges()
+    this.tick()
+    diff(tree, target, (key, before, after) => {
+      changes.note(key, before, after)
+      if (after === undefined) this.del(key, key.length)
+      else this.put(key, key.length, after, after.length)
+      return true
+    })
+    this.addUsage(changes.inodesDelta, changes.bytesDelta)
+    const result = this.commit()
+    if (result !== 0) throw posixError(-result, 'restore')
+    return changes
   }
 
   #noteWrites(): void {
