@@ -235,7 +235,8 @@ describe('commits that nobody asks for', () => {
     write('a', filled(10, 1))
     engine.fork('w', undefined, 'fork')
     for (let i = 0; i < 2; i++) {
-      expect(engine.openVolume('fork').commits()).toEqual([])
+      // The one that the fork was made from.
+      expect(engine.openVolume('fork').commits()).toHaveLength(1)
       engine.close()
       await begin()
     }
