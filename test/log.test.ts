@@ -132,14 +132,18 @@ describe('cairn log', () => {
   test('lines, details and JSON', async () => {
     const run = new CliRun()
     try {
-      await run.ok('init', 'work')
-      await run.fed('one\n', 'write', 'work:/f')
-      await run.ok('checkpoint', 'save', 'work', 'first', '-m', 'the start')
-      await run.ok('mv', 'work:/f', 'work:/g')
-      await run.fed('two\n', 'write', 'work:/g')
-      await run.ok('checkpoint', 'save', 'work', 'second')
+      // One program: each that ends commits what it changed.
+      const writer = await Cairn.open({ home: run.home, via: 'process', actor: 'alice' })
+      await writer.createVolume({ name: 'work' })
+      const work = await writer.open('work')
+      await work.fs.promises.writeFile('/f', 'one\n')
+      await work.checkpoint('first', { message: 'the start' })
+      await work.fs.promises.rename('/f', '/g')
+      await work.fs.promises.writeFile('/g', 'two\n')
+      await work.checkpoint('second')
+      await writer.close()
       const lines = (await run.ok('log', 'work')).split('\n')
-      expect(lines[0]).toMatch(/^[0-9a-z]{10} {2}\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}checkpoint {2}.*>1 {2}\(second\)$/)
+      expect(lines[0]).toMatch(/^[0-9a-z]{10} {2}\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}checkpoint {2}alice {2}>1 {2}\(second\)$/)
       expect(lines[1]).toMatch(/\+1 {2}\(first\) {2}the start$/)
       expect(await run.ok('log', 'work', '-n', '1')).toBe(`${lines[0]}\n`)
       // The short id is a ref.
@@ -153,6 +157,8 @@ describe('cairn log', () => {
         ['first', 'created', '/f'],
       ])
       expect(json[0]).toMatchObject({ from: '/f', changes: [{ kind: 'renamed', path: '/g' }] })
+      expect(await run.ok('log', 'work', '--actor', 'bob')).toBe('')
+      expect((await run.ok('log', 'work', '--since', 'second', '--actor', 'alice')).split('\n')).toHaveLength(2)
       expect((await run.cairn('log', 'work', '-n', 'x')).code).toBe(2)
       expect((await run.cairn('log', 'work', '--since', 'nope')).err).toMatch(/no checkpoint or commit 'nope'/)
     } finally {

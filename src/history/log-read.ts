@@ -121,11 +121,20 @@ function momentOf(volume: Volume, ref: string | undefined): number | undefined {
 
 type Step = Pick<LogEntry, 'change' | 'path' | 'from'>
 
+interface Place {
+  ino: number
+  /** Of the directory entries on the way. */
+  keys: readonly Buffer[]
+  isDirectory: boolean
+}
+
 /** Follows one path from the newest commit to the oldest. */
 class Trail {
   readonly #volume: Volume
   /** Where it is in the newer state, one char per byte. */
   #path: string
+  /** What it is there; kept as long as the names on the way to it stay. */
+  #place: Place | undefined
 
   constructor(volume: Volume, path: string) {
     this.#volume = volume
@@ -138,13 +147,20 @@ class Trail {
   *step(after: FileState, before: FileState | undefined): Generator<undefined, Step | undefined> {
     const path = this.#path
     if (path === '/') return { path }
-    const { ino, keys } = direntChain(after.tree, this.#volume.session.dirHash, path)
+    this.#place ??= this.#find(after)
+    const { ino, keys, isDirectory } = this.#place
     if (before === undefined) return ino === 0 ? undefined : { change: 'created', path: text(path) }
-    const isDirectory = ino !== 0 && ((attrOf(after, ino, attr)?.mode ?? 0) & 0o170000) === 0o040000
     const sameNames = keys.every(key => sameRecord(before.tree, after.tree, key))
+    if (!sameNames) this.#place = undefined
     if (sameNames && (ino === 0 || (!isDirectory && sameRecord(before.tree, after.tree, attrKey(ino))))) return undefined
-    if (isDirectory && direntChain(before.tree, this.#volume.session.dirHash, path).ino !== 0) return yield* this.#inDirectory(before, after, path)
-    return this.#compared(before, after, ino, path)
+    const old = sameNames ? ino : direntChain(before.tree, this.#volume.session.dirHash, path).ino
+    if (isDirectory && old !== 0) return yield* this.#inDirectory(before, after, path)
+    return this.#compared(before, after, ino, old)
+  }
+
+  #find(state: FileState): Place {
+    const { ino, keys } = direntChain(state.tree, this.#volume.session.dirHash, this.#path)
+    return { ino, keys, isDirectory: ino !== 0 && ((attrOf(state, ino, attr)?.mode ?? 0) & 0o170000) === 0o040000 }
   }
 
   /** Something below a directory that both states have. */
@@ -157,22 +173,24 @@ class Trail {
     return undefined
   }
 
-  #compared(before: FileState, after: FileState, ino: number, path: string): Step | undefined {
-    const old = direntChain(before.tree, this.#volume.session.dirHash, path).ino
+  #compared(before: FileState, after: FileState, ino: number, old: number): Step | undefined {
+    const path = this.#path
     if (ino === 0) return old === 0 ? undefined : { change: 'deleted', path: text(path) }
-    if (old === 0) return this.#appeared(before, ino, path)
+    if (old === 0) return this.#appeared(before, after, ino, path)
     const flags = fileFlags(before, old, after, ino)
     if (flags === undefined) return undefined
     return { change: flags.content ? 'modified' : flags.mode ? 'mode' : 'xattr', path: text(path) }
   }
 
   /** Not under this name before: under another, or not at all. */
-  #appeared(before: FileState, ino: number, path: string): Step {
+  #appeared(before: FileState, after: FileState, ino: number, path: string): Step {
     const there = attrOf(before, ino, attr)
     const from = there !== undefined && there.nlink > 0 ? pathOfInode(before.tree, ino) : undefined
     if (from === undefined) return { change: 'created', path: text(path) }
     this.#path = from
-    return { change: 'renamed', path: text(path), from: text(from) }
+    // Another link was made; what it links to has the history.
+    const isLink = direntChain(after.tree, this.#volume.session.dirHash, from).ino === ino
+    return { change: isLink ? 'created' : 'renamed', path: text(path), from: text(from) }
   }
 }
 

@@ -115,6 +115,8 @@ class Side {
     if (length !== valueLengthAt(c, q)) return false
     const at = p + CELL_HEADER_BYTES + this.keyLength
     const to = q + CELL_HEADER_BYTES + this.keyLength
+    // The call costs as much as comparing so many here.
+    if (length > NATIVE_COMPARE_BYTES) return b.compare(c, to, to + length, at, at + length) === 0
     for (let i = 0; i < length; i++) if (b[at + i] !== c[to + i]) return false
     return true
   }
@@ -257,4 +259,5 @@ class DiffWalk {
   }
 }
 
+const NATIVE_COMPARE_BYTES = 128
 const noBytes = new Uint8Array(0)

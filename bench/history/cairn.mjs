@@ -1,0 +1,232 @@
+import { execFileSync } from 'node:child_process'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { Cairn, doctor } from '../../dist/index.js'
+import { spread, time } from '../lib.mjs'
+
+export function bytesIn(folder) {
+  let bytes = 0
+  for (const entry of readdirSync(folder, { withFileTypes: true, recursive: true }))
+    if (entry.isFile()) bytes += statSync(join(entry.parentPath ?? entry.path, entry.name)).size
+  return bytes
+}
+
+let changes = 0
+
+/** Changes so many files, spread over the tree. */
+function change(fs, files, count) {
+  const step = Math.max(1, Math.floor(files.length / count))
+  for (let i = 0; i < count; i++) fs.writeFileSync(files[(i * step + changes) % files.length], `changed ${changes++}\n`)
+}
+
+/** Milliseconds of `work` after each `prepare`, which does not count. */
+async function timed(runs, prepare, work) {
+  const all = []
+  for (let i = 0; i < runs; i++) {
+    const prepared = await prepare(i)
+    const start = performance.now()
+    await work(i, prepared)
+    all.push(performance.now() - start)
+  }
+  return spread(all)
+}
+
+/** Microseconds per look-up, directory by directory through a sample. */
+function lookups(fs, files) {
+  const sample = Array.from({ length: 20_000 }, (_, i) => files[(i * 7919) % Math.min(files.length, 20_000)])
+  const all = () => sample.forEach(file => fs.statSync(file))
+  all()
+  all()
+  const start = performance.now()
+  for (let i = 0; i < 3; i++) all()
+  return ((performance.now() - start) / (3 * sample.length)) * 1000
+}
+
+export async function forksAndCheckpoints(report, cairn, volume, name, files, home, runs) {
+  const size = files.length.toLocaleString('en')
+  let n = 0
+  await cairn.checkpoint(name, `warm-${n++}`)
+  await cairn.flush(name)
+  const beforeCheckpoints = bytesIn(home)
+  const touched = () => change(volume.fs, files, 10)
+  report.add(`checkpoint, ${size} files, 10 changed since`, await timed(runs, touched, () => cairn.checkpoint(name, `c-${n++}`)), 'ms', '≤ 2 ms')
+  report.add(`checkpoint, ${size} files, nothing changed`, await time(runs, () => cairn.checkpoint(name, `c-${n++}`)), 'ms', '≤ 2 ms')
+  await cairn.flush(name)
+  const beforeForks = bytesIn(home)
+  report.add(`fork, ${size} files`, await time(runs, () => cairn.fork(name, undefined, `${name}-fork-${n++}`)), 'ms', '≤ 2 ms')
+  report.value(`fork, ${size} files, on disk`, (bytesIn(home) - beforeForks) / runs / 1024, 'KiB', '≤ 1 KiB')
+  await checkpointBytes(report, cairn, name, size, home, beforeCheckpoints)
+  if (name === 'small') return
+  const first = await timed(
+    runs,
+    async i => {
+      await cairn.fork(name, undefined, `first-${i}`)
+      const fork = await cairn.open(`first-${i}`)
+      fork.fs.statSync(files[0])
+      return fork
+    },
+    (_, fork) => fork.fs.writeFileSync(files[0], 'first'),
+  )
+  report.add('first write in a fork', first, 'ms', '≤ 1 ms')
+  for (let i = 0; i < runs; i++) await (await cairn.open(`first-${i}`)).close()
+  await chain(report, cairn, volume, files)
+  await siblings(report, cairn, volume, files)
+}
+
+/** What a checkpoint of an unchanged volume adds, sealed. */
+async function checkpointBytes(report, cairn, name, size, home) {
+  await cairn.flush(name)
+  const before = bytesIn(join(home, 'store'))
+  const count = 100
+  for (let i = 0; i < count; i++) await cairn.checkpoint(name, `b-${i}`)
+  await cairn.flush(name)
+  report.value(`checkpoint, ${size} files, on disk, of 100 sealed together`, (bytesIn(join(home, 'store')) - before) / count / 1024, 'KiB', '≤ 1 KiB')
+}
+
+async function chain(report, cairn, volume, files) {
+  const none = lookups(volume.fs, files)
+  let last = 'bench'
+  for (let i = 0; i < 100; i++) {
+    await cairn.fork(last, undefined, `chain-${i}`)
+    last = `chain-${i}`
+  }
+  const fork = await cairn.open(last)
+  const behind = lookups(fork.fs, files)
+  report.value('look-up after a chain of 100 forks, over none', behind / none, '×', '0.8 – 1.2')
+  await fork.close()
+}
+
+async function siblings(report, cairn, volume, files) {
+  const directories = [...new Set(files.map(file => file.slice(0, file.lastIndexOf('/'))))].slice(0, 2000)
+  const list = () => {
+    const start = performance.now()
+    for (let i = 0; i < 20_000; i++) volume.fs.readdirSync(directories[i % directories.length])
+    return performance.now() - start
+  }
+  list()
+  const none = spread([list(), list(), list()]).median
+  const names = Array.from({ length: 1000 }, (_, i) => `sibling-${i}`)
+  const start = performance.now()
+  await cairn.forkAll('bench', undefined, names)
+  report.value('1,000 forks of one volume', performance.now() - start, 'ms', 'about 1,000 ms')
+  report.value('readdir beside 1,000 sibling forks, over none', spread([list(), list(), list()]).median / none, '×', '0.8 – 1.2')
+}
+
+export async function diffs(report, cairn, files, runs) {
+  const volume = await cairn.open('bench')
+  await cairn.checkpoint('bench', 'before')
+  change(volume.fs, files, 10)
+  await cairn.checkpoint('bench', 'after')
+  await cairn.flush('bench')
+  const side = ref => ({ volume: 'bench', ref })
+  await cairn.diff(side('before'), side('after'))
+  report.add('diff with 10 changes, warm', await time(2 * runs, () => cairn.diff(side('before'), side('after'))), 'ms', '≤ 3 ms')
+  report.add('the same as a patch', await time(runs, () => cairn.diff(side('before'), side('after'), { patch: true })), 'ms')
+  change(volume.fs, files, 1000)
+  report.add('diff with 1,000 changes, warm', await time(runs, () => cairn.diff(side('after'), { volume: 'bench' })), 'ms')
+  await volume.close()
+}
+
+const coldProgram = `
+const { Cairn } = await import(process.argv[1])
+const cairn = await Cairn.open({ home: process.argv[2], via: 'process' })
+const volume = await cairn.open('small')
+await cairn.diff({ volume: 'small', ref: '~1' }, { volume: 'small', ref: '~0' })
+const start = performance.now()
+const changes = await cairn.diff({ volume: 'bench', ref: 'before' }, { volume: 'bench', ref: 'after' })
+console.log(performance.now() - start, changes.length)
+await volume.close()
+await cairn.close()
+`
+
+/** In a new process: its code is loaded by a diff of another volume, no page of this one is. Opening the volume counts. */
+export function coldDiff(report, home, runs) {
+  const all = []
+  for (let i = 0; i < runs; i++) {
+    const out = execFileSync(process.execPath, ['--input-type=module', '-e', coldProgram, new URL('../../dist/index.js', import.meta.url).href, home], {
+      encoding: 'utf8',
+    })
+    const [ms, changed] = out.trim().split(' ').map(Number)
+    if (changed !== 10) throw new Error(`a cold diff saw ${changed} changes`)
+    all.push(ms)
+  }
+  report.add('diff with 10 changes, cold, opening the volume included', spread(all), 'ms', '≤ 30 ms')
+}
+
+export async function merges(report, cairn, files, runs) {
+  const what = 'merge of a fork with 100 changed files'
+  if (typeof cairn.merge !== 'function') return report.skip(what, 'not in this build')
+  await cairn.checkpoint('bench', 'merge-base')
+  const all = await timed(
+    runs,
+    async i => {
+      await cairn.fork('bench', undefined, `merge-${i}`)
+      const fork = await cairn.open(`merge-${i}`)
+      change(fork.fs, files, 100)
+      await fork.checkpoint('work')
+      return fork
+    },
+    async (i, fork) => {
+      await cairn.merge(`merge-${i}`, { into: 'bench' })
+      await fork.close()
+    },
+  )
+  report.add(what, all, 'ms', '≤ 50 ms')
+}
+
+/** Through a mount: from the call until the last of the files reads as it was, in this process, which does not serve the mount. */
+export async function restores(report, cairn, files, folder, runs) {
+  const what = 'restore of 100 changed files, seen through the mount'
+  const { mountSupport } = await doctor()
+  if (!mountSupport.found) return report.skip(what, 'no mounts on this machine')
+  await cairn.fork('bench', undefined, 'mounted')
+  await cairn.close()
+  const served = await Cairn.open({ home: cairn.home, via: 'server' })
+  const mountpoint = join(folder, 'mount')
+  execFileSync('mkdir', ['-p', mountpoint])
+  await served.mount({ name: 'mounted', path: mountpoint })
+  const step = Math.floor(files.length / 100)
+  const some = Array.from({ length: 100 }, (_, i) => files[i * step])
+  try {
+    const all = await timed(
+      runs,
+      async i => {
+        await served.checkpoint('mounted', `r-${i}`)
+        const before = readFileSync(mountpoint + some[99])
+        const { writeFileSync } = await import('node:fs')
+        for (const file of some) writeFileSync(mountpoint + file, `restored away ${i}\n`)
+        return before
+      },
+      async (i, before) => {
+        await served.restore('mounted', { ref: `r-${i}` })
+        if (!readFileSync(mountpoint + some[99]).equals(before)) throw new Error('the mount shows what was before the restore')
+      },
+    )
+    report.add(what, all, 'ms', '≤ 20 ms')
+  } finally {
+    await served.unmount(mountpoint)
+    await served.close()
+  }
+}
+
+export async function logs(report, cairn, files, runs) {
+  const volume = await cairn.open('bench')
+  const file = files[files.length >> 1]
+  for (let i = 0; i < 1000; i++) {
+    volume.fs.writeFileSync(i % 10 === 0 ? file : files[(i * 7919) % files.length], `commit ${i}\n`)
+    await cairn.checkpoint('bench')
+  }
+  await cairn.flush('bench')
+  const read = async path => {
+    let entries = 0
+    for await (const _ of cairn.log('bench', { path, since: '-1d' })) entries++
+    return entries
+  }
+  const start = performance.now()
+  const found = await read(file)
+  report.value('log of one file over 1,000 commits and more, first time', performance.now() - start, 'ms', '≤ 100 ms')
+  if (found < 100) throw new Error(`the log has ${found} of 100 commits`)
+  report.add('the same again', await time(runs, () => read(file)), 'ms', '≤ 100 ms')
+  report.add('blame of that file', await time(runs, () => volume.blame(file)), 'ms')
+  await volume.close()
+}
