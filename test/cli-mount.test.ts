@@ -127,15 +127,16 @@ describe.skipIf(!possible)('a mounted volume', () => {
   )
 
   test(
-    'status of a server that hangs says so',
+    'commands to a server that hangs say so',
     async () => {
       const at = run.path('hangs')
       await run.ok('mount', 'work', at)
       const { serverPid } = JSON.parse(readFileSync(`${run.home}/run/supervisor.json`, 'utf8')) as { serverPid: number }
       process.kill(serverPid, 'SIGSTOP')
       try {
-        const { code, err } = await run.spawned(['status'])
-        expect([code, err]).toEqual([1, expect.stringContaining(`kill -9 ${serverPid}`)])
+        const commands = [['status'], ['ls', 'work:/'], ['write', 'work:/x', 'text'], ['fork', 'work', 'other'], ['unmount', 'work'], ['volumes']]
+        const ended = await Promise.all(commands.map(command => run.spawned(command)))
+        for (const { code, err } of ended) expect([code, err]).toEqual([1, expect.stringContaining(`kill -9 ${serverPid}`)])
       } finally {
         process.kill(serverPid, 'SIGCONT')
       }

@@ -71,16 +71,6 @@ export class FileSystem implements FileSystemApi {
     return [...this.#c.holds.keys()]
   }
 
-  /** Forgets cached names; for changes of the tree that `Session.changes` does not tell of. */
-  invalidateNames(): void {
-    this.#c.cache.clear()
-  }
-
-  /** Forgets one cached name. */
-  invalidateName(dir: number, name: string): void {
-    this.#c.cache.delete(dir, name)
-  }
-
   lookup(dir: number, name: string, cred?: Cred): number {
     return lookup(this.#c, dir, name, cred)
   }

@@ -53,7 +53,6 @@ export const KERNEL_MAJOR = 7
 /** The newest minor version whose structs are written here. */
 export const KERNEL_MINOR = 45
 
-export const IN_HEADER_BYTES = 40
 export const OUT_HEADER_BYTES = 16
 /** Where the data of a WRITE request begins. */
 export const WRITE_DATA_AT = 80

@@ -22,21 +22,28 @@ export class RpcClient {
   #sessionRequest: ClientRequest | undefined
   /** Called when the server went away while a session was open. */
   onLost: (() => void) | undefined
+  readonly #silent: () => CairnError
 
-  /** @param session of another client of this process, to share; that one keeps it alive */
-  constructor(socketPath: string, session?: string) {
+  /**
+   * @param options.session of another client of this process, to share; that one keeps it alive
+   * @param options.silent says who it is that does not answer
+   */
+  constructor(socketPath: string, options: { session?: string; silent?: () => CairnError } = {}) {
     this.socketPath = socketPath
+    this.#silent = options.silent ?? silentServer
+    const { session } = options
     if (session !== undefined) this.#session = Promise.resolve(session)
   }
 
-  /** What the server says about itself. @throws CairnError ERR_NO_SERVER when nobody listens */
+  /** What the server says about itself. @throws CairnError ERR_NO_SERVER when nobody listens, ERR_SERVER_SILENT when it does not answer */
   async hello(): Promise<Record<string, unknown>> {
-    return JSON.parse((await this.#send({ method: 'GET', path: '/v1/hello' }, [])).toString()) as Record<string, unknown>
+    return JSON.parse((await this.#send(HELLO, [])).toString()) as Record<string, unknown>
   }
 
   /**
    * Runs a method there. Errors are those that it threw, built again.
-   * @throws CairnError ERR_SERVER_LOST (`retry: 'reopen'`) when the server went away meanwhile: it may or may not have done it
+   * @throws CairnError ERR_SERVER_LOST (`retry: 'reopen'`) when the server went away meanwhile: it may or may not have done it;
+   * ERR_SERVER_SILENT when it does not even say hello any more. A call that only takes long is waited for
    */
   async call(method: string, args: unknown[], options: { session?: boolean; signal?: AbortSignal } = {}): Promise<unknown> {
     const headers: Record<string, string> = {}
@@ -69,9 +76,14 @@ export class RpcClient {
     return new Promise((resolve, reject) => {
       const req = request({ socketPath: this.socketPath, method: 'POST', path: '/v1/session', agent: false })
       this.#sessionRequest = req
+      const answered = this.#watch(req, true)
       // A session that nobody heard of changed nothing, however its opening failed.
-      req.on('error', error => reject(noServer(error)))
+      req.on('error', error => {
+        answered()
+        reject(error instanceof CairnError ? error : noServer(error))
+      })
       req.on('response', response => {
+        answered()
         response.once('data', (chunk: Buffer) => {
           if (response.headers['content-type'] !== 'text/plain') {
             reject(fromWire((decodeFrame(chunk) as { error: WireError }).error))
@@ -102,8 +114,11 @@ export class RpcClient {
     return new Promise((resolve, reject) => {
       const headers = { ...options.headers, 'content-length': parts.reduce((sum, part) => sum + part.length, 0) }
       const req = request({ ...options, socketPath: this.socketPath, agent: this.#agent, headers })
+      const answered = this.#watch(req, options === HELLO)
+      req.on('close', answered)
       req.on('error', error => reject(connectionError(error)))
       req.on('response', (response: IncomingMessage) => {
+        answered()
         const chunks: Buffer[] = []
         response.on('data', (chunk: Buffer) => chunks.push(chunk))
         response.on('end', () => resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)))
@@ -114,6 +129,41 @@ export class RpcClient {
     })
   }
 
+  /**
+   * A request that is not answered for a while is given up when the server does not say hello either: it hangs, or somebody stopped it.
+   * @param short it takes no time by itself
+   * @returns what to call when the answer begins, or none will come
+   */
+  #watch(req: ClientRequest, short: boolean): () => void {
+    let timer: NodeJS.Timeout | undefined
+    let over = false
+    const look = async (): Promise<void> => {
+      const lives = !short && (await this.#answers())
+      if (over) return
+      if (lives) timer = setTimeout(look, limits.answerMs).unref()
+      else req.destroy(this.#silent())
+    }
+    timer = setTimeout(look, limits.answerMs).unref()
+    return () => {
+      over = true
+      clearTimeout(timer)
+    }
+  }
+
+  /** On a connection of its own; others may be behind a long call. */
+  async #answers(): Promise<boolean> {
+    const other = new RpcClient(this.socketPath)
+    try {
+      await other.hello()
+      return true
+    } catch (error) {
+      // One that is gone breaks the connection of the call itself.
+      return (error as CairnError).code !== 'ERR_SERVER_SILENT'
+    } finally {
+      other.close()
+    }
+  }
+
   close(): void {
     const req = this.#sessionRequest
     this.#sessionRequest = undefined
@@ -121,6 +171,12 @@ export class RpcClient {
     req?.destroy()
     this.#agent.destroy()
   }
+}
+
+const HELLO: RequestOptions = { method: 'GET', path: '/v1/hello' }
+
+function silentServer(): CairnError {
+  return new CairnError('ERR_SERVER_SILENT', 'The cairn server does not answer.', 'Wait, or see `cairn status`.', { retry: 'same-call' })
 }
 
 function connectionError(error: Error): Error {

@@ -22,10 +22,6 @@ export function checkPath(path: unknown, name = 'path'): Path {
   throw invalidArgType(name, pathTypes, path)
 }
 
-export function isPathOrUrl(value: unknown): boolean {
-  return typeof value === 'string' || value instanceof Uint8Array || value instanceof URL
-}
-
 const flagNames: Readonly<Record<string, number>> = {
   r: constants.O_RDONLY,
   rs: constants.O_RDONLY | constants.O_SYNC,

@@ -6,7 +6,7 @@ import type { BlockingAnswer, BlockingData, BlockingRequest } from './blocking-c
 
 const { socketPath, session, port, answers } = workerData as BlockingData
 const count = new Int32Array(answers)
-const client = new RpcClient(socketPath, session)
+const client = new RpcClient(socketPath, { session })
 
 function answer(message: BlockingAnswer): void {
   port.postMessage(message)

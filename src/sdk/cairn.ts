@@ -1,4 +1,4 @@
-import { CairnError } from '../errors.js'
+import { CairnError, EROFS, posixError } from '../errors.js'
 import type { RpcClient } from '../http/rpc-client.js'
 import { ensureServer, reconnect } from '../server/connect.js'
 import { homeOf, prepareHome } from '../server/home.js'
@@ -14,6 +14,7 @@ import type { LocalHost } from './local-host.js'
 import { awaitMount, clearStaleMount, syncMount } from './mounted.js'
 import { VolumeHandle } from './open-volume.js'
 import type { PurgeOptions, PurgeResult } from './purge.js'
+import { isReadOnlyByEnvironment, ReadOnlyHost } from './read-only.js'
 import { RemoteHost } from './remote-host.js'
 import { answered, statusOf } from './status.js'
 import type {
@@ -56,6 +57,7 @@ export class Cairn implements CairnApi {
   readonly actor: string
   readonly #via: 'auto' | 'server' | 'process'
   readonly #logLevel: CairnOptions['logLevel']
+  readonly #readOnly: boolean
   #local: Promise<LocalHost> | undefined
   #remote: RemoteHost | undefined
   readonly #open = new Set<VolumeHandle>()
@@ -65,6 +67,7 @@ export class Cairn implements CairnApi {
     this.actor = options.actor ?? ownActor()
     this.#via = options.via ?? 'auto'
     this.#logLevel = options.logLevel
+    this.#readOnly = options.readOnly ?? isReadOnlyByEnvironment()
   }
 
   /**
@@ -78,13 +81,13 @@ export class Cairn implements CairnApi {
   }
 
   /**
-   * As `open`, with the settings of the environment and of the configuration file: the home and the level of the server's log.
+   * As `open`, with the settings of the environment and of the configuration file: the home, whether anything may be changed, the level of the server's log.
    * @throws CairnError ERR_CONFIG naming the variable, or the file and line; ERR_HOME
    */
   static async fromEnv(): Promise<Cairn> {
     const { loadSettings } = await import('./config.js')
-    const { home, logLevel, actor } = (await loadSettings()).settings
-    return Cairn.open({ home, logLevel, ...(actor === undefined ? {} : { actor }) })
+    const { home, logLevel, actor, readOnly } = (await loadSettings()).settings
+    return Cairn.open({ home, logLevel, readOnly, ...(actor === undefined ? {} : { actor }) })
   }
 
   async createVolume(options: VolumeOptions): Promise<VolumeInfo> {
@@ -148,7 +151,7 @@ export class Cairn implements CairnApi {
   }
 
   async #mount(options: MountOptions): Promise<MountInfo> {
-    return (await (await this.#server()).call('mount', { actor: this.actor, ...options })) as MountInfo
+    return (await this.#guarded(await this.#server()).call('mount', { actor: this.actor, ...options })) as MountInfo
   }
 
   async unmount(target: string, options: { force?: boolean } = {}): Promise<boolean> {
@@ -206,6 +209,7 @@ export class Cairn implements CairnApi {
    * @throws CorruptError for a bundle that is damaged or cut short; CairnError ERR_VOLUME_EXISTS, ERR_BUNDLE_BASE, ERR_FORMAT
    */
   async unbundle(source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, name: string, options: UnbundleOptions = {}): Promise<VolumeInfo> {
+    if (this.#readOnly) throw posixError(EROFS, 'unbundle')
     const { engine } = await this.#localHost()
     const { unbundle } = await import('./bundle.js')
     return unbundle(engine, source, name, { ...options, flushAll: () => this.#flushOpen() })
@@ -364,6 +368,14 @@ export class Cairn implements CairnApi {
 
   /** Where calls about these volumes go now: what this program has open itself stays here. */
   async #host(...names: string[]): Promise<Host> {
+    return this.#guarded(await this.#place(...names))
+  }
+
+  #guarded(host: Host): Host {
+    return this.#readOnly ? new ReadOnlyHost(host) : host
+  }
+
+  async #place(...names: string[]): Promise<Host> {
     if (this.#via === 'process') return this.#localHost()
     const local = await this.#local
     if (local?.openNames().some(name => names.includes(name))) return local

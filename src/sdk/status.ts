@@ -1,5 +1,4 @@
-import { CairnError } from '../errors.js'
-import { livingSupervisor, serverPid } from '../server/connect.js'
+import { livingSupervisor, silentServer } from '../server/connect.js'
 import { homePaths } from '../server/home.js'
 import { limits } from '../sys/index.js'
 import type { VolumeInfo, VolumeStatus } from '../volume/api.js'
@@ -28,19 +27,13 @@ export async function statusOf(home: string, host: Host, name: string | undefine
 export async function answered<T>(home: string, report: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const silence = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(silent(home)), limits.statusAnswerMs)
+    timer = setTimeout(() => reject(silentServer(home)), limits.statusAnswerMs)
   })
   try {
     return await Promise.race([report, silence])
   } finally {
     clearTimeout(timer)
   }
-}
-
-function silent(home: string): CairnError {
-  const pid = serverPid(homePaths(home))
-  const remedy = `Wait, or end it with \`kill -9 ${pid ?? 'PID'}\`: its supervisor starts another at once, and nothing acknowledged is lost.`
-  return new CairnError('ERR_SERVER_SILENT', `The server${pid === undefined ? '' : ` (pid ${pid})`} does not answer.`, remedy, { retry: 'same-call' })
 }
 
 /** Mounts that are left are dead, or wait for the server that the supervisor starts. */

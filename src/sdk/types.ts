@@ -22,6 +22,8 @@ export interface CairnOptions {
   via?: 'auto' | 'server' | 'process'
   /** Who changes, as commits and versions say; default CAIRN_ACTOR, else the name of the user. */
   actor?: string
+  /** Everything that would change a volume fails with EROFS, and mounts are read-only. Default CAIRN_READ_ONLY, else false. */
+  readOnly?: boolean
   /** How much a server that is started writes to its log; default CAIRN_LOG_LEVEL, else `info`. */
   logLevel?: LogLevel
 }

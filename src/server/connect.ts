@@ -38,13 +38,13 @@ async function helloOf(client: RpcClient): Promise<Hello | undefined> {
 
 /**
  * A connection to the server of `home`; undefined when none runs.
- * @throws CairnError ERR_SERVER_VERSION when it is one that this version cannot talk to and that somebody needs
+ * @throws CairnError ERR_SERVER_VERSION when it is one that this version cannot talk to and that somebody needs; ERR_SERVER_SILENT
  */
 export async function findServer(home: string): Promise<RpcClient | undefined> {
   const socket = findSocketPath(homePaths(home))
   // Most commands run where no server does: the first request of node:http costs 20 ms.
   if (!existsSync(socket)) return undefined
-  const client = new RpcClient(socket)
+  const client = new RpcClient(socket, { silent: () => silentServer(home) })
   const hello = await helloOf(client)
   if (hello !== undefined && (await suits(client, hello, home))) return client
   client.close()
@@ -141,6 +141,13 @@ function supervisorPid(paths: HomePaths): number | undefined {
 /** The server that its supervisor started last; it may be dead. */
 export function serverPid(paths: HomePaths): number | undefined {
   return noteOf(paths).serverPid
+}
+
+/** It hangs, or somebody stopped it. */
+export function silentServer(home: string): CairnError {
+  const pid = serverPid(homePaths(home))
+  const remedy = `Wait, or end it with \`kill -9 ${pid ?? 'PID'}\`: its supervisor starts another at once, and nothing acknowledged is lost.`
+  return new CairnError('ERR_SERVER_SILENT', `The server${pid === undefined ? '' : ` (pid ${pid})`} does not answer.`, remedy, { retry: 'same-call' })
 }
 
 function noteOf(paths: HomePaths): { pid?: number; serverPid?: number } {

@@ -73,8 +73,7 @@ export type ToSupervisor =
 /** Descriptors that the server inherits. */
 export const CONTROL_FD = 3
 export const PASSING_FD = 4
-/** Held open only: the lock of the home lives as long as one of the two processes. */
-export const LOCK_FD = 5
+/** Descriptor 5 is held open only: the lock of the home lives as long as one of the two processes. */
 export const FIRST_MOUNT_FD = 6
 
 /** Exit codes of the supervisor. */

@@ -3,7 +3,7 @@
  * dies. No code of volumes is in this process, so that there is little to die from.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, openSync, rmSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, rmSync } from 'node:fs'
 import type { Duplex } from 'node:stream'
 import { limits, systemClock } from '../sys/index.js'
 import { close, MNT_DETACH, receiveFd, socketpair, umount2 } from '../sys/libc.js'
@@ -29,6 +29,7 @@ export class Supervisor {
   #control: Control<ToSupervisor, ToServer> | undefined
   #ready = false
   #bye = false
+  #watch: NodeJS.Timeout | undefined
 
   /** @param onEnd the server ended by itself (0) or cannot be kept alive (1) */
   constructor(paths: HomePaths, lockFd: number, log: Log, onEnd: (code: number) => void) {
@@ -39,6 +40,7 @@ export class Supervisor {
   }
 
   start(): void {
+    this.#watch ??= setInterval(() => this.#checkHome(), limits.homeCheckMs).unref()
     const pair = socketpair()
     if (typeof pair === 'number') throw new Error(`socketpair failed with errno ${-pair}`)
     const [mine, theirs] = pair
@@ -111,16 +113,28 @@ export class Supervisor {
     else this.start()
   }
 
+  /** A home that was deleted has nothing left to serve, and one of the same name may have a server of its own: nothing in it is touched. */
+  #checkHome(): void {
+    if (fstatSync(this.#lockFd).nlink > 0) return
+    this.#removeMounts()
+    this.#child?.kill('SIGKILL')
+    this.#onEnd(0)
+  }
+
   #giveUp(): void {
     this.#log.line(
       `the server died ${this.#starts.length} times within ${limits.serverRestartWindowMs / 1000} s and is not started again; its mounts are removed`,
       'error',
     )
+    this.#removeMounts()
+    this.#end(1)
+  }
+
+  #removeMounts(): void {
     for (const { record, fd } of this.#held.values()) {
       umount2(record.mountpoint, MNT_DETACH)
       close(fd)
     }
-    this.#end(1)
   }
 
   #end(code: number): void {

@@ -26,7 +26,6 @@ const cUtimensat = cFunction<[number, Bytes, Bytes, number]>('int utimensat(int 
 const cRead = cFunction<[number, Bytes, number]>('intptr_t read(int fd, void *into, size_t length)')
 const cPwrite = cFunction<[number, Bytes, number, number]>('intptr_t pwrite(int fd, void *from, size_t length, int64_t offset)')
 const cWrite = cFunction<[number, Bytes, number]>('intptr_t write(int fd, void *from, size_t length)')
-const cSchedYield = cFunction<[]>('int sched_yield()')
 const cAccess = cFunction<[Bytes, number]>('int access(void *path, int mode)')
 
 export const MS_RDONLY = 1
@@ -43,15 +42,8 @@ export const FALLOC_FL_PUNCH_HOLE = 2
 export const SEEK_DATA = 3
 export const SEEK_HOLE = 4
 export const POLLIN = 1
-export const POLLERR = 8
-export const POLLHUP = 16
 export const EFD_CLOEXEC = 0o2000000
 export const EFD_NONBLOCK = 0o4000
-
-/** Lets another thread run on this CPU, if one wants to. */
-export function schedYield(): void {
-  cSchedYield()
-}
 
 const FIONBIO = 0x5421
 

@@ -144,6 +144,8 @@ export const limits = {
   sessionTargets: 4096,
   /** A server without mounts, clients or requests exits after this. */
   serverIdleMs: 180_000,
+  /** Whether the home is still there is looked at this often. */
+  homeCheckMs: 2000,
   /** A volume of the server that nobody uses is closed after this. */
   volumeIdleMs: 15_000,
   /** A volume that another program has open is waited for this long. */
@@ -152,6 +154,8 @@ export const limits = {
   serverStartMs: 15_000,
   /** `status` waits this long for a server that is being started again, then says so. */
   statusWaitMs: 2000,
+  /** A call to the server that takes longer is followed by a question whether it answers at all, which has as long. */
+  answerMs: 4000,
   /** A server that does not answer `status` within this is called silent. */
   statusAnswerMs: 8000,
   /** A mount that was made must answer within this. */

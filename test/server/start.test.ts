@@ -1,7 +1,8 @@
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { cairnMounts } from '../../src/sdk/mount-table.js'
 import { ensureServer, findServer } from '../../src/server/connect.js'
 import { prepareHome } from '../../src/server/home.js'
 import { isAlive, killBoth, makeHome, openCairn, pidsOf, program, until } from './support.js'
@@ -54,6 +55,20 @@ describe('starting', () => {
     await until(async () => (await findServer(home.home)) === undefined)
     await until(() => statSync(join(home.home, 'run', 'supervisor.json'), { throwIfNoEntry: false }) === undefined)
     expect(statSync(join(home.home, 'run', 'server.sock'), { throwIfNoEntry: false })).toBeUndefined()
+  })
+
+  test('it ends with its mounts when the home is deleted', async () => {
+    const home = makeHome()
+    const cairn = await openCairn(home, 'server')
+    await cairn.createVolume({ name: 'a' })
+    const path = join(home.home, '..', 'mounted-of-deleted')
+    if (process.getuid?.() === 0) await cairn.mount({ name: 'a', path })
+    const { server, supervisor } = pidsOf(home)
+    rmSync(home.home, { recursive: true })
+    await until(() => !isAlive(server) && !isAlive(supervisor))
+    expect(cairnMounts().some(mount => mount.path === path)).toBe(false)
+    expect(existsSync(home.home)).toBe(false)
+    rmSync(path, { recursive: true, force: true })
   })
 
   test('status says when one that was killed is not there again yet, and opens nothing beside it', async () => {

@@ -1,0 +1,96 @@
+import { constants } from 'node:fs'
+import { CairnError, EROFS, posixError } from '../errors.js'
+import type { Backend, OpArgs, OpName } from '../node/index.js'
+import { parseSwitch } from './config.js'
+import type { Host, Opened, OpenedTransaction } from './host.js'
+
+const { O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, W_OK } = constants
+
+/** Calls that change no volume. Whatever is not named here is refused. */
+const reads: ReadonlySet<string> = new Set([
+  ...['volumes', 'info', 'status', 'statusOf', 'openVolumes', 'checkpoints', 'commits', 'fsck', 'flush', 'holders', 'pin', 'unpin', 'step', 'close'],
+  ...['server.status', 'server.stop', 'unmount', 'mount'],
+])
+const readsInPages = /^(log|blame|diff|version)[A-Z]/
+
+const fileReads: ReadonlySet<OpName> = new Set([
+  ...(['access', 'getxattr', 'listxattr', 'lstat', 'opendir', 'readdir', 'readlink', 'realpath', 'stat', 'statfs', 'statIfExists'] as const),
+  ...(['close', 'fstat', 'fsync', 'fsyncNow', 'open', 'read', 'readFile', 'seek'] as const),
+])
+
+/** @throws CairnError ERR_CONFIG when CAIRN_READ_ONLY is neither true nor false */
+export function isReadOnlyByEnvironment(): boolean {
+  const value = parseSwitch(process.env['CAIRN_READ_ONLY'] ?? '')
+  if (value !== undefined) return value
+  throw new CairnError('ERR_CONFIG', 'The variable CAIRN_READ_ONLY is neither true nor false.', 'Set it to one of them.', { exitCode: 2 })
+}
+
+/** Where volumes are, for a program whose settings allow no change: all that would be one fails with EROFS, and nothing was done. */
+export class ReadOnlyHost implements Host {
+  readonly isServer: boolean
+  readonly #host: Host
+
+  constructor(host: Host) {
+    this.isServer = host.isServer
+    this.#host = host
+  }
+
+  async call(method: string, ...args: unknown[]): Promise<unknown> {
+    if (!reads.has(method) && !readsInPages.test(method)) throw posixError(EROFS, method)
+    // A volume mounted by this program is one that nobody changes.
+    const sent = method === 'mount' ? [{ ...(args[0] as object), readOnly: true }] : args
+    return this.#host.call(method, ...sent)
+  }
+
+  async open(name: string, ref?: string, actor?: string): Promise<Opened> {
+    return readOnly(await this.#host.open(name, ref, actor))
+  }
+
+  close(): Promise<void> {
+    return this.#host.close()
+  }
+}
+
+function readOnly(opened: Opened): Opened {
+  return {
+    backend: readOnlyBackend(opened.backend),
+    begin: async (): Promise<OpenedTransaction> => {
+      const transaction = await opened.begin()
+      const batch = async () => {
+        throw posixError(EROFS, 'batch')
+      }
+      return { ...readOnly(transaction), commit: record => transaction.commit(record), batch }
+    },
+    close: () => opened.close(),
+  }
+}
+
+/** The same operations, of which those that change something fail with EROFS. */
+export function readOnlyBackend(backend: Backend): Backend {
+  const guarded: Backend = {
+    isLocal: backend.isLocal,
+    transferBytes: backend.transferBytes,
+    call: (method, args) => {
+      refuse(method, args)
+      return backend.call(method, args)
+    },
+  }
+  const { callNow, readInto, listed } = backend
+  if (callNow !== undefined) {
+    guarded.callNow = (method, args) => {
+      refuse(method, args)
+      return callNow.call(backend, method, args) as never
+    }
+  }
+  if (readInto !== undefined) guarded.readInto = readInto.bind(backend)
+  if (listed !== undefined) guarded.listed = listed.bind(backend)
+  return guarded
+}
+
+function refuse<M extends OpName>(method: M, args: OpArgs<M>): void {
+  const [path, flags] = args as unknown[]
+  const opens = method === 'open' || method === 'readFile'
+  const wants = method === 'access' ? W_OK : opens ? O_WRONLY | O_RDWR | O_CREAT | O_TRUNC : 0
+  if (fileReads.has(method) && ((flags as number) & wants) === 0) return
+  throw posixError(EROFS, opens ? 'open' : method, typeof path === 'string' ? path : undefined)
+}
