@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { FileSystem } from '../fs/index.js'
-import { limits } from '../sys/index.js'
+import { limits, onCrashPoint } from '../sys/index.js'
 import { Engine } from './engine.js'
 import type { TreeChanges } from './tree-changes.js'
 import type { Volume } from './volume.js'
@@ -168,6 +168,44 @@ describe('become', () => {
     goTo('one')
     expect(volume.session.usage.inodes).toBe(1)
     isWhole()
+  })
+})
+
+describe('a commit that recovery cannot fold, on a full disk', () => {
+  afterEach(() => onCrashPoint(undefined))
+
+  it('keeps no volume from opening, and is what it was when there is room', async () => {
+    write('a', filled(200_000, 1))
+    volume.flush()
+    write('a', filled(10, 2), 100_000)
+    volume.checkpoint('one')
+    write('a', filled(10, 3), 100_000)
+    volume.checkpoint('two')
+    write('a', filled(10, 4), 100_000)
+    onCrashPoint(point => {
+      if (point.startsWith('pack.write') || point === 'store.put.before-temporary') throw Object.assign(new Error('full'), { code: 'ENOSPC', syscall: 'write' })
+    })
+    engine.crash()
+    engine = Engine.open({ home })
+    await vi.waitFor(use)
+    const expected = (seed: number) => Buffer.concat([filled(100_000, 1), filled(10, seed), filled(99_990, 1)])
+    expect(read('a').equals(expected(4))).toBe(true)
+    expect(() => volume.at('one')).toThrow(expect.objectContaining({ code: 'ENOSPC' }))
+    onCrashPoint(undefined)
+    const now = fs
+    for (const [ref, seed] of [
+      ['one', 2],
+      ['two', 3],
+    ] as const) {
+      fs = new FileSystem(volume.at(ref))
+      expect(read('a').equals(expected(seed))).toBe(true)
+    }
+    fs = now
+    expect(read('a').equals(expected(4))).toBe(true)
+    isWhole()
+    await kill()
+    fs = new FileSystem(volume.at('one'))
+    expect(read('a').equals(expected(2))).toBe(true)
   })
 })
 

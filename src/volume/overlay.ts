@@ -128,6 +128,17 @@ export class Overlays {
     return copy
   }
 
+  /** Private copies of all of them, with their ids. */
+  copy(): Overlays {
+    const copies = new Overlays()
+    for (const [id, overlay] of this.byId) {
+      const copy = overlay.clone(id)
+      copies.byId.set(id, copy)
+      copies.bytes += copy.bytes.length
+    }
+    return copies
+  }
+
   /** Takes over all overlays of others, with their ids; there may be none here. */
   takeOver(others: Overlays): void {
     for (const [id, overlay] of others.byId) this.byId.set(id, overlay)

@@ -173,7 +173,7 @@ export class Sealing {
     const now = (): number => this.#clock.monotonic()
     while (this.#seal === undefined) {
       if (!this.#fold(FOLDS_PER_STEP) && now() >= deadline) return 0
-      if (this.#state.overlays.byId.size === 0) this.#startSeal()
+      if (this.#state.isFolded) this.#startSeal()
     }
     const seal = this.#seal
     if (this.#stage === 'pages') {

@@ -1,4 +1,5 @@
 import { type BatchReader, decodeCommit, getIno, Item, MAX_KEY_BYTES, PREFIX_BYTES, pastNameEnd, SEQUENCE_BYTES, Tag } from '../codec/index.js'
+import { CorruptError } from '../errors.js'
 import { assert, limits } from '../sys/index.js'
 import type { BTree } from '../tree/index.js'
 import { type BlockSource, Content, EXTENT_OVERLAY, type FoldSink, overlayId } from './content.js'
@@ -27,6 +28,8 @@ export interface PendingCommit {
   key: Buffer
   /** The tree as it was; nobody changes it. */
   tree: BTree
+  /** What could not be folded when it was frozen: recovery on a full disk, or over a damaged block. Folded before anything else is. */
+  overlays?: Overlays
 }
 
 /** What a batch changes: the trees, the overlays, the counters. Live volumes, recovery and transactions apply batches alike. */
@@ -35,6 +38,7 @@ export class VolumeState {
   history: BTree
   readonly overlays = new Overlays()
   readonly content: Content
+  readonly #blocks: BlockSource
   readonly usage: Usage = { inodes: 0, bytes: 0 }
   readonly incarnations = new Incarnations()
   nextIno = 0
@@ -55,6 +59,7 @@ export class VolumeState {
   constructor(tree: BTree, history: BTree, blocks: BlockSource) {
     this.tree = tree
     this.history = history
+    this.#blocks = blocks
     this.content = new Content(() => this.tree, blocks, this.overlays)
   }
 
@@ -125,8 +130,24 @@ export class VolumeState {
 
   /** The journal stands where the commit was made, now and in recovery: the tree is the commit's. O(1) when no overlay is left. */
   #freezeCommit(key: Buffer): void {
-    if (this.sink !== undefined) while (!this.foldOldest(FOLDS_AT_ONCE, this.sink));
-    this.pendingCommits.push({ key, tree: this.tree.fork() })
+    const overlays = this.#isFoldable() ? undefined : this.overlays.copy()
+    this.pendingCommits.push({ key, tree: this.tree.fork(), ...(overlays === undefined ? {} : { overlays }) })
+  }
+
+  /** Folds everything. False when storage refuses: whoever commits has folded before, so that only recovery meets that, and goes on. */
+  #isFoldable(): boolean {
+    try {
+      if (this.sink !== undefined) while (!this.foldOldest(FOLDS_AT_ONCE, this.sink));
+      return true
+    } catch (error) {
+      if (error instanceof CorruptError || typeof (error as NodeJS.ErrnoException).syscall === 'string') return false
+      throw error
+    }
+  }
+
+  /** No overlay is left here, nor in a commit that waits for its root. */
+  get isFolded(): boolean {
+    return this.overlays.byId.size === 0 && this.pendingCommits.every(commit => commit.overlays === undefined)
   }
 
   #freeOverlayAt(keyLength: number): void {
@@ -137,23 +158,12 @@ export class VolumeState {
 
   /** Folds the oldest overlays into blocks; true when none is left. @throws on a full or failing disk; what was folded stays */
   foldOldest(count: number, sink: FoldSink): boolean {
-    let group: Overlay[] = []
-    let bytes = 0
-    let all = true
-    for (const overlay of this.overlays.byId.values()) {
-      if (count-- === 0) {
-        all = false
-        break
-      }
-      group.push(overlay)
-      bytes += overlay.bytes.length
-      if (bytes < limits.packHoldBytes) continue
-      this.content.fold(group, sink)
-      group = []
-      bytes = 0
+    for (const commit of this.pendingCommits) {
+      if (commit.overlays === undefined) continue
+      if (!foldSome(commit.overlays, new Content(() => commit.tree, this.#blocks, commit.overlays), count, sink)) return false
+      delete commit.overlays
     }
-    if (group.length > 0) this.content.fold(group, sink)
-    return all
+    return foldSome(this.overlays, this.content, count, sink)
   }
 
   /** A batch with this tag was applied. */
@@ -224,4 +234,25 @@ function copyKey(batch: BatchReader): void {
   const length = batch.kl
   if (length < 48) for (let i = 0; i < length; i++) K[i] = b[from + i]
   else b.copy(K, 0, from, from + length)
+}
+
+/** Folds the oldest of these overlays; true when none is left. */
+function foldSome(overlays: Overlays, content: Content, count: number, sink: FoldSink): boolean {
+  let group: Overlay[] = []
+  let bytes = 0
+  let all = true
+  for (const overlay of overlays.byId.values()) {
+    if (count-- === 0) {
+      all = false
+      break
+    }
+    group.push(overlay)
+    bytes += overlay.bytes.length
+    if (bytes < limits.packHoldBytes) continue
+    content.fold(group, sink)
+    group = []
+    bytes = 0
+  }
+  if (group.length > 0) content.fold(group, sink)
+  return all
 }

@@ -290,6 +290,7 @@ export class Volume implements VolumeApi {
     if (commit.root !== '') return openTree(this.context.pages, commit.root)
     const pending = this.state.pendingCommits.find(({ key }) => commitIdText(key.subarray(1)) === commit.id)
     assert(pending !== undefined, 'a commit without a root is in memory')
+    if (pending.overlays !== undefined) this.#sealing.foldAll()
     return pending.tree.fork()
   }
 
