@@ -12,7 +12,7 @@ import { PageCache } from '../tree/index.js'
 import type { Change, EngineApi, VolumeInfo, VolumeStatus } from './api.js'
 import { diffStates } from './diff.js'
 import { makeFork } from './fork.js'
-import { HeadFile } from './head.js'
+import { HeadFile, volumeInfo } from './head.js'
 import { hiddenHead, isHidden } from './hidden-heads.js'
 import type { Commit } from './history.js'
 import { openHome } from './home.js'
@@ -188,15 +188,7 @@ export class Engine implements EngineApi {
   }
 
   #infoOf(head: HeadFile): VolumeInfo {
-    const h = head.value
-    return {
-      name: h.name,
-      id: h.volume,
-      store: this.#context.storeName,
-      createdMs: h.createdMs,
-      ...(h.parent === undefined ? {} : { parent: h.parent }),
-      ...(h.deletedMs === undefined ? {} : { deletedMs: h.deletedMs }),
-    }
+    return volumeInfo(head.value, this.#context.storeName)
   }
 
   volumes(options: { deleted?: boolean } = {}): VolumeInfo[] {

@@ -2,6 +2,7 @@ import { decodeHead, encodeHead, type Head } from '../codec/head.js'
 import { CairnError, CorruptError } from '../errors.js'
 import type { LocalStore } from '../store/contract.js'
 import type { Random } from '../sys/index.js'
+import type { VolumeInfo } from './api.js'
 
 /** The one mutable object of a volume, changed only by compare-and-swap. */
 export class HeadFile {
@@ -72,4 +73,9 @@ export class HeadFile {
     this.#version = found.version
     this.value = next
   }
+}
+
+/** What a head says of its volume, as lists show it. */
+export function volumeInfo({ name, volume, createdMs, parent, deletedMs }: Head, store: string): VolumeInfo {
+  return { name, id: volume, store, createdMs, ...(parent === undefined ? {} : { parent }), ...(deletedMs === undefined ? {} : { deletedMs }) }
 }

@@ -14,7 +14,7 @@ import { refusedByDisk } from './collector.js'
 import type { BlockSink } from './content.js'
 import { Durability } from './durability.js'
 import { fsck } from './fsck.js'
-import type { HeadFile } from './head.js'
+import { type HeadFile, volumeInfo } from './head.js'
 import { type Commit, History, type PreparedCommit } from './history.js'
 import { Holds } from './holds.js'
 import type { HistoryItem } from './incarnations.js'
@@ -212,8 +212,7 @@ export class Volume implements VolumeApi {
   }
 
   get info(): VolumeInfo {
-    const h = this.head.value
-    return { name: h.name, id: h.volume, store: this.context.storeName, createdMs: h.createdMs, ...(h.parent === undefined ? {} : { parent: h.parent }) }
+    return volumeInfo(this.head.value, this.context.storeName)
   }
 
   /**
