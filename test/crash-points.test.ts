@@ -31,6 +31,7 @@ const elsewhere = new Set<CrashPoint>([
   'purge.commits.after',
   'purge.versions.between',
   'purge.sealed',
+  ...crashPoints.filter(point => point.startsWith('gc.')),
 ])
 
 let home: string

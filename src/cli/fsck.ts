@@ -2,17 +2,30 @@ import { CairnError } from '../errors.js'
 import type { FsckReport } from '../volume/api.js'
 import { humanSize, plural } from './format.js'
 import type { Run } from './spec.js'
+import { StepLine } from './step-line.js'
 
 export const run: Run = async (context, [target]) => {
   const name = await context.volumeName(target)
   const cairn = await context.cairn()
-  const report = await context.helped(() => cairn.fsck(name))
-  await context.result({ volume: name, ...report }, () => [...lines(report), `${name}: ${verdict(report)}`])
+  const progress = new StepLine(context.out)
+  const report = await context
+    .helped(() =>
+      cairn.fsck(name, {
+        onProgress: done => progress.say(`checking ${plural(done.pages, 'page')}, ${plural(done.blocks, 'block')}, ${humanSize(done.bytes)}B`),
+      }),
+    )
+    .finally(() => progress.end())
+  await context.result({ volume: name, ...report }, () => [...lines(report), `${name}: ${verdict(report)}`, ...others(report)])
   return report.ok ? 0 : 1
 }
 
 export function lines(report: FsckReport): string[] {
   return report.findings.map(finding => `${finding.severity}: ${finding.object}: ${finding.problem}`)
+}
+
+function others({ unreached }: FsckReport): string[] {
+  if (unreached.packs === 0) return []
+  return [`${plural(unreached.packs, 'pack')} (${humanSize(unreached.bytes)}B) of it serve other volumes or nobody; \`cairn gc --dry-run\` tells`]
 }
 
 function verdict(report: FsckReport): string {

@@ -1,9 +1,9 @@
 import type { Context, OpenCairn } from './context.js'
 import { Output, type Streams } from './output.js'
 
-const openCairn: OpenCairn = async (home, logLevel, actor) => {
+const openCairn: OpenCairn = async (home, logLevel, actor, gc) => {
   const { Cairn } = await import('../sdk/cairn.js')
-  return Cairn.open({ home, logLevel, ...(actor === undefined ? {} : { actor }) })
+  return Cairn.open({ home, logLevel, gc, ...(actor === undefined ? {} : { actor }) })
 }
 
 /**

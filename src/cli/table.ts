@@ -169,6 +169,28 @@ export const groups: readonly CommandGroup[] = [
         load: () => import('./fsck.js'),
       },
       {
+        name: 'gc',
+        operands: '[store]',
+        about: 'Give back the space of what no volume, checkpoint or version needs; says what holds the rest',
+        options: [['--dry-run', 'change nothing, say what would go']],
+        examples: [
+          ['cairn gc', ''],
+          ['cairn gc --dry-run', 'what would go'],
+        ],
+        load: () => import('./gc.js'),
+      },
+      {
+        name: 'stats',
+        operands: '[volume]',
+        about: 'What each volume holds: present state, history, shared with others; as of the last collection',
+        examples: [
+          ['cairn stats', 'all volumes'],
+          ['cairn stats work', 'with its checkpoints'],
+        ],
+        completes: 'volume',
+        load: () => import('./stats.js'),
+      },
+      {
         name: 'config show',
         about: 'Every setting, its value and where it comes from',
         examples: [['cairn config show', '']],

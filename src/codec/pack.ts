@@ -28,6 +28,13 @@ export function packIdOf(key: string): Buffer | undefined {
   return match === null ? undefined : Buffer.from(match[1] + match[2] + match[3], 'hex')
 }
 
+/** Packs that collectors write begin so: the id of no volume. */
+export const COPIES = Buffer.alloc(8)
+
+export function isCopy(packId: Uint8Array): boolean {
+  return COPIES.compare(packId, 0, COPIES.length) === 0
+}
+
 export function encodePackHeader(id: Uint8Array, kind: number): Buffer {
   const b = Buffer.alloc(PACK_HEADER_BYTES)
   HEADER_MAGIC.copy(b, 0)

@@ -80,6 +80,12 @@ export class RelocationIndex {
     return true
   }
 
+  /** Segments of this pack have moved, or have moved to it. O(n) */
+  names(pack: Uint8Array): boolean {
+    for (let at = 0; at < this.#entries.length; at += PLACE_BYTES) if (Buffer.compare(this.#entries.subarray(at, at + PACK_ID_BYTES), pack) === 0) return true
+    return false
+  }
+
   /** Fills `into` with entry `i`; its packs are views. */
   entry(i: number, into: Relocation): Relocation {
     const at = i * ENTRY_BYTES

@@ -10,6 +10,7 @@ import type { BackupOptions } from './backup.js'
 import type { Bundle, UnbundleOptions } from './bundle.js'
 import type { DiffReader } from './diff.js'
 import type { Host } from './host.js'
+import { runJobOn } from './jobs.js'
 import type { LocalHost } from './local-host.js'
 import { awaitMount, clearStaleMount, syncMount } from './mounted.js'
 import { VolumeHandle } from './open-volume.js'
@@ -24,6 +25,9 @@ import type {
   DiffChange,
   DiffOptions,
   DiffSide,
+  FsckProgress,
+  GcOptions,
+  GcReport,
   LogEntry,
   LogOptions,
   MergeCall,
@@ -34,6 +38,7 @@ import type {
   Restored,
   RestoreOptions,
   ServerStatus,
+  StatsReport,
   StatusReport,
   UndoOptions,
   UndoResult,
@@ -58,6 +63,7 @@ export class Cairn implements CairnApi {
   readonly #via: 'auto' | 'server' | 'process'
   readonly #logLevel: CairnOptions['logLevel']
   readonly #readOnly: boolean
+  readonly #gc: boolean | undefined
   #local: Promise<LocalHost> | undefined
   #remote: RemoteHost | undefined
   readonly #open = new Set<VolumeHandle>()
@@ -68,6 +74,7 @@ export class Cairn implements CairnApi {
     this.#via = options.via ?? 'auto'
     this.#logLevel = options.logLevel
     this.#readOnly = options.readOnly ?? isReadOnlyByEnvironment()
+    this.#gc = options.gc
   }
 
   /**
@@ -86,8 +93,8 @@ export class Cairn implements CairnApi {
    */
   static async fromEnv(): Promise<Cairn> {
     const { loadSettings } = await import('./config.js')
-    const { home, logLevel, actor, readOnly } = (await loadSettings()).settings
-    return Cairn.open({ home, logLevel, readOnly, ...(actor === undefined ? {} : { actor }) })
+    const { home, logLevel, actor, readOnly, gc } = (await loadSettings()).settings
+    return Cairn.open({ home, logLevel, readOnly, gc, ...(actor === undefined ? {} : { actor }) })
   }
 
   async createVolume(options: VolumeOptions): Promise<VolumeInfo> {
@@ -329,9 +336,17 @@ export class Cairn implements CairnApi {
     return blame(await this.#host(name), name, path, options.ref)
   }
 
-  async fsck(name: string): Promise<FsckReport> {
+  async fsck(name: string, options: { onProgress?: (done: FsckProgress) => void } = {}): Promise<FsckReport> {
     await this.#settle(name)
-    return (await this.#call('fsck', name)) as FsckReport
+    return (await runJobOn(await this.#host(name), this.home, 'fsck', { name, ...options })) as FsckReport
+  }
+
+  async gc(options: GcOptions = {}): Promise<GcReport> {
+    return (await runJobOn(await this.#host(), this.home, 'gc', options)) as GcReport
+  }
+
+  async stats(name?: string): Promise<StatsReport> {
+    return (await this.#call('stats', ...(name === undefined ? [] : [name]))) as StatsReport
   }
 
   async open(name: string, options: { ref?: string; actor?: string } = {}): Promise<OpenVolume> {
@@ -404,7 +419,7 @@ export class Cairn implements CairnApi {
   }
 
   async #server(): Promise<RemoteHost> {
-    return (await this.#runningServer()) ?? this.#use(await ensureServer(this.home, this.#logLevel === undefined ? {} : { logLevel: this.#logLevel }))
+    return (await this.#runningServer()) ?? this.#use(await ensureServer(this.home, { logLevel: this.#logLevel, gc: this.#gc }))
   }
 
   #use(client: RpcClient): RemoteHost {

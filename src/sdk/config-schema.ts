@@ -25,6 +25,7 @@ const schema = z.strictObject({
   cacheSize: measured(parseSize).optional(),
   metadataTtl: measured(parseSpan).optional(),
   actor: z.string().min(1).optional(),
+  gc: z.boolean().optional(),
   logLevel: z
     .string()
     .refine(text => parseLevel(text) !== undefined)

@@ -22,6 +22,8 @@ export interface Settings {
   cacheSize: number
   metadataTtl: number
   logLevel: LogLevel
+  /** A server collects by itself. */
+  gc: boolean
   /** Who makes changes, as the log says; default the name of the user. */
   actor?: string
 }
@@ -92,10 +94,11 @@ export const settingList: readonly Setting[] = [
   { key: 'metadataTtl', variable: 'CAIRN_METADATA_TTL', parse: parseSpan, wants: 'a time such as 500ms or 2s' },
   { key: 'actor', variable: 'CAIRN_ACTOR', parse: asText, wants: 'a name' },
   { key: 'logLevel', variable: 'CAIRN_LOG_LEVEL', parse: parseLevel, wants: 'error, warn, info or debug' },
+  { key: 'gc', variable: 'CAIRN_GC', parse: parseSwitch, wants: 'true or false' },
 ]
 
 function defaults(): Settings {
-  return { home: join(homedir(), '.cairn'), readOnly: false, cacheSize: 1024 ** 3, metadataTtl: 1000, logLevel: 'info' }
+  return { home: join(homedir(), '.cairn'), readOnly: false, cacheSize: 1024 ** 3, metadataTtl: 1000, logLevel: 'info', gc: true }
 }
 
 export function configFile(env: NodeJS.ProcessEnv = process.env): string {

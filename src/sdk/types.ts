@@ -1,3 +1,4 @@
+import type { GcProgress, GcReport, StatsReport } from '../history/gc/report.js'
 import type { LogEntry, LogOptions } from '../history/log-read.js'
 import type { MergeResult } from '../history/merge/merge.js'
 import type { UndoOptions, UndoResult } from '../history/merge/undo.js'
@@ -7,6 +8,7 @@ import type { LogLevel } from '../server/log.js'
 import type { MergeCall } from '../server/merge-methods.js'
 import type { MountInfo, MountOptions, ServerStatus } from '../server/protocol.js'
 import type { Change, CommitInfo, FsckReport, VolumeInfo, VolumeStatus } from '../volume/api.js'
+import type { FsckProgress } from '../volume/fsck.js'
 import type { BackupOptions } from './backup.js'
 import type { Batch, BatchOptions, BatchResult } from './batch.js'
 import type { Bundle, UnbundleOptions } from './bundle.js'
@@ -26,14 +28,18 @@ export interface CairnOptions {
   readOnly?: boolean
   /** How much a server that is started writes to its log; default CAIRN_LOG_LEVEL, else `info`. */
   logLevel?: LogLevel
+  /** False: a server that is started collects only when it is asked to; default CAIRN_GC, else true. */
+  gc?: boolean
 }
 
+export type { GcProgress, GcReport, StatsReport, VolumeUsage } from '../history/gc/report.js'
 export type { MergeResult } from '../history/merge/merge.js'
 export type { ConflictKind, MergeConflict, Resolution } from '../history/merge/types.js'
 export type { UndoOptions, UndoResult } from '../history/merge/undo.js'
 export type { Restored, RestoreOptions } from '../history/restore.js'
 export type { MergeCall } from '../server/merge-methods.js'
 export type { MountInfo, MountOptions, ServerStatus } from '../server/protocol.js'
+export type { FsckProgress } from '../volume/fsck.js'
 
 export interface StatusReport {
   home: string
@@ -57,6 +63,12 @@ export interface DoctorReport {
   checks: Check[]
   /** Commands that `--install` ran. */
   ran?: string[]
+}
+
+export interface GcOptions {
+  /** Change nothing; say what would go. */
+  dryRun?: boolean
+  onProgress?: (done: GcProgress) => void
 }
 
 /** What the CLI drives. The class `Cairn` in `sdk/cairn.ts` implements it. */
@@ -116,7 +128,15 @@ export interface CairnApi {
    * @throws CairnError ERR_BINARY of what is no text or over 8 MiB, ENOENT, EISDIR, ERR_REF_UNKNOWN
    */
   blame(name: string, path: string, options?: { ref?: string }): Promise<BlameLine[]>
-  fsck(name: string): Promise<FsckReport>
+  /** Reads and verifies all of a volume, beside whoever uses it. `onProgress` is told a few times a second. */
+  fsck(name: string, options?: { onProgress?: (done: FsckProgress) => void }): Promise<FsckReport>
+  /**
+   * Gives back the space of what no volume needs, beside whoever uses them: deletes dead packs, rewrites those that are mostly dead.
+   * @throws CairnError ERR_GC_RUNNING, ERR_GC_DAMAGED (nothing is deleted then)
+   */
+  gc(options?: GcOptions): Promise<GcReport>
+  /** What each volume held when the store was collected last. @throws CairnError ERR_VOLUME_UNKNOWN, ERR_STATS_UNKNOWN */
+  stats(name?: string): Promise<StatsReport>
   /** A volume with the whole of node:fs/promises. `ref`: read-only, at that state. `actor`: who changes through it. */
   open(name: string, options?: { ref?: string; actor?: string }): Promise<OpenVolume>
   close(): Promise<void>

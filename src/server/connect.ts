@@ -18,6 +18,13 @@ const ASK_AGAIN_MS = 10
 /** The lock of a home is tried again after this. */
 const LOCKED_RETRY_MS = 100
 
+/** What a server is started with. */
+export interface ServerOptions {
+  logLevel?: LogLevel | undefined
+  /** Collects by itself. */
+  gc?: boolean | undefined
+}
+
 interface Hello {
   version: string
   protocol: number
@@ -76,13 +83,13 @@ async function gone(client: RpcClient): Promise<void> {
  * A connection to the server of `home`, which is started when none runs. It lives on when this process ends.
  * @throws CairnError ERR_SERVER_START with what the log says, or why it refused (ERR_HOME …)
  */
-export async function ensureServer(home: string, options: { logLevel?: LogLevel } = {}): Promise<RpcClient> {
+export async function ensureServer(home: string, options: ServerOptions = {}): Promise<RpcClient> {
   const running = await findServer(home)
   if (running !== undefined) return running
   const paths = prepareHome(home)
   rmSync(paths.failure, { force: true })
   const until = systemClock.monotonic() + limits.serverStartMs
-  let supervisor = startSupervisor(home, options.logLevel)
+  let supervisor = startSupervisor(home, options)
   for (;;) {
     const client = await findServer(home)
     if (client !== undefined) {
@@ -94,21 +101,21 @@ export async function ensureServer(home: string, options: { logLevel?: LogLevel 
     // Another one has the lock: it is starting too, or was about to end and did.
     if (code === EXIT_LOCKED) {
       await sleep(LOCKED_RETRY_MS)
-      supervisor = startSupervisor(home, options.logLevel)
+      supervisor = startSupervisor(home, options)
     } else if (code !== null || supervisor.signalCode !== null) throw startFailed(paths)
     if (systemClock.monotonic() > until) throw startFailed(paths)
     await sleep(ASK_AGAIN_MS)
   }
 }
 
-function startSupervisor(home: string, logLevel: LogLevel | undefined): ChildProcess {
+function startSupervisor(home: string, { logLevel, gc }: ServerOptions): ChildProcess {
   // Its last words, should it have any.
   const log = openSync(homePaths(home).log, 'a', 0o600)
   const child = spawn(process.execPath, [entry('supervise'), home], {
     cwd: '/',
     detached: true,
     stdio: ['ignore', 'ignore', log],
-    env: { ...process.env, ...(logLevel !== undefined && { CAIRN_LOG_LEVEL: logLevel }) },
+    env: { ...process.env, ...(logLevel !== undefined && { CAIRN_LOG_LEVEL: logLevel }), ...(gc !== undefined && { CAIRN_GC: String(gc) }) },
   })
   closeSync(log)
   child.unref()

@@ -1,5 +1,6 @@
 import { CairnError, posixError } from '../errors.js'
 import type { FileSystemApi } from '../fs/filesystem.js'
+import { statsOf } from '../history/gc/stats.js'
 import { holdersOf } from '../history/purge/holders.js'
 import { purge } from '../history/purge/purge.js'
 import { type RestoreOptions, restore, restoreInto } from '../history/restore.js'
@@ -86,7 +87,8 @@ export class EngineHost {
       flush: (_: string, name: string) => this.#flushed(name, ({ bytes }) => ({ bytes })),
       status: (_: string, name: string) => this.volumes.use(name, ({ volume }) => volume.status()),
       statusOf: (_: string, name: string) => engine.statusOf(name),
-      fsck: (_: string, name: string) => this.volumes.use(name, ({ volume }) => volume.fsck()),
+      collected: () => engine.collected(),
+      stats: (_: string, name?: string) => statsOf(engine, name),
       openVolumes: () => this.volumes.list().map(open => open.volume.info.name),
     }
   }

@@ -56,7 +56,14 @@ class ServerProcess {
       log: line => this.#log.line(line),
       firstId: Math.floor(systemClock.now() / 1000) % 2 ** 32,
     })
-    this.#server = new Server({ engine: this.#engine, mounts: this.#mounts, supervisorPid: () => this.#supervisorPid, onIdle: () => void this.#end() })
+    this.#server = new Server({
+      home,
+      engine: this.#engine,
+      mounts: this.#mounts,
+      supervisorPid: () => this.#supervisorPid,
+      log: line => this.#log.line(line),
+      onIdle: () => void this.#end(),
+    })
     this.#http = createServer({ keepAlive: true }, rpcListener(this.#server))
     this.#http.keepAliveTimeout = 0
     this.#http.requestTimeout = 0

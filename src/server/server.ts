@@ -2,6 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { CairnError } from '../errors.js'
 import type { RpcService } from '../http/rpc-handler.js'
 import { limits, systemClock } from '../sys/index.js'
+import { AutoCollect } from './auto-collect.js'
+import { JobTable } from './job-table.js'
+import type { JobData, JobOptions } from './jobs.js'
 import type { MountEngine, Mounts } from './mounts.js'
 import type { MountOptions, ServerStatus } from './protocol.js'
 import { PROTOCOL, version } from './version.js'
@@ -24,6 +27,8 @@ export class Server implements RpcService {
   readonly #mounts: Mounts
   readonly #supervisorPid: () => number | undefined
   readonly #onIdle: () => void
+  readonly #jobs: JobTable
+  readonly #collecting: AutoCollect
   readonly #sinceMs = systemClock.now()
   readonly #sessions = new Set<string>()
   #running = 0
@@ -32,16 +37,26 @@ export class Server implements RpcService {
   #begun = false
 
   /** @param onIdle called once: nobody needs this server, or somebody asked it to end */
-  constructor(options: { engine: MountEngine; mounts: Mounts; supervisorPid: () => number | undefined; onIdle: () => void }) {
+  constructor(options: {
+    home: string
+    engine: MountEngine
+    mounts: Mounts
+    supervisorPid: () => number | undefined
+    log: (line: string) => void
+    onIdle: () => void
+  }) {
     this.#engine = options.engine
     this.#mounts = options.mounts
     this.#supervisorPid = options.supervisorPid
     this.#onIdle = options.onIdle
+    this.#jobs = new JobTable((method, ...args) => this.#engine.call('', method, args), options.home)
+    this.#collecting = new AutoCollect(this.#jobs, options.log)
   }
 
   /** Clients can connect: from now on it counts how long nobody does. */
   begin(): void {
     this.#begun = true
+    this.#collecting.begin()
     this.#rest()
   }
 
@@ -87,7 +102,7 @@ export class Server implements RpcService {
     }
   }
 
-  #dispatch(session: string, method: string, args: unknown[]): Promise<unknown> {
+  async #dispatch(session: string, method: string, args: unknown[]): Promise<unknown> {
     switch (method) {
       case 'mount':
         return this.#mounts.mount(args[0] as MountOptions)
@@ -97,6 +112,10 @@ export class Server implements RpcService {
         return this.report()
       case 'server.stop':
         return this.stop()
+      case 'job.start':
+        return this.#jobs.start(args[0] as JobData['kind'], args[1] as string | undefined, args[2] as JobOptions | undefined)
+      case 'job.wait':
+        return this.#jobs.wait(Number(args[0]))
       default:
         if (/^(mount|session|engine)\./.test(method))
           throw new CairnError('ERR_METHOD_UNKNOWN', `The server has no ${method} for clients.`, 'Use the same version of cairn on both sides.')
@@ -140,6 +159,7 @@ export class Server implements RpcService {
   #end(): void {
     if (this.#stopping) return
     this.#stopping = true
+    this.#collecting.end()
     this.#onIdle()
   }
 }

@@ -1,5 +1,5 @@
 import { closeSync, openSync, readSync } from 'node:fs'
-import { packIdOf } from '../codec/pack.js'
+import { isCopy, packIdOf } from '../codec/pack.js'
 import { HASH_BYTES, PACK_ID_BYTES, packKey, pointerHash, pointerLength, pointerOffset } from '../codec/pointer.js'
 import { SEGMENT_HEADER_BYTES, SegmentCodec, SegmentHeader, SegmentKind, segmentProblem, unpackSegment } from '../codec/segment.js'
 import { CorruptError } from '../errors.js'
@@ -179,13 +179,14 @@ export class Packs {
     return pointerLength(pointer, at)
   }
 
-  /** What is wrong with header, index or the segments of a pack of the store; undefined when nothing is. Reads all of it. */
+  /** What is wrong with header, index or the segments of a pack of the store; undefined when nothing is, or it has moved. Reads all of it. */
   checkPack(key: string): string | undefined {
     const id = packIdOf(key)
     if (id === undefined) return 'its name is not that of a pack'
     // What a crash left in a local file has no footer yet; its segments are checked through their pointers.
     if (this.isSpooled(id)) return undefined
-    return packProblem(this.#store, id)
+    const isGone = this.#store.headSync(key) === undefined
+    return isGone && this.#relocations.explains(id, isCopy(id)) ? undefined : packProblem(this.#store, id)
   }
 
   #loadPlain(pointer: Uint8Array, at: number, kind: number): Uint8Array {

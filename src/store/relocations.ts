@@ -18,6 +18,13 @@ export class Relocations {
     return this.#index?.find(pack, at, offset) === true ? this.#index : undefined
   }
 
+  /** A pack that is gone was moved, as the newest index says. */
+  explains(pack: Uint8Array, isCopy: boolean): boolean {
+    this.refresh()
+    // Nothing leads to a copy that was copied once more.
+    return (this.#index?.names(pack) ?? false) !== isCopy
+  }
+
   /** Reads the index again if a collection has replaced it; true when it did. @throws CorruptError. Cost: one small read */
   refresh(): boolean {
     // A collection between reading the record and the index has removed that one: then there is a newer record.

@@ -118,6 +118,24 @@ export const limits = {
   /** Packs below this size are merged, as soon as there are so many of a kind. */
   gcSmallPackBytes: 1024 * 1024,
   gcSmallPacks: 4,
+  /** The server collects by itself when packs have grown by this much and by this part of what the last collection kept … */
+  gcGrowthBytes: 64 * 1024 * 1024,
+  gcGrowthPart: 0.5,
+  /** … or when this long has passed since, and looks this often. */
+  gcEveryMs: 24 * 3600 * 1000,
+  gcCheckMs: 10 * 60 * 1000,
+  /** What an engine keeps open of deleted packs is closed after this. */
+  storeForgetMs: 10_000,
+  /** Long jobs that a server does at once; how long one that nobody asks after is remembered, and how long an asker is kept waiting. */
+  serverJobs: 8,
+  jobAnswerMs: 60_000,
+  jobWaitMs: 250,
+  /** A job says this often how far it is. */
+  jobProgressMs: 100,
+  /** By how much its thread gives way to others. */
+  jobNice: 10,
+  /** Clean pages that a check keeps in memory. */
+  fsckPageBytes: 32 * 1024 * 1024,
   /** What a change between volumes pinned this long ago and did not finish was left by a process that died. */
   gcPinMs: 3600 * 1000,
   /** A volume that nobody finished making, made so long ago, counts as deleted. */

@@ -79,6 +79,7 @@ export class Engine implements EngineApi {
   readonly #context: StoreContext
   readonly #names: Names
   readonly #open = new Map<string, Holder>()
+  #forgetAtMs = 0
   #nextArena = 0
   #arenas = 0
 
@@ -340,7 +341,9 @@ export class Engine implements EngineApi {
       crashPoint('volume.delete.before-tombstone')
       head.update({ deletedMs: options.now === true ? LONG_AGO : Math.floor(this.#clock.now()) })
       this.#names.drop(name)
-      if (options.now === true) rmSync(this.#dirOf(id), { recursive: true, force: true })
+      if (options.now !== true) return
+      // The folder itself, with the lock in it, goes with the head, which is the collector's to remove.
+      for (const part of ['journal', 'spool', 'holds']) rmSync(join(this.#dirOf(id), part), { recursive: true, force: true })
     } finally {
       lock.release()
     }
@@ -467,7 +470,15 @@ export class Engine implements EngineApi {
     return this.#with(a.volume, one => this.#with(b.volume, two => diffStates(stateOf(one, a.ref), stateOf(two, b.ref))))
   }
 
+  /** A collection is over: what is open still of packs that it deleted gives its space back. */
+  collected(): void {
+    this.#context.store.forgetRemoved()
+    this.#forgetAtMs = this.#clock.monotonic() + limits.storeForgetMs
+  }
+
   pump(budgetMs: number): number {
+    // Others collect too, and say nothing.
+    if (this.#clock.monotonic() >= this.#forgetAtMs) this.collected()
     let next = Number.POSITIVE_INFINITY
     let failed: unknown
     for (const { volume } of this.#open.values()) {

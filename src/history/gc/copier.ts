@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { type PackIndex, PackKind } from '../../codec/pack.js'
+import { COPIES, type PackIndex, PackKind } from '../../codec/pack.js'
 import { packId, packKey } from '../../codec/pointer.js'
 import type { Relocation } from '../../codec/relocation.js'
 import { SEGMENT_HEADER_BYTES, SegmentCodec, SegmentHeader, segmentProblem, unpackSegment } from '../../codec/segment.js'
@@ -10,7 +10,6 @@ import { sha256 } from '../../store/pack-writer.js'
 import { PackWriter } from '../../store/packs.js'
 import { crashPoint, limits } from '../../sys/index.js'
 import type { RewritablePack } from './plan.js'
-import { copyVolume } from './relocation-list.js'
 
 /** Segments copied between two looks at the deadline. */
 const SEGMENTS_PER_STEP = 4
@@ -83,7 +82,7 @@ export class Copier {
   #writer(kind: number): PackWriter {
     const open = this.#open.get(kind)
     if (open !== undefined) return open
-    const id = packId(copyVolume(), this.#epoch, this.#sequence++)
+    const id = packId(COPIES, this.#epoch, this.#sequence++)
     const writer = new PackWriter(join(this.#dir, packKey(id).replaceAll('/', '.')), id, kind)
     this.#open.set(kind, writer)
     return writer

@@ -125,10 +125,6 @@ describe('a collection', () => {
     expect(Math.round(f.liveBytes / 100_000)).toBe(5)
     expect(f.sharedBytes).toBe(f.liveBytes)
     expect(f.ownBytes).toBe(0)
-    volume.deleteCheckpoint('one')
-    volume.deleteCheckpoint('two')
-    volume.flush()
-    expect(shape(volume.at('~1')).statSync('/a-wal').size).toBe(1_000_000)
   })
 
   it('rewrites packs again and again, and old pointers lead to the last place', () => {

@@ -107,14 +107,27 @@ export class Leftovers {
 
   /** Runs `work` while nobody has the volume open; false when somebody does. */
   #locked(id: string, work: () => boolean): boolean {
-    makeFolders(this.#dir(id))
-    const lock = FileLock.tryAcquire(join(this.#dir(id), 'lock'))
-    if (!(lock instanceof FileLock)) return false
+    const lock = this.#lock(id)
+    if (lock === undefined) return false
     try {
       return work()
     } finally {
       lock.release()
     }
+  }
+
+  #lock(id: string): FileLock | undefined {
+    for (let attempt = 0; attempt < limits.casAttempts; attempt++) {
+      try {
+        makeFolders(this.#dir(id))
+        const lock = FileLock.tryAcquire(join(this.#dir(id), 'lock'))
+        return lock instanceof FileLock ? lock : undefined
+      } catch (error) {
+        // The volume is being deleted at this moment, and its folder with it.
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+      }
+    }
+    return undefined
   }
 
   #dir(id: string): string {

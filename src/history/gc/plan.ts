@@ -1,10 +1,10 @@
 import type { Head } from '../../codec/head.js'
-import { PACK_ENTRY_BYTES, PACK_HEADER_BYTES, PACK_TRAILER_BYTES, packIdOf } from '../../codec/pack.js'
+import { isCopy, PACK_ENTRY_BYTES, PACK_HEADER_BYTES, PACK_TRAILER_BYTES, packIdOf } from '../../codec/pack.js'
 import type { RelocationIndex } from '../../codec/relocation.js'
 import type { LocalStore } from '../../store/contract.js'
 import { limits } from '../../sys/index.js'
 import type { Marks } from './marks.js'
-import { isCopy, nameOf, RelocationList } from './relocation-list.js'
+import { nameOf, RelocationList } from './relocation-list.js'
 import type { SegmentSet } from './segment-set.js'
 
 export interface ListedPack {

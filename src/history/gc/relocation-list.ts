@@ -1,18 +1,8 @@
 import { PACK_ID_BYTES } from '../../codec/index.js'
+import { COPIES } from '../../codec/pack.js'
 import { type Relocation, RelocationIndex } from '../../codec/relocation.js'
 import type { Marks } from './marks.js'
 import { SegmentSet } from './segment-set.js'
-
-/** Ids of packs that collectors write begin so: the id of no volume. */
-const COPIES = Buffer.alloc(8)
-
-export function isCopy(packId: Uint8Array): boolean {
-  return COPIES.compare(packId, 0, COPIES.length) === 0
-}
-
-export function copyVolume(): Buffer {
-  return COPIES
-}
 
 export function nameOf(packId: Uint8Array): string {
   return Buffer.from(packId.buffer, packId.byteOffset, PACK_ID_BYTES).toString('latin1')

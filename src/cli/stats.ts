@@ -1,0 +1,49 @@
+import type { StatsReport, VolumeUsage } from '../sdk/types.js'
+import { ago, fullTime, humanSize, plural } from './format.js'
+import type { Run } from './spec.js'
+
+const CHECKPOINTS_SHOWN = 10
+
+export const run: Run = async (context, [target]) => {
+  const name = target === undefined ? undefined : await context.volumeName(target)
+  const cairn = await context.cairn()
+  const report = await context.helped(() => cairn.stats(name))
+  await context.result(report, () => lines(report, name))
+  return 0
+}
+
+function lines(report: StatsReport, name: string | undefined): string[] {
+  if (report.atMs === undefined) return ['Nothing is known yet: `cairn gc` collects, and tells what holds how much.']
+  const head = `as of the collection of ${fullTime(report.atMs)}, ${ago(report.atMs, Date.now())}`
+  if (name === undefined) return [head, ...usageLines(report.volumes, report.shared)]
+  return [head, ...usageLines(report.volumes), ...report.volumes.flatMap(holders)]
+}
+
+/** A table of what volumes hold. */
+export function usageLines(volumes: readonly VolumeUsage[], shared?: { liveBytes: number; historyBytes: number }): string[] {
+  const size = (bytes: number): string => `${humanSize(bytes)}B`
+  const rows = [
+    ['VOLUME', 'LIVE', 'SHARED', 'OWN', 'HISTORY'],
+    ...volumes
+      .filter(volume => volume.name !== '')
+      .map(volume => [
+        volume.deletedMs === undefined ? volume.name : `${volume.name} (deleted)`,
+        ...[volume.liveBytes, volume.sharedBytes, volume.ownBytes, volume.historyBytes].map(size),
+      ]),
+  ]
+  const widths = rows[0].map((_, i) => Math.max(...rows.map(row => row[i].length)))
+  const table = rows.map(row => row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  '))
+  const both = shared === undefined ? 0 : shared.liveBytes + shared.historyBytes
+  return both === 0 ? table : [...table, `${size(both)} are held by several volumes together, ${size(shared?.historyBytes ?? 0)} of it by their history`]
+}
+
+/** What keeps the history of one volume: largest first. */
+function holders(volume: VolumeUsage): string[] {
+  const rows = [
+    ...volume.checkpoints.map(({ name, bytes }) => ({ what: `checkpoint ${name}`, bytes })),
+    { what: plural(volume.commits.count, 'commit'), bytes: volume.commits.bytes },
+    { what: 'versions of files', bytes: volume.versions.bytes },
+  ].filter(({ bytes }) => bytes > 0)
+  const shown = rows.sort((a, b) => b.bytes - a.bytes).slice(0, CHECKPOINTS_SHOWN)
+  return shown.map(({ what, bytes }) => `  ${humanSize(bytes)}B held by ${what}`)
+}

@@ -1,0 +1,28 @@
+import type { LocalStore } from '../../store/contract.js'
+import { decodeSmall } from '../../store/small-object.js'
+import { type Clock, limits } from '../../sys/index.js'
+import { GC_REPORT_FORMAT, GC_REPORT_KEY } from './collect.js'
+import { listPacks } from './plan.js'
+import type { GcReport } from './report.js'
+
+/** What the last collection found; undefined when there was none, or its report does not read. */
+export function lastReport(store: LocalStore): GcReport | undefined {
+  const found = store.getSync(GC_REPORT_KEY)
+  if (found === undefined) return undefined
+  try {
+    return decodeSmall(found.bytes, GC_REPORT_KEY, GC_REPORT_FORMAT) as unknown as GcReport
+  } catch {
+    // Nothing depends on it; the next collection writes another.
+    return undefined
+  }
+}
+
+/** Whether so much has been written, or so long has passed, since the last collection that another is likely to pay. Cost: a listing */
+export function isWorthCollecting(store: LocalStore, clock: Clock): boolean {
+  const last = lastReport(store)
+  const bytes = listPacks(store).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+  if (last === undefined) return bytes >= limits.gcGrowthBytes
+  const growth = bytes - last.keptBytes
+  if (growth >= Math.max(limits.gcGrowthBytes, last.keptBytes * limits.gcGrowthPart)) return true
+  return growth !== 0 && clock.now() - last.atMs >= limits.gcEveryMs
+}

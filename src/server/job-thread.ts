@@ -1,0 +1,76 @@
+/** Entry of a thread that does long work on packs, which never change, beside the engine: collection and checks. */
+import { setPriority } from 'node:os'
+import { join } from 'node:path'
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
+import { CairnError } from '../errors.js'
+import { collect } from '../history/gc/collect.js'
+import { isWorthCollecting } from '../history/gc/worth.js'
+import { toWire } from '../http/wire-error.js'
+import { openDirectoryStore } from '../store/directory/index.js'
+import { Packs } from '../store/packs.js'
+import { limits, systemClock, systemRandom } from '../sys/index.js'
+import { PageCache } from '../tree/index.js'
+import type { FsckReport } from '../volume/api.js'
+import { fsck } from '../volume/fsck.js'
+import { HeadFile } from '../volume/head.js'
+import type { JobData, JobMessage } from './jobs.js'
+
+const STORE_NAME = 'dev'
+
+function run(data: JobData, say: (progress: object) => void): unknown {
+  const store = openDirectoryStore(join(data.home, 'store'), { create: data.kind === 'gc' })
+  try {
+    return data.kind === 'gc' ? collection(data, store, say) : check(data, store, say)
+  } finally {
+    store.closeSync()
+  }
+}
+
+type Store = ReturnType<typeof openDirectoryStore>
+
+function collection(data: Extract<JobData, { kind: 'gc' }>, store: Store, say: (progress: object) => void): unknown {
+  if (data.onlyIfWorth === true && !isWorthCollecting(store, systemClock)) return null
+  const work = collect({ store, storeName: STORE_NAME, home: data.home, clock: systemClock, random: systemRandom, dryRun: data.dryRun })
+  for (;;) {
+    const step = work.next()
+    if (step.done === true) return step.value
+    say(step.value)
+  }
+}
+
+function check(data: Extract<JobData, { kind: 'fsck' }>, store: Store, say: (progress: object) => void): FsckReport {
+  const state = HeadFile.read(store, data.state, systemRandom)?.value
+  const volume = HeadFile.read(store, state?.parent?.id ?? '', systemRandom)?.value
+  if (state === undefined || volume === undefined) throw new CairnError('ERR_VOLUME_UNKNOWN', 'The volume was deleted while it was checked.', 'Check another.')
+  const packs = new Packs(store, { blockCacheBytes: 0 })
+  const pages = new PageCache(packs, limits.fsckPageBytes)
+  const { root, history, inodes } = state
+  return fsck({ store, packs, pages, head: { volume: volume.volume, root, history, inodes }, nextIno: volume.nextIno, onProgress: say })
+}
+
+/** Only this thread: on Linux a priority is a thread's. */
+function giveWay(): void {
+  try {
+    setPriority(0, limits.jobNice)
+  } catch {
+    // Not allowed here; then it shares the processor evenly.
+  }
+}
+
+function start(port: MessagePort, data: JobData): void {
+  let saidMs = 0
+  const say = (progress: object): void => {
+    const now = systemClock.monotonic()
+    if (now - saidMs < limits.jobProgressMs) return
+    saidMs = now
+    port.postMessage({ progress } satisfies JobMessage)
+  }
+  giveWay()
+  try {
+    port.postMessage({ result: run(data, say) } satisfies JobMessage)
+  } catch (error) {
+    port.postMessage({ error: toWire(error) } satisfies JobMessage)
+  }
+}
+
+if (parentPort !== null) start(parentPort, workerData as JobData)

@@ -1,0 +1,59 @@
+import { Worker } from 'node:worker_threads'
+import { CairnError } from '../errors.js'
+import { fromWire, type WireError } from '../http/wire-error.js'
+import { entry } from './entry.js'
+
+export type JobData =
+  | { kind: 'gc'; home: string; dryRun: boolean; onlyIfWorth?: boolean }
+  /** `state`: id of the hidden head that keeps what is checked. */
+  | { kind: 'fsck'; home: string; state: string }
+
+export type JobMessage = { progress: object } | { result: unknown } | { error: WireError }
+
+/** Runs a job in a thread of its own. @throws what it threw; CairnError ERR_JOB_LOST when the thread ended without a word */
+export function runJob(data: JobData, onProgress: (progress: object) => void = () => {}): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(entry('job-thread'), { workerData: data })
+    worker.on('message', (message: JobMessage) => {
+      if ('progress' in message) onProgress(message.progress)
+      else if ('error' in message) reject(fromWire(message.error))
+      else resolve(message.result)
+    })
+    worker.on('error', reject)
+    worker.on('exit', () => reject(new CairnError('ERR_JOB_LOST', 'The thread of this work ended before it was done.', 'Try again.', { retry: 'same-call' })))
+  })
+}
+
+/** Calls methods of the engine, here or in its thread. */
+export type EngineCall = (method: string, ...args: unknown[]) => Promise<unknown>
+
+/** What one job is told to do; `end` is called when it is over, however. */
+export interface PreparedJob {
+  data: JobData
+  end: () => Promise<unknown>
+}
+
+export interface JobOptions {
+  dryRun?: boolean
+  onlyIfWorth?: boolean
+}
+
+/**
+ * Brings the volumes into the state that a job is to look at: what was acknowledged is sealed first.
+ * @param name of the volume to check; for `gc` none
+ * @throws CairnError ERR_VOLUME_UNKNOWN …
+ */
+export async function prepareJob(call: EngineCall, home: string, kind: JobData['kind'], name?: string, options: JobOptions = {}): Promise<PreparedJob> {
+  if (kind === 'fsck') {
+    const { id } = (await call('pin', name)) as { id: string }
+    return { data: { kind, home, state: id }, end: () => call('unpin', id) }
+  }
+  const { dryRun = false, onlyIfWorth = false } = options
+  if (!onlyIfWorth) await flushAll(call)
+  return { data: { kind, home, dryRun, onlyIfWorth }, end: () => call('collected') }
+}
+
+/** What was deleted in open volumes is garbage only when it is sealed. One that cannot be sealed now is collected as it was. */
+async function flushAll(call: EngineCall): Promise<void> {
+  for (const volume of (await call('openVolumes')) as string[]) await call('flush', volume).catch(() => undefined)
+}
