@@ -6,6 +6,8 @@ export interface ViewRecord {
   name: string
   /** Id of the commit that it shows. */
   commit: string
+  /** Pointer of the commit's root in hex, where it was known: another one is another tree, from which something was purged. */
+  root?: string
 }
 
 const MOUNT_AT = 1

@@ -2,6 +2,7 @@ import { posix } from 'node:path'
 import { CairnError } from '../errors.js'
 import { viewOfIncarnation } from '../fuse/node-id.js'
 import { baseRef, diffRead } from '../history/diff-read.js'
+import type { UndoResult } from '../history/merge/undo.js'
 import type { Restored } from '../history/restore.js'
 import { actorOf } from '../sys/actor.js'
 import type { Asker, Commands } from '../views/index.js'
@@ -68,6 +69,21 @@ export class MountCommands implements Commands {
     const commit = this.#once(by, again, () => (this.#options.call('restore', this.#name, options) as Restored).commit)
     await this.#options.tell([])
     return commit
+  }
+
+  async undo(count: number, by: Asker): Promise<UndoResult> {
+    await this.#writeBack()
+    const { volume } = this.#options.open
+    const actor = actorOf(by.uid, by.pid, this.#options.record.actor)
+    volume.commitChanges({ actor })
+    const again = (): UndoResult | undefined => {
+      const commit = volume.commits().find(one => one.kind === 'undo')
+      return commit === undefined ? undefined : { volume: this.#name, state: 'undone', undone: [], commit, conflicts: [], changes: [] }
+    }
+    const options = { last: count, actor, ...(this.#sub === '/' ? {} : { globs: [this.#sub] }) }
+    const result = this.#once(by, again, () => this.#options.call('undo', this.#name, options) as UndoResult)
+    await this.#options.tell([])
+    return result
   }
 
   get #sub(): string {

@@ -1,9 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 
-/** What a commit says of who made it: CAIRN_ACTOR as that process was started with it, else `usual`, else the name of its user. */
-export function actorOf(uid: number, pid: number, usual?: string): string {
-  return environmentOf(pid) ?? usual ?? userName(uid)
+/**
+ * What a commit says of who made it: CAIRN_ACTOR as that process was started with it, else the name of its user.
+ * @param own instead of the name, for processes of this process's user
+ */
+export function actorOf(uid: number, pid: number, own?: string): string {
+  return environmentOf(pid) ?? (uid === process.getuid?.() ? own : undefined) ?? userName(uid)
 }
 
 /** The same of this process. */

@@ -1,4 +1,5 @@
 import { CairnError } from '../errors.js'
+import type { UndoResult } from '../history/merge/undo.js'
 import type { Change, CommitInfo, VolumeInfo, VolumeStatus } from '../volume/api.js'
 import { logText } from './log.js'
 
@@ -16,6 +17,8 @@ export interface Commands {
   fork(name: string, by: Asker): Promise<VolumeInfo>
   /** Goes back to a ref, with all or with one path: from the root of the mount, or as a program of this machine sees it. */
   restore(ref: string, path: string | undefined, by: Asker): Promise<CommitInfo>
+  /** Takes back the newest change, or so many. */
+  undo(count: number, by: Asker): Promise<UndoResult>
   /** What changed since a ref; default the newest checkpoint, or where the volume was forked. */
   diff(ref: string | undefined): Promise<Change[]>
   status(): Promise<VolumeStatus>
@@ -68,6 +71,15 @@ const table: ReadonlyMap<string, Command> = new Map<string, Command>([
     },
   ],
   [
+    'undo',
+    {
+      usage: 'undo [N]',
+      what: 'take back the newest change, or the N newest',
+      changes: true,
+      run: async (commands, args, by) => undoText(await commands.undo(countOf(alone(args, 'undo')), by)),
+    },
+  ],
+  [
     'diff',
     {
       usage: 'diff [REF]',
@@ -114,6 +126,25 @@ function alone({ first, rest }: Arguments, verb: string): string {
 
 function misused(verb: string): CairnError {
   return new CairnError('ERR_COMMAND_USAGE', `\`${verb}\` is not used like this.`, `Write \`${table.get(verb)?.usage}\`.`, { exitCode: 2 })
+}
+
+function countOf(word: string): number {
+  if (word === '') return 1
+  if (!/^[1-9]\d{0,8}$/.test(word)) throw misused('undo')
+  return Number(word)
+}
+
+function undoText({ state, undone, commit, conflicts }: UndoResult): string {
+  if (state === 'conflicts') {
+    const paths = conflicts.filter(conflict => conflict.resolved === undefined).map(({ path }) => `  ${path}\n`)
+    throw new CairnError(
+      'ERR_UNDO_CONFLICT',
+      `Later changes touched the same:\n${paths.join('')}`,
+      'Nothing was changed. `cairn undo` has --ours and --theirs.',
+    )
+  }
+  if (commit === undefined) return 'nothing to take back: it is gone already\n'
+  return `${logText([commit])}took back:\n${logText(undone)}`
 }
 
 function line({ kind, path, from, type, sizeBefore, sizeAfter }: Change): string {

@@ -1,4 +1,15 @@
-import { decodeViewRecord, encodeViewRecord, MAX_KEY_BYTES, Tag, type ViewRecord, viewKey, viewOfKey } from '../codec/index.js'
+import {
+  commitIdBound,
+  commitKey,
+  decodeCommit,
+  decodeViewRecord,
+  encodeViewRecord,
+  MAX_KEY_BYTES,
+  Tag,
+  type ViewRecord,
+  viewKey,
+  viewOfKey,
+} from '../codec/index.js'
 import { CairnError, ENFILE, ENOENT, ESTALE } from '../errors.js'
 import { FileSystem, type FileSystemApi, isDirectory } from '../fs/index.js'
 import { limits } from '../sys/index.js'
@@ -11,6 +22,10 @@ interface Numbered {
   /** `checkpoints/NAME` or `at/REF`. Another name of the same commit is another view: the kernel knows a directory by one name only. */
   readonly name: string
   readonly commit: string
+  /** See `ViewRecord`. */
+  readonly root?: string
+  /** How often the commit's tree had been rewritten when this was numbered. */
+  readonly rewritten: number
   /** Inode of its root; 0 while it is not known. */
   rootIno: number
   /** Look-ups of its root that the kernel has not forgotten. */
@@ -24,6 +39,9 @@ interface Numbered {
 interface Shown {
   readonly fs: FileSystemApi
   readonly rootIno: number
+  readonly rewritten: number
+  /** The state of the history in which the commit was there. */
+  seen: number
   lastUsed: number
 }
 
@@ -68,7 +86,16 @@ export class Views {
     const view = this.#byNumber.get(number)
     if (view === undefined) return undefined
     view.lastUsed = ++this.#clock
-    return this.#show(view.commit)?.fs
+    return this.#isOf(view) ? this.#show(view.commit)?.fs : undefined
+  }
+
+  /** Whether a view is still of the tree that the commit has: pages of another one, that the kernel keeps, may hold what was purged. */
+  #isOf({ commit, rewritten }: Numbered): boolean {
+    return rewritten === this.#rewritten(commit)
+  }
+
+  #rewritten(commit: string): number {
+    return this.#options.volume.state.rewritten.get(commit) ?? 0
   }
 
   /** Inode of the directory of a view that stands for the root of the mount. */
@@ -88,10 +115,10 @@ export class Views {
     if (shown === undefined) return -ESTALE
     if (shown.rootIno < 0) return shown.rootIno
     let view = this.#byName.get(keyOf(name, commit))
-    if (view === undefined) {
+    if (view === undefined || !this.#isOf(view)) {
       const number = this.#allot(name, commit)
       if (number < 0) return number
-      view = this.#add({ number, name, commit, rootIno: shown.rootIno, lookups: 0, isResumed: false, lastUsed: 0 })
+      view = this.#add({ number, name, commit, rewritten: this.#rewritten(commit), rootIno: shown.rootIno, lookups: 0, isResumed: false, lastUsed: 0 })
     }
     view.lookups++
     view.lastUsed = ++this.#clock
@@ -128,7 +155,9 @@ export class Views {
       const number = viewOfKey(key, 0)
       if (number === View.versions && resumed) return false
       if (!resumed || !key.equals(K.subarray(0, viewKey(K, mountId, number)))) return true
-      this.#add({ number, ...decodeViewRecord<ViewRecord>(record, 0, record.length), rootIno: 0, lookups: 0, isResumed: true, lastUsed: 0 })
+      const decoded = decodeViewRecord<ViewRecord>(record, 0, record.length)
+      const isSame = decoded.root === undefined || decoded.root === this.#rootOf(decoded.commit)
+      this.#add({ number, ...decoded, rewritten: isSame ? this.#rewritten(decoded.commit) : -1, rootIno: 0, lookups: 0, isResumed: true, lastUsed: 0 })
       return false
     })
   }
@@ -164,11 +193,19 @@ export class Views {
     if (number < 0) return number
     session.tick()
     for (const view of dropped) if (view.number !== number) session.historyDel(K, viewKey(K, mountId, view.number))
-    const value = encodeViewRecord({ name, commit })
+    const root = this.#rootOf(commit)
+    const value = encodeViewRecord({ name, commit, ...(root === '' ? {} : { root }) })
     session.historyPut(K, viewKey(K, mountId, number), value, value.length)
     const failed = session.commit()
     if (failed < 0) for (const view of dropped) this.#add(view)
     return failed < 0 ? failed : number
+  }
+
+  /** Pointer of a commit's root; empty while no seal has written it, or when the commit is gone. */
+  #rootOf(commit: string): string {
+    const id = commitIdBound(commit, false)
+    const { history } = this.#options.volume.state
+    return id !== undefined && history.get(K, commitKey(K, id)) ? decodeCommit(history.vb, history.vp, history.vl).root : ''
   }
 
   /** The lowest number that nobody has: they stay small, and st_ino with them. */
@@ -182,15 +219,17 @@ export class Views {
 
   /** Takes the numbers of views that the kernel forgot, those used longest ago first, as far as there are too many of them. */
   #dropIdle(): Numbered[] {
-    const unnamed = [...this.#byNumber.values()].filter(view => view.lookups === 0)
-    if (unnamed.length < limits.idleViews) return []
-    const idle = unnamed.filter(view => !view.isResumed || !this.#options.isHeld(view.number, this.rootOf(view.number)))
-    if (idle.length < limits.idleViews) return []
+    const isFull = this.#byNumber.size > View.last - View.firstCommit
+    const kept = isFull ? 0 : limits.idleViews - 1
+    const forgotten = [...this.#byNumber.values()].filter(view => view.lookups === 0)
+    if (forgotten.length <= kept) return []
+    const idle = forgotten.filter(view => !view.isResumed || !this.#options.isHeld(view.number, this.rootOf(view.number)))
     idle.sort((a, b) => a.lastUsed - b.lastUsed)
-    const dropped = idle.slice(0, idle.length - limits.idleViews + 1)
+    const dropped = idle.slice(0, Math.max(0, idle.length - kept))
     for (const view of dropped) {
       this.#byNumber.delete(view.number)
-      this.#byName.delete(keyOf(view.name, view.commit))
+      const key = keyOf(view.name, view.commit)
+      if (this.#byName.get(key) === view) this.#byName.delete(key)
     }
     return dropped
   }
@@ -202,6 +241,10 @@ export class Views {
 
   #show(commit: string): Shown | undefined {
     let shown = this.#shown.get(commit)
+    if (shown !== undefined && !this.#isThere(commit, shown)) {
+      this.#shown.delete(commit)
+      shown = undefined
+    }
     if (shown === undefined) {
       shown = this.#open(commit)
       if (shown === undefined) return undefined
@@ -210,6 +253,14 @@ export class Views {
     }
     shown.lastUsed = ++this.#clock
     return shown
+  }
+
+  #isThere(commit: string, shown: Shown): boolean {
+    const { state } = this.#options.volume
+    if (shown.seen === state.historyChanges) return true
+    shown.seen = state.historyChanges
+    const id = commitIdBound(commit, false)
+    return id !== undefined && state.history.get(K, commitKey(K, id)) && shown.rewritten === this.#rewritten(commit)
   }
 
   /** Nothing is lost with a filesystem that nobody changes: it is made again when somebody asks. */
@@ -228,7 +279,8 @@ export class Views {
   #open(commit: string): Shown | undefined {
     try {
       const fs = new FileSystem(this.#options.volume.at(commit), { nameCacheEntries: limits.viewNames })
-      return { fs, rootIno: this.#rootIn(fs), lastUsed: 0 }
+      const { historyChanges } = this.#options.volume.state
+      return { fs, rootIno: this.#rootIn(fs), rewritten: this.#rewritten(commit), seen: historyChanges, lastUsed: 0 }
     } catch (error) {
       if (error instanceof CairnError && error.code === 'ERR_REF_UNKNOWN') return undefined
       throw error

@@ -1,4 +1,4 @@
-import { type BatchReader, decodeCommit, getIno, Item, MAX_KEY_BYTES, PREFIX_BYTES, pastNameEnd, SEQUENCE_BYTES, Tag } from '../codec/index.js'
+import { type BatchReader, commitIdText, decodeCommit, getIno, Item, MAX_KEY_BYTES, PREFIX_BYTES, pastNameEnd, SEQUENCE_BYTES, Tag } from '../codec/index.js'
 import { CorruptError } from '../errors.js'
 import { assert, limits } from '../sys/index.js'
 import type { BTree } from '../tree/index.js'
@@ -44,6 +44,8 @@ export class VolumeState {
   nextIno = 0
   /** Counts changes of commits and checkpoints, for whoever keeps what was read from them. */
   historyChanges = 0
+  /** How often the trees of commits were rewritten since this state was opened, by id: something was purged from them. */
+  readonly rewritten = new Map<string, number>()
   /** Largest sequence of a version. */
   versionSequence = 0
   #versionSequenceSaved = 0
@@ -113,6 +115,7 @@ export class VolumeState {
       case Item.historyPut:
         copyKey(batch)
         b.copy(V, 0, batch.vp, batch.vp + batch.vl)
+        if (K[0] === Tag.commit) this.#noteRewritten(batch.kl, decodeCommit(V, 0, batch.vl).root)
         this.history.put(K, batch.kl, V, batch.vl)
         if (K[0] === Tag.incarnation) this.incarnations.applied(K, V.subarray(0, batch.vl))
         if (K[0] === Tag.commit || K[0] === Tag.checkpoint) this.historyChanges++
@@ -126,6 +129,13 @@ export class VolumeState {
         if (K[0] === Tag.commit || K[0] === Tag.checkpoint) this.historyChanges++
         break
     }
+  }
+
+  #noteRewritten(keyLength: number, root: string): void {
+    const { history } = this
+    if (!history.get(K, keyLength) || decodeCommit(history.vb, history.vp, history.vl).root === root) return
+    const id = commitIdText(K.subarray(1, keyLength))
+    this.rewritten.set(id, (this.rewritten.get(id) ?? 0) + 1)
   }
 
   /** The journal stands where the commit was made, now and in recovery: the tree is the commit's. O(1) when no overlay is left. */

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { closeSync, openSync, readSync } from 'node:fs'
 import { mkdir, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { constants } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { Cairn } from '../../src/sdk/cairn.js'
@@ -226,6 +227,23 @@ print(open('.cairn/control').read())
       await expect(control('restore first no/such')).rejects.toMatchObject({ code: 'ENOENT' })
     })
 
+    test('undoes the newest changes, keeps later ones, and says what stands in the way', async () => {
+      await control('checkpoint first')
+      await writeFile(at('file'), 'one\ntwo\n')
+      await control('checkpoint second')
+      await writeFile(at('other'), 'other\n')
+      await control('undo')
+      expect(await readFile(at('.cairn/control'), 'utf8')).toMatch(/ {2}undo {2}.*\ntook back:\n.* {2}auto {2}/)
+      expect(await readdir(home.mountpoint)).toEqual(['dir', 'file'])
+      await control('undo 1')
+      expect(await readdir(home.mountpoint)).toEqual(['dir', 'file', 'other'])
+      await control('checkpoint third')
+      await writeFile(at('file'), 'changed\n')
+      await control('undo')
+      expect(await readFile(at('file'), 'utf8')).toBe('one\ntwo\n')
+      await expect(control('undo many')).rejects.toMatchObject({ code: 'EINVAL' })
+    })
+
     test('restores the directory that is mounted alone, and nothing beside it', async () => {
       await control('checkpoint first')
       await writeFile(at('file'), 'changed\n')
@@ -390,6 +408,38 @@ print(open('.cairn/control').read())
     await expect(fs.writeFile('/.cairn', '')).rejects.toMatchObject({ code: 'EPERM' })
     await expect(fs.rename('/dir', '/.cairn')).rejects.toMatchObject({ code: 'EPERM' })
     await close()
+  })
+
+  test('what was purged is gone from every view', async () => {
+    await writeFile(at('secret'), 'the secret\n')
+    await cairn.checkpoint('v', 'first')
+    await writeFile(at('secret'), 'another secret\n')
+    await cairn.checkpoint('v', 'second')
+    const handle = await open(at('.cairn/checkpoints/first/secret'))
+    expect(await out('cat .cairn/checkpoints/*/secret .cairn/versions/secret/* .cairn/at/~1/secret')).toContain('another secret')
+    await cairn.purge('v', '/secret')
+    expect(await out('cat .cairn/checkpoints/*/secret .cairn/versions/secret/* .cairn/at/~1/secret')).not.toMatch(/the secret|another secret/)
+    await expect(handle.stat()).rejects.toMatchObject({ errno: -constants.errno.ESTALE })
+    await handle.close()
+    expect(await out('cat .cairn/checkpoints/*/file')).toBe('one\none')
+  })
+
+  test.skipIf(process.getuid?.() !== 0)('other users see what they could see then, and command where they may write', async () => {
+    await cairn.unmount('v')
+    await cairn.mount({ name: 'v', path: home.mountpoint, allowOther: true })
+    await sh(`chmod 755 ${home.folder}; chmod 600 file; chmod 755 dir`)
+    await cairn.checkpoint('v', 'first')
+    const other = (command: string) => sh(`setpriv --reuid 12345 --regid 12345 --clear-groups bash -c '${command}'`)
+    expect((await other('cat .cairn/checkpoints/first/dir/inner')).out).toBe('inner')
+    expect((await other('cat .cairn/checkpoints/first/file')).out).toMatch(/Permission denied/)
+    expect((await other('echo "checkpoint mine" > .cairn/control')).out).toMatch(/Permission denied/)
+    await sh('chmod 777 .')
+    expect(await other('echo "checkpoint mine" > .cairn/control && cat .cairn/control')).toEqual({
+      code: 0,
+      out: expect.stringMatching(/uid 12345 {2}\(mine\)$/),
+    })
+    expect((await sh('cat .cairn/control')).out).toMatch(/^Write one of these/)
+    expect((await other('rm -rf .cairn; rmdir .cairn; echo x > .cairn/log')).out).toMatch(/Permission denied|Read-only/)
   })
 
   test('nothing of views is left when the mount is gone', async () => {
