@@ -88,6 +88,7 @@ export function pastNameEnd(b: Uint8Array, at: number, length: number): number {
 /** Bits of the first byte: the end, the kind of content, and these. */
 const ENDED_BITS = 7
 const GAP = 8
+const HOLES = 64
 const DROPPED = 128
 const Has = { ctime: 1, birth: 2, sparse: 4, rdev: 8, flags: 16, skipped: 32, actor: 64, apart: 128 } as const
 
@@ -100,8 +101,8 @@ export interface VersionRecord {
   skipped: number
   /** The state of this inode before it was pruned. */
   gap: boolean
-  /** Being pruned: no version any more, but older ones may have blocks here. */
-  dropped: boolean
+  /** Blocks from here on that it has no part for are holes, because a pruned state behind it ended here; Infinity: none did. */
+  holesFrom: number
   /** Its content stands in a record of its own. */
   apart: boolean
   /** Has its own time of birth; else it is that of the next version. */
@@ -133,7 +134,7 @@ export function encodeVersion(b: Uint8Array, a: Attr, record: Omit<VersionRecord
   const birth = record.hasBirth
   const sparse = a.blocks !== unitsOfWhole(a.kind, a.size)
   const ctime = a.ctimeS !== a.mtimeS || a.ctimeNs !== a.mtimeNs
-  b[0] = record.ended | (a.kind << 4) | (record.gap ? GAP : 0) | (record.dropped ? DROPPED : 0)
+  b[0] = record.ended | (a.kind << 4) | (record.gap ? GAP : 0) | (record.holesFrom < Number.POSITIVE_INFINITY ? HOLES : 0)
   b[1] =
     (ctime ? Has.ctime : 0) |
     (birth ? Has.birth : 0) |
@@ -156,6 +157,7 @@ export function encodeVersion(b: Uint8Array, a: Attr, record: Omit<VersionRecord
   if (a.rdev !== 0) at = putVarint(b, at, a.rdev)
   if (a.flags !== 0) at = putVarint(b, at, a.flags)
   if (record.skipped > 0) at = putVarint(b, at, record.skipped)
+  if (record.holesFrom < Number.POSITIVE_INFINITY) at = putVarint(b, at, record.holesFrom)
   if (actorBytes.length > 0) {
     at = putVarint(b, at, actorBytes.length)
     b.set(actorBytes, at)
@@ -188,6 +190,7 @@ export function decodeVersion(b: Uint8Array, at: number, length: number, attr: A
   attr.rdev = has & Has.rdev ? r.number() : 0
   attr.flags = has & Has.flags ? r.number() : 0
   const skipped = has & Has.skipped ? r.number() : 0
+  const holesFrom = first & HOLES ? r.number() : Number.POSITIVE_INFINITY
   const actor = has & Has.actor ? Buffer.from(r.bytes(r.number())).toString('utf8') : ''
   const ended = (first & ENDED_BITS) as Ended
   if (ended > Ended.unlinked) throw new RangeError(`a version ended in an unknown way ${ended}`)
@@ -196,7 +199,7 @@ export function decodeVersion(b: Uint8Array, at: number, length: number, attr: A
     actor,
     skipped,
     gap: (first & GAP) !== 0,
-    dropped: (first & DROPPED) !== 0,
+    holesFrom,
     apart: (has & Has.apart) !== 0,
     hasBirth: (has & Has.birth) !== 0,
     content: r.bytes(r.rest),
@@ -209,6 +212,8 @@ export interface PastName {
   ino: number
   isDirectory: boolean
   skipped: number
+  /** Pruned: it only says that states of the next inode before it belong to another name. */
+  dropped: boolean
   actor: string
   /** For `renamed`: where to, one char per byte. */
   to?: { parent: number; name: string }
@@ -219,7 +224,12 @@ const Name = { directory: 16, skipped: 32, actor: 64 } as const
 export function encodePastName(past: PastName): Buffer {
   const actor = Buffer.from(past.actor, 'utf8').subarray(0, 255)
   const b = Buffer.alloc(1 + 8 + 8 + 2 + actor.length + 8 + (past.to?.name.length ?? 0))
-  b[0] = past.ended | (past.isDirectory ? Name.directory : 0) | (past.skipped > 0 ? Name.skipped : 0) | (actor.length > 0 ? Name.actor : 0)
+  b[0] =
+    past.ended |
+    (past.dropped ? DROPPED : 0) |
+    (past.isDirectory ? Name.directory : 0) |
+    (past.skipped > 0 ? Name.skipped : 0) |
+    (actor.length > 0 ? Name.actor : 0)
   let at = putVarint(b, 1, past.ino)
   if (past.skipped > 0) at = putVarint(b, at, past.skipped)
   if (actor.length > 0) {
@@ -239,29 +249,25 @@ export function decodePastName(b: Uint8Array, at: number, length: number): PastN
   const r = reader
   r.open(b, at, length)
   const first = r.byte()
-  const ended = (first & 15) as Ended
+  const ended = (first & ENDED_BITS) as Ended
   if (ended > Ended.unlinked) throw new RangeError(`a name ended in an unknown way ${ended}`)
-  const past: PastName = { ended, ino: r.number(), isDirectory: (first & Name.directory) !== 0, skipped: 0, actor: '' }
+  const past: PastName = { ended, ino: r.number(), isDirectory: (first & Name.directory) !== 0, skipped: 0, dropped: (first & DROPPED) !== 0, actor: '' }
   if (first & Name.skipped) past.skipped = r.number()
   if (first & Name.actor) past.actor = Buffer.from(r.bytes(r.number())).toString('utf8')
   if (ended === Ended.renamed) past.to = { parent: r.number(), name: Buffer.from(r.bytes(r.rest)).toString('latin1') }
   return past
 }
 
-/** What was pruned of a name: how many versions, and when it came to mean what it meant next, if that replaced the last one pruned. */
-export interface PrunedName {
-  skipped: number
-  since: number
+/** How many versions at the start of a name's lineage were pruned. */
+export function encodePrunedName(skipped: number): Buffer {
+  const b = Buffer.alloc(8)
+  return b.subarray(0, putVarint(b, 0, skipped))
 }
 
-export function encodePrunedName(pruned: PrunedName): Buffer {
-  const b = Buffer.alloc(16)
-  return b.subarray(0, putVarint(b, putVarint(b, 0, pruned.skipped), pruned.since))
-}
-
-export function decodePrunedName(b: Uint8Array, at: number, length: number): PrunedName {
+/** @throws RangeError when it is malformed */
+export function decodePrunedName(b: Uint8Array, at: number, length: number): number {
   reader.open(b, at, length)
-  return { skipped: reader.number(), since: reader.number() }
+  return reader.number()
 }
 
 /** `19 | name`: settings and counters of the volume, JSON. */

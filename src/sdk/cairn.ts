@@ -4,7 +4,7 @@ import { ensureServer, reconnect } from '../server/connect.js'
 import { homeOf, prepareHome } from '../server/home.js'
 import { ownActor } from '../sys/actor.js'
 import { limits } from '../sys/index.js'
-import type { CommitInfo, FsckReport, VolumeInfo } from '../volume/api.js'
+import type { CommitInfo, FsckReport, VersionInfo, VolumeInfo } from '../volume/api.js'
 import type { Pinned } from '../volume/engine.js'
 import type { BackupOptions } from './backup.js'
 import type { Bundle, UnbundleOptions } from './bundle.js'
@@ -35,8 +35,11 @@ import type {
   MountInfo,
   MountOptions,
   OpenVolume,
+  PruneOptions,
+  PruneReport,
   Restored,
   RestoreOptions,
+  Retention,
   ServerStatus,
   StatsReport,
   StatusReport,
@@ -296,6 +299,32 @@ export class Cairn implements CairnApi {
   async undo(name: string, options: UndoOptions = {}): Promise<UndoResult> {
     await this.#settle(name)
     return (await this.#call('undo', name, { actor: this.actor, ...options })) as UndoResult
+  }
+
+  async versions(name: string, path: string): Promise<VersionInfo[]> {
+    await this.#settle(name)
+    return (await this.#call('versions', name, path)) as VersionInfo[]
+  }
+
+  async openVersion(name: string, path: string, number?: number): Promise<OpenVolume> {
+    await this.#settle(name)
+    const host = await this.#host(name)
+    const opened = await host.open(name, undefined, undefined, { path, ...(number === undefined ? {} : { number }) })
+    const handle: VolumeHandle = new VolumeHandle(name, undefined, opened, this, () => this.#open.delete(handle))
+    this.#open.add(handle)
+    return handle
+  }
+
+  async prune(name: string, options: PruneOptions = {}): Promise<PruneReport> {
+    return (await this.#call('prune', name, options)) as PruneReport
+  }
+
+  async retention(name: string): Promise<Retention> {
+    return (await this.#call('retention', name)) as Retention
+  }
+
+  async setRetention(name: string, retention: Retention): Promise<void> {
+    await this.#call('setRetention', name, retention)
   }
 
   async diff(a: DiffSide, b: DiffSide, options: DiffOptions = {}): Promise<DiffChange[]> {

@@ -1,4 +1,5 @@
 import type { Backend, BatchAnswer, BatchOp } from '../node/index.js'
+import type { VersionPlace } from '../server/version-methods.js'
 import type { CommitInfo } from '../volume/api.js'
 
 /** Something open in a volume, whose files `backend` reaches: the volume itself, or a transaction in it. */
@@ -21,6 +22,7 @@ export interface Host {
   readonly isServer: boolean
   /** The methods of `server/engine-host.ts`, by name. */
   call(method: string, ...args: unknown[]): Promise<unknown>
-  open(name: string, ref?: string, actor?: string): Promise<Opened>
+  /** @param version only that file, in a root directory of its own */
+  open(name: string, ref?: string, actor?: string, version?: VersionPlace): Promise<Opened>
   close(): Promise<void>
 }

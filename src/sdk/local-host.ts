@@ -4,6 +4,7 @@ import { CairnError } from '../errors.js'
 import { FileSystem } from '../fs/index.js'
 import type { BatchAnswer } from '../node/index.js'
 import { EngineHost } from '../server/engine-host.js'
+import type { VersionPlace } from '../server/version-methods.js'
 import { limits, systemClock } from '../sys/index.js'
 import type { CommitInfo } from '../volume/api.js'
 import { Engine } from '../volume/engine.js'
@@ -48,8 +49,8 @@ export class LocalHost implements Host {
     return this.#patiently(() => this.#host.call(SESSION, method, args))
   }
 
-  async open(name: string, ref?: string, actor?: string): Promise<Opened> {
-    const target = await this.#patiently(() => this.#host.call(SESSION, 'open', [name, ref, actor]) as number)
+  async open(name: string, ref?: string, actor?: string, version?: VersionPlace): Promise<Opened> {
+    const target = await this.#patiently(() => this.#host.call(SESSION, 'open', [name, ref, actor, version]) as number)
     this.#schedule(PUMP_MS)
     return this.#opened(target)
   }

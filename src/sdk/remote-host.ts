@@ -2,6 +2,7 @@ import { CairnError } from '../errors.js'
 import { neverSent, type RpcClient } from '../http/rpc-client.js'
 import type { Backend, BatchAnswer, OpArgs, OpName, OpResult } from '../node/index.js'
 import type { CopyRest } from '../node/ops.js'
+import type { VersionPlace } from '../server/version-methods.js'
 import { limits } from '../sys/index.js'
 import type { CommitInfo } from '../volume/api.js'
 import { BlockingClient } from './blocking-client.js'
@@ -10,7 +11,7 @@ import { RemoteHandles } from './remote-handles.js'
 
 /** Calls that change nothing: after a lost answer they are simply asked again. */
 const reads: ReadonlySet<string> = new Set([
-  ...['volumes', 'info', 'status', 'statusOf', 'openVolumes', 'checkpoints', 'commits', 'diffOpen', 'fsck', 'flush', 'server.status'],
+  ...['volumes', 'info', 'status', 'statusOf', 'openVolumes', 'checkpoints', 'commits', 'diffOpen', 'fsck', 'versions', 'retention', 'flush', 'server.status'],
   ...['access', 'getxattr', 'listxattr', 'lstat', 'readdir', 'readlink', 'realpath', 'stat', 'statfs', 'statIfExists', 'readFile'].map(name => `fs.${name}`),
 ])
 
@@ -85,8 +86,8 @@ export class RemoteHost implements Host {
     this.#client = client
   }
 
-  async open(name: string, ref?: string, actor?: string): Promise<Opened> {
-    const again = async () => (await this.call('open', name, ref, actor)) as number
+  async open(name: string, ref?: string, actor?: string, version?: VersionPlace): Promise<Opened> {
+    const again = async () => (await this.call('open', name, ref, actor, version)) as number
     const target = new RemoteTarget(this, await again(), again)
     return this.#opened(target)
   }

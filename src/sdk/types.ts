@@ -7,8 +7,11 @@ import type { BatchOp, StagedWrite, TransactionFs, VolumeFs } from '../node/inde
 import type { LogLevel } from '../server/log.js'
 import type { MergeCall } from '../server/merge-methods.js'
 import type { MountInfo, MountOptions, ServerStatus } from '../server/protocol.js'
-import type { Change, CommitInfo, FsckReport, VolumeInfo, VolumeStatus } from '../volume/api.js'
+import type { Change, CommitInfo, FsckReport, VersionInfo, VolumeInfo, VolumeStatus } from '../volume/api.js'
 import type { FsckProgress } from '../volume/fsck.js'
+import type { PruneReport } from '../volume/versions/pruner.js'
+import type { Retention } from '../volume/versions/settings.js'
+import type { PruneOptions } from '../volume/versions/versions.js'
 import type { BackupOptions } from './backup.js'
 import type { Batch, BatchOptions, BatchResult } from './batch.js'
 import type { Bundle, UnbundleOptions } from './bundle.js'
@@ -112,6 +115,18 @@ export interface CairnApi {
    * @throws CairnError ERR_UNDO_NOTHING, ERR_UNDO_SELECTION, ERR_REF_UNKNOWN, ERR_REF_AMBIGUOUS, ERR_COMMIT_PRUNED, ERR_MERGE_WAITING
    */
   undo(name: string, options?: UndoOptions): Promise<UndoResult>
+  /** The versions of a path, the oldest first; the current state is the last one. Of deleted files too; empty when nothing is known of it. */
+  versions(name: string, path: string): Promise<VersionInfo[]>
+  /** A read-only volume that holds one version of a file under the file's name, in its root. @throws CairnError ERR_VERSION_UNKNOWN */
+  openVersion(name: string, path: string, number?: number): Promise<OpenVolume>
+  /**
+   * Drops versions of files: those that retention does not keep, or by `keep` and `olderThanMs` what both allow. The numbers of the others stay.
+   * @throws CairnError ERR_RETENTION
+   */
+  prune(name: string, options?: PruneOptions): Promise<PruneReport>
+  retention(name: string): Promise<Retention>
+  /** @throws CairnError ERR_RETENTION */
+  setRetention(name: string, retention: Retention): Promise<void>
   /** What changed from `a` to `b`, all at once; `changes` gives them one by one. */
   diff(a: DiffSide, b: DiffSide, options?: DiffOptions): Promise<DiffChange[]>
   /** @param a undefined: since the newest checkpoint of `b`'s volume, or since it was forked, whichever was later */
@@ -183,6 +198,10 @@ export interface BlameLine {
   name?: string
 }
 
+export type { PruneReport } from '../volume/versions/pruner.js'
+export type { Retention } from '../volume/versions/settings.js'
+export type { PruneOptions } from '../volume/versions/versions.js'
+
 /** The history of one volume; implemented in `sdk/volume-history.ts`. */
 export interface VolumeHistory {
   /** Keeps the state of now, under a name or not. O(1). @throws CairnError ERR_CHECKPOINT_NAME, ERR_CHECKPOINT_EXISTS */
@@ -203,6 +222,21 @@ export interface VolumeHistory {
   undo(options?: UndoOptions): Promise<UndoResult>
   /** A new volume that shares every byte with this one as it is, or as it was at `ref`. @throws CairnError ERR_VOLUME_EXISTS, ERR_REF_UNKNOWN */
   fork(name: string, options?: { ref?: string }): Promise<VolumeInfo>
+  /**
+   * The states that a file had, the oldest first; the current one is last. A version is what a file was when it was closed by who changed it, or a call that
+   * changed it returned. They follow the path through save-by-rename, renames, and deletion of the file and of its directories.
+   */
+  versions(path: string): Promise<VersionInfo[]>
+  /** The content of a version; default the newest one that is not current. @throws CairnError ERR_VERSION_UNKNOWN */
+  readVersion(path: string, number?: number): Promise<Buffer>
+  /** The same as a read-only volume that holds that file alone, under its name in the root. Close it when done. */
+  openVersion(path: string, number?: number): Promise<OpenVolume>
+  /** Drops versions that retention, or these options, do not keep. @throws CairnError ERR_RETENTION */
+  prune(options?: PruneOptions): Promise<PruneReport>
+  /** What is kept of the versions of each file, and which files have none. */
+  retention(): Promise<Retention>
+  /** @throws CairnError ERR_RETENTION */
+  setRetention(retention: Retention): Promise<void>
   /**
    * What changed from a ref of this volume, or from another volume, to this one, a directory before what is in it. Without `from`:
    * since the newest checkpoint, or since this volume was forked, whichever was later. O(changes) within a lineage; volumes without a

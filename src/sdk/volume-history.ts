@@ -1,4 +1,4 @@
-import type { CommitInfo, VolumeInfo } from '../volume/api.js'
+import type { CommitInfo, VersionInfo, VolumeInfo } from '../volume/api.js'
 import type {
   BlameLine,
   CairnApi,
@@ -10,8 +10,11 @@ import type {
   MergeCall,
   MergeResult,
   OpenVolume,
+  PruneOptions,
+  PruneReport,
   Restored,
   RestoreOptions,
+  Retention,
   UndoOptions,
   UndoResult,
   VolumeHistory,
@@ -20,7 +23,23 @@ import type {
 /** What the history of a volume is asked through. */
 export type HistoryCalls = Pick<
   CairnApi,
-  'checkpoint' | 'checkpoints' | 'deleteCheckpoint' | 'fork' | 'changes' | 'log' | 'blame' | 'open' | 'restore' | 'merge' | 'rebase' | 'undo'
+  | 'checkpoint'
+  | 'checkpoints'
+  | 'deleteCheckpoint'
+  | 'fork'
+  | 'changes'
+  | 'log'
+  | 'blame'
+  | 'open'
+  | 'restore'
+  | 'merge'
+  | 'rebase'
+  | 'undo'
+  | 'versions'
+  | 'openVersion'
+  | 'prune'
+  | 'retention'
+  | 'setRetention'
 >
 
 /**
@@ -84,7 +103,46 @@ export class HistoryOfVolume implements VolumeHistory {
     return this.calls.blame(this.name, path, this.ref === undefined ? {} : { ref: this.ref })
   }
 
+  versions(path: string): Promise<VersionInfo[]> {
+    return this.calls.versions(this.name, path)
+  }
+
+  async readVersion(path: string, number?: number): Promise<Buffer> {
+    const version = await this.openVersion(path, number)
+    try {
+      return await version.fs.promises.readFile(nameInVersion(path))
+    } finally {
+      await version.close()
+    }
+  }
+
+  openVersion(path: string, number?: number): Promise<OpenVolume> {
+    return this.calls.openVersion(this.name, path, number)
+  }
+
+  prune(options: PruneOptions = {}): Promise<PruneReport> {
+    return this.calls.prune(this.name, options)
+  }
+
+  retention(): Promise<Retention> {
+    return this.calls.retention(this.name)
+  }
+
+  setRetention(retention: Retention): Promise<void> {
+    return this.calls.setRetention(this.name, retention)
+  }
+
   at(ref: string): Promise<OpenVolume> {
     return this.calls.open(this.name, { ref })
   }
+}
+
+/** Where the volume of a version has the file. */
+export function nameInVersion(path: string): string {
+  return `/${
+    path
+      .split('/')
+      .filter(part => part !== '')
+      .at(-1) ?? ''
+  }`
 }

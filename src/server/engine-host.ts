@@ -17,6 +17,7 @@ import { historyMethods } from './history-methods.js'
 import { mergeMethods } from './merge-methods.js'
 import { type MakeFs, type OpenVolume, OpenVolumes } from './open-volumes.js'
 import { Sessions, type Target } from './sessions.js'
+import { openVersion, type VersionPlace, versionMethods } from './version-methods.js'
 
 type CommitOptions = { message?: string; actor?: string }
 type Method = (session: string, ...args: never[]) => unknown
@@ -54,6 +55,7 @@ export class EngineHost {
         ...this.#targetMethods(),
         ...mergeMethods(this.volumes, (name, then) => this.#flushed(name, then)),
         ...historyMethods(this.volumes, this.sessions, open => this.#backend(open.fs)),
+        ...versionMethods(this.volumes, options.flushesInSlices === true),
       }),
     )
   }
@@ -124,7 +126,7 @@ export class EngineHost {
 
   #targetMethods() {
     return {
-      open: (session: string, name: string, ref?: string, actor?: string) => this.#open(session, name, ref, actor),
+      open: (session: string, name: string, ref?: string, actor?: string, version?: VersionPlace) => this.#open(session, name, ref, actor, version),
       begin: (session: string, target: number) => this.#begin(session, target),
       commit: (session: string, target: number, record?: CommitOptions) => this.#commit(session, target, record),
       batch: (session: string, target: number, ops: BatchOp[]) => this.#batch(this.sessions.get(session, target), ops),
@@ -150,10 +152,11 @@ export class EngineHost {
     return { done: false }
   }
 
-  #open(session: string, name: string, ref: string | undefined, actor: string | undefined): number {
+  #open(session: string, name: string, ref: string | undefined, actor: string | undefined, version: VersionPlace | undefined): number {
     const open = this.volumes.acquire(name)
     try {
-      const fs = ref === undefined ? open.fs : this.#options.makeFs(open.volume.at(ref), open.id)
+      const past = version !== undefined ? openVersion(open.volume, version) : ref !== undefined ? open.volume.at(ref) : undefined
+      const fs = past === undefined ? open.fs : this.#options.makeFs(past, open.id)
       return this.sessions.add(session, { open, fs, backend: this.#backend(fs), ...(actor === undefined ? {} : { actor }) })
     } catch (error) {
       this.volumes.release(open)

@@ -107,7 +107,9 @@ export const limits = {
   versionGlobBytes: 1024,
   /** Directories that one component of a path may have been, looked at for its versions, the newest first. */
   versionDirectories: 64,
-  /** What retention drops is dropped this often. */
+  /** What retention drops is dropped this long after a volume was opened, for the first time … */
+  pruneFirstMs: 120_000,
+  /** … and this often after that. */
   pruneIntervalMs: 3600 * 1000,
   /** Records that one batch of pruning changes, about. */
   pruneAtOnce: 128,

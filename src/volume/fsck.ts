@@ -26,6 +26,7 @@ import { ARENA_INODES } from './live-session.js'
 import { blockNamedBy } from './named-blocks.js'
 import { nameAt } from './paths.js'
 import { openTree } from './recovery.js'
+import { checkVersions } from './versions/check.js'
 
 /** Segments of one pack between two words of progress. */
 const PROGRESS_EVERY = 64
@@ -98,6 +99,7 @@ class Check {
     for (const { id, root } of this.#commits) this.#tree(root, `commit ${id}`)
     try {
       this.#records(openTree(pages, head.root).cursor())
+      checkVersions(openTree(pages, head.history), (object, problem) => this.#find('error', object, problem))
     } catch (error) {
       this.#damage(error)
     }

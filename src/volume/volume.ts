@@ -152,6 +152,7 @@ export class Volume implements VolumeApi {
       foldAll: () => this.#sealing.foldAll(),
       hold: user => this.hold(user),
       refusePurged: path => refusePurged(this.state.history, h.dirHashKey, path),
+      onSettled: options.onSettled ?? (() => {}),
     })
     this.#changedBy = this.session.actor
     if (sequence > h.watermark) this.#changedMs = clock.monotonic()
@@ -223,7 +224,7 @@ export class Volume implements VolumeApi {
     const due = this.#durability.dueInMs()
     if (due === 0) this.#durability.startRound()
     const commit = this.#commitInTime(budgetMs)
-    return Math.min(due === 0 ? Number.POSITIVE_INFINITY : due, commit, this.#sealing.pump(budgetMs))
+    return Math.min(due === 0 ? Number.POSITIVE_INFINITY : due, commit, this.versions.pump(budgetMs), this.#sealing.pump(budgetMs))
   }
 
   /** As `commitChanges`, when something was changed since this volume was opened and no commit has it; a disk that refuses is no error. */
@@ -237,9 +238,11 @@ export class Volume implements VolumeApi {
   }
 
   #changed(): void {
+    this.#sealing.changed()
+    // Nothing that a commit would record.
+    if (this.versions.isPruning) return
     this.#changedMs ??= this.#clock.monotonic()
     this.#changedBy = this.session.actor
-    this.#sealing.changed()
   }
 
   /** Records what was changed for `autoCommitMs`. Returns in how many milliseconds it wants to be called again. */
@@ -511,6 +514,7 @@ export class Volume implements VolumeApi {
   }
 
   #letGo(): void {
+    this.versions.close()
     this.#holds.clear()
     this.#durability.whenUnused(() => {
       this.#closeFiles()

@@ -20,6 +20,7 @@ import {
   pointerLength,
   putIno,
   Tag,
+  VERSION_KEY_BYTES,
   versionBlock,
   versionContentKey,
   versionKey,
@@ -30,6 +31,7 @@ import { CorruptError } from '../../errors.js'
 import { limits } from '../../sys/index.js'
 import type { BTree } from '../../tree/index.js'
 import { EXTENT_BYTES } from '../content.js'
+import { holesBehind } from './newest.js'
 import type { Entry, Past } from './past.js'
 
 const BLOCK = limits.blockBytes
@@ -83,6 +85,7 @@ function copyState(past: Past, ino: number, sequence: number, into: BTree): void
   attr.changed = 0
   attr.flags &= ~HAS_XATTRS
   const { kind, size } = attr
+  const { holesFrom } = record
   if (copyXattrs(history, ino, sequence, into)) attr.flags |= HAS_XATTRS
   encodeAttr(attr, V, 0)
   let length = ATTR_BYTES
@@ -92,7 +95,7 @@ function copyState(past: Past, ino: number, sequence: number, into: BTree): void
   }
   into.put(K, inodeKey(K, Tag.attr, ino), V, length)
   if (kind === ContentKind.small) copySmall(history, ino, sequence, record.apart ? undefined : content, into)
-  if (kind === ContentKind.blocks) copyBlocks(past, ino, sequence, size, into)
+  if (kind === ContentKind.blocks) copyBlocks(past, ino, sequence, { size, holesFrom }, into)
 }
 
 /** Times of birth are saved once, in the last state of an inode. */
@@ -141,14 +144,25 @@ function copyXattrs(history: BTree, ino: number, sequence: number, into: BTree):
 }
 
 /** Each block as the first state from this one on has it, else as it is now. */
-function copyBlocks(past: Past, ino: number, sequence: number, size: number, into: BTree): void {
+function copyBlocks(past: Past, ino: number, sequence: number, { size, holesFrom }: { size: number; holesFrom: number }, into: BTree): void {
+  let end = Math.min(Math.ceil(size / BLOCK), holesFrom)
   const seen = new Set<number>()
   const cursor = past.history.cursor()
   let more = cursor.seek(K, versionKey(K, ino, sequence))
   while (more && cursor.buf[cursor.kp] === Tag.version && getIno(cursor.buf, cursor.kp + 1) === ino) {
-    if (isVersionBlock(cursor.buf, cursor.kp, cursor.kl) && !past.isHidden(versionSequence(cursor.buf, cursor.kp))) {
+    const at = versionSequence(cursor.buf, cursor.kp)
+    if (past.isHidden(at)) {
+      more = cursor.next()
+      continue
+    }
+    if (cursor.kl === VERSION_KEY_BYTES && at > sequence) {
+      const next = decodeVersion(cursor.buf, cursor.vp, cursor.vl, attr)
+      end = Math.min(end, holesBehind(size, { size: attr.size, kind: attr.kind, holesFrom: next.holesFrom }))
+    }
+    if (isVersionBlock(cursor.buf, cursor.kp, cursor.kl)) {
       const block = versionBlock(cursor.buf, cursor.kp)
-      if (block * BLOCK < size && !seen.has(block)) {
+      const isItsOwn = at === sequence && block * BLOCK < size
+      if ((isItsOwn || block < end) && !seen.has(block)) {
         seen.add(block)
         if (cursor.buf[cursor.vp] !== BLOCK_HOLE) putExtent(into, ino, block, cursor.buf, cursor.vp)
       }
@@ -159,7 +173,7 @@ function copyBlocks(past: Past, ino: number, sequence: number, size: number, int
   more = live.seek(K, inodeKey(K, Tag.extent, ino))
   while (more && live.buf[live.kp] === Tag.extent && getIno(live.buf, live.kp + 1) === ino) {
     const block = extentBlock(live.buf, live.kp)
-    if (block * BLOCK < size && !seen.has(block)) putExtent(into, ino, block, live.buf, live.vp)
+    if (block < end && !seen.has(block)) putExtent(into, ino, block, live.buf, live.vp)
     more = live.next()
   }
 }

@@ -1,5 +1,6 @@
 import { Attr, ContentKind, decodeVersion, getIno, inodeKey, MAX_KEY_BYTES, PREFIX_BYTES, Tag, versionKey, versionSequence } from '../../codec/index.js'
 import { CorruptError } from '../../errors.js'
+import { limits } from '../../sys/index.js'
 import type { BTree } from '../../tree/index.js'
 import { type HiddenWindow, windowAt } from '../windows.js'
 
@@ -10,10 +11,21 @@ export interface NewestVersion {
   sequence: number
   size: number
   hasBlocks: boolean
+  /** See `VersionRecord`. */
+  holesFrom: number
 }
 
 /**
- * The newest saved state of an inode, one that is being pruned too: older ones may have blocks there. O(1).
+ * From which block on a state has only holes where it has no parts, seen from the next later state: what was there when that one was cut off is
+ * saved, so that the rest was never there.
+ */
+export function holesBehind(size: number, next: { size: number; kind: number; holesFrom: number }): number {
+  if (next.kind !== ContentKind.blocks) return 0
+  return next.size < size ? Math.min(Math.floor(next.size / limits.blockBytes), next.holesFrom) : next.holesFrom
+}
+
+/**
+ * The newest saved state of an inode. O(1).
  * @param windows states that ended in one do not count
  */
 export function newestVersion(history: BTree, ino: number, windows: readonly HiddenWindow[]): NewestVersion | undefined {
@@ -35,10 +47,10 @@ export function versionBefore(history: BTree, ino: number, sequence: number): Ne
   return { sequence: found, ...sizeOf(history, ino) }
 }
 
-function sizeOf(history: BTree, ino: number): { size: number; hasBlocks: boolean } {
+function sizeOf(history: BTree, ino: number): Omit<NewestVersion, 'sequence'> {
   try {
-    decodeVersion(history.vb, history.vp, history.vl, attr)
-    return { size: attr.size, hasBlocks: attr.kind === ContentKind.blocks }
+    const { holesFrom } = decodeVersion(history.vb, history.vp, history.vl, attr)
+    return { size: attr.size, hasBlocks: attr.kind === ContentKind.blocks, holesFrom }
   } catch (error) {
     if (error instanceof RangeError) throw new CorruptError(`inode ${ino}`, `a version is malformed: ${error.message}`)
     throw error

@@ -11,7 +11,6 @@ import {
   inodeKey,
   MAX_KEY_BYTES,
   type PastName,
-  type PrunedName,
   pastNameKey,
   SEQUENCE_BYTES,
   Tag,
@@ -56,9 +55,11 @@ export interface Entry {
   sequence: number
   /** The state that holds its content; undefined: the inode as it is now. */
   state: PastState | undefined
+  /** Its content was pruned: it only counts. */
+  isLost: boolean
+  skipped: number
   ended: Ended
   actor: string
-  to?: { parent: number; name: string }
   /** The name that ended with it. */
   end: PastEnd | undefined
   parent: number
@@ -90,7 +91,7 @@ export class Past {
     return this.#windows.length > 0 && windowAt(this.#windows, sequence / 1000) !== undefined
   }
 
-  /** The versions of a path, the oldest first, the current one last. @param path from the root, one char per byte */
+  /** The versions of a path that can be read, the oldest first, the current one last. @param path from the root, one char per byte */
   list(path: string): Entry[] {
     const parts = partsOf(path)
     const name = parts.pop()
@@ -98,6 +99,13 @@ export class Past {
     const entries: Entry[] = []
     let number = 0
     for (const { ino, until } of this.#placesOf(parts)) number = this.#addLine(entries, number, ino, name, until)
+    return entries.filter(entry => !entry.isLost)
+  }
+
+  /** What a name in one directory meant, the oldest first, lost versions too. */
+  line(parent: number, name: string): Entry[] {
+    const entries: Entry[] = []
+    this.#addLine(entries, 0, parent, name, NEVER)
     return entries
   }
 
@@ -130,8 +138,7 @@ export class Past {
 
   /** Adds what `name` meant in `parent` until `until`. Returns the number of the last one. */
   #addLine(entries: Entry[], number: number, parent: number, name: string, until: number): number {
-    const pruned = this.pruned(parent, name)
-    const line = new Line(this, parent, name, number + pruned.skipped, pruned.since, entries)
+    const line = new Line(this, parent, name, number + this.pruned(parent, name), entries)
     for (const end of this.ends(parent, name)) if (end.sequence <= until) line.end(end)
     const ino = this.entry(parent, name)
     if (ino !== 0) line.live(ino, until)
@@ -155,9 +162,10 @@ export class Past {
     return ((this.attr(ino)?.mode ?? 0) & S_IFMT) === S_IFDIR
   }
 
-  pruned(parent: number, name: string): PrunedName {
+  /** How many versions at the start of a line were pruned. */
+  pruned(parent: number, name: string): number {
     const { history } = this
-    if (!history.get(K, pastNameKey(K, parent, name))) return { skipped: 0, since: 0 }
+    if (!history.get(K, pastNameKey(K, parent, name))) return 0
     return decoded(`name in inode ${parent}`, () => decodePrunedName(history.vb, history.vp, history.vl))
   }
 
@@ -219,7 +227,7 @@ export class Past {
           gid: attr.gid,
           mtimeMs: attr.mtimeS * 1000 + attr.mtimeNs / 1e6,
         }
-        if (!record.dropped && !this.isHidden(sequence) && !visit(state)) return
+        if (!this.isHidden(sequence) && !visit(state)) return
       }
       more = cursor.next()
     }
@@ -233,25 +241,28 @@ class Line {
   readonly #parent: number
   readonly #name: string
   /** What the next file had before this was under another name, a temporary one. */
-  #since: number
+  #since = 0
   readonly #shown = new Map<number, number>()
   readonly #entries: Entry[]
 
-  constructor(past: Past, parent: number, name: string, number: number, since: number, entries: Entry[]) {
+  constructor(past: Past, parent: number, name: string, number: number, entries: Entry[]) {
     this.#past = past
     this.#parent = parent
     this.#name = name
     this.number = number
-    this.#since = since
     this.#entries = entries
   }
 
   end(end: PastEnd): void {
     const { ino, sequence, ended } = end
+    if (end.dropped) {
+      this.#shown.set(ino, sequence)
+      this.#since = sequence
+      return
+    }
     const last = this.#states(ino, sequence).at(-1)
     const entry = this.#entries.at(-1)
-    if (last?.sequence === sequence && entry !== undefined)
-      Object.assign(entry, { ended, actor: end.actor, end, ...(end.to === undefined ? {} : { to: end.to }) })
+    if (last?.sequence === sequence && entry !== undefined) Object.assign(entry, { ended, actor: end.actor, end })
     else this.#asOf(end)
     this.#shown.set(ino, sequence)
     this.#since = ended === Ended.replaced ? sequence : 0
@@ -259,11 +270,9 @@ class Line {
 
   /** The name went and the file lived on: what it was then is in its next state. */
   #asOf(end: PastEnd): void {
-    this.number += 1 + end.skipped
     const state = this.#past.stateAt(end.ino, end.sequence)
-    if (state === null) return
-    const { ino, sequence, ended, actor } = end
-    this.#entries.push({ ...this.#named(), number: this.number, ino, sequence, state, ended, actor, end, ...(end.to === undefined ? {} : { to: end.to }) })
+    const { ino, sequence, ended, actor, skipped } = end
+    this.#push({ ino, sequence, state: state ?? undefined, isLost: state === null, ended, actor, end, skipped })
   }
 
   /** The file that has the name now; until `until` it could be reached by the path. */
@@ -271,31 +280,27 @@ class Line {
     this.#states(ino, until)
     const a = this.#past.attr(ino)
     if (a === undefined) return
-    if (until === NEVER) {
-      this.number++
-      this.#entries.push({ ...this.#named(), number: this.number, ino, sequence: NEVER, state: undefined, ended: Ended.modified, actor: '', end: undefined })
-      return
+    const one = { ino, sequence: until, actor: '', end: undefined, skipped: 0 }
+    if (until === NEVER) this.#push({ ...one, state: undefined, isLost: false, ended: Ended.modified })
+    else if (a.btimeS * 1e6 <= until) {
+      const state = this.#past.stateAt(ino, until)
+      this.#push({ ...one, state: state ?? undefined, isLost: state === null, ended: Ended.renamed })
     }
-    if (a.btimeS * 1e6 > until) return
-    const state = this.#past.stateAt(ino, until)
-    this.number++
-    if (state !== null)
-      this.#entries.push({ ...this.#named(), number: this.number, ino, sequence: until, state, ended: Ended.renamed, actor: '', end: undefined })
   }
 
   #states(ino: number, until: number): PastState[] {
     const after = Math.max(this.#since, this.#shown.get(ino) ?? 0)
     const states = this.#past.states(ino, after + 1, until)
     for (const state of states) {
-      this.number += 1 + state.record.skipped
-      const { ended, actor } = state.record
-      this.#entries.push({ ...this.#named(), number: this.number, ino, sequence: state.sequence, state, ended, actor, end: undefined })
+      const { ended, actor, skipped } = state.record
+      this.#push({ ino, sequence: state.sequence, state, isLost: false, ended, actor, end: undefined, skipped })
     }
     return states
   }
 
-  #named(): { parent: number; name: string } {
-    return { parent: this.#parent, name: this.#name }
+  #push(entry: Omit<Entry, 'parent' | 'name' | 'number'>): void {
+    this.number += 1 + entry.skipped
+    this.#entries.push({ ...entry, parent: this.#parent, name: this.#name, number: this.number })
   }
 }
 

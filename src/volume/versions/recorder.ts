@@ -58,6 +58,8 @@ interface Newest {
   /** Beyond it nothing needs saving: reading cuts the state to its size. */
   size: number
   hasBlocks: boolean
+  /** From this block on it has nothing but holes, and what it has parts for. */
+  holesFrom: number
   /** Blocks that are saved, or need not be looked for. */
   saved: Set<number> | undefined
   /** This session saved it, so that `saved` is all there is. */
@@ -247,7 +249,7 @@ export class VersionRecorder implements ChangeWatch {
   }
 
   #saveBlock(newest: Newest, ino: number, block: number): void {
-    if (block * BLOCK >= newest.size || newest.saved?.has(block) === true) return
+    if (block * BLOCK >= newest.size || block >= newest.holesFrom || newest.saved?.has(block) === true) return
     newest.saved ??= new Set()
     const length = versionBlockKey(K, ino, newest.sequence, block)
     if (newest.isOwn || !this.#state.history.get(K, length)) this.#putBlock(ino, block, length)
@@ -348,7 +350,14 @@ export class VersionRecorder implements ChangeWatch {
 
   #cut(touch: Touch, a: Attr): void {
     touch.cut = true
-    touch.newest = { sequence: this.#now(), size: a.size, hasBlocks: a.kind === ContentKind.blocks, saved: undefined, isOwn: true }
+    touch.newest = {
+      sequence: this.#now(),
+      size: a.size,
+      hasBlocks: a.kind === ContentKind.blocks,
+      holesFrom: Number.POSITIVE_INFINITY,
+      saved: undefined,
+      isOwn: true,
+    }
   }
 
   /** Empty, and written through the handle that made it: nobody closed it. */
@@ -427,6 +436,7 @@ export class VersionRecorder implements ChangeWatch {
       ino: end.ino,
       isDirectory,
       skipped: 0,
+      dropped: false,
       actor: this.actor,
       ...(ended === Ended.renamed && gained ? { to: gained } : {}),
     })
@@ -464,7 +474,7 @@ export class VersionRecorder implements ChangeWatch {
     const a = decode(tree)
     const hasBirth = touch.ended !== Ended.modified
     const actor = Buffer.from(this.actor, 'utf8').subarray(0, ACTOR_BYTES)
-    const head = { ended: touch.ended, actor: this.actor, skipped: 0, gap: false, dropped: false, hasBirth, apart: false }
+    const head = { ended: touch.ended, actor: this.actor, skipped: 0, gap: false, holesFrom: Number.POSITIVE_INFINITY, hasBirth, apart: false }
     let at = tree.vp + ATTR_BYTES
     if (a.kind === ContentKind.small) {
       if (!tree.get(X, inodeKey(X, Tag.content, ino))) return

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { versionKey } from '../../codec/index.js'
 import { FileSystem } from '../../fs/index.js'
 import { createFs, LocalBackend, LocalOps, type VolumeFs } from '../../node/index.js'
 import { Engine } from '../engine.js'
@@ -109,5 +110,21 @@ describe('a version', () => {
     const list = volume.versions.list('log')
     expect(list.length).toBe(3001)
     expect(read('log', 2000).length).toBe(1999 * 50)
+  })
+})
+
+describe('fsck', () => {
+  it('finds versions that are malformed', () => {
+    fs.writeFileSync('/f', bytes(200_000, 1))
+    fs.writeFileSync('/f', bytes(3, 2))
+    volume.flush()
+    expect(volume.fsck()).toMatchObject({ ok: true, findings: [] })
+    const { ino } = fs.statSync('/f')
+    const key = Buffer.alloc(64)
+    const [state] = volume.versions.past().states(ino, 0, Number.MAX_SAFE_INTEGER)
+    volume.session.historyDel(key, versionKey(key, ino, state.sequence))
+    expect(volume.session.commit()).toBe(0)
+    volume.flush()
+    expect(volume.fsck().findings[0]).toMatchObject({ severity: 'error', object: `inode ${ino}`, problem: `version ${state.sequence} has parts but no record` })
   })
 })

@@ -4,12 +4,15 @@ import type { Packs } from '../../store/packs.js'
 import { type Clock, limits } from '../../sys/index.js'
 import { BTree, type PageCache } from '../../tree/index.js'
 import type { VersionInfo } from '../api.js'
+import { refusedByDisk } from '../collector.js'
 import type { LiveSession } from '../live-session.js'
 import { pathOfInode } from '../paths.js'
 import { SnapshotSession } from '../snapshot-session.js'
 import { VolumeState } from '../state.js'
 import { composeInode, longTail, putInRoot } from './compose.js'
 import { type Entry, NEVER, Past } from './past.js'
+import { type PruneReport, Pruner } from './pruner.js'
+import { type Retention, readRetention, retentionRecord } from './settings.js'
 
 const BLOCK = limits.blockBytes
 const S_IFMT = 0o170000
@@ -43,14 +46,37 @@ export interface VersionParts {
   hold: (user: object) => void
   /** @throws CairnError ERR_PURGED for a path that was */
   refusePurged: (path: string) => void
+  /** Called when promises of `pruneSoon` were settled. */
+  onSettled: () => void
+}
+
+export interface PruneOptions {
+  keep?: number
+  olderThanMs?: number
+  /** Says what would be dropped, and drops nothing. */
+  dryRun?: boolean
+}
+
+interface Job {
+  run: Generator<void, PruneReport>
+  resolve: (report: PruneReport) => void
+  reject: (error: unknown) => void
 }
 
 /** The versions of the files of an open volume. Paths are byte strings (one char per byte) from the root; `.`, `..` and links are not followed. */
 export class Versions {
   readonly #parts: VersionParts
 
+  /** What is being committed drops versions, and changes nothing else. */
+  isPruning = false
+  #waiting: Array<{ options: PruneOptions; resolve: (report: PruneReport) => void; reject: (error: unknown) => void }> = []
+  #job: Job | undefined
+  /** When retention is looked after next; monotonic. */
+  #nextMs: number
+
   constructor(parts: VersionParts) {
     this.#parts = parts
+    this.#nextMs = parts.clock.monotonic() + limits.pruneFirstMs
   }
 
   /** What reads them, on the volume as it is now. */
@@ -84,6 +110,118 @@ export class Versions {
     return this.#compose(past, entry)
   }
 
+  get retention(): Retention {
+    return readRetention(this.#parts.state.history)
+  }
+
+  /**
+   * What is kept from now on; a change takes effect when versions are pruned next. Excluded files get no new versions.
+   * @throws CairnError ERR_RETENTION; of a full disk
+   */
+  setRetention(retention: Retention): void {
+    const { session } = this.#parts
+    const { key, value } = retentionRecord(retention)
+    session.tick()
+    session.historyPut(key, key.length, value, value.length)
+    const result = session.commit()
+    if (result !== 0) throw refusedByDisk('The retention could not be changed', result)
+    session.versions.exclude(retention.exclude)
+  }
+
+  /**
+   * Drops versions that retention, or these options, do not keep. Checkpoints and the current states stay, and so do the numbers of what is kept.
+   * O(versions), in one go; see `pruneSoon`.
+   * @param options keep: the newest so many of each path; olderThanMs: those that ended less long ago; without both: what retention says
+   * @throws CairnError of a full disk
+   */
+  prune(options: PruneOptions = {}): PruneReport {
+    const run = this.#pruner(options).run()
+    for (;;) {
+      const step = this.#step(run)
+      if (step.done === true) return step.value
+    }
+  }
+
+  /** As `prune`, in slices of `pump`. */
+  pruneSoon(options: PruneOptions = {}): Promise<PruneReport> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ options, resolve, reject })
+    })
+  }
+
+  #pruner({ keep, olderThanMs, dryRun }: PruneOptions): Pruner {
+    const { session, state, clock } = this.#parts
+    checkPruneOptions(keep, olderThanMs)
+    const rule =
+      keep === undefined && olderThanMs === undefined
+        ? { retention: this.retention }
+        : { ...(keep === undefined ? {} : { keep }), ...(olderThanMs === undefined ? {} : { olderThanMs }) }
+    return new Pruner(session, state, rule, clock.now(), dryRun === true)
+  }
+
+  /**
+   * Prunes for at most `budgetMs`: what was asked for, and once an hour what retention says. Returns in how many milliseconds it wants to be
+   * called again.
+   */
+  pump(budgetMs: number): number {
+    const { clock } = this.#parts
+    const now = clock.monotonic()
+    const job = this.#nextJob(now)
+    if (job === undefined) return Math.max(1, this.#nextMs - now)
+    const until = now + Math.min(budgetMs, limits.sealSliceMs)
+    try {
+      do {
+        const step = this.#step(job.run)
+        if (step.done === true) return this.#finish(job, step.value)
+      } while (clock.monotonic() < until)
+      return 1
+    } catch (error) {
+      this.#job = undefined
+      this.#settled(() => job.reject(error))
+      return limits.sealIdleMs
+    }
+  }
+
+  #step(run: Job['run']): IteratorResult<void, PruneReport> {
+    this.isPruning = true
+    try {
+      return run.next()
+    } finally {
+      this.isPruning = false
+    }
+  }
+
+  #nextJob(now: number): Job | undefined {
+    if (this.#job !== undefined) return this.#job
+    const asked = this.#waiting.shift()
+    if (asked !== undefined) this.#job = { run: this.#pruner(asked.options).run(), resolve: asked.resolve, reject: asked.reject }
+    else if (now >= this.#nextMs) {
+      this.#nextMs = now + limits.pruneIntervalMs
+      // What fails is tried again in an hour; a full disk is told to whoever writes.
+      if (this.retention.keep !== 'all') this.#job = { run: this.#pruner({}).run(), resolve: () => {}, reject: () => {} }
+    }
+    return this.#job
+  }
+
+  #finish(job: Job, report: PruneReport): number {
+    this.#job = undefined
+    this.#settled(() => job.resolve(report))
+    return this.#waiting.length > 0 ? 1 : Math.max(1, this.#nextMs - this.#parts.clock.monotonic())
+  }
+
+  #settled(settle: () => void): void {
+    settle()
+    this.#parts.onSettled()
+  }
+
+  /** The volume is closed: what was asked for and is not done fails. */
+  close(): void {
+    const closed = new CairnError('ERR_VOLUME_CLOSED', 'The volume was closed while its versions were pruned.', 'Prune again; what was dropped stays dropped.')
+    for (const { reject } of [...(this.#job === undefined ? [] : [this.#job]), ...this.#waiting]) reject(closed)
+    this.#waiting = []
+    this.#job = undefined
+  }
+
   #compose(past: Past, entry: Entry): OpenVersion {
     const { packs, pages, session, clock, foldAll, hold } = this.#parts
     foldAll()
@@ -102,7 +240,7 @@ export class Versions {
   }
 
   #info(past: Past, entry: Entry): VersionInfo {
-    const { state, ended, actor, to } = entry
+    const { state, ended, actor, end } = entry
     const { size, mode, mtimeMs } = state ?? liveState(past, entry.ino)
     const isCurrent = entry.sequence === NEVER
     return {
@@ -115,7 +253,7 @@ export class Versions {
       type: types.get(mode & S_IFMT) ?? 'other',
       ino: entry.ino,
       ...(actor === '' ? {} : { endedBy: actor }),
-      ...(ended === Ended.renamed && to !== undefined ? { renamedTo: this.#pathTo(to) } : {}),
+      ...(ended === Ended.renamed && end?.to !== undefined ? { renamedTo: this.#pathTo(end.to) } : {}),
     }
   }
 
@@ -139,4 +277,9 @@ function unknown(path: string, number: number | undefined, entries: Entry[]): Ca
     `There is no version ${number} of ${shown}.`,
     `There are versions ${entries[0].number} to ${entries[entries.length - 1].number}; \`cairn versions\` lists those that are kept.`,
   )
+}
+
+function checkPruneOptions(keep: number | undefined, olderThanMs: number | undefined): void {
+  const isWrong = (keep !== undefined && !(Number.isSafeInteger(keep) && keep >= 0)) || (olderThanMs !== undefined && !(olderThanMs >= 0))
+  if (isWrong) throw new CairnError('ERR_RETENTION', 'That many versions cannot be kept.', 'Give a whole number, or a time such as 30d.', { exitCode: 2 })
 }
