@@ -273,8 +273,7 @@ export class Cairn implements CairnApi {
   async purge(name: string, path: string, options: PurgeOptions = {}): Promise<PurgeResult> {
     await this.#settle(name)
     const { purgeVolume } = await import('./purge.js')
-    const { engine } = await this.#localHost()
-    return purgeVolume(await this.#host(name), engine, name, path, { actor: this.actor, ...options })
+    return purgeVolume(await this.#host(name), this.home, name, path, { actor: this.actor, ...options })
   }
 
   async merge(fork: string, options: MergeCall = {}): Promise<MergeResult> {

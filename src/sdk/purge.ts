@@ -1,12 +1,10 @@
-import { setImmediate } from 'node:timers/promises'
 import { CairnError } from '../errors.js'
-import { collect } from '../history/gc/collect.js'
+import type { GcReport } from '../history/gc/report.js'
 import type { Holder } from '../history/purge/holders.js'
 import type { PurgeReport } from '../history/purge/purge.js'
-import { systemClock, systemRandom } from '../sys/index.js'
 import type { VolumeInfo } from '../volume/api.js'
-import type { Engine } from '../volume/engine.js'
 import type { Host } from './host.js'
+import { runJobOn } from './jobs.js'
 
 export interface PurgeOptions {
   /** A directory, with all that was ever in it. */
@@ -31,7 +29,7 @@ export interface PurgeResult extends PurgeReport {
 }
 
 /** See `Cairn.purge`. */
-export async function purgeVolume(host: Host, engine: Engine, name: string, path: string, options: PurgeOptions): Promise<PurgeResult> {
+export async function purgeVolume(host: Host, home: string, name: string, path: string, options: PurgeOptions): Promise<PurgeResult> {
   const report = await purgeOne(host, name, path, options)
   const { id } = (await host.call('info', name)) as VolumeInfo
   const holders = async (): Promise<Holder[]> => (await host.call('holders', id, report.inodes, report.path)) as Holder[]
@@ -44,21 +42,15 @@ export async function purgeVolume(host: Host, engine: Engine, name: string, path
     }
     heldBy = await holders()
   }
-  const collected = await collection(engine, options)
+  const collected = await collection(host, home, options)
   return { ...report, volume: name, forks, heldBy, collected, remains: remains(report, heldBy, collected) }
 }
 
 /** Beside whoever uses the store. A failure is no failure of the purge: any later collection does the same. */
-async function collection(engine: Engine, { onProgress }: PurgeOptions): Promise<PurgeResult['collected']> {
-  const { store, storeName } = engine.context
+async function collection(host: Host, home: string, { onProgress }: PurgeOptions): Promise<PurgeResult['collected']> {
   try {
-    const run = collect({ store, storeName, home: engine.home, clock: systemClock, random: systemRandom, thorough: true })
-    for (;;) {
-      const { done, value } = run.next()
-      if (done === true) return { freedBytes: value.freedBytes, waiting: value.packs.waiting + value.problems.length }
-      onProgress?.()
-      await setImmediate()
-    }
+    const report = (await runJobOn(host, home, 'gc', { thorough: true, ...(onProgress === undefined ? {} : { onProgress: () => onProgress() }) })) as GcReport
+    return { freedBytes: report.freedBytes, waiting: report.packs.waiting + report.problems.length }
   } catch (error) {
     if (!(error instanceof CairnError)) throw error
     return { freedBytes: 0, waiting: 0, problem: error.message }

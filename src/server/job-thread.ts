@@ -30,7 +30,15 @@ type Store = ReturnType<typeof openDirectoryStore>
 
 function collection(data: Extract<JobData, { kind: 'gc' }>, store: Store, say: (progress: object) => void): unknown {
   if (data.onlyIfWorth === true && !isWorthCollecting(store, systemClock)) return null
-  const work = collect({ store, storeName: STORE_NAME, home: data.home, clock: systemClock, random: systemRandom, dryRun: data.dryRun })
+  const work = collect({
+    store,
+    storeName: STORE_NAME,
+    home: data.home,
+    clock: systemClock,
+    random: systemRandom,
+    dryRun: data.dryRun,
+    thorough: data.thorough,
+  })
   for (;;) {
     const step = work.next()
     if (step.done === true) return step.value

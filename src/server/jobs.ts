@@ -4,7 +4,7 @@ import { fromWire, type WireError } from '../http/wire-error.js'
 import { entry } from './entry.js'
 
 export type JobData =
-  | { kind: 'gc'; home: string; dryRun: boolean; onlyIfWorth?: boolean }
+  | { kind: 'gc'; home: string; dryRun: boolean; thorough?: boolean; onlyIfWorth?: boolean }
   /** `state`: id of the hidden head that keeps what is checked. */
   | { kind: 'fsck'; home: string; state: string }
 
@@ -35,6 +35,7 @@ export interface PreparedJob {
 
 export interface JobOptions {
   dryRun?: boolean
+  thorough?: boolean
   onlyIfWorth?: boolean
 }
 
@@ -48,9 +49,9 @@ export async function prepareJob(call: EngineCall, home: string, kind: JobData['
     const { id } = (await call('pin', name)) as { id: string }
     return { data: { kind, home, state: id }, end: () => call('unpin', id) }
   }
-  const { dryRun = false, onlyIfWorth = false } = options
+  const { dryRun = false, thorough = false, onlyIfWorth = false } = options
   if (!onlyIfWorth) await flushAll(call)
-  return { data: { kind, home, dryRun, onlyIfWorth }, end: () => call('collected') }
+  return { data: { kind, home, dryRun, thorough, onlyIfWorth }, end: () => call('collected') }
 }
 
 /** What was deleted in open volumes is garbage only when it is sealed. One that cannot be sealed now is collected as it was. */

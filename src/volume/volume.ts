@@ -4,6 +4,7 @@ import { CairnError, posixError } from '../errors.js'
 import type { Journal } from '../journal/index.js'
 import type { LocalStore } from '../store/contract.js'
 import type { Packs } from '../store/packs.js'
+import { writePin } from '../store/pins.js'
 import { makeFolder } from '../store/sync-folder.js'
 import { assert, type Clock, limits, type Random } from '../sys/index.js'
 import { BTree, diff, type PageCache, type PageSink } from '../tree/index.js'
@@ -81,6 +82,7 @@ export class Volume implements VolumeApi {
   readonly #sealing: Sealing
   readonly #holds: Holds
   readonly #clock: Clock
+  readonly #random: Random
   readonly #onClose: () => void
   readonly #release: (volume: Volume) => void
   #closed = false
@@ -99,6 +101,7 @@ export class Volume implements VolumeApi {
     this.context = context
     this.head = head
     this.#clock = clock
+    this.#random = random
     this.#onClose = options.onClose
     this.#release = options.release
     const syncer = options.syncer ?? poolSyncer
@@ -314,6 +317,22 @@ export class Volume implements VolumeApi {
     const transaction = new TransactionLive(this.session, this.state, this.context, this.#spool, this.#clock)
     transaction.onEnd = this.hold(transaction)
     return transaction
+  }
+
+  /**
+   * Runs `work`, which takes content of another volume's sealed state into this one, so that a collector keeps it whatever becomes of
+   * the other meanwhile (spec/README.md, "A mover"). When `work` throws, nothing was taken.
+   */
+  takingFrom<T>(other: Volume, work: () => T): T {
+    const { store } = this.context
+    const { volume: into } = this.head.value
+    const { root, history } = other.head.value
+    const id = this.#random.bytes(8).toString('hex')
+    const pin = { atMs: Math.floor(this.#clock.now()), into, roots: [root, history].filter(pointer => pointer !== '') }
+    writePin(store, id, pin)
+    const result = work()
+    writePin(store, id, { ...pin, done: true })
+    return result
   }
 
   /**

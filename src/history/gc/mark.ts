@@ -1,8 +1,10 @@
+import type { Head } from '../../codec/head.js'
 import { type CommitRecord, commitIdText, decodeCommit, Tag } from '../../codec/index.js'
 import type { Packs } from '../../store/packs.js'
 import type { Pin } from '../../store/pins.js'
+import { isHidden } from '../../volume/hidden-heads.js'
 import { blockNamedBy } from '../../volume/named-blocks.js'
-import { Mark, Marks } from './marks.js'
+import { Mark, Marks, NOBODY } from './marks.js'
 import type { VolumeUsage } from './report.js'
 import type { RootReader, VolumeRoots } from './roots.js'
 import { TreeWalk } from './walk.js'
@@ -25,6 +27,8 @@ interface CommitRoot {
  */
 export class Marker {
   readonly marks = new Marks()
+  /** The heads as they were when their roots were read. */
+  readonly heads = new Map<string, Head>()
   readonly #walk: TreeWalk
   readonly #volumes: Marking[] = []
   /** Roots that are read in any case, with who asked first. */
@@ -44,19 +48,17 @@ export class Marker {
     return this.#volumes.map(({ usage }) => usage)
   }
 
-  /** The heads as they were read first. */
-  get heads(): Map<string, VolumeRoots['head']['value']> {
-    return new Map(this.#volumes.map(({ roots }) => [roots.head.value.volume, roots.head.value]))
-  }
-
   /** Reads a volume's roots and marks what its journal names. False when it is gone. */
   addVolume(reader: RootReader, id: string): boolean {
+    const head = reader.head(id)
+    if (head !== undefined && isHidden(head.value)) return this.#addHidden(reader, head.value)
     const owner = this.marks.addOwner()
     const roots = reader.read(id, {
       block: (b, at) => void this.marks.mark(b, at, owner, false),
       root: root => this.#extra.push({ owner, root }),
     })
     if (roots === undefined) return false
+    this.heads.set(id, roots.head.value)
     for (const root of roots.held) this.#extra.push({ owner, root })
     const { name, deletedMs, volume } = roots.head.value
     const usage: VolumeUsage = {
@@ -70,9 +72,15 @@ export class Marker {
     return true
   }
 
+  /** A state that somebody reads, or a volume that is being made: nobody's until it has a name. */
+  #addHidden(reader: RootReader, head: Head): boolean {
+    this.heads.set(head.volume, head)
+    for (const root of [head.root, head.history]) this.#extra.push({ owner: NOBODY, root })
+    return reader.head(head.volume) !== undefined
+  }
+
   addPins(pins: Iterable<Pin>): void {
-    const owner = this.marks.addOwner()
-    for (const { roots } of pins) for (const root of roots) this.#extra.push({ owner, root })
+    for (const { roots } of pins) for (const root of roots) this.#extra.push({ owner: NOBODY, root })
   }
 
   *run(): Generator<void, void> {

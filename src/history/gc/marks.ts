@@ -11,6 +11,9 @@ export const Mark = {
   known: 2,
 } as const
 
+/** Who reaches what no volume does: pins, states that are being checked or bundled. It shares nothing with anybody, and comes last. */
+export const NOBODY = 0
+
 /** Bytes that one volume alone reaches, by what of it reaches them first. */
 export interface OwnBytes {
   live: number
@@ -19,7 +22,7 @@ export interface OwnBytes {
 
 /** The live segments of a store by the place that pointers name, and which volume reaches them. Memory: some 20 bytes for each, 40 for a page. */
 export class Marks {
-  readonly own: OwnBytes[] = []
+  readonly own: OwnBytes[] = [{ live: 0, history: 0 }]
   /** What several volumes reach. */
   readonly shared: OwnBytes = { live: 0, history: 0 }
   segments = 0
@@ -55,7 +58,7 @@ export class Marks {
 
   #again(set: SegmentSet, slot: number, owner: number): number {
     const first = set.owner(slot)
-    if (first === owner || set.isShared(slot)) return Mark.known
+    if (first === owner || owner === NOBODY || set.isShared(slot)) return Mark.known
     set.share(slot)
     const of = set.isHistory(slot) ? 'history' : 'live'
     this.own[first][of] -= set.length(slot)

@@ -61,7 +61,7 @@ interface Plan {
  */
 export function mergeFork(volume: Volume, fork: Volume, options: MergeOptions = {}): MergeResult {
   const plan = planOf('merge', volume, fork, options)
-  return carryOut(plan, treeNow(volume), treeNow(fork), options)
+  return taking(plan, () => carryOut(plan, treeNow(volume), treeNow(fork), options), options)
 }
 
 /**
@@ -70,7 +70,11 @@ export function mergeFork(volume: Volume, fork: Volume, options: MergeOptions = 
  */
 export function rebaseFork(fork: Volume, parent: Volume, options: MergeOptions = {}): MergeResult {
   const plan = planOf('rebase', fork, parent, options)
-  return carryOut(plan, treeNow(parent), treeNow(fork), options)
+  return taking(plan, () => carryOut(plan, treeNow(parent), treeNow(fork), options), options)
+}
+
+function taking(plan: Plan, work: () => MergeResult, options: MergeOptions): MergeResult {
+  return options.dryRun === true ? work() : plan.volume.takingFrom(plan.other, work)
 }
 
 function planOf(operation: Plan['operation'], volume: Volume, other: Volume, options: MergeOptions): Plan {
