@@ -155,7 +155,8 @@ export function globScope(globs: readonly string[]): Scope {
 export function subtreeAt(volume: Volume, state: FileState, path: string | undefined): Subtree {
   const bytes = Buffer.from(path ?? '/', 'utf8').toString('latin1')
   const names = bytes.split('/').filter(name => name !== '' && name !== '.')
-  return { state, ino: inodeAt(state.tree, volume.session.dirHash, bytes), path: `/${names.join('/')}` }
+  // There is always a root directory, though before the first commit nothing says so.
+  return { state, ino: names.length === 0 ? 1 : inodeAt(state.tree, volume.session.dirHash, bytes), path: `/${names.join('/')}` }
 }
 
 /** @throws CairnError when neither side has the path */
