@@ -404,6 +404,11 @@ export class Volume implements VolumeApi {
     }
   }
 
+  /** Content of this volume lies in packs that only this process and this host have: another volume may not name it yet. */
+  get hasOwnContent(): boolean {
+    return this.#spool.bytes > 0
+  }
+
   /** Where content of this volume is written to. */
   get blockSink(): BlockSink {
     return this.#spool

@@ -52,23 +52,25 @@ export function mergeNode(c: MergeNodeContext, three: Three, ino: number): NodeR
   return { conflicts: merge.conflicts, beside: merge.beside }
 }
 
-type Time = 'atime' | 'mtime' | 'ctime' | 'btime'
-const times: readonly Time[] = ['atime', 'mtime', 'ctime', 'btime']
-
 /** Each time as the side has it that changed it; the later one where both did. */
 function takeTimes(into: Attr, { base, ours, theirs }: Three): void {
-  for (const time of times) {
-    const [s, ns] = [`${time}S`, `${time}Ns`] as const
-    const b = base?.attr
-    const o = ours.attr
-    const t = theirs.attr
-    const oursChanged = b === undefined || o[s] !== b[s] || o[ns] !== b[ns]
-    const theirsChanged = b === undefined || t[s] !== b[s] || t[ns] !== b[ns]
-    const later = t[s] > o[s] || (t[s] === o[s] && t[ns] > o[ns]) ? t : o
-    const from = !theirsChanged ? o : !oursChanged ? t : later
-    into[s] = from[s]
-    into[ns] = from[ns]
-  }
+  const [b, o, t] = [base?.attr, ours.attr, theirs.attr]
+  const access = later(b?.atimeS, b?.atimeNs, o.atimeS, o.atimeNs, t.atimeS, t.atimeNs) ? t : o
+  const content = later(b?.mtimeS, b?.mtimeNs, o.mtimeS, o.mtimeNs, t.mtimeS, t.mtimeNs) ? t : o
+  const change = later(b?.ctimeS, b?.ctimeNs, o.ctimeS, o.ctimeNs, t.ctimeS, t.ctimeNs) ? t : o
+  const birth = later(b?.btimeS, b?.btimeNs, o.btimeS, o.btimeNs, t.btimeS, t.btimeNs) ? t : o
+  const { atimeS, atimeNs } = access
+  const { mtimeS, mtimeNs } = content
+  const { ctimeS, ctimeNs } = change
+  const { btimeS, btimeNs } = birth
+  Object.assign(into, { atimeS, atimeNs, mtimeS, mtimeNs, ctimeS, ctimeNs, btimeS, btimeNs })
+}
+
+/** Whether theirs is the time to take. */
+function later(bS: number | undefined, bNs: number | undefined, oS: number, oNs: number, tS: number, tNs: number): boolean {
+  if (tS === bS && tNs === bNs) return false
+  if (oS === bS && oNs === bNs) return true
+  return tS > oS || (tS === oS && tNs > oNs)
 }
 
 /** Their version with the merged times. */

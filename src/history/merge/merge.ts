@@ -86,7 +86,7 @@ function planOf(operation: Plan['operation'], volume: Volume, other: Volume, opt
   const before = headOf(volume, options)
   const theirs = headOf(other, options)
   // Content of the other volume may still lie with it alone: a pack that is not in the store.
-  if (options.dryRun !== true) other.flush()
+  if (options.dryRun !== true && other.hasOwnContent) other.flush()
   const base = commonCommit(volume, other, before, theirs)
   if (base === undefined || volume.head.value.dirHashKey !== other.head.value.dirHashKey)
     throw new CairnError(
