@@ -11,7 +11,17 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const target = join(root, 'dist/bundle/cairn.cjs')
 
 /** Modules of Node that take a millisecond or more to load and that most commands never call. */
-const seldom = ['node:child_process', 'node:fs/promises', 'node:http', 'node:net', 'node:readline', 'node:stream/web', 'node:worker_threads', 'node:zlib']
+const seldom = [
+  'node:child_process',
+  'node:fs/promises',
+  'node:http',
+  'node:net',
+  'node:readline',
+  'node:readline/promises',
+  'node:stream/web',
+  'node:worker_threads',
+  'node:zlib',
+]
 
 async function bundle() {
   const build = await rolldown({ input: join(root, 'dist/cli/main.js'), platform: 'node', external: ['koffi'], logLevel: 'silent' })
