@@ -6,10 +6,10 @@ export class HistoryReport {
   #rows = []
   #load = loadavg()[0]
 
-  /** @param measured a spread: median, min, max */
+  /** @param measured a spread: median, min, max; and `cpu` where CPU time of this process says something */
   add(what, measured, unit, aim = '') {
     this.#rows.push({ what, aim, unit, ...measured })
-    console.error(`${what}: ${number(measured.median)} ${unit}`)
+    console.error(`${what}: ${number(measured.median)} ${unit}${measured.cpu === undefined ? '' : `, ${number(measured.cpu)} by CPU`}`)
   }
 
   value(what, value, unit, aim) {
@@ -29,10 +29,11 @@ export class HistoryReport {
   print(command) {
     console.log(`${machine()}; load ${this.#load.toFixed(1)} at the start, ${loadavg()[0].toFixed(1)} at the end; medians; \`${command}\`\n`)
     table(
-      ['history', 'aim', 'measured', 'range'],
-      this.#rows.map(({ what, aim, unit, median, min, max, skipped }) =>
-        skipped === undefined ? [what, aim, `${number(median)} ${unit}`, min === max ? '' : `${number(min)} – ${number(max)}`] : [what, '', skipped, ''],
-      ),
+      ['history', 'aim', 'by CPU time', 'by the clock', 'range by the clock'],
+      this.#rows.map(({ what, aim, unit, median, cpu, min, max, skipped }) => {
+        if (skipped !== undefined) return [what, '', '', skipped, '']
+        return [what, aim, cpu === undefined ? '' : `${number(cpu)} ${unit}`, `${number(median)} ${unit}`, min === max ? '' : `${number(min)} – ${number(max)}`]
+      }),
     )
   }
 }
