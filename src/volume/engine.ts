@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Head } from '../codec/head.js'
-import { CairnError } from '../errors.js'
+import { CairnError, CorruptError } from '../errors.js'
 import { allocateArenas, nextArena } from '../store/arena.js'
 import { openDirectoryStore } from '../store/directory/index.js'
 import { Packs } from '../store/packs.js'
@@ -19,10 +19,12 @@ import { openHome } from './home.js'
 import { ARENA_INODES } from './live-session.js'
 import { FileLock } from './lock.js'
 import { allKeys, checkVolumeName, type NameEntry, Names } from './names.js'
+import { openTree } from './recovery.js'
 import { StagedVolume } from './staging.js'
 import type { VolumeState } from './state.js'
 import type { Syncer } from './syncer.js'
 import { type StoreContext, Volume } from './volume.js'
+import { mergeStatus } from './waiting-merge.js'
 
 /** Arenas taken from the store at once: a fork then costs no round trip for its numbers. */
 const ARENAS_LEASED = 64
@@ -313,7 +315,18 @@ export class Engine implements EngineApi {
     if (holder !== undefined) return { ...holder.volume.status(), open: 'here' }
     const dir = this.#dirOf(id)
     const open = FileLock.isHeld(join(dir, 'lock')) ? 'elsewhere' : 'no'
-    return { ...this.#infoOf(head), epoch, inodes, bytes, unsealedBytes: bytesIn(join(dir, 'journal')), pageCacheBytes: 0, overlayBytes: 0, open }
+    const unsealedBytes = bytesIn(join(dir, 'journal'))
+    return { ...this.#infoOf(head), epoch, inodes, bytes, unsealedBytes, pageCacheBytes: 0, overlayBytes: 0, ...this.#waitingIn(head), open }
+  }
+
+  /** The merge that waits, as of the last seal. What cannot be read is told when the volume is opened. */
+  #waitingIn(head: HeadFile): Pick<VolumeStatus, 'merge'> {
+    try {
+      return mergeStatus(openTree(this.#context.pages, head.value.history), head.value.volume)
+    } catch (error) {
+      if (!(error instanceof CorruptError)) throw error
+      return {}
+    }
   }
 
   rename(from: string, to: string): VolumeInfo {

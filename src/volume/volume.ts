@@ -30,7 +30,7 @@ import { poolSyncer, type Syncer } from './syncer.js'
 import { TransactionLive } from './transaction.js'
 import { TreeChanges } from './tree-changes.js'
 import { Versions } from './versions/versions.js'
-import { storedMerge } from './waiting-merge.js'
+import { mergeStatus } from './waiting-merge.js'
 
 /** What the volumes of one store share. */
 export interface StoreContext {
@@ -510,7 +510,6 @@ export class Volume implements VolumeApi {
 
   status(): VolumeStatus {
     const h = this.head.value
-    const waiting = storedMerge(this.state.history, h.volume)
     return {
       ...this.info,
       epoch: h.epoch,
@@ -520,7 +519,7 @@ export class Volume implements VolumeApi {
       ...(this.#sealing.lastSealMs === undefined ? {} : { lastSealMs: this.#sealing.lastSealMs }),
       pageCacheBytes: this.context.pages.counters.residentBytes,
       overlayBytes: this.state.overlays.bytes,
-      ...(waiting === undefined ? {} : { merge: { operation: waiting.operation, other: waiting.other, conflicts: waiting.conflicts.length } }),
+      ...mergeStatus(this.state.history, h.volume),
     }
   }
 

@@ -1,6 +1,7 @@
 import { inodeKey, PREFIX_BYTES, Tag } from '../codec/index.js'
 import { limits } from '../sys/index.js'
 import type { BTree } from '../tree/index.js'
+import type { VolumeStatus } from './api.js'
 import type { HistoryItem } from './incarnations.js'
 
 /**
@@ -22,6 +23,14 @@ export interface WaitingMerge<Conflict = unknown> {
   /** Commit to go back to. */
   before: string
   conflicts: Conflict[]
+}
+
+/** What `status` says of it. */
+export function mergeStatus(history: BTree, volumeId: string): Pick<VolumeStatus, 'merge'> {
+  const waiting = storedMerge(history, volumeId)
+  if (waiting === undefined) return {}
+  const { operation, other, conflicts } = waiting
+  return { merge: { operation, other, conflicts: conflicts.length } }
 }
 
 function keyOf(chunk: number): Buffer {
