@@ -1,6 +1,7 @@
 import type { MaybePromise } from './backend.js'
 import type { Core } from './core.js'
 import { invalidArgType } from './errors.js'
+import { Glob } from './glob.js'
 import { checkViews, read, readRequest, readVector, write, writeRequest, writeVector } from './io.js'
 import type { createPromises } from './promises.js'
 import { checkFd, position } from './validate.js'
@@ -76,6 +77,11 @@ export function createCallbacks(core: Core, promises: ReturnType<typeof createPr
       found => process.nextTick(callback as Callback, found),
       () => process.nextTick(callback as Callback, false),
     )
+  }
+  result.glob = (patterns, ...args) => {
+    const callback = takeCallback(args)
+    const glob = new Glob(core, patterns, args[0])
+    answer((async () => core.run(glob.all()))(), callback, one)
   }
   result.read = withCount((fd, args) => {
     const request = readRequest(args[0], args[1], args[2], args[3])

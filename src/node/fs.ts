@@ -1,4 +1,4 @@
-import { constants } from 'node:fs'
+import { constants, type Dirent as NodeDirent } from 'node:fs'
 import type { Backend } from './backend.js'
 import { createCallbacks } from './callbacks.js'
 import { Core } from './core.js'
@@ -14,11 +14,29 @@ import { options } from './validate.js'
 /** Members of node:fs that a volume does not have. */
 type Missing = 'openAsBlob' | 'unwatchFile' | 'watchFile'
 
+/** As Node 22 has them; types of Node 20 do not know them. */
+export interface GlobOptions {
+  /** Where relative patterns begin; default the root. */
+  cwd?: string | URL
+  /** What is neither matched nor looked into: globs, or a test of names (with `withFileTypes` of entries). */
+  exclude?: readonly string[] | ((entry: never) => boolean)
+  withFileTypes?: boolean
+}
+
+type Match<O> = O extends { withFileTypes: true } ? NodeDirent : string
+type GlobCallback<M> = (error: NodeJS.ErrnoException | null, matches: M[]) => void
+
 /** The shape of `node:fs/promises`. */
-export type FsPromises = typeof import('node:fs/promises')
+export type FsPromises = Omit<typeof import('node:fs/promises'), 'glob'> & {
+  glob<O extends GlobOptions>(pattern: string | readonly string[], options?: O): AsyncGenerator<Match<O>, void>
+}
 
 /** The shape of `node:fs` over a volume. */
-export interface VolumeFs extends Omit<typeof import('node:fs'), Missing> {
+export interface VolumeFs extends Omit<typeof import('node:fs'), Missing | 'promises' | 'glob' | 'globSync'> {
+  readonly promises: FsPromises
+  glob(pattern: string | readonly string[], callback: GlobCallback<string>): void
+  glob<O extends GlobOptions>(pattern: string | readonly string[], options: O, callback: GlobCallback<Match<O>>): void
+  globSync<O extends GlobOptions>(pattern: string | readonly string[], options?: O): Match<O>[]
   /** What carries the operations out, for those that node:fs has no name for (`rename` with flags, extended attributes, holes). */
   readonly backend: Backend
 }

@@ -71,7 +71,8 @@ class Listing {
   }
 }
 
-function* namesOf(core: Core, path: Path): Steps<Array<{ name: string; type: number }>> {
+/** All entries of a directory by name, one char per byte. */
+export function* namesOf(core: Core, path: Path): Steps<Array<{ name: string; type: number }>> {
   const found: Array<{ name: string; type: number }> = []
   let after: [number, number] | undefined
   do {

@@ -5,6 +5,7 @@ import { cp } from './cp.js'
 import { type Dir, opendir } from './dir.js'
 import { featureUnavailable, throwIfAborted } from './errors.js'
 import { FileHandle } from './file-handle.js'
+import { Glob } from './glob.js'
 import { readdir } from './listing.js'
 import { checkSignal, options } from './validate.js'
 
@@ -42,8 +43,8 @@ export function createPromises(soon: Core, now: Core) {
     unlink: async (path: unknown) => soon.unlink(path),
     utimes: async (path: unknown, atime: unknown, mtime: unknown) => soon.utimes(path, atime, mtime),
     writeFile: async (file: unknown, data: unknown, opts?: unknown) => writeAny(soon, file, data, opts),
-    glob: () => {
-      throw featureUnavailable('glob is not there yet for volumes', 'List with readdir and recursive, or mount the volume and use glob on the mount.')
+    async *glob(patterns: unknown, opts?: unknown) {
+      yield* new Glob(soon, patterns, opts).each()
     },
     watch: () => {
       throw featureUnavailable('watch is not there yet for volumes', 'Look again with stat, or mount the volume and watch the mount.')

@@ -2,6 +2,7 @@ import { appendFlags, copyFile, readFile, writeFile } from './content.js'
 import type { Core } from './core.js'
 import { cp } from './cp.js'
 import { opendir } from './dir.js'
+import { Glob } from './glob.js'
 import { checkViews, read, readRequest, readVector, write, writeRequest, writeVector } from './io.js'
 import { readdir } from './listing.js'
 import { checkFd, position } from './validate.js'
@@ -25,6 +26,7 @@ export function createSync(soon: Core, now: Core) {
     fsyncSync: (fd: unknown) => now.fsync(fd),
     ftruncateSync: (fd: unknown, length?: unknown) => now.ftruncate(fd, length),
     futimesSync: (fd: unknown, atime: unknown, mtime: unknown) => now.futimes(fd, atime, mtime),
+    globSync: (patterns: unknown, opts?: unknown) => now.run(new Glob(now, patterns, opts).all()),
     lchmodSync: (path: unknown, mode: unknown) => now.lchmod(path, mode),
     lchownSync: (path: unknown, uid: unknown, gid: unknown) => now.lchown(path, uid, gid),
     linkSync: (existing: unknown, path: unknown) => now.link(existing, path),

@@ -3,6 +3,7 @@ import { argumentCases } from './fs-suite-arguments.js'
 import { attributeCases } from './fs-suite-attributes.js'
 import { fileCases } from './fs-suite-files.js'
 import { formCases, syncCases } from './fs-suite-forms.js'
+import { globCases } from './fs-suite-glob.js'
 import { linkCases } from './fs-suite-links.js'
 import { nameCases } from './fs-suite-names.js'
 import { streamCases } from './fs-suite-streams.js'
@@ -21,6 +22,7 @@ export const fsSuite: ReadonlyArray<{ group: string; cases: readonly FsCase[] }>
   { group: 'files', cases: fileCases },
   { group: 'attributes', cases: attributeCases },
   { group: 'trees', cases: treeCases },
+  { group: 'glob', cases: globCases },
   { group: 'arguments', cases: argumentCases },
   { group: 'streams', cases: streamCases },
   { group: 'forms', cases: [...formCases, ...syncCases] },
