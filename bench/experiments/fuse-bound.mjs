@@ -1,6 +1,6 @@
 // What the FUSE loop alone reaches: every request is answered at once from memory, without a tree, a journal, a disk or a checksum.
 // No file system behind this loop can be faster. `node bench/experiments/fuse-bound.mjs [--runs=5]`; needs root, `npm run build`, python3.
-import { spawn, execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -130,7 +130,9 @@ async function measure() {
   const ours = join(root, 'mount')
   mkdirSync(native)
   mkdirSync(ours)
-  const server = spawn('taskset', ['-c', cpu, process.execPath, fileURLToPath(import.meta.url), 'serve', ours], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const server = spawn('taskset', ['-c', cpu, process.execPath, fileURLToPath(import.meta.url), 'serve', ours], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  })
   await new Promise(resolve => server.once('message', resolve))
   const rows = []
   try {
@@ -144,7 +146,12 @@ async function measure() {
     const row = (title, [a, b], scale, unit) => {
       const middle = side => spread(side.map(([, each]) => each)).median
       const ratios = spread(a.map(([, each], i) => each / b[i][1]))
-      rows.push([title, `${number(middle(a) * scale)} ${unit}`, `${number(middle(b) * scale)} ${unit}`, `${number(ratios.median)} (${number(ratios.min)}–${number(ratios.max)})`])
+      rows.push([
+        title,
+        `${number(middle(a) * scale)} ${unit}`,
+        `${number(middle(b) * scale)} ${unit}`,
+        `${number(ratios.median)} (${number(ratios.min)}–${number(ratios.max)})`,
+      ])
     }
     row('create+write 1 KiB+close', client('create', runs, 1000, 'made'), 1e6, 'µs')
     row('open+read+close, cached', client('cycle', runs, 1000, 'made'), 1e6, 'µs')
