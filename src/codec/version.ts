@@ -216,32 +216,35 @@ export interface PastName {
   dropped: boolean
   actor: string
   /** For `renamed`: where to, one char per byte. */
-  to?: { parent: number; name: string }
+  to?: { parent: number; name: string } | undefined
 }
 
+/** The longest actor of a past name: its length is one byte then. */
+const ACTOR_BYTES = 127
 const Name = { directory: 16, skipped: 32, actor: 64 } as const
 
 export function encodePastName(past: PastName): Buffer {
-  const actor = Buffer.from(past.actor, 'utf8').subarray(0, 255)
-  const b = Buffer.alloc(1 + 8 + 8 + 2 + actor.length + 8 + (past.to?.name.length ?? 0))
+  const b = Buffer.alloc(1 + 3 * 8 + 1 + ACTOR_BYTES + (past.to?.name.length ?? 0))
+  return b.subarray(0, putPastName(b, past))
+}
+
+/** Writes it to `b`; returns its length. */
+export function putPastName(b: Buffer, past: PastName): number {
+  const hasActor = past.actor.length > 0
   b[0] =
-    past.ended |
-    (past.dropped ? DROPPED : 0) |
-    (past.isDirectory ? Name.directory : 0) |
-    (past.skipped > 0 ? Name.skipped : 0) |
-    (actor.length > 0 ? Name.actor : 0)
+    past.ended | (past.dropped ? DROPPED : 0) | (past.isDirectory ? Name.directory : 0) | (past.skipped > 0 ? Name.skipped : 0) | (hasActor ? Name.actor : 0)
   let at = putVarint(b, 1, past.ino)
   if (past.skipped > 0) at = putVarint(b, at, past.skipped)
-  if (actor.length > 0) {
-    at = putVarint(b, at, actor.length)
-    b.set(actor, at)
-    at += actor.length
+  if (hasActor) {
+    // So short that its length is one byte.
+    const length = b.write(past.actor, at + 1, ACTOR_BYTES, 'utf8')
+    at = putVarint(b, at, length) + length
   }
   if (past.to !== undefined) {
     at = putVarint(b, at, past.to.parent)
     at += b.write(past.to.name, at, 'latin1')
   }
-  return b.subarray(0, at)
+  return at
 }
 
 /** @throws RangeError when it is malformed */

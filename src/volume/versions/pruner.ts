@@ -3,7 +3,6 @@ import {
   decodePastName,
   decodeVersion,
   Ended,
-  encodePastName,
   encodePrunedName,
   encodeVersion,
   getIno,
@@ -14,6 +13,7 @@ import {
   pastNameEnd,
   pastNameKey,
   pointerLength,
+  putPastName,
   Tag,
   VERSION_KEY_BYTES,
   versionBlock,
@@ -222,8 +222,7 @@ export class Pruner {
     if (!history.get(K, length)) return
     const past = decodePastName(history.vb, history.vp, history.vl)
     past.skipped += count
-    const value = encodePastName(past)
-    this.#session.historyPut(K, length, value, value.length)
+    this.#session.historyPut(K, length, V, putPastName(V, past))
   }
 
   /** A name that was replaced says from when on the next file had it: it stays while that has states from before. */
@@ -231,8 +230,7 @@ export class Pruner {
     const length = withSequence(K, pastNameKey(K, parent, name), sequence)
     if (end === undefined) return
     if (ended === Ended.replaced && !nextGoes && this.#nextHasEarlier(parent, name, sequence)) {
-      const value = encodePastName({ ...end, dropped: true, skipped: 0 })
-      this.#session.historyPut(K, length, value, value.length)
+      this.#session.historyPut(K, length, V, putPastName(V, { ...end, dropped: true, skipped: 0 }))
     } else this.#session.historyDel(K, length)
   }
 

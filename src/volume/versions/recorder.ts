@@ -8,7 +8,6 @@ import {
   DIRENT_NAME_AT,
   decodeAttr,
   Ended,
-  encodePastName,
   encodeVersion,
   extentBlock,
   extentKey,
@@ -18,6 +17,7 @@ import {
   MAX_KEY_BYTES,
   PREFIX_BYTES,
   pastNameKey,
+  putPastName,
   Tag,
   VERSION_HEAD_BYTES,
   versionBlockKey,
@@ -27,7 +27,6 @@ import {
   withSequence,
 } from '../../codec/index.js'
 import { limits } from '../../sys/index.js'
-import type { BTree } from '../../tree/index.js'
 import { diskErrno } from '../collector.js'
 import type { FoldSink } from '../content.js'
 import { EXTENT_BYTES, EXTENT_OVERLAY, overlayId } from '../content.js'
@@ -46,11 +45,12 @@ const V = Buffer.alloc(limits.valueBytes)
 const R = Buffer.alloc(MAX_KEY_BYTES)
 const S = Buffer.alloc(limits.valueBytes)
 const X = Buffer.alloc(MAX_KEY_BYTES)
-const attr = new Attr()
 const HOLE = Buffer.from([BLOCK_HOLE])
 const S_IFMT = 0o170000
 const S_IFDIR = 0o040000
 const ACTOR_BYTES = 255
+/** Looked through one by one. */
+const FEW = 16
 
 /** The newest saved state of an inode. Its blocks that change are saved with it, each once. */
 interface Newest {
@@ -106,8 +106,8 @@ export class VersionRecorder implements ChangeWatch {
   fresh = 0
   /** The handle that the batch being collected comes through; 0: none. */
   handle = 0
-  /** Who changes things; empty: not known. */
-  actor = ''
+  #actor = ''
+  #actorBytes: Uint8Array = new Uint8Array(0)
   readonly #state: VolumeState
   readonly #batch: BatchWriter
   readonly #sink: FoldSink
@@ -121,12 +121,17 @@ export class VersionRecorder implements ChangeWatch {
 
   #last: Touch | undefined
   readonly #others = new Map<number, Touch>()
-  readonly #ends = new Map<string, NameEnd>()
+  #ends: NameEnd[] = []
+  /** Places in `#ends`, once there are many. */
+  #endsByName: Map<string, number> | undefined
   readonly #gained = new Map<number, { parent: number; name: string; replaces: boolean }>()
   readonly #linked: number[] = []
   readonly #links: number[] = []
   #savedNow: Array<{ saved: Set<number>; block: number }> = []
   #sequence = 0
+  /** Attributes as the tree has them, of the inode looked at last. */
+  readonly #attr = new Attr()
+  #attrIno = 0
   /** A block could not be stored: the batch must not be committed. */
   #failed = 0
 
@@ -137,6 +142,17 @@ export class VersionRecorder implements ChangeWatch {
     this.#nowMs = nowMs
     this.#handles = this.#firstHandle = Math.floor(nowMs() * 1000)
     this.#exclusion = new Exclusion(readRetention(state.history).exclude)
+  }
+
+  /** Who changes things; empty: not known. */
+  get actor(): string {
+    return this.#actor
+  }
+
+  set actor(actor: string) {
+    if (actor === this.#actor) return
+    this.#actor = actor
+    this.#actorBytes = Buffer.from(actor, 'utf8').subarray(0, ACTOR_BYTES)
   }
 
   /** After the settings were changed. */
@@ -310,8 +326,18 @@ export class VersionRecorder implements ChangeWatch {
 
   /** After this batch `name` means `next` (0: nothing) and no longer `ino`. */
   #nameEnds(parent: number, name: string, ino: number, next: number): void {
-    if (next !== ino) this.#ends.set(`${parent}/${name}`, { parent, name, ino, next })
-    else this.#ends.delete(`${parent}/${name}`)
+    const at = this.#findEnd(parent, name)
+    if (at >= 0) this.#ends[at].next = next
+    else if (next !== ino) {
+      this.#ends.push({ parent, name, ino, next })
+      this.#endsByName?.set(`${parent}/${name}`, this.#ends.length - 1)
+    }
+  }
+
+  #findEnd(parent: number, name: string): number {
+    if (this.#ends.length < FEW) return this.#ends.findIndex(end => end.name === name && end.parent === parent)
+    this.#endsByName ??= new Map(this.#ends.map((end, i) => [`${end.parent}/${end.name}`, i]))
+    return this.#endsByName.get(`${parent}/${name}`) ?? -1
   }
 
   #touched(ino: number): Touch | undefined {
@@ -340,7 +366,7 @@ export class VersionRecorder implements ChangeWatch {
       return touch
     }
     touch.isBoundary = true
-    const a = this.#state.tree.get(X, inodeKey(X, Tag.attr, ino)) ? decode(this.#state.tree) : undefined
+    const a = this.#attrOf(ino)
     if (a === undefined) return undefined
     if ((a.mode & S_IFMT) === S_IFDIR) return touch
     if (a.nlink > 0 && !this.#isBeingMade(a) && !this.#isExcluded(ino, a)) this.#cut(touch, a)
@@ -367,6 +393,8 @@ export class VersionRecorder implements ChangeWatch {
   }
 
   #isExcluded(ino: number, a: Attr): boolean {
+    const end = this.#ends.length === 1 ? this.#ends[0] : undefined
+    if (end?.ino === ino) return this.#hasNone(end)
     const { tree } = this.#state
     const name = hintedName(tree, ino, a.parent, a.nameHigh, a.nameLow)
     return name !== undefined && this.#exclusion.has(name, () => pathOfInode(tree, ino))
@@ -398,49 +426,45 @@ export class VersionRecorder implements ChangeWatch {
    */
   end(linksAfter: (ino: number) => number = ino => this.#linksAfter(ino)): number {
     if (this.#failed !== 0) return this.#failed
-    for (const end of this.#ends.values()) this.#endName(end, linksAfter)
+    for (const end of this.#ends) if (end.next !== end.ino) this.#endName(end, linksAfter)
     if (this.#last?.cut) this.#putRecord(this.#last)
     if (this.#others.size > 0) for (const touch of this.#others.values()) if (touch.cut && touch !== this.#last) this.#putRecord(touch)
     return 0
   }
 
+  /** As the tree still has them; valid until the next call for another inode. */
+  #attrOf(ino: number): Attr | undefined {
+    if (ino === this.#attrIno) return this.#attr
+    const { tree } = this.#state
+    if (!tree.get(X, inodeKey(X, Tag.attr, ino))) return undefined
+    decodeAttr(tree.vb, tree.vp, this.#attr)
+    this.#attrIno = ino
+    return this.#attr
+  }
+
   #linksAfter(ino: number): number {
     const at = this.#linked.lastIndexOf(ino)
     if (at >= 0) return this.#links[at]
-    const { tree } = this.#state
-    return tree.get(X, inodeKey(X, Tag.attr, ino)) ? decode(tree).nlink : 0
+    return this.#attrOf(ino)?.nlink ?? 0
   }
 
   #endName(end: NameEnd, linksAfter: (ino: number) => number): void {
-    const { tree } = this.#state
-    if (!tree.get(X, inodeKey(X, Tag.attr, end.ino))) return
-    const a = decode(tree)
+    const { ino, next } = end
+    const isLast = linksAfter(ino) === 0
+    const a = this.#attrOf(ino)
+    if (a === undefined) return
     const isDirectory = (a.mode & S_IFMT) === S_IFDIR
-    const gained = this.#gained.get(end.ino)
-    const isLast = linksAfter(end.ino) === 0
-    const ended = isLast
-      ? end.next === 0
-        ? Ended.deleted
-        : Ended.replaced
-      : gained !== undefined
-        ? Ended.renamed
-        : end.next === 0
-          ? Ended.unlinked
-          : Ended.replaced
-    if (!isDirectory && this.#exclusion.has(end.name, () => this.#pathOf(end))) return
+    const to = isLast ? undefined : this.#gained.get(ino)
+    const ended = isLast ? (next === 0 ? Ended.deleted : Ended.replaced) : to !== undefined ? Ended.renamed : next === 0 ? Ended.unlinked : Ended.replaced
+    if (!isDirectory && this.#hasNone(end)) return
     if (isLast) this.#endLast(end, a, ended, isDirectory)
-    else if (!isDirectory && ended !== Ended.replaced && this.#isTemporary(end.ino, a, gained?.replaces === true)) return
+    else if (!isDirectory && ended !== Ended.replaced && this.#isTemporary(ino, a, to?.replaces === true)) return
     const length = withSequence(K, pastNameKey(K, end.parent, end.name), this.#now())
-    const past = encodePastName({
-      ended,
-      ino: end.ino,
-      isDirectory,
-      skipped: 0,
-      dropped: false,
-      actor: this.actor,
-      ...(ended === Ended.renamed && gained ? { to: gained } : {}),
-    })
-    this.#put(length, past, past.length)
+    this.#put(length, V, putPastName(V, { ended, ino, isDirectory, skipped: 0, dropped: false, actor: this.actor, to }))
+  }
+
+  #hasNone(end: NameEnd): boolean {
+    return this.#exclusion.has(end.name, () => this.#pathOf(end))
   }
 
   #pathOf({ parent, name }: NameEnd): string | undefined {
@@ -452,10 +476,7 @@ export class VersionRecorder implements ChangeWatch {
   #endLast(end: NameEnd, a: Attr, ended: Ended, isDirectory: boolean): void {
     const touch = this.touch(end.ino)
     if (touch === undefined) return
-    if (!touch.cut && a.nlink > 0) {
-      this.#state.tree.get(X, inodeKey(X, Tag.attr, end.ino))
-      this.#cut(touch, decode(this.#state.tree))
-    }
+    if (!touch.cut && a.nlink > 0) this.#cut(touch, a)
     touch.ended = ended
     if (isDirectory && touch.newest !== undefined) touch.newest.hasBlocks = false
   }
@@ -468,27 +489,32 @@ export class VersionRecorder implements ChangeWatch {
 
   /** The record of a state as the tree still has it, with small content and extended attributes. */
   #putRecord(touch: Touch): void {
-    const { tree } = this.#state
     const { ino } = touch
-    if (!tree.get(X, inodeKey(X, Tag.attr, ino))) return
-    const a = decode(tree)
+    const a = this.#attrOf(ino)
+    if (a === undefined) return
     const hasBirth = touch.ended !== Ended.modified
-    const actor = Buffer.from(this.actor, 'utf8').subarray(0, ACTOR_BYTES)
     const head = { ended: touch.ended, actor: this.actor, skipped: 0, gap: false, holesFrom: Number.POSITIVE_INFINITY, hasBirth, apart: false }
-    let at = tree.vp + ATTR_BYTES
-    if (a.kind === ContentKind.small) {
-      if (!tree.get(X, inodeKey(X, Tag.content, ino))) return
-      at = tree.vp
-    }
     const hasContent = a.kind === ContentKind.inline || a.kind === ContentKind.small
     head.apart = a.kind === ContentKind.small && a.size + VERSION_HEAD_BYTES > limits.valueBytes
-    let length = encodeVersion(V, a, head, actor)
-    if (hasContent && !head.apart) {
-      V.set(tree.vb.subarray(at, at + a.size), length)
-      length += a.size
-    } else if (head.apart) this.#batch.put(Item.historyPut, K, versionContentKey(K, ino, this.#now()), tree.vb.subarray(at, at + a.size), a.size)
+    let length = encodeVersion(V, a, head, this.#actorBytes)
+    if (hasContent) length += this.#putContent(ino, a, head.apart, length)
     this.#put(versionKey(K, ino, this.#now()), V, length)
     if ((a.flags & 2) !== 0) this.#putXattrs(ino)
+  }
+
+  /** Small content behind the record in `V`, or as a part. Returns how many bytes came into the record. */
+  #putContent(ino: number, { kind, size }: Attr, apart: boolean, length: number): number {
+    const { tree } = this.#state
+    const isInline = kind === ContentKind.inline
+    if (!tree.get(X, inodeKey(X, isInline ? Tag.attr : Tag.content, ino))) return 0
+    const at = tree.vp + (isInline ? ATTR_BYTES : 0)
+    const content = new Uint8Array(tree.vb.buffer, tree.vb.byteOffset + at, size)
+    if (!apart) {
+      V.set(content, length)
+      return size
+    }
+    this.#batch.put(Item.historyPut, K, versionContentKey(K, ino, this.#now()), content, size)
+    return 0
   }
 
   #putXattrs(ino: number): void {
@@ -507,7 +533,7 @@ export class VersionRecorder implements ChangeWatch {
       this.#wrote(this.#last)
       for (const touch of this.#others.values()) if (touch !== this.#last) this.#wrote(touch)
     }
-    for (const end of this.#ends.values()) this.#writing.delete(end.ino)
+    if (this.#writing.size > 0) for (const end of this.#ends) this.#writing.delete(end.ino)
     this.#savedNow = []
     this.#reset()
   }
@@ -540,12 +566,14 @@ export class VersionRecorder implements ChangeWatch {
     this.fresh = 0
     this.handle = 0
     this.#sequence = 0
+    this.#attrIno = 0
     this.#failed = 0
     this.#last = undefined
     this.#linked.length = 0
     this.#links.length = 0
     if (this.#others.size > 0) this.#others.clear()
-    if (this.#ends.size > 0) this.#ends.clear()
+    if (this.#ends.length > 0) this.#ends = []
+    this.#endsByName = undefined
     if (this.#gained.size > 0) this.#gained.clear()
   }
 }
@@ -553,10 +581,6 @@ export class VersionRecorder implements ChangeWatch {
 /** Whether a record's inode, or the directory of an entry, is new. */
 function isNew(key: Uint8Array, firstIno: number): boolean {
   return getIno(key, 1) >= firstIno
-}
-
-function decode(tree: BTree): Attr {
-  return decodeAttr(tree.vb, tree.vp, attr)
 }
 
 /** Kind, size and inline content of two attribute records of equal length. */
@@ -568,5 +592,5 @@ export function sameContent(a: Uint8Array, at: number, b: Uint8Array, bAt: numbe
 }
 
 function latin1(b: Uint8Array, from: number, to: number): string {
-  return Buffer.from(b.buffer, b.byteOffset + from, to - from).toString('latin1')
+  return Buffer.prototype.latin1Slice.call(b, from, to)
 }
