@@ -178,7 +178,8 @@ class World {
     if (kind < 40) this.#write(process)
     else if (kind < 50) this.#collect(process)
     else if (kind < 58) process.engine.pump(this.#pick(4))
-    else if (kind < 63) this.#flush(process)
+    else if (kind < 61) this.#flush(process)
+    else if (kind < 63) this.#prune(process)
     else if (kind < 68) this.#checkpoint(process)
     else if (kind < 72) this.#fork(process)
     else if (kind < 76) this.#close(process)
@@ -287,6 +288,19 @@ class World {
     if (at === undefined) return
     if (this.#pick(2) === 0) at.volume.flush()
     else at.volume.flushSoon().catch(() => undefined)
+  }
+
+  /** All that nobody named goes, so that there is something to collect. */
+  #prune(process: Process): void {
+    const at = this.#open(process)
+    if (at === undefined) return
+    at.volume.versions.prune({ keep: this.#pick(2) })
+    const names = [...at.known.checkpoints.keys()]
+    if (names.length === 0 || this.#pick(3) > 0) return
+    const name = this.#oneOf(names)
+    // Killed in the middle of it, nobody knows: it is not looked for any more.
+    at.known.checkpoints.delete(name)
+    at.volume.deleteCheckpoint(name)
   }
 
   #checkpoint(process: Process): void {

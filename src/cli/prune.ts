@@ -15,7 +15,7 @@ export const run: Run = async (context, [operand], options) => {
     }),
   )
   await context.result({ volume: name, dryRun: dryRun === true, ...report }, () => {
-    const what = `${plural(report.dropped, 'version')} of ${report.versions}, ${humanSize(report.bytes)}B`
+    const what = `${plural(report.dropped, 'version')} of ${report.versions} and ${plural(report.droppedCommits, 'commit')} of ${report.commits} without a name, ${humanSize(report.bytes)}B of versions`
     return dryRun === true ? [`Would drop ${what}.`] : [`Dropped ${what}. \`cairn gc\` frees the space.`]
   })
   return 0

@@ -9,9 +9,8 @@ import type { MergeCall } from '../server/merge-methods.js'
 import type { MountInfo, MountOptions, ServerStatus } from '../server/protocol.js'
 import type { Change, CommitInfo, FsckReport, VersionInfo, VolumeInfo, VolumeStatus } from '../volume/api.js'
 import type { FsckProgress } from '../volume/fsck.js'
-import type { PruneReport } from '../volume/versions/pruner.js'
 import type { Retention } from '../volume/versions/settings.js'
-import type { PruneOptions } from '../volume/versions/versions.js'
+import type { PruneOptions, PruneReport } from '../volume/versions/versions.js'
 import type { BackupOptions } from './backup.js'
 import type { Batch, BatchOptions, BatchResult } from './batch.js'
 import type { Bundle, UnbundleOptions } from './bundle.js'
@@ -198,9 +197,8 @@ export interface BlameLine {
   name?: string
 }
 
-export type { PruneReport } from '../volume/versions/pruner.js'
 export type { Retention } from '../volume/versions/settings.js'
-export type { PruneOptions } from '../volume/versions/versions.js'
+export type { PruneOptions, PruneReport } from '../volume/versions/versions.js'
 
 /** The history of one volume; implemented in `sdk/volume-history.ts`. */
 export interface VolumeHistory {

@@ -113,6 +113,8 @@ export const limits = {
   pruneIntervalMs: 3600 * 1000,
   /** Records that one batch of pruning changes, about. */
   pruneAtOnce: 128,
+  /** The newest so many merges are not pruned, nor what they joined: the next merge starts from there. */
+  mergesKept: 64,
   /** Pages that a collection walks between two looks at its deadline. */
   gcPagesPerStep: 32,
   /** A collection rewrites packs of which less than this part is live. */

@@ -225,6 +225,12 @@ export class Engine implements EngineApi {
     return this.heads().filter(({ value }) => value.deletedMs !== undefined && value.deletedMs >= oldest && !isHidden(value))
   }
 
+  /** Commits where a volume and others parted. */
+  #forkPoints(id: string): Set<string> {
+    const related = this.heads().filter(({ value }) => value.volume === id || value.parent?.id === id)
+    return new Set(related.flatMap(({ value }) => value.parent?.commit ?? []))
+  }
+
   #readable(id: string): HeadFile | undefined {
     try {
       return HeadFile.read(this.#context.store, id, this.#random)
@@ -260,6 +266,7 @@ export class Engine implements EngineApi {
         ...(this.#onSettled === undefined ? {} : { onSettled: this.#onSettled }),
         actor: this.#actor,
         newArena: () => this.#takeArena(head.value.arenaFloor),
+        forkPoints: () => this.#forkPoints(id),
         onClose: () => lock.release(),
         release: closing => this.#closeOne(closing),
       })

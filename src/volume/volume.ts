@@ -30,7 +30,7 @@ import { poolSyncer, type Syncer } from './syncer.js'
 import { TransactionLive } from './transaction.js'
 import { TreeChanges } from './tree-changes.js'
 import { Versions } from './versions/versions.js'
-import { mergeStatus } from './waiting-merge.js'
+import { mergeStatus, storedMerge } from './waiting-merge.js'
 
 /** What the volumes of one store share. */
 export interface StoreContext {
@@ -53,6 +53,8 @@ export interface VolumeOptions {
   actor: string
   /** Takes a fresh arena of inode numbers from the store. */
   newArena: () => number
+  /** Commits where this volume and others parted. */
+  forkPoints: () => ReadonlySet<string>
   onClose: () => void
   /** Called when promises were settled: a thread that runs a loop of its own must give them a turn. */
   onSettled?: () => void
@@ -155,6 +157,7 @@ export class Volume implements VolumeApi {
       foldAll: () => this.#sealing.foldAll(),
       hold: user => this.hold(user),
       refusePurged: path => refusePurged(this.state.history, h.dirHashKey, path),
+      neededCommits: () => new Set([...options.forkPoints(), ...this.#mergedFrom()]),
       onSettled: options.onSettled ?? (() => {}),
     })
     this.#changedBy = this.session.actor
@@ -167,6 +170,12 @@ export class Volume implements VolumeApi {
       this.#closeFiles()
       throw error
     }
+  }
+
+  /** What a merge that waits needs to go on, or to go back. */
+  #mergedFrom(): string[] {
+    const waiting = storedMerge(this.state.history, this.info.id)
+    return waiting === undefined ? [] : [waiting.base, waiting.theirs, waiting.before]
   }
 
   #raiseEpoch(): number {

@@ -1,9 +1,8 @@
-import type { Entry } from './past.js'
 import type { Keep } from './settings.js'
 
 const HOUR_MS = 3600 * 1000
 const DAY_MS = 24 * HOUR_MS
-const MONTH_MS = 30 * DAY_MS
+export const MONTH_MS = 30 * DAY_MS
 
 /** Which versions to drop. */
 export interface PruneRule {
@@ -15,8 +14,16 @@ export interface PruneRule {
   olderThanMs?: number
 }
 
+/** What is kept or dropped: a version, or a commit. */
+export interface Dated {
+  /** Microseconds: of the moment it ended, or was made. */
+  sequence: number
+  /** There is nothing in it any more. */
+  isLost: boolean
+}
+
 /** Those of a line, the oldest first and none of them current, that the rule drops. */
-export function dropped(entries: readonly Entry[], rule: PruneRule, nowMs: number): Set<Entry> {
+export function dropped<T extends Dated>(entries: readonly T[], rule: PruneRule, nowMs: number): Set<T> {
   const { retention } = rule
   if (retention === undefined) return byCountAndAge(entries, rule, nowMs)
   switch (retention.keep) {
@@ -31,15 +38,15 @@ export function dropped(entries: readonly Entry[], rule: PruneRule, nowMs: numbe
   }
 }
 
-function byCountAndAge(entries: readonly Entry[], { keep, olderThanMs }: PruneRule, nowMs: number): Set<Entry> {
+function byCountAndAge<T extends Dated>(entries: readonly T[], { keep, olderThanMs }: PruneRule, nowMs: number): Set<T> {
   const newest = keep === undefined ? entries.length : entries.length - keep
   const oldMs = olderThanMs === undefined ? Number.POSITIVE_INFINITY : nowMs - olderThanMs
   return new Set(entries.filter((entry, i) => i < newest && entry.sequence / 1000 < oldMs))
 }
 
 /** All of the last hour, the last of each hour for a day, the last of each day for a month. */
-function thinned(entries: readonly Entry[], nowMs: number): Set<Entry> {
-  const gone = new Set<Entry>()
+function thinned<T extends Dated>(entries: readonly T[], nowMs: number): Set<T> {
+  const gone = new Set<T>()
   let next: string | undefined
   for (const entry of entries.toReversed()) {
     const slot = slotOf(entry, nowMs)
@@ -50,7 +57,7 @@ function thinned(entries: readonly Entry[], nowMs: number): Set<Entry> {
 }
 
 /** Versions of one slot stand for each other; `''`: for themselves only; undefined: too old. */
-function slotOf(entry: Entry, nowMs: number): string | undefined {
+function slotOf(entry: Dated, nowMs: number): string | undefined {
   const endedMs = entry.sequence / 1000
   const ageMs = nowMs - endedMs
   if (ageMs <= HOUR_MS) return ''

@@ -5,13 +5,14 @@ import { type Clock, limits } from '../../sys/index.js'
 import { BTree, type PageCache } from '../../tree/index.js'
 import type { VersionInfo } from '../api.js'
 import { refusedByDisk } from '../collector.js'
+import { type CommitPruneReport, CommitPruner } from '../commit-pruner.js'
 import type { LiveSession } from '../live-session.js'
 import { pathOfInode } from '../paths.js'
 import { SnapshotSession } from '../snapshot-session.js'
 import { VolumeState } from '../state.js'
 import { composeInode, longTail, putInRoot } from './compose.js'
 import { type Entry, NEVER, Past } from './past.js'
-import { type PruneReport, Pruner } from './pruner.js'
+import { Pruner, type PruneReport as VersionPruneReport } from './pruner.js'
 import { type Retention, readRetention, retentionRecord } from './settings.js'
 
 const BLOCK = limits.blockBytes
@@ -46,6 +47,8 @@ export interface VersionParts {
   hold: (user: object) => void
   /** @throws CairnError ERR_PURGED for a path that was */
   refusePurged: (path: string) => void
+  /** Commits that have to stay: where this volume and others parted, and what a merge that waits began with. */
+  neededCommits: () => ReadonlySet<string>
   /** Called when promises of `pruneSoon` were settled. */
   onSettled: () => void
 }
@@ -56,6 +59,8 @@ export interface PruneOptions {
   /** Says what would be dropped, and drops nothing. */
   dryRun?: boolean
 }
+
+export type PruneReport = VersionPruneReport & CommitPruneReport
 
 interface Job {
   run: Generator<void, PruneReport>
@@ -135,7 +140,7 @@ export class Versions {
    * @throws CairnError of a full disk
    */
   prune(options: PruneOptions = {}): PruneReport {
-    const run = this.#pruner(options).run()
+    const run = this.#pruning(options)
     for (;;) {
       const step = this.#step(run)
       if (step.done === true) return step.value
@@ -149,14 +154,16 @@ export class Versions {
     })
   }
 
-  #pruner({ keep, olderThanMs, dryRun }: PruneOptions): Pruner {
-    const { session, state, clock } = this.#parts
+  *#pruning({ keep, olderThanMs, dryRun = false }: PruneOptions): Generator<void, PruneReport> {
+    const { session, state, clock, neededCommits } = this.#parts
     checkPruneOptions(keep, olderThanMs)
     const rule =
       keep === undefined && olderThanMs === undefined
         ? { retention: this.retention }
         : { ...(keep === undefined ? {} : { keep }), ...(olderThanMs === undefined ? {} : { olderThanMs }) }
-    return new Pruner(session, state, rule, clock.now(), dryRun === true)
+    const versions = yield* new Pruner(session, state, rule, clock.now(), dryRun).run()
+    const commits = yield* new CommitPruner(session, state, rule, clock.now(), dryRun, neededCommits()).run()
+    return { ...versions, ...commits }
   }
 
   /**
@@ -194,11 +201,11 @@ export class Versions {
   #nextJob(now: number): Job | undefined {
     if (this.#job !== undefined) return this.#job
     const asked = this.#waiting.shift()
-    if (asked !== undefined) this.#job = { run: this.#pruner(asked.options).run(), resolve: asked.resolve, reject: asked.reject }
+    if (asked !== undefined) this.#job = { run: this.#pruning(asked.options), resolve: asked.resolve, reject: asked.reject }
     else if (now >= this.#nextMs) {
       this.#nextMs = now + limits.pruneIntervalMs
       // What fails is tried again in an hour; a full disk is told to whoever writes.
-      if (this.retention.keep !== 'all') this.#job = { run: this.#pruner({}).run(), resolve: () => {}, reject: () => {} }
+      if (this.retention.keep !== 'all') this.#job = { run: this.#pruning({}), resolve: () => {}, reject: () => {} }
     }
     return this.#job
   }
