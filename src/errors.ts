@@ -33,12 +33,12 @@ export class CorruptError extends CairnError {
   /** The damaged object, such as a pack's key and the offset within it. */
   readonly object: string
 
-  constructor(object: string, what: string) {
-    super(
-      'ERR_CORRUPT',
-      `${object} is damaged: ${what}.`,
-      'Run `cairn fsck` to see the extent of it, and restore the object from a copy or the volume from a checkpoint.',
-    )
+  constructor(
+    object: string,
+    what: string,
+    remedy = 'Run `cairn fsck` to see the extent of it, and restore the object from a copy or the volume from a checkpoint.',
+  ) {
+    super('ERR_CORRUPT', `${object} is damaged: ${what}.`, remedy)
     this.object = object
   }
 }

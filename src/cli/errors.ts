@@ -73,7 +73,12 @@ export function tell(error: unknown): Told {
   const errno = errnoOf(error)
   if (errno !== undefined) {
     const [what, remedy] = sentences[errno.code ?? ''] ?? [`failed with ${errno.code}`, 'Run `cairn doctor`.']
-    return { code: errno.code ?? 'EIO', message: `${errno.shown ?? errno.path ?? errno.syscall} ${what}.`, remedy, exitCode: 1 }
+    return {
+      code: errno.code ?? 'EIO',
+      message: `${errno.shown ?? errno.path ?? (errno.syscall === 'write' ? 'A change' : errno.syscall)} ${what}.`,
+      remedy,
+      exitCode: 1,
+    }
   }
   const message = error instanceof Error ? error.message : String(error)
   return { code: 'ERR_INTERNAL', message: `Something unexpected happened: ${message}`, remedy: 'Set CAIRN_DEBUG=1 to see where, and report it.', exitCode: 1 }

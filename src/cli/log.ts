@@ -21,7 +21,9 @@ export const run: Run = async (context, [target], options) => {
   }
   const cairn = await context.cairn()
   const entries: unknown[] = []
+  let found = false
   for await (const entry of await context.helped(async () => cairn.log(volume, asked))) {
+    found = true
     if (context.json) entries.push(await withDetails(context, volume, entry, options))
     else {
       await context.out.lines([entryLine(entry, context)])
@@ -29,7 +31,18 @@ export const run: Run = async (context, [target], options) => {
     }
   }
   if (context.json) await context.result(entries, () => [])
+  else if (!found) context.out.note(nothing(volume, asked))
   return 0
+}
+
+/** What a log that is empty says: a name mistyped looks like this, too. */
+function nothing(
+  volume: string,
+  { path, actor, since, until, limit }: { path?: string; actor?: string; since?: string; until?: string; limit?: number },
+): string {
+  const narrowed = actor !== undefined || since !== undefined || until !== undefined || limit !== undefined
+  if (path !== undefined) return `No commit ${narrowed ? 'that is asked for ' : ''}changed ${path} of ${volume}.`
+  return narrowed ? `${volume} has no such commits.` : `${volume} has no commits yet. Make one with \`cairn checkpoint save ${volume}\`.`
 }
 
 function textOptions(options: Options): { actor?: string; since?: string; until?: string } {

@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs'
 import type { Context, OpenCairn } from './context.js'
 import { Output, type Streams } from './output.js'
 
@@ -74,7 +75,12 @@ async function parse(argv: readonly string[], out: Output) {
 /** The process of `bin/cairn`. */
 export async function runProcess(): Promise<void> {
   // A reader that went away (`cairn ls | head -1`) is no failure.
-  process.stdout.on('error', error => process.exit((error as NodeJS.ErrnoException).code === 'EPIPE' ? 0 : 1))
+  process.stdout.on('error', error => {
+    const { code } = error as NodeJS.ErrnoException
+    // Written at once: the process ends here.
+    if (code !== 'EPIPE') writeSync(2, `cairn: Standard output could not be written (${code}). Make room where it goes to, or write it elsewhere.\n`)
+    process.exit(code === 'EPIPE' ? 0 : 1)
+  })
   process.stderr.on('error', () => {})
   const streams: Streams = {
     // Making this stream takes 3 ms, and few commands read it.

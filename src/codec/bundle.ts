@@ -73,7 +73,7 @@ export function bundleFrameLength(b: Uint8Array, at: number): number {
 }
 
 export function bundleDamage(what: string): CorruptError {
-  return new CorruptError('The bundle', what)
+  return new CorruptError('The bundle', what, 'Copy it again from where it was written, or write it again with `cairn bundle` or `cairn backup`.')
 }
 
 export function parseBundleJson<T>(payload: Uint8Array): T {

@@ -91,11 +91,11 @@ describe('names', () => {
     expect(codeOf(() => checkVolumeName(name))).toBe('ERR_VOLUME_NAME')
   })
 
-  test.each(['before', 'v1', 'a-2h', '20', 'abcdef', 'release-2026'])('%s may name a checkpoint', name => {
+  test.each(['before', 'v1', 'a-2h', '20', 'abcdef', '000001', '0.10', 'release-2026'])('%s may name a checkpoint', name => {
     expect(() => checkCheckpointName(name)).not.toThrow()
   })
 
-  test.each(['~1', '~', '-2h', '2h', '2026-11-20', '2026-11-20T10:00', '01JABCDEFGHJKMNPQRSTVWXYZ0', '', 'a/b', 'a b'])(
+  test.each(['~1', '~', '-2h', '2h', '2026-11-20', '2026-11-20T10:00', '01JABCDEFGHJKMNPQRSTVWXYZ0', '01m7z14ncq', '', 'a/b', 'a b'])(
     '%j may not name a checkpoint',
     name => {
       expect(codeOf(() => checkCheckpointName(name))).toBe('ERR_CHECKPOINT_NAME')

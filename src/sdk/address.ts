@@ -1,4 +1,5 @@
 import { CairnError } from '../errors.js'
+import { looksLikeCommitId } from '../volume/refs.js'
 
 /** Where an operand points: into a volume, at a file of the host, or at stdin and stdout. */
 export type Address = { kind: 'volume'; volume: string; ref?: string; path: string } | { kind: 'host'; path: string } | { kind: 'stdio' }
@@ -41,7 +42,7 @@ function reservedLook(ref: string): string | undefined {
   if (/^~\d*$/.test(ref)) return 'a number of commits back'
   if (/^\d{4}-\d{2}(-\d{2})?([T ].*)?$/.test(ref)) return 'a time'
   if (/^-?\d+(\.\d+)?(ms|s|m|min|h|d|w)$/.test(ref)) return 'a time span'
-  if (/^[0-9A-Za-z]{26}$/.test(ref) && /\d/.test(ref)) return 'a commit id'
+  if ((/^[0-9A-Za-z]{26}$/.test(ref) && /\d/.test(ref)) || looksLikeCommitId(ref)) return 'a commit id'
   return undefined
 }
 
@@ -70,6 +71,7 @@ export function parseVolumeRef(text: string, defaultVolume?: string): { volume: 
   const colon = named.indexOf(':')
   if (colon >= 0) {
     const path = named.slice(colon + 1)
+    if (path.startsWith('/')) throw usage('ERR_ADDRESS', `${quoted(text)} names a path, and a whole volume is meant here.`, `Write ${named.slice(0, colon)}.`)
     throw usage('ERR_ADDRESS', `${quoted(text)} is not an address: after the colon comes a path from the root.`, `Write ${named.slice(0, colon)}:/${path}.`)
   }
   if (ref === '')

@@ -27,7 +27,11 @@ export function mergeMethods(volumes: OpenVolumes, flushed: Flushed) {
 
   return {
     merge: (_: string, fork: string, options: MergeCall = {}): MergeResult | Promise<MergeResult> => {
-      if (options.step !== undefined) return step(options.into ?? waitingPlace(volumes, fork), options)
+      if (options.step !== undefined) {
+        const place = options.into ?? waitingPlace(volumes, fork)
+        checkSameMerge(volumes, place, fork)
+        return step(place, options)
+      }
       return both(fork, options.into ?? parentOf(volumes, fork), (other, volume) => mergeFork(volume, other, options))
     },
     rebase: (_: string, fork: string, options: MergeCall = {}): MergeResult | Promise<MergeResult> => {
@@ -55,4 +59,17 @@ function parentOf(volumes: OpenVolumes, fork: string): string {
 function waitingPlace(volumes: OpenVolumes, name: string): string {
   const waits = volumes.use(name, ({ volume }) => waitingMerge(volume.state.history, volume.info.id) !== undefined)
   return waits ? name : parentOf(volumes, name)
+}
+
+/** `--abort` and `--continue` of one fork must not end the merge of another: what was resolved there would be gone. @throws CairnError ERR_MERGE_WAITING */
+function checkSameMerge(volumes: OpenVolumes, place: string, fork: string): void {
+  const waiting = volumes.use(place, ({ volume }) => waitingMerge(volume.state.history, volume.info.id))
+  if (waiting === undefined || fork === place || fork === waiting.other) return
+  // A fork that was renamed meanwhile is meant by its new name.
+  if (!volumes.engine.volumes().some(volume => volume.name === waiting.other)) return
+  throw new CairnError(
+    'ERR_MERGE_WAITING',
+    `The merge that waits in ${place} is with ${waiting.other}, not with ${fork}.`,
+    `\`cairn merge ${waiting.other} --into ${place}\` with --continue or --abort ends it.`,
+  )
 }

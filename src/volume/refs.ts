@@ -9,7 +9,15 @@ export function parseTime(ref: string, nowMs: number): number | undefined {
   return Number.isNaN(time) ? undefined : time
 }
 
+/**
+ * `01m7z14ncq`: begins as the ids of commits do, and is long enough to be one cut short. A checkpoint of that name would be found in
+ * place of the commit.
+ */
+export function looksLikeCommitId(name: string): boolean {
+  return /^0[0-9][0-9a-hjkmnp-tv-z]{4,24}$/i.test(name) && /[a-z]/i.test(name)
+}
+
 /** Names that a ref of another kind could have; checkpoints may not take them. */
 export function looksLikeOtherRef(name: string): boolean {
-  return name.startsWith('~') || name.startsWith('-') || /^[0-9a-hjkmnp-tv-z]{26}$/i.test(name) || parseTime(name, 0) !== undefined
+  return name.startsWith('~') || name.startsWith('-') || /^[0-9a-hjkmnp-tv-z]{26}$/i.test(name) || looksLikeCommitId(name) || parseTime(name, 0) !== undefined
 }

@@ -31,7 +31,12 @@ export type Run = Commit[]
 export function selectedRuns(volume: Volume, selection: UndoSelection): Run[] {
   checkSelection(selection)
   const chosen = selection.commits === undefined ? chosenOnTheWay(volume, selection) : namedCommits(volume, selection.commits)
-  if (chosen.length === 0) throw new CairnError('ERR_UNDO_NOTHING', `There is no such change in ${volume.info.name}.`, 'See `cairn log` for those there are.')
+  if (chosen.length === 0) {
+    const { since, by, exec } = selection
+    const narrowed = since !== undefined || by !== undefined || exec !== undefined
+    const what = narrowed ? `There is no such change in ${volume.info.name}.` : `Nothing was changed in ${volume.info.name} yet that could be taken back.`
+    throw new CairnError('ERR_UNDO_NOTHING', what, 'See `cairn log` for the changes there are.')
+  }
   const runs: Run[] = []
   for (const commit of chosen) {
     const run = runs.at(-1)

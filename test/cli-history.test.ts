@@ -1,0 +1,63 @@
+import { spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { CliRun, launcher } from './cli-run.js'
+
+let cli: CliRun
+
+beforeEach(async () => {
+  cli = new CliRun()
+  await cli.cairn('init', 'v')
+})
+
+afterEach(() => cli.remove())
+
+describe('a merge that waits', () => {
+  beforeEach(async () => {
+    await cli.fed('base\n', 'write', 'v:/f')
+    for (const fork of ['one', 'two']) {
+      await cli.cairn('fork', 'v', fork)
+      await cli.fed(`${fork}\n`, 'write', `${fork}:/f`)
+    }
+    await cli.fed('ours\n', 'write', 'v:/f')
+    expect((await cli.cairn('merge', 'one')).code).toBe(1)
+  })
+
+  test.each(['--abort', '--continue'])('is not ended by %s of another fork', async step => {
+    await cli.fed('resolved\n', 'write', 'v:/f')
+    const refused = await cli.cairn('merge', 'two', '--into', 'v', step)
+    expect(refused).toMatchObject({ code: 1, err: expect.stringContaining('The merge that waits in v is with one, not with two.') })
+    expect((await cli.cairn('cat', 'v:/f')).out).toBe('resolved\n')
+    expect((await cli.cairn('merge', 'one', '--continue')).code).toBe(0)
+  })
+
+  test.each(['v', 'renamed'])('is given up by the name %s, too', async name => {
+    await cli.cairn('rename', 'one', 'renamed')
+    expect((await cli.cairn('merge', name, '--into', 'v', '--abort')).code).toBe(0)
+    expect((await cli.cairn('cat', 'v:/f')).out).toBe('ours\n')
+  })
+})
+
+describe('what there is nothing of', () => {
+  test('is said by log and undo', async () => {
+    expect(await cli.cairn('log', 'v')).toMatchObject({ code: 0, out: '', err: expect.stringContaining('v has no commits yet') })
+    expect(await cli.cairn('log', 'v:/mistyped')).toMatchObject({ code: 0, out: '', err: 'No commit changed /mistyped of v.\n' })
+    expect(await cli.cairn('log', 'v', '--json')).toMatchObject({ code: 0, out: '[]\n', err: '' })
+    expect(await cli.cairn('undo', 'v')).toMatchObject({ code: 1, err: expect.stringContaining('Nothing was changed in v yet') })
+  })
+})
+
+test('a path where a whole volume is meant is told so', async () => {
+  const { code, err } = await cli.cairn('checkpoint', 'save', 'v:/d', 'name')
+  expect({ code, err }).toEqual({ code: 2, err: 'cairn: "v:/d" names a path, and a whole volume is meant here. Write v.\n' })
+})
+
+test('a damaged bundle is to be copied again, not checked with fsck', async () => {
+  writeFileSync(cli.path('cut'), '')
+  expect((await cli.cairn('unbundle', cli.path('cut'), 'w')).err).toMatch(/it is empty\. Copy it again/)
+})
+
+test('an output that takes nothing more is an error with words', () => {
+  const { status, stderr } = spawnSync('bash', ['-c', '"$0" volumes > /dev/full', launcher], { env: cli.env, encoding: 'utf8' })
+  expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringContaining('Standard output could not be written (ENOSPC).') })
+})
