@@ -1,80 +1,101 @@
 import { chain, packsIn } from './log.js'
 import type { Setting } from './rules.js'
-import { bit, type Collector, copyOf, firstCopy, members, packOf, packsPerEpoch, resolve, type State, unmoved, withAt } from './state.js'
+import { bit, type Collector, copyOf, firstCopy, members, objectOf, objectsOf, packOf, packsPerEpoch, resolve, type State, unmoved, withAt } from './state.js'
 
 type To = (step: string, next: Partial<Collector>, store?: Partial<State>) => void
+type Read = Collector['step']
 
-/** Mark and sweep, and repack. The order of reads is: listing, head, log, head again, pins, forks. */
+/** What a round reads, in this order, before it decides. */
+function readsOf(setting: Setting): Read[] {
+  const unchecked = setting.bad.has('collector does not read the gc record again after the last read') || setting.bounds.collectors === 1
+  return unchecked ? rootsOf(setting) : [...rootsOf(setting), 'claim']
+}
+
+function rootsOf({ bounds, bad }: Setting): Read[] {
+  const holds: Read[] = bounds.views === true ? ['holds'] : []
+  const other: Read[] = bounds.merges === true ? ['other'] : []
+  const again: Read[] = bad.has('collector does not read the head again after the log') ? [] : ['head again']
+  const head: Read[] = ['head', 'log', ...again]
+  if (bad.has('collector reads held states before the head')) return [...holds, ...head, ...other, 'pins', 'forks']
+  if (bad.has('collector reads pins before the heads')) return ['pins', ...head, ...holds, ...other, 'forks']
+  if (bad.has('collector reads pins before the other volumes')) return [...head, ...holds, 'pins', ...other, 'forks']
+  if (bad.has('collector reads pins after the forks')) return [...head, ...holds, ...other, 'forks', 'pins']
+  return [...head, ...holds, ...other, 'pins', 'forks']
+}
+
+/** Mark and sweep, and repack. The order of reads is: pins and listing, head, log, head again, held states, other volumes, pins, forks. */
 export function collectorSteps(setting: Setting, s: State, id: number, emit: (step: string, next: State) => void): void {
   const c = s.collectors[id]
   const name = s.collectors.length === 1 ? 'collector' : `collector ${id + 1}`
   const to: To = (step, next, store = {}) => emit(`${name} ${step}`, { ...s, ...store, collectors: withAt(s.collectors, id, { ...c, ...next }) })
-  const pinsFirst = setting.bad.has('collector reads pins before the heads')
-  const pinsLast = setting.bad.has('collector reads pins after the forks')
+  const reads = readsOf(setting)
+  const goOn = (what: string, next: Partial<Collector>): void => {
+    const step = reads[reads.indexOf(c.step) + 1]
+    if (step === undefined) decide(setting, s, { ...c, ...next }, what, to)
+    else to(what, { ...next, step })
+  }
   switch (c.step) {
     case 'idle':
-      idleSteps(s, c, pinsFirst, to)
+      idleSteps(s, c, reads[0], to)
       return
     case 'head': {
       const { head } = s
       const fenced = setting.bad.has('epoch in the head taken for a fence') ? head.epoch : head.fenced
-      const refs = c.refs | head.packs
-      to(`reads the head (version ${head.version})`, {
-        step: 'log',
-        seen: head.version,
-        watermark: head.watermark,
-        fenced,
-        marks: withAt([0, 0, 0, 0], head.markEpoch, head.mark),
-        refs,
-      })
+      const marks = withAt([0, 0, 0, 0], head.markEpoch, head.mark)
+      goOn(`reads the head (version ${head.version})`, { seen: head.version, watermark: head.watermark, fenced, marks, refs: c.refs | head.packs })
       return
     }
     case 'log': {
       const records = chain(setting, s, c.watermark)
       const marks = c.marks.slice()
       for (const record of records) if (record.commit >= 0) marks[record.epoch] = Math.max(marks[record.epoch], record.mark)
-      const unchecked = setting.bad.has('collector does not read the head again after the log')
-      to(`reads ${records.length} log objects`, { step: unchecked ? afterHead(pinsFirst, pinsLast) : 'head again', marks, refs: c.refs | packsIn(records) })
+      goOn(`reads ${records.length} log objects`, { marks, refs: c.refs | packsIn(records) })
       return
     }
     case 'head again':
-      if (s.head.version === c.seen) to('reads the head again: unchanged', { step: afterHead(pinsFirst, pinsLast) })
+      if (s.head.version === c.seen) goOn('reads the head again: unchanged', {})
       else to('reads the head again: changed', { step: 'head' })
       return
+    case 'holds':
+      goOn('reads what is held', { refs: c.refs | s.hold })
+      return
+    case 'other':
+      goOn(s.other === 0 ? 'reads the other volume: it has nothing' : 'reads the other volume', { refs: c.refs | (s.other ?? 0) })
+      return
     case 'pins': {
-      const refs = c.refs | (s.pin ?? 0)
-      const what = s.pin === undefined ? 'finds no pin' : 'reads the pin'
-      if (pinsFirst) to(what, { step: 'head', refs })
-      else if (pinsLast) decide(setting, { ...c, refs }, what, to)
-      else to(what, { step: 'forks', refs })
+      const what = s.pin === undefined && s.taking === undefined ? 'finds no pin' : 'reads the pin'
+      goOn(what, { refs: c.refs | (s.pin ?? 0) | (s.taking?.packs ?? 0) })
       return
     }
     case 'forks': {
       const ignored = s.fork === undefined || s.fork.state === 'void' || (s.fork.state === 'pending' && setting.bad.has('pending fork not counted as a root'))
-      const refs = c.refs | (ignored ? 0 : (s.fork?.packs ?? 0))
       const what = s.fork === undefined ? 'finds no fork' : `reads the head of the fork (${s.fork.state})`
-      if (pinsLast) to(what, { step: 'pins', refs })
-      else decide(setting, { ...c, refs }, what, to)
+      goOn(what, { refs: c.refs | (ignored ? 0 : (s.fork?.packs ?? 0)) })
       return
     }
+    case 'claim':
+      if (s.gc.epoch === c.epoch) goOn('reads the gc record again: unchanged', {})
+      else to('reads the gc record again: claimed by another collector', ...finished(s, c))
+      return
     default:
       changeSteps(setting, s, c, to)
   }
 }
 
-function afterHead(pinsFirst: boolean, pinsLast: boolean): Collector['step'] {
-  return pinsFirst || pinsLast ? 'forks' : 'pins'
-}
-
 /** Between rounds: pins of forkers that take too long expire, forks without a pin are given up; or a round begins. */
-function idleSteps(s: State, c: Collector, pinsFirst: boolean, to: To): void {
+function idleSteps(s: State, c: Collector, first: Read, to: To): void {
   if (c.roundsLeft === 0) return
   if (s.pin !== undefined) to('lets the pin expire', {}, { pin: undefined })
   if (s.fork?.state === 'pending' && s.pin === undefined) to('gives up the pending fork', {}, { fork: { state: 'void', packs: 0 } })
   const epoch = s.gc.epoch + 1
-  const begun: Partial<Collector> = { step: pinsFirst ? 'pins' : 'head', epoch, listing: s.packs, moved: s.gc.moved, refs: 0, roundsLeft: c.roundsLeft - 1 }
+  const pinsSeen = (s.pin === undefined ? 0 : FORKS_PIN) | (s.taking === undefined ? 0 : MOVERS_PIN)
+  const refs = (s.pin ?? 0) | (s.taking?.packs ?? 0)
+  const begun: Partial<Collector> = { step: first, epoch, listing: s.packs, moved: s.gc.moved, refs, pinsSeen, roundsLeft: c.roundsLeft - 1 }
   to('claims the gc record and lists the packs', begun, { gc: { ...s.gc, epoch } })
 }
+
+const FORKS_PIN = 1
+const MOVERS_PIN = 2
 
 const cleared: Partial<Collector> = {
   step: 'idle',
@@ -88,10 +109,15 @@ const cleared: Partial<Collector> = {
   to: 0,
   listing: 0,
   epoch: 0,
+  pinsSeen: 0,
 }
 
-function finished(c: Collector): Partial<Collector> {
-  return { ...cleared, old: c.listing, moved: unmoved }
+/** The end of a round: pins that were there when it began and whose content is where it belongs are removed then. */
+function finished(s: State, c: Collector): [Partial<Collector>, Partial<State>] {
+  const next = { ...cleared, old: c.listing, moved: unmoved }
+  const pin = (c.pinsSeen & FORKS_PIN) !== 0 && s.fork?.state === 'ready' ? undefined : s.pin
+  const taking = (c.pinsSeen & MOVERS_PIN) !== 0 && s.taking?.done === true ? undefined : s.taking
+  return [next, pin === s.pin && taking === s.taking ? {} : { pin, taking }]
 }
 
 /** Nothing that can still happen will make this pack, if it is unreferenced, a referenced one. */
@@ -101,6 +127,7 @@ export function settledForGood(pack: number, fenced: number, marks: readonly num
 }
 
 export interface Marked {
+  joined: boolean
   listing: number
   refs: number
   fenced: number
@@ -121,23 +148,31 @@ export function garbageOf(m: Marked): { packs: number; entries: number } {
   }
   const kept = resolve(m.refs, m.moved)
   for (const copy of members(m.listing & ~(bit(firstCopy) - 1))) {
-    const from = m.moved.indexOf(copy)
-    if ((kept & bit(copy)) === 0 && (from < 0 || (entries & bit(from)) !== 0)) packs |= bit(copy)
+    const leading = [...m.moved.keys()].filter(pack => m.moved[pack] === copy)
+    if ((kept & bit(copy)) === 0 && leading.every(pack => (entries & bit(pack)) !== 0)) packs |= bit(copy)
   }
-  return { packs: packs & m.listing, entries }
+  packs &= m.listing
+  // An object goes as a whole.
+  return { packs: packs & ~objectsOf(m.listing & ~packs, m.joined), entries }
 }
 
 /** After the last read: what to sweep, what to repack. */
-function decide(setting: Setting, c: Collector, what: string, to: To): void {
-  const found = setting.bad.has('age-only deletion') ? { packs: c.listing & c.old & ~c.refs, entries: 0 } : garbageOf(c)
+function decide(setting: Setting, s: State, c: Collector, what: string, to: To): void {
+  const joined = setting.bounds.joined === true
+  const found = setting.bad.has('age-only deletion') ? { packs: c.listing & c.old & ~c.refs, entries: 0 } : garbageOf({ ...c, joined })
   const base: Partial<Collector> = { refs: c.refs, garbage: found.packs }
   if (found.entries !== 0) to(`${what}; drops relocations`, { ...base, step: 'unindex' })
   else if (found.packs !== 0) to(`${what}; will sweep ${nameAll(found.packs)}`, { ...base, step: 'sweep' })
-  else to(`${what}; nothing to sweep`, finished(c))
+  else to(`${what}; nothing to sweep`, ...finished(s, c))
   if (c.copies >= setting.bounds.repacks) return
   for (const pack of members(c.refs & c.listing)) {
     if (pack >= firstCopy || c.moved[pack] !== 0) continue
-    to(`${what}; will repack ${nameOf(pack)}`, { refs: 0, garbage: 0, step: 'copy', from: pack, to: copyOf(c.epoch), copies: c.copies + 1 })
+    const object = objectOf(pack, joined) & c.listing
+    const settled = [...members(object)].every(part => settledForGood(part, c.fenced, c.marks))
+    if (!settled && !setting.bad.has('repack of a pack that is not settled')) continue
+    // What is referenced of the object is what is copied.
+    const live = object & c.refs
+    to(`${what}; will repack ${nameOf(pack)}`, { refs: 0, garbage: live, step: 'copy', from: pack, to: copyOf(c.epoch), copies: c.copies + 1 })
   }
 }
 
@@ -151,30 +186,41 @@ export function nameAll(packs: number): string {
 
 function changeSteps(setting: Setting, s: State, c: Collector, to: To): void {
   const deleteFirst = setting.bad.has('repack deletes the old pack before the index is referenced')
+  const joined = setting.bounds.joined === true
   if (s.gc.epoch !== c.epoch && (c.step === 'unindex' || c.step === 'index')) {
-    to('finds the gc record claimed by another collector', finished(c))
+    to('finds the gc record claimed by another collector', ...finished(s, c))
     return
+  }
+  const end = (what: string, store: Partial<State>): void => {
+    const [next, pins] = finished(s, c)
+    to(what, next, { ...store, ...pins })
   }
   switch (c.step) {
     case 'unindex': {
-      const { entries } = garbageOf(c)
+      const { entries } = garbageOf({ ...c, joined })
       const moved = s.gc.moved.map((copy, pack) => ((entries & bit(pack)) !== 0 ? 0 : copy))
       to('changes the gc record', { step: 'sweep' }, { gc: { ...s.gc, moved } })
       return
     }
     case 'sweep':
-      to(`deletes ${nameAll(c.garbage)}`, finished(c), { packs: s.packs & ~c.garbage })
+      end(`deletes ${nameAll(c.garbage)}`, { packs: s.packs & ~c.garbage })
       return
     case 'copy':
-      if ((s.packs & bit(c.from)) === 0) to(`finds ${nameOf(c.from)} gone`, finished(c))
+      if ((s.packs & bit(c.from)) === 0) to(`finds ${nameOf(c.from)} gone`, ...finished(s, c))
       else to(`copies what lives in ${nameOf(c.from)} to ${nameOf(c.to)}`, { step: deleteFirst ? 'drop' : 'index' }, { packs: s.packs | bit(c.to) })
       return
     case 'index': {
-      const gc = { ...s.gc, moved: withAt(s.gc.moved, c.from, c.to) }
-      to('references the relocation index from the gc record', deleteFirst ? finished(c) : { step: 'drop' }, { gc })
+      let moved = s.gc.moved
+      for (const pack of members(c.garbage)) moved = withAt(moved, pack, c.to)
+      const what = 'references the relocation index from the gc record'
+      if (deleteFirst) end(what, { gc: { ...s.gc, moved } })
+      else to(what, { step: 'drop' }, { gc: { ...s.gc, moved } })
       return
     }
-    case 'drop':
-      to(`deletes ${nameOf(c.from)}`, deleteFirst ? { step: 'index' } : finished(c), { packs: s.packs & ~bit(c.from) })
+    case 'drop': {
+      const packs = s.packs & ~objectOf(c.from, joined)
+      if (deleteFirst) to(`deletes ${nameOf(c.from)}`, { step: 'index' }, { packs })
+      else end(`deletes ${nameOf(c.from)}`, { packs })
+    }
   }
 }

@@ -1,4 +1,4 @@
-import { collectorSteps, commitSteps, foldSteps, forkerSteps, readerSteps, type State, writerSteps } from './state.js'
+import { collectorSteps, commitSteps, foldSteps, forkerSteps, moverSteps, readerSteps, type State, viewerSteps, writerSteps } from './state.js'
 
 const codes = <T extends string>(names: readonly T[]): Record<string, number> => Object.fromEntries(names.map((name, at) => [name, at]))
 const writerCode = codes(writerSteps)
@@ -6,6 +6,8 @@ const commitCode = codes(commitSteps)
 const foldCode = codes(foldSteps)
 const forkerCode = codes(forkerSteps)
 const collectorCode = codes(collectorSteps)
+const moverCode = codes(moverSteps)
+const viewerCode = codes(viewerSteps)
 const readerCode = codes(readerSteps)
 const forkCode = codes(['pending', 'ready', 'void'])
 
@@ -70,6 +72,7 @@ export function encode(s: State, into: Uint8Array): number {
     u8(c.from)
     u8(c.to)
     u8(c.copies)
+    u8(c.pinsSeen)
     for (const v of c.marks) u8(v)
     sparse(c.moved)
     u32(c.listing)
@@ -83,6 +86,10 @@ export function encode(s: State, into: Uint8Array): number {
   u32(reader.refs)
   u32(reader.commits)
   u32(reader.must)
+  u8(moverCode[s.mover.step])
+  u32(s.mover.packs)
+  u8(viewerCode[s.viewer.step])
+  u32(s.viewer.packs)
   return p
 }
 
@@ -102,6 +109,10 @@ function encodeStore(s: State): void {
   u32(s.pin ?? 0)
   u8(s.fork === undefined ? 9 : forkCode[s.fork.state])
   u32(s.fork?.packs ?? 0)
+  u8(s.taking === undefined ? 0 : s.taking.done ? 2 : 1)
+  u32(s.taking?.packs ?? 0)
+  u32(s.other ?? 0)
+  u32(s.hold)
   u8(s.gc.epoch)
   sparse(s.gc.moved)
   for (const record of s.log) {

@@ -22,7 +22,7 @@ export function forkerSteps(setting: Setting, s: State, emit: (step: string, nex
       return
     case 'create': {
       const trusting = setting.bad.has('fork does not read its pin again')
-      to("creates the fork's head", { step: trusting ? 'unpin' : 'pin again' }, { fork: { state: trusting ? 'ready' : 'pending', packs: f.packs } })
+      to("creates the fork's head", { step: trusting ? 'done' : 'pin again' }, { fork: { state: trusting ? 'ready' : 'pending', packs: f.packs } })
       return
     }
     case 'pin again':
@@ -31,13 +31,11 @@ export function forkerSteps(setting: Setting, s: State, emit: (step: string, nex
       return
     case 'confirm':
       if (s.fork?.state !== 'pending') to('finds its fork given up by a collector', { step: 'failed' })
-      else to('marks the fork as ready', { step: 'unpin' }, { fork: { ...s.fork, state: 'ready' } })
+      // The pin stays: a collector that began before may rely on it.
+      else to('marks the fork as ready', { step: 'done' }, { fork: { ...s.fork, state: 'ready' } })
       return
     case 'undo':
       to('gives the fork up', { step: 'failed' }, { fork: { state: 'void', packs: 0 } })
-      return
-    case 'unpin':
-      to('deletes its pin', { step: 'done' }, { pin: undefined })
       return
     case 'done':
     case 'failed':

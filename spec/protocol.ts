@@ -3,6 +3,7 @@ import { encode } from './encode.js'
 import type { Model } from './explore.js'
 import { forkerSteps } from './forker.js'
 import { chain, commitsIn, logLimit, logSlots, packsIn } from './log.js'
+import { moverSteps } from './mover.js'
 import { readerSteps } from './reader.js'
 import type { BadRule, Bounds, Setting } from './rules.js'
 import {
@@ -12,6 +13,7 @@ import {
   epochs,
   firstCopy,
   missing,
+  objectsOf,
   packLimit,
   packOf,
   packsPerEpoch,
@@ -21,7 +23,11 @@ import {
   type Writer,
   withAt,
 } from './state.js'
+import { viewerSteps } from './viewer.js'
 import { twoWinners, writerSteps } from './writer.js'
+
+/** Of another volume, whose writer is gone. */
+const OTHERS_PACK = bit(packOf(0, 0))
 
 /** The protocol of writers, readers, forkers and collectors over one store, as a model to explore. */
 export function protocol(bounds: Bounds, bad: readonly BadRule[] = []): Model<State> {
@@ -34,6 +40,8 @@ export function protocol(bounds: Bounds, bad: readonly BadRule[] = []): Model<St
       if (bounds.forks) forkerSteps(setting, s, emit)
       for (let id = 0; id < s.collectors.length; id++) collectorSteps(setting, s, id, emit)
       if (bounds.reads) readerSteps(setting, s, emit)
+      if (bounds.merges === true) moverSteps(setting, s, emit)
+      if (bounds.views === true) viewerSteps(s, emit)
     },
     encode,
     violation: s => violation(setting, s),
@@ -74,16 +82,21 @@ function initial(setting: Setting): State {
   const open: Writer = { ...closed, step: 'open', epoch: 1, seen: 1, next: 1, nextPack: 1 }
   const collector: Collector = {
     ...{ step: 'idle', roundsLeft: bounds.rounds, epoch: 0, listing: 0, old: 0, seen: 0, watermark: 0, fenced: 0 },
-    ...{ marks: [0, 0, 0, 0], refs: 0, garbage: 0, from: 0, to: 0, copies: 0, moved: unmoved },
+    ...{ marks: [0, 0, 0, 0], refs: 0, garbage: 0, from: 0, to: 0, copies: 0, moved: unmoved, pinsSeen: 0 },
   }
   return {
     head: { version: 1, by: crashed ? 9 : 0, epoch: 1, fenced: 1, watermark: 1, folded: 0, packs: bit(packOf(1, 0)), mark: 1, markEpoch: 1 },
     log: filled,
-    packs,
+    packs: bounds.merges === true ? packs | OTHERS_PACK : packs,
     pin: undefined,
+    taking: undefined,
+    other: bounds.merges === true ? OTHERS_PACK : undefined,
+    hold: 0,
     fork: undefined,
     gc: { epoch: 0, moved: unmoved },
     writers: Array.from({ length: bounds.writers }, (_, id) => (id === 0 && !crashed ? open : closed)),
+    mover: { step: 'pin', packs: 0 },
+    viewer: { step: 'idle', packs: 0 },
     forker: { step: 'start', seen: 0, watermark: 0, packs: 0 },
     collectors: Array.from({ length: bounds.collectors }, () => collector),
     reader: { step: 'idle', seen: 0, watermark: 0, refs: 0, commits: 0, must: 0 },
@@ -102,22 +115,24 @@ function violation(setting: Setting, s: State): string | undefined {
   const refs = s.head.packs | packsIn(records)
   const lost = missing(s, refs)
   if (lost !== 0) return `the volume needs ${nameAll(lost)}, which is gone`
+  if (s.other !== undefined && missing(s, s.other) !== 0) return 'the other volume needs a pack, which is gone'
   if (s.fork?.state === 'ready') {
     const lostByFork = missing(s, s.fork.packs)
     if (lostByFork !== 0) return `the fork needs ${nameAll(lostByFork)}, which is gone`
   }
-  return uncollectable(s, refs)
+  return uncollectable(s, refs, setting.bounds.joined === true)
 }
 
 /**
  * If all stopped now, pins expired and a new writer opened, would one collector, alone, leave exactly what is needed?
  * A fork that is ready is needed, one in the making is not.
  */
-function uncollectable(s: State, volumeRefs: number): string | undefined {
-  const refs = volumeRefs | (s.fork?.state === 'ready' ? s.fork.packs : 0)
-  const { packs: garbage } = garbageOf({ listing: s.packs, refs, fenced: s.head.epoch + 1, marks: [0, 0, 0, 0], moved: s.gc.moved })
+function uncollectable(s: State, volumeRefs: number, joined: boolean): string | undefined {
+  const refs = volumeRefs | (s.fork?.state === 'ready' ? s.fork.packs : 0) | (s.other ?? 0)
+  const { packs: garbage } = garbageOf({ joined, listing: s.packs, refs, fenced: s.head.epoch + 1, marks: [0, 0, 0, 0], moved: s.gc.moved })
   const left = s.packs & ~garbage
-  return left === resolve(refs, s.gc.moved) ? undefined : `a last collection leaves ${nameAll(left)} where ${nameAll(resolve(refs, s.gc.moved))} is needed`
+  const needed = objectsOf(resolve(refs, s.gc.moved), joined) & (joined ? s.packs : -1)
+  return left === needed ? undefined : `a last collection leaves ${nameAll(left)} where ${nameAll(needed)} is needed`
 }
 
 /** When nobody has a step left, everybody must have come to an end of his own. */
@@ -127,6 +142,8 @@ function stuck(bounds: Bounds, s: State): string | undefined {
     ...s.collectors.map(c => c.step === 'idle' && c.roundsLeft === 0),
     !bounds.forks || s.forker.step === 'done' || s.forker.step === 'failed',
     !bounds.reads || s.reader.step === 'done',
+    bounds.merges !== true || s.mover.step === 'done',
+    bounds.views !== true || s.viewer.step === 'done',
   ]
   return ends.every(Boolean) ? undefined : 'a process cannot go on'
 }

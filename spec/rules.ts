@@ -17,6 +17,14 @@ export const badRules = [
   'collector reads pins after the forks',
   'fork does not read its source again after pinning',
   'pending fork not counted as a root',
+  // Found with the local volumes: merges, open views of the past, packs that hold more than one thing.
+  'mover deletes its pin when it is done',
+  'mover reads its source before it pins',
+  'collector reads pins before the other volumes',
+  'held states written down after the head',
+  'collector reads held states before the head',
+  'repack of a pack that is not settled',
+  'collector does not read the gc record again after the last read',
 ] as const
 
 export type BadRule = (typeof badRules)[number]
@@ -33,6 +41,12 @@ export interface Bounds {
   rounds: number
   /** Packs that a collector may rewrite. */
   repacks: number
+  /** There is another volume, whose content writer 1 takes over, and which loses it then. */
+  merges?: boolean
+  /** Writer 1 has a view of what the head names open while it folds. */
+  views?: boolean
+  /** Packs 1 and 2, and 3 and 4, of each epoch are one object: a seal publishes what a transaction has begun to write. */
+  joined?: boolean
   /** Answers that may get lost, applied or not. */
   lost: number
 }

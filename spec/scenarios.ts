@@ -22,6 +22,11 @@ export const scenarios: readonly Scenario[] = [
   scenario('a fork, two writers and a collector that repacks', { writers: 2, folds: 1, forks: true, collectors: 1, rounds: 1, repacks: 1 }),
   scenario('two collectors that repack', { commits: 1, folds: 1, collectors: 2, rounds: 1, repacks: 1 }),
   scenario('a reader and a collector that repacks', { commits: 1, folds: 1, reads: true, collectors: 1, rounds: 1, repacks: 1 }),
+  scenario('a merge from a volume that loses it, and a collector that works twice', { commits: 1, folds: 1, merges: true, collectors: 1, rounds: 2 }),
+  scenario('a merge and two collectors', { merges: true, collectors: 2, rounds: 1, repacks: 1 }),
+  scenario('a merge, a fork and a collector', { folds: 1, merges: true, forks: true, collectors: 1, rounds: 1 }),
+  scenario('an open view while a writer folds twice and a collector repacks', { folds: 2, views: true, collectors: 1, rounds: 2, repacks: 1 }),
+  scenario('packs that hold two things, and a collector that repacks', { commits: 2, folds: 2, joined: true, collectors: 1, rounds: 2, repacks: 1 }),
   scenario('a fork, a reader and a collector that repacks', { folds: 1, forks: true, reads: true, collectors: 1, rounds: 2, repacks: 1 }),
 ]
 
@@ -34,6 +39,9 @@ export const deepScenarios: readonly Scenario[] = [
   scenario('a fork while the source commits and folds twice', { commits: 1, folds: 2, forks: true, collectors: 1, rounds: 1 }),
   scenario('a fork and two collectors that repack', { folds: 1, forks: true, collectors: 2, rounds: 1, repacks: 1 }),
   scenario('a fork, two writers that commit and fold, and a collector', { writers: 2, commits: 1, folds: 1, forks: true, collectors: 1, rounds: 1 }),
+  scenario('a merge and two collectors that repack while a writer folds', { folds: 1, merges: true, collectors: 2, rounds: 1, repacks: 1 }),
+  scenario('a merge, a fork and a collector that works twice', { folds: 1, merges: true, forks: true, collectors: 1, rounds: 2 }),
+  scenario('an open view while a writer commits and folds twice', { commits: 1, folds: 2, views: true, collectors: 1, rounds: 2, repacks: 1 }),
   scenario('everybody', { writers: 2, folds: 1, forks: true, reads: true, collectors: 1, rounds: 1, repacks: 1 }),
 ]
 
@@ -61,8 +69,23 @@ export const failures: ReadonlyArray<Scenario & { rule: BadRule; because: string
     'a reader does not see a commit acknowledged before it began',
   ),
   failure('collector reads pins before the heads', { folds: 1, forks: true, ...withCollector }, 'the fork needs pack 1.0, which is gone'),
-  failure('collector reads pins after the forks', { folds: 1, forks: true, ...withCollector }, 'the fork needs pack 1.0, which is gone'),
+  failure('collector reads pins after the forks', { folds: 1, forks: true, collectors: 2, rounds: 1 }, 'the fork needs pack 1.0, which is gone'),
   failure('fork does not read its source again after pinning', { folds: 1, forks: true, ...withCollector }, 'the fork needs pack 1.0, which is gone'),
+  failure('mover deletes its pin when it is done', { merges: true, ...withCollector }, 'the volume needs pack 0.0, which is gone'),
+  failure('mover reads its source before it pins', { merges: true, ...withCollector }, 'the volume needs pack 0.0, which is gone'),
+  failure('collector reads pins before the other volumes', { merges: true, ...withCollector }, 'the volume needs pack 0.0, which is gone'),
+  failure('held states written down after the head', { folds: 1, views: true, ...withCollector }, 'an open view misses a pack'),
+  failure('collector reads held states before the head', { folds: 1, views: true, ...withCollector }, 'an open view misses a pack'),
+  failure(
+    'repack of a pack that is not settled',
+    { commits: 1, folds: 1, joined: true, repacks: 1, ...withCollector },
+    'the volume needs pack 1.2, which is gone',
+  ),
+  failure(
+    'collector does not read the gc record again after the last read',
+    { merges: true, collectors: 2, rounds: 1 },
+    'the volume needs pack 0.0, which is gone',
+  ),
   failure('pending fork not counted as a root', { folds: 1, forks: true, ...withCollector }, 'the fork needs pack 1.0, which is gone'),
 ]
 

@@ -9,12 +9,20 @@ export interface State {
   readonly packs: number
   /** `pins/<fork>`: the packs that a fork in the making needs; undefined when there is none. */
   readonly pin: number | undefined
+  /** The pin of what writer 1 takes from the other volume, and whether that is in its log. */
+  readonly taking: { readonly packs: number; readonly done: boolean } | undefined
+  /** What the other volume names; undefined without one. */
+  readonly other: number | undefined
+  /** What the process of writer 1 has written down of its open view. */
+  readonly hold: number
   /** The head of the fork. */
   readonly fork: ForkHead | undefined
   /** The store's gc record. */
   readonly gc: GcRecord
   readonly writers: readonly Writer[]
   readonly forker: Forker
+  readonly mover: Mover
+  readonly viewer: Viewer
   readonly collectors: readonly Collector[]
   readonly reader: Reader
   /** Answers that may still get lost. */
@@ -69,8 +77,25 @@ export interface GcRecord {
 export const writerSteps = ['closed', 'claim', 'claim?', 'fence', 'confirm', 'confirm?', 'open', 'stopped'] as const
 export const commitSteps = ['idle', 'create'] as const
 export const foldSteps = ['idle', 'publish', 'publish?', 'late pack', 'trim'] as const
-export const forkerSteps = ['start', 'log', 'pin', 'source again', 'create', 'pin again', 'confirm', 'undo', 'unpin', 'done', 'failed'] as const
-export const collectorSteps = ['idle', 'head', 'log', 'head again', 'pins', 'forks', 'unindex', 'sweep', 'copy', 'index', 'drop'] as const
+export const forkerSteps = ['start', 'log', 'pin', 'source again', 'create', 'pin again', 'confirm', 'undo', 'done', 'failed'] as const
+export const moverSteps = ['pin', 'read', 'commit', 'finish', 'done'] as const
+export const viewerSteps = ['idle', 'open', 'moved', 'done'] as const
+export const collectorSteps = [
+  'idle',
+  'head',
+  'log',
+  'head again',
+  'holds',
+  'other',
+  'pins',
+  'forks',
+  'claim',
+  'unindex',
+  'sweep',
+  'copy',
+  'index',
+  'drop',
+] as const
 export const readerSteps = ['idle', 'log', 'head again', 'packs', 'moved', 'missing', 'done'] as const
 
 /** A writer that opens, commits through the log and, on a second thread, folds. One that stalls or crashes just takes no step. */
@@ -106,6 +131,19 @@ export interface Forker {
   readonly packs: number
 }
 
+/** Takes over what another volume names, as a merge does: part of writer 1. */
+export interface Mover {
+  readonly step: (typeof moverSteps)[number]
+  readonly packs: number
+}
+
+/** Reads what the head named when it began, whatever the head names later: in the process of writer 1. */
+export interface Viewer {
+  readonly step: (typeof viewerSteps)[number]
+  /** What it has yet to read. */
+  readonly packs: number
+}
+
 export interface Collector {
   readonly step: (typeof collectorSteps)[number]
   readonly roundsLeft: number
@@ -123,6 +161,8 @@ export interface Collector {
   readonly from: number
   readonly to: number
   readonly copies: number
+  /** Pins that were there, and done, when it began: 1 the fork's, 2 the mover's. */
+  readonly pinsSeen: number
   readonly moved: readonly number[]
 }
 
@@ -148,6 +188,21 @@ export const packOf = (epoch: number, sequence: number): number => epoch * packs
 export const copyOf = (gcEpoch: number): number => firstCopy + gcEpoch
 export const bit = (n: number): number => 1 << n
 export const commitOf = (epoch: number, sequence: number): number => epoch * 4 + sequence
+
+/** The packs that are one object with this one. */
+export function objectOf(pack: number, joined: boolean): number {
+  const number = pack % packsPerEpoch
+  if (!joined || pack >= firstCopy || number === 0) return bit(pack)
+  const first = pack - number + (number <= 2 ? 1 : 3)
+  return bit(first) | bit(first + 1)
+}
+
+/** All that lies in objects with one of these packs. */
+export function objectsOf(packs: number, joined: boolean): number {
+  let all = 0
+  for (const pack of members(packs)) all |= objectOf(pack, joined)
+  return all
+}
 
 export function* members(set: number): Generator<number> {
   for (let n = 0; set >>> n !== 0 && n < 32; n++) if ((set & bit(n)) !== 0) yield n

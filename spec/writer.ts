@@ -105,9 +105,13 @@ function commitSteps(setting: Setting, s: State, w: Writer, id: number, to: To):
   if (w.commit === 'idle') {
     if (w.commitsLeft === 0) return
     const pack = packOf(w.epoch, w.nextPack)
-    to(`puts pack ${w.epoch}.${w.nextPack} (content)`, { commit: 'create', commitPack: w.nextPack, nextPack: w.nextPack + 1 }, { packs: s.packs | bit(pack) })
+    const begun: Partial<Writer> = { commit: 'create', commitPack: w.nextPack, nextPack: w.nextPack + 1 }
+    if (setting.bounds.joined === true) to(`begins to write what will be pack ${w.epoch}.${w.nextPack}`, begun)
+    else to(`puts pack ${w.epoch}.${w.nextPack} (content)`, begun, { packs: s.packs | bit(pack) })
     return
   }
+  // It is put by the fold that takes it along.
+  if (setting.bounds.joined === true && (s.packs & bit(packOf(w.epoch, w.commitPack))) === 0) return
   const commit = commitOf(w.epoch, w.commits)
   const slot = slotOf(setting, w.epoch, w.next)
   const packs = bit(packOf(w.epoch, w.commitPack))
@@ -150,12 +154,18 @@ function foldSteps(setting: Setting, s: State, w: Writer, id: number, to: To): v
   switch (w.fold) {
     case 'idle': {
       if (w.foldsLeft === 0) return
+      if (setting.bounds.joined === true) {
+        foldTogether(s, w, to)
+        return
+      }
       const start: Partial<Writer> = { fold: 'publish', foldPack: w.nextPack, nextPack: w.nextPack + 1, foldUpTo: w.next, foldKnown: w.known, foldRefs: w.refs }
       if (headFirst) to('starts to fold', start)
       else to(`puts pack ${w.epoch}.${w.nextPack} (pages)`, start, { packs: s.packs | bit(packOf(w.epoch, w.nextPack)) })
       return
     }
     case 'publish': {
+      const late = setting.bad.has('held states written down after the head')
+      if (!late && saveHold(s, id, to)) return
       const mark = settled(setting, w, w.commit === 'create' ? w.commitPack : undefined)
       const change = { watermark: w.foldUpTo, folded: w.foldKnown, packs: pack | w.foldRefs, mark, markEpoch: w.epoch }
       swapHeadForFold(s, w, id, change, `publishes the head with pack ${name}`, published, to)
@@ -170,6 +180,7 @@ function foldSteps(setting: Setting, s: State, w: Writer, id: number, to: To): v
       to(`puts pack ${name} (pages)`, { fold: 'trim' }, { packs: s.packs | pack })
       return
     case 'trim': {
+      if (setting.bad.has('held states written down after the head') && saveHold(s, id, to)) return
       const cleared: Partial<Writer> = { fold: 'idle', foldPack: 0, foldUpTo: 0, foldKnown: 0, foldRefs: 0 }
       const fencesToo = setting.bad.has('fences deleted with the log')
       // With numbers per epoch the log is left alone: that rule fails without it.
@@ -178,6 +189,23 @@ function foldSteps(setting: Setting, s: State, w: Writer, id: number, to: To): v
       to(`deletes the log below ${w.foldUpTo}`, cleared, { log })
     }
   }
+}
+
+/** Before the head moves on, what an open view still needs of the old one is written down. True when that is the next step. */
+function saveHold(s: State, id: number, to: To): boolean {
+  const held = s.viewer.step === 'open' || s.viewer.step === 'moved' ? s.viewer.packs : 0
+  if (id !== 0 || (held & ~s.hold) === 0) return false
+  to('writes down what its view holds', {}, { hold: held })
+  return true
+}
+
+/** The pack of the fold also holds what a commit has begun to write: one object. */
+function foldTogether(s: State, w: Writer, to: To): void {
+  const begun = bit(packOf(w.epoch, w.commitPack))
+  if (w.commit !== 'create' || (s.packs & begun) !== 0) return
+  const start: Partial<Writer> = { fold: 'publish', foldPack: w.nextPack, nextPack: w.nextPack + 1, foldUpTo: w.next, foldKnown: w.known, foldRefs: w.refs }
+  const what = `puts packs ${w.epoch}.${w.commitPack} and ${w.epoch}.${w.nextPack} as one object`
+  to(what, start, { packs: s.packs | begun | bit(packOf(w.epoch, w.nextPack)) })
 }
 
 function swapHeadForFold(s: State, w: Writer, id: number, change: Partial<Head>, what: string, done: Partial<Writer>, to: To): void {

@@ -103,6 +103,8 @@ class Collection {
     if (!dryRun) this.#leftovers.fence(listing)
     const marker = new Marker(this.#packs)
     yield* this.#readRoots(marker, pins.values())
+    // A later one removes pins that this one may have missed, and so what they named.
+    if (!dryRun && readGcRecord(this.#store).epoch !== this.#record.epoch) throw overtaken()
     for (const _ of marker.run()) yield { step: 'marking', done: marker.marks.segments }
     crashPoint('gc.marked')
     const plan = planOf(listing, marker.marks, marker.heads, readRelocations(this.#store, this.#record.relocations), this.#options.thorough)
@@ -289,6 +291,10 @@ class Collection {
       problems: plan.problems,
     }
   }
+}
+
+function overtaken(): CairnError {
+  return new CairnError('ERR_GC_RUNNING', 'Another collection of this store has begun meanwhile.', 'Wait until it is done.', { retry: 'same-call' })
 }
 
 function keep(plan: Plan, pack: ListedPack, error: Error): void {
