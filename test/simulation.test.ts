@@ -178,7 +178,7 @@ class World {
     if (kind < 40) this.#write(process)
     else if (kind < 50) this.#collect(process)
     else if (kind < 58) process.engine.pump(this.#pick(4))
-    else if (kind < 61) this.#flush(process)
+    else if (kind < 60) this.#flush(process)
     else if (kind < 63) this.#prune(process)
     else if (kind < 68) this.#checkpoint(process)
     else if (kind < 72) this.#fork(process)
@@ -294,13 +294,16 @@ class World {
   #prune(process: Process): void {
     const at = this.#open(process)
     if (at === undefined) return
-    at.volume.versions.prune({ keep: this.#pick(2) })
     const names = [...at.known.checkpoints.keys()]
-    if (names.length === 0 || this.#pick(3) > 0) return
-    const name = this.#oneOf(names)
-    // Killed in the middle of it, nobody knows: it is not looked for any more.
-    at.known.checkpoints.delete(name)
-    at.volume.deleteCheckpoint(name)
+    if (names.length > 0 && this.#pick(2) === 0) {
+      const name = this.#oneOf(names)
+      // Killed in the middle of it, nobody knows: it is not looked for any more.
+      at.known.checkpoints.delete(name)
+      at.volume.deleteCheckpoint(name)
+    }
+    at.volume.flush()
+    at.volume.versions.prune({ keep: this.#pick(2) })
+    at.volume.flush()
   }
 
   #checkpoint(process: Process): void {
@@ -357,22 +360,23 @@ class World {
     const at = this.#open(process)
     if (at === undefined) return
     const session = at.volume.begin()
-    process.transactions.push({ volume: at.volume, name: at.name, session, fs: shaped(session), steps: [] })
+    const transaction: Transaction = { volume: at.volume, name: at.name, session, fs: shaped(session), steps: [] }
+    for (let i = 0; i < 3; i++) {
+      const step: Step = { op: 'write', name: this.#oneOf(['a', 'b', 'f', 'g', 'h']), content: this.#content() }
+      applyToVolume(process.engine, at.volume, transaction.fs, shaped, step)
+      transaction.steps.push(step)
+    }
+    process.transactions.push(transaction)
   }
 
-  /** Transactions stay open while others change the volume: they apply whole, or say that there is a conflict. */
+  /** Transactions stay open while others change the volume, seal and collect: they apply whole, or say that there is a conflict. */
   #commit(process: Process): void {
     const transaction = process.transactions.shift()
     if (transaction === undefined) return
     const known = this.#known.get(transaction.name)
     if (known === undefined) return
     const after: Files = new Map(known.files)
-    for (let i = 0; i < 3; i++) {
-      const name = this.#oneOf(['a', 'b', 'f', 'g', 'h'])
-      const step: Step = { op: 'write', name, content: this.#content() }
-      applyToVolume(process.engine, transaction.volume, transaction.fs, shaped, step)
-      applyToModel(after, step)
-    }
+    for (const step of transaction.steps) applyToModel(after, step)
     this.#either(transaction.name, known, after, () => {
       try {
         const result = transaction.session.commitTransaction()
