@@ -370,6 +370,7 @@ export class Cairn implements CairnApi {
   }
 
   async gc(options: GcOptions = {}): Promise<GcReport> {
+    if (this.#readOnly && options.dryRun !== true) throw posixError(EROFS, 'gc')
     return (await runJobOn(await this.#host(), this.home, 'gc', options)) as GcReport
   }
 

@@ -2,7 +2,11 @@ import { constants, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { FileSystem } from '../fs/index.js'
+import { EngineHost } from '../server/engine-host.js'
+import { Engine } from '../volume/engine.js'
 import { Cairn } from './cairn.js'
+import { isRead } from './read-only.js'
 import type { OpenVolume } from './types.js'
 
 let home: string
@@ -13,6 +17,7 @@ beforeEach(async () => {
   const writer = await Cairn.open({ home, via: 'process' })
   await writer.createVolume({ name: 'work' })
   const volume = await writer.open('work')
+  await volume.fs.promises.writeFile('/file', 'old')
   await volume.fs.promises.writeFile('/file', 'text')
   await volume.close()
   await writer.checkpoint('work', 'then')
@@ -40,6 +45,21 @@ describe('a program whose settings allow no change', () => {
     await fs.promises.access('/file', constants.R_OK)
     expect((await cairn.checkpoints('work')).map(one => one.name)).toEqual(['then'])
     await close()
+  })
+
+  test('reads history', async () => {
+    expect(await cairn.versions('work', '/file')).toMatchObject([{ number: 1 }, { number: 2 }])
+    const version = await cairn.openVersion('work', '/file', 1)
+    expect(await version.fs.promises.readFile('/file', 'utf8')).toBe('old')
+    await version.close()
+    expect((await cairn.blame('work', '/file')).map(({ text }) => text)).toEqual(['text'])
+    expect(await cairn.diff({ volume: 'work', ref: 'then' }, { volume: 'work' })).toEqual([])
+    expect(await cairn.retention('work')).toBeDefined()
+    expect((await cairn.undo('work', { dryRun: true })).state).toBe('trial')
+    await cairn.prune('work', { dryRun: true, keep: 0 })
+    expect(await cairn.versions('work', '/file')).toHaveLength(2)
+    expect((await cairn.fsck('work')).ok).toBe(true)
+    await cairn.gc({ dryRun: true })
   })
 
   test.each<[string, (fs: OpenVolume['fs']) => unknown]>([
@@ -77,6 +97,15 @@ describe('a program whose settings allow no change', () => {
     ['checkpoint', () => cairn.checkpoint('work', 'now')],
     ['deleteCheckpoint', () => cairn.deleteCheckpoint('work', 'then')],
     ['unbundle', () => cairn.unbundle([], 'other')],
+    ['forkAll', () => cairn.forkAll('work', undefined, ['other'])],
+    ['restore', () => cairn.restore('work', { ref: 'then' })],
+    ['undo', () => cairn.undo('work')],
+    ['merge', () => cairn.merge('work', { into: 'work' })],
+    ['a merge given up', () => cairn.merge('work', { into: 'work', step: 'abort', dryRun: true })],
+    ['purge', () => cairn.purge('work', '/file')],
+    ['prune', () => cairn.prune('work')],
+    ['setRetention', () => cairn.setRetention('work', { rule: { kind: 'all' }, exclude: [] } as never)],
+    ['gc', () => cairn.gc()],
   ])('%s fails with EROFS', async (_, work) => {
     await expect(work()).rejects.toMatchObject(refused)
     expect((await cairn.volumes()).map(volume => volume.name)).toEqual(['work'])
@@ -95,6 +124,20 @@ describe('a program whose settings allow no change', () => {
     vi.stubEnv('CAIRN_READ_ONLY', 'perhaps')
     await expect(Cairn.open()).rejects.toMatchObject({ code: 'ERR_CONFIG' })
   })
+})
+
+test('every method of the server is known to read, or to be refused', () => {
+  const engine = Engine.open({ home })
+  const host = new EngineHost(engine, { makeFs: session => new FileSystem(session) })
+  expect(host.methods.filter(method => !isRead(method)).sort()).toEqual(
+    [
+      ...['create', 'rename', 'remove', 'undelete', 'fork', 'forkAll', 'checkpoint', 'deleteCheckpoint', 'restore', 'merge', 'rebase', 'undo'],
+      ...['beginPurge', 'prune', 'setRetention'],
+      // By `open` of a host, whose backend refuses changes.
+      ...['open', 'begin', 'commit', 'batch'],
+    ].sort(),
+  )
+  engine.close()
 })
 
 async function opened(): Promise<{ fs: OpenVolume['fs']; close: () => Promise<void> }> {

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs'
 import { CairnError, EROFS, posixError } from '../errors.js'
 import type { Backend, OpArgs, OpName } from '../node/index.js'
+import type { VersionPlace } from '../server/version-methods.js'
 import { parseSwitch } from './config.js'
 import type { Host, Opened, OpenedTransaction } from './host.js'
 
@@ -8,10 +9,26 @@ const { O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, W_OK } = constants
 
 /** Calls that change no volume. Whatever is not named here is refused. */
 const reads: ReadonlySet<string> = new Set([
-  ...['volumes', 'info', 'status', 'statusOf', 'openVolumes', 'checkpoints', 'commits', 'fsck', 'flush', 'holders', 'pin', 'unpin', 'step', 'close'],
-  ...['server.status', 'server.stop', 'unmount', 'mount'],
+  ...['volumes', 'info', 'status', 'statusOf', 'openVolumes', 'checkpoints', 'commits', 'versions', 'retention', 'stats', 'holders'],
+  ...['logOpen', 'logNext', 'blameOpen', 'blameStates', 'blameFile', 'diffOpen', 'diffNext', 'diffFile'],
+  ...['flush', 'pin', 'unpin', 'collected', 'step', 'close', 'job.wait', 'mount', 'unmount', 'server.status', 'server.stop'],
 ])
-const readsInPages = /^(log|blame|diff|version)[A-Z]/
+/** Where the options of calls stand that change nothing with `dryRun`; what was in no commit may get one, as when a volume is closed. */
+const dryRuns: ReadonlyMap<string, number> = new Map([
+  ['merge', 1],
+  ['rebase', 1],
+  ['undo', 1],
+  ['prune', 1],
+  ['job.start', 2],
+])
+
+/** Whether a call of this method, with these arguments, changes no volume. */
+export function isRead(method: string, args: readonly unknown[] = []): boolean {
+  if (reads.has(method) || (method === 'job.start' && args[0] === 'fsck')) return true
+  const options = args[dryRuns.get(method) ?? args.length]
+  const { dryRun, step } = (options ?? {}) as { dryRun?: boolean; step?: string }
+  return dryRun === true && step === undefined
+}
 
 const fileReads: ReadonlySet<OpName> = new Set([
   ...(['access', 'getxattr', 'listxattr', 'lstat', 'opendir', 'readdir', 'readlink', 'realpath', 'stat', 'statfs', 'statIfExists'] as const),
@@ -36,14 +53,14 @@ export class ReadOnlyHost implements Host {
   }
 
   async call(method: string, ...args: unknown[]): Promise<unknown> {
-    if (!reads.has(method) && !readsInPages.test(method)) throw posixError(EROFS, method)
+    if (!isRead(method, args)) throw posixError(EROFS, method)
     // A volume mounted by this program is one that nobody changes.
     const sent = method === 'mount' ? [{ ...(args[0] as object), readOnly: true }] : args
     return this.#host.call(method, ...sent)
   }
 
-  async open(name: string, ref?: string, actor?: string): Promise<Opened> {
-    return readOnly(await this.#host.open(name, ref, actor))
+  async open(name: string, ref?: string, actor?: string, version?: VersionPlace): Promise<Opened> {
+    return readOnly(await this.#host.open(name, ref, actor, version))
   }
 
   close(): Promise<void> {
@@ -66,7 +83,7 @@ function readOnly(opened: Opened): Opened {
 }
 
 /** The same operations, of which those that change something fail with EROFS. */
-export function readOnlyBackend(backend: Backend): Backend {
+function readOnlyBackend(backend: Backend): Backend {
   const guarded: Backend = {
     isLocal: backend.isLocal,
     transferBytes: backend.transferBytes,

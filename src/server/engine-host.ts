@@ -60,6 +60,11 @@ export class EngineHost {
     )
   }
 
+  /** Names of what clients can call, but for the operations of files (`fs.`…). */
+  get methods(): string[] {
+    return [...this.#methods.keys()]
+  }
+
   /** Runs a method. Returns its result or a promise of it. @throws what it throws; CairnError ERR_METHOD_UNKNOWN */
   call(session: string, method: string, args: unknown[]): unknown {
     if (method.startsWith('fs.')) return this.#fileCall(session, method.slice(3), args)

@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { cairnMounts } from '../../src/sdk/mount-table.js'
 import { ensureServer, findServer } from '../../src/server/connect.js'
 import { prepareHome } from '../../src/server/home.js'
+import { PROTOCOL } from '../../src/server/version.js'
 import { isAlive, killBoth, makeHome, openCairn, pidsOf, program, until } from './support.js'
 
 const startAndTell = `const { ensureServer } = await dist('server/connect.js')
@@ -197,7 +198,7 @@ describe('a server of another version', () => {
 
   test('that is in use and speaks the same is used', async () => {
     const home = makeHome()
-    const other = await pretend(home.home, { version: '9.9.9', protocol: 1, pid: 1, mounts: 1, clients: 0 })
+    const other = await pretend(home.home, { version: '9.9.9', protocol: PROTOCOL, pid: 1, mounts: 1, clients: 0 })
     const client = await findServer(home.home)
     expect(client).toBeDefined()
     client?.close()
