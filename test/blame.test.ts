@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { Blame } from '../src/history/blame-lines.js'
+import { Blame } from '../src/history/log/blame-lines.js'
 import { Cairn, type OpenVolume, type VolumeFs } from '../src/index.js'
 import { CliRun } from './cli-run.js'
 

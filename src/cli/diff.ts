@@ -1,4 +1,4 @@
-import type { DiffedSide } from '../history/diff-read.js'
+import type { DiffedSide } from '../history/diff/diff-read.js'
 import { formatAddress } from '../sdk/address.js'
 import type { DiffReader } from '../sdk/diff.js'
 import type { DiffSide } from '../sdk/types.js'

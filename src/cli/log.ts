@@ -1,4 +1,4 @@
-import type { FoundChange } from '../history/diff-read.js'
+import type { FoundChange } from '../history/diff/diff-read.js'
 import type { LogEntry } from '../sdk/types.js'
 import type { Context } from './context.js'
 import { type Counted, changeLine, statLines } from './diff-lines.js'

@@ -1,4 +1,4 @@
-import type { FoundChange } from '../history/diff-read.js'
+import type { FoundChange } from '../history/diff/diff-read.js'
 import type { DiffReader } from '../sdk/diff.js'
 import { printable } from './format.js'
 

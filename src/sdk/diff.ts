@@ -1,5 +1,5 @@
-import type { DiffedSide, DiffOptions as EngineOptions, FoundChange } from '../history/diff-read.js'
-import type { PatchedFile, PatchSide } from '../history/git-patch.js'
+import type { DiffedSide, DiffOptions as EngineOptions, FoundChange } from '../history/diff/diff-read.js'
+import type { PatchedFile, PatchSide } from '../history/diff/git-patch.js'
 import { limits } from '../sys/index.js'
 import type { Host } from './host.js'
 import type { DiffChange, DiffOptions, DiffSide } from './types.js'
@@ -48,7 +48,7 @@ export class DiffReader {
     const [path, from] = change.bytes ?? [latin1(change.path), change.from === undefined ? undefined : latin1(change.from)]
     const before = change.before === 0 ? undefined : await this.#side('before', change.before, from ?? path)
     const after = change.after === 0 ? undefined : await this.#side('after', change.after, path)
-    const { gitPatch } = await import('../history/git-patch.js')
+    const { gitPatch } = await import('../history/diff/git-patch.js')
     return gitPatch(before, after)
   }
 

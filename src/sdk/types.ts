@@ -1,8 +1,8 @@
 import type { GcProgress, GcReport, StatsReport } from '../history/gc/report.js'
-import type { LogEntry, LogOptions } from '../history/log-read.js'
+import type { LogEntry, LogOptions } from '../history/log/log-read.js'
 import type { MergeResult } from '../history/merge/merge.js'
 import type { UndoOptions, UndoResult } from '../history/merge/undo.js'
-import type { Restored, RestoreOptions } from '../history/restore.js'
+import type { Restored, RestoreOptions } from '../history/restore/restore.js'
 import type { BatchOp, StagedWrite, TransactionFs, VolumeFs } from '../node/index.js'
 import type { LogLevel } from '../server/log.js'
 import type { MergeCall } from '../server/merge-methods.js'
@@ -17,7 +17,7 @@ import type { Bundle, UnbundleOptions } from './bundle.js'
 import type { DiffReader } from './diff.js'
 import type { PurgeOptions, PurgeResult } from './purge.js'
 
-export type { LogEntry, LogOptions } from '../history/log-read.js'
+export type { LogEntry, LogOptions } from '../history/log/log-read.js'
 
 export interface CairnOptions {
   /** Default: CAIRN_HOME, else `~/.cairn`. */
@@ -38,7 +38,7 @@ export type { GcProgress, GcReport, StatsReport, VolumeUsage } from '../history/
 export type { MergeResult } from '../history/merge/merge.js'
 export type { ConflictKind, MergeConflict, Resolution } from '../history/merge/types.js'
 export type { UndoOptions, UndoResult } from '../history/merge/undo.js'
-export type { Restored, RestoreOptions } from '../history/restore.js'
+export type { Restored, RestoreOptions } from '../history/restore/restore.js'
 export type { MergeCall } from '../server/merge-methods.js'
 export type { MountInfo, MountOptions, ServerStatus } from '../server/protocol.js'
 export type { FsckProgress } from '../volume/fsck.js'

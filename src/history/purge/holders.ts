@@ -1,7 +1,7 @@
 import { DirHash, Tag } from '../../codec/index.js'
 import type { Engine } from '../../volume/engine.js'
 import { openTree } from '../../volume/recovery.js'
-import { allCommits } from '../bundle-source.js'
+import { allCommits } from '../bundle/bundle-source.js'
 import { eachWithPrefix, prefixOf } from './prefix.js'
 import { attrOf, placeOf } from './tree-purge.js'
 

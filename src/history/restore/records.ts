@@ -1,6 +1,19 @@
-import { Attr, type DirHash, decodeAttr, direntKey, encodeAttr, getIno, INO_BYTES, inodeKey, MAX_KEY_BYTES, PREFIX_BYTES, putIno, Tag } from '../codec/index.js'
-import { limits } from '../sys/index.js'
-import type { BTree } from '../tree/index.js'
+import {
+  Attr,
+  type DirHash,
+  decodeAttr,
+  direntKey,
+  encodeAttr,
+  getIno,
+  INO_BYTES,
+  inodeKey,
+  MAX_KEY_BYTES,
+  PREFIX_BYTES,
+  putIno,
+  Tag,
+} from '../../codec/index.js'
+import { limits } from '../../sys/index.js'
+import type { BTree } from '../../tree/index.js'
 
 const K = Buffer.alloc(MAX_KEY_BYTES)
 const V = Buffer.alloc(limits.valueBytes)

@@ -1,12 +1,12 @@
-import { Tag } from '../codec/index.js'
-import { CairnError } from '../errors.js'
-import type { BTree } from '../tree/index.js'
-import type { Engine } from '../volume/engine.js'
-import type { HeadFile } from '../volume/head.js'
-import { openTree } from '../volume/recovery.js'
-import { windowAt, windowsIn } from '../volume/windows.js'
+import { Tag } from '../../codec/index.js'
+import { CairnError } from '../../errors.js'
+import type { BTree } from '../../tree/index.js'
+import type { Engine } from '../../volume/engine.js'
+import type { HeadFile } from '../../volume/head.js'
+import { openTree } from '../../volume/recovery.js'
+import { windowAt, windowsIn } from '../../volume/windows.js'
+import { endOf } from '../history-records.js'
 import { allCommits } from './bundle-source.js'
-import { endOf } from './history-records.js'
 
 /** What the receiver has of a bundle that holds only what came after a commit. */
 export interface BundleBase {

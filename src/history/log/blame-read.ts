@@ -1,10 +1,10 @@
-import { Attr } from '../codec/index.js'
-import { CairnError } from '../errors.js'
-import { limits, systemClock } from '../sys/index.js'
-import type { Commit } from '../volume/commit-log.js'
-import { attrOf, type FileState, readFileBytes } from '../volume/file-content.js'
-import { inodeAt } from '../volume/paths.js'
-import type { Volume } from '../volume/volume.js'
+import { Attr } from '../../codec/index.js'
+import { CairnError } from '../../errors.js'
+import { limits, systemClock } from '../../sys/index.js'
+import type { Commit } from '../../volume/commit-log.js'
+import { attrOf, type FileState, readFileBytes } from '../../volume/file-content.js'
+import { inodeAt } from '../../volume/paths.js'
+import type { Volume } from '../../volume/volume.js'
 import { type LogEntry, LogRead } from './log-read.js'
 
 /** One state that a file had, and who brought it about. */

@@ -1,5 +1,5 @@
 import { diffArrays } from 'diff'
-import { limits } from '../sys/index.js'
+import { limits } from '../../sys/index.js'
 
 /** A run of lines: in both, only before, or only after. */
 export interface Run {

@@ -1,4 +1,4 @@
-import { diffLines } from './line-diff.js'
+import { diffLines } from '../diff/line-diff.js'
 
 /** Whose each line of the last state is: the index of the state that brought it. */
 export class Blame {

@@ -1,7 +1,7 @@
-import { Attr } from '../codec/index.js'
-import { namesIn } from '../volume/compare-trees.js'
-import { type FileChange, inOrder } from '../volume/diff.js'
-import { attrOf, type FileState } from '../volume/file-content.js'
+import { Attr } from '../../codec/index.js'
+import { namesIn } from '../../volume/compare-trees.js'
+import { type FileChange, inOrder } from '../../volume/diff.js'
+import { attrOf, type FileState } from '../../volume/file-content.js'
 
 const attr = new Attr()
 

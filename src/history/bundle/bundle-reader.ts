@@ -19,12 +19,12 @@ import {
   bundlePayload,
   parseBundleHeader,
   parseBundleJson,
-} from '../codec/bundle.js'
-import { commitIdText, decodeCommit, encodeCommit, isVersionBlock, MAX_KEY_BYTES, POINTER_BYTES, pointerHash, Tag } from '../codec/index.js'
-import { limits, makeFolders } from '../sys/index.js'
-import { BTree } from '../tree/index.js'
-import { EXTENT_BYTES, EXTENT_STORED } from '../volume/content.js'
-import type { StagedVolume } from '../volume/staging.js'
+} from '../../codec/bundle.js'
+import { commitIdText, decodeCommit, encodeCommit, isVersionBlock, MAX_KEY_BYTES, POINTER_BYTES, pointerHash, Tag } from '../../codec/index.js'
+import { limits, makeFolders } from '../../sys/index.js'
+import { BTree } from '../../tree/index.js'
+import { EXTENT_BYTES, EXTENT_STORED } from '../../volume/content.js'
+import type { StagedVolume } from '../../volume/staging.js'
 import { type BundleBase, baseHistory } from './bundle-base.js'
 import { IncomingPacks } from './incoming-packs.js'
 import { PointerTable } from './pointer-table.js'

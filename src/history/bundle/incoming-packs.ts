@@ -1,11 +1,11 @@
 import { join } from 'node:path'
-import { PackKind } from '../codec/pack.js'
-import { packId, packKey } from '../codec/pointer.js'
-import { SegmentKind } from '../codec/segment.js'
-import { PackWriter } from '../store/packs.js'
-import { limits, makeFolders } from '../sys/index.js'
-import type { PageSink } from '../tree/tree.js'
-import type { StoreContext } from '../volume/volume.js'
+import { PackKind } from '../../codec/pack.js'
+import { packId, packKey } from '../../codec/pointer.js'
+import { SegmentKind } from '../../codec/segment.js'
+import { PackWriter } from '../../store/packs.js'
+import { limits, makeFolders } from '../../sys/index.js'
+import type { PageSink } from '../../tree/tree.js'
+import type { StoreContext } from '../../volume/volume.js'
 
 /** Nobody else writes to the volume that is being made. */
 const EPOCH = 1

@@ -1,5 +1,5 @@
-import { Attr } from '../codec/index.js'
-import { CairnError } from '../errors.js'
+import { Attr } from '../../codec/index.js'
+import { CairnError } from '../../errors.js'
 import { type Entry, isDirectoryEntry, type Records, S_IFDIR, S_IFMT } from './records.js'
 
 export interface GraftOptions {

@@ -12,17 +12,17 @@ import {
   putBundleBlockHeader,
   putBundleExtent,
   putBundleItem,
-} from '../codec/bundle.js'
-import { encodeCommit, isVersionBlock, MAX_KEY_BYTES, POINTER_BYTES, pointerHash, Tag } from '../codec/index.js'
-import { CorruptError } from '../errors.js'
-import { sha256 } from '../store/pack-writer.js'
-import { limits } from '../sys/index.js'
-import { type BTree, diff } from '../tree/index.js'
-import { EXTENT_BYTES, EXTENT_STORED } from '../volume/content.js'
-import type { StoreContext } from '../volume/volume.js'
+} from '../../codec/bundle.js'
+import { encodeCommit, isVersionBlock, MAX_KEY_BYTES, POINTER_BYTES, pointerHash, Tag } from '../../codec/index.js'
+import { CorruptError } from '../../errors.js'
+import { sha256 } from '../../store/pack-writer.js'
+import { limits } from '../../sys/index.js'
+import { type BTree, diff } from '../../tree/index.js'
+import { EXTENT_BYTES, EXTENT_STORED } from '../../volume/content.js'
+import type { StoreContext } from '../../volume/volume.js'
+import { commitOf, endOf } from '../history-records.js'
 import { BlockNumbers } from './block-numbers.js'
 import type { BundleSource } from './bundle-source.js'
-import { commitOf, endOf } from './history-records.js'
 
 /** Bytes of items gathered into one frame; at most this many are lost to whoever waits between two frames. */
 const FRAME_BYTES = 256 * 1024

@@ -1,13 +1,13 @@
-import type { BundleHeader } from '../codec/bundle.js'
-import type { Head } from '../codec/head.js'
-import { commitIdText, extentKey, getIno, HASH_BYTES, MAX_KEY_BYTES, Tag, versionBlock } from '../codec/index.js'
-import { BTree } from '../tree/index.js'
-import { EXTENT_BYTES } from '../volume/content.js'
-import type { CommitPlace } from '../volume/engine.js'
-import { openTree } from '../volume/recovery.js'
-import type { StoreContext } from '../volume/volume.js'
-import { type HiddenWindow, windowAt, windowsIn } from '../volume/windows.js'
-import { commitOf, endOf, type StoredCommit } from './history-records.js'
+import type { BundleHeader } from '../../codec/bundle.js'
+import type { Head } from '../../codec/head.js'
+import { commitIdText, extentKey, getIno, HASH_BYTES, MAX_KEY_BYTES, Tag, versionBlock } from '../../codec/index.js'
+import { BTree } from '../../tree/index.js'
+import { EXTENT_BYTES } from '../../volume/content.js'
+import type { CommitPlace } from '../../volume/engine.js'
+import { openTree } from '../../volume/recovery.js'
+import type { StoreContext } from '../../volume/volume.js'
+import { type HiddenWindow, windowAt, windowsIn } from '../../volume/windows.js'
+import { commitOf, endOf, type StoredCommit } from '../history-records.js'
 
 /** What a bundle is made of: the sealed state of a volume, and which part of its history goes along. */
 export class BundleSource {

@@ -1,5 +1,5 @@
 import { closeSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
-import { POINTER_BYTES } from '../codec/index.js'
+import { POINTER_BYTES } from '../../codec/index.js'
 
 const PER_CHUNK = 4096
 const CHUNK_BYTES = PER_CHUNK * POINTER_BYTES

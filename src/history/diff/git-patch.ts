@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { deflateSync } from 'node:zlib'
-import { limits } from '../sys/index.js'
+import { limits } from '../../sys/index.js'
 import { base85Lines } from './base85.js'
 import { countLines, diffLines, hunks, linesOf } from './line-diff.js'
 
