@@ -6,7 +6,6 @@ import { CairnError } from '../src/errors.js'
 import { FileSystem } from '../src/fs/index.js'
 import { collect } from '../src/history/gc/collect.js'
 import { createFs, LocalBackend, LocalOps } from '../src/node/index.js'
-import { openDirectoryStore } from '../src/store/directory/index.js'
 import { onCrashPoint, systemRandom } from '../src/sys/index.js'
 import type { TransactionSession } from '../src/volume/api.js'
 import { Engine } from '../src/volume/engine.js'
@@ -261,7 +260,7 @@ class World {
 
   /** A collection goes on while others work, in steps that lie far apart. */
   #collect(process: Process): void {
-    process.collection ??= this.#collection()
+    process.collection ??= this.#collection(process)
     try {
       for (let i = this.#pick(30); i >= 0; i--) {
         if (process.collection.next().done !== true) continue
@@ -275,8 +274,8 @@ class World {
     }
   }
 
-  #collection(): ReturnType<typeof collect> {
-    const store = openDirectoryStore(join(this.home, 'store'))
+  #collection(process: Process): ReturnType<typeof collect> {
+    const { store } = process.engine.context
     let steps = 0
     // Each look at the clock costs it a slice of its time, so that it stops wherever it may.
     const clock = { now: () => this.#ms, monotonic: () => this.#ms + ++steps * 10 }
@@ -340,6 +339,9 @@ class World {
   }
 
   #read(process: Process): void {
+    // What is in memory would hide what is gone.
+    process.engine.context.packs.clearCache()
+    process.engine.context.pages.trim(0)
     for (const { fs, files } of process.readers) expect(sameContents(files, contents(fs))).toBe(true)
     const at = this.#open(process)
     if (at === undefined) return
