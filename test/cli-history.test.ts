@@ -61,3 +61,26 @@ test('an output that takes nothing more is an error with words', () => {
   const { status, stderr } = spawnSync('bash', ['-c', '"$0" volumes > /dev/full', launcher], { env: cli.env, encoding: 'utf8' })
   expect({ status, stderr }).toEqual({ status: 1, stderr: expect.stringContaining('Standard output could not be written (ENOSPC).') })
 })
+
+describe('who made a change', () => {
+  const log = async () => JSON.parse((await cli.cairn('log', 'v', '--json')).out).map((commit: { actor: string }) => commit.actor)
+  const versions = async () => JSON.parse((await cli.cairn('versions', 'v:/f', '--json')).out).versions.map((v: { endedBy?: string }) => v.endedBy)
+
+  test('is in commits and versions as --actor says it, of commands that only write, too', async () => {
+    await cli.fed('1', 'write', 'v:/f', '--actor', 'alice')
+    await cli.fed('2', 'write', 'v:/f', '--actor', 'bob')
+    expect(await log()).toEqual(['bob', 'alice'])
+    expect(await versions()).toEqual(['bob', undefined])
+    const undone = await cli.cairn('undo', 'v', '--actor', 'bob')
+    expect(undone.code).toBe(0)
+    expect((await cli.cairn('cat', 'v:/f')).out).toBe('1')
+  })
+
+  test('of a restore is in the versions that it ends', async () => {
+    await cli.fed('1', 'write', 'v:/f', '--actor', 'alice')
+    await cli.cairn('checkpoint', 'save', 'v', 'first')
+    await cli.fed('2', 'write', 'v:/f', '--actor', 'bob')
+    await cli.cairn('restore', 'v@first', '--actor', 'carol')
+    expect(await versions()).toEqual(['bob', 'carol', undefined])
+  })
+})

@@ -59,15 +59,18 @@ export class LocalBackend implements Backend {
   readonly isLocal = true
   readonly transferBytes = Number.MAX_SAFE_INTEGER
   readonly ops: LocalOps
+  readonly #as: (<T>(work: () => T) => T) | undefined
 
-  constructor(ops: LocalOps) {
+  /** @param as runs what is an operation's in the name of somebody; default: as it is */
+  constructor(ops: LocalOps, as?: <T>(work: () => T) => T) {
     this.ops = ops
+    this.#as = as
   }
 
   call<M extends OpName>(method: M, args: OpArgs<M>): MaybePromise<OpResult<M>> {
     try {
       const run = this.ops[method] as (...args: unknown[]) => MaybePromise<OpResult<M>>
-      return run.apply(this.ops, args)
+      return this.#as === undefined ? run.apply(this.ops, args) : this.#as(() => run.apply(this.ops, args))
     } catch (error) {
       throw asIoError(error, method, args[0])
     }

@@ -380,9 +380,8 @@ export class Cairn implements CairnApi {
 
   async open(name: string, options: { ref?: string; actor?: string } = {}): Promise<OpenVolume> {
     const host = await this.#host(name)
-    const handle: VolumeHandle = new VolumeHandle(name, options.ref, await host.open(name, options.ref, options.actor ?? this.actor), this, () =>
-      this.#open.delete(handle),
-    )
+    const opened = await host.open(name, options.ref, options.actor ?? this.actor)
+    const handle: VolumeHandle = new VolumeHandle(name, options.ref, opened, this, () => this.#open.delete(handle), options.actor)
     this.#open.add(handle)
     return handle
   }
@@ -429,7 +428,7 @@ export class Cairn implements CairnApi {
 
   #localHost(): Promise<LocalHost> {
     // The engine is loaded where it is used: most commands only talk to the server.
-    this.#local ??= import('./local-host.js').then(({ LocalHost }) => new LocalHost(this.home))
+    this.#local ??= import('./local-host.js').then(({ LocalHost }) => new LocalHost(this.home, this.actor))
     this.#local.catch(() => {
       this.#local = undefined
     })

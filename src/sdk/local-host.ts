@@ -24,8 +24,9 @@ export class LocalHost implements Host {
   readonly #host: EngineHost
   #pump: NodeJS.Timeout | undefined
 
-  constructor(home: string) {
-    this.#engine = Engine.open({ home })
+  /** @param actor who changes, where `open` does not say it */
+  constructor(home: string, actor?: string) {
+    this.#engine = Engine.open({ home, ...(actor === undefined ? {} : { actor }) })
     this.#host = new EngineHost(this.#engine, {
       makeFs: session => new FileSystem(session),
       space: () => {

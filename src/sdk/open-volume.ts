@@ -14,8 +14,8 @@ export class VolumeHandle extends HistoryOfVolume implements OpenVolume {
   readonly #onClose: () => void
   #closed = false
 
-  constructor(name: string, ref: string | undefined, opened: Opened, calls: HistoryCalls, onClose: () => void) {
-    super(name, ref, calls)
+  constructor(name: string, ref: string | undefined, opened: Opened, calls: HistoryCalls, onClose: () => void, actor?: string) {
+    super(name, ref, calls, actor)
     this.#opened = opened
     this.#onClose = onClose
     this.fs = createFs(opened.backend)

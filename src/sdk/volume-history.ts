@@ -51,14 +51,18 @@ export class HistoryOfVolume implements VolumeHistory {
   readonly ref: string | undefined
   protected readonly calls: HistoryCalls
 
-  constructor(name: string, ref: string | undefined, calls: HistoryCalls) {
+  /** Who does it, where that is not who `calls` are of. */
+  readonly #by: { actor?: string }
+
+  constructor(name: string, ref: string | undefined, calls: HistoryCalls, actor?: string) {
     this.name = name
     this.ref = ref
     this.calls = calls
+    this.#by = actor === undefined ? {} : { actor }
   }
 
   checkpoint(name?: string, options: { message?: string } = {}): Promise<CommitInfo> {
-    return this.calls.checkpoint(this.name, name, options)
+    return this.calls.checkpoint(this.name, name, { ...this.#by, ...options })
   }
 
   checkpoints(): Promise<CommitInfo[]> {
@@ -70,19 +74,19 @@ export class HistoryOfVolume implements VolumeHistory {
   }
 
   restore(options: RestoreOptions = {}): Promise<Restored> {
-    return this.calls.restore(this.name, { ...(this.ref === undefined ? {} : { ref: this.ref }), ...options })
+    return this.calls.restore(this.name, { ...this.#by, ...(this.ref === undefined ? {} : { ref: this.ref }), ...options })
   }
 
   merge(fork: string, options: Omit<MergeCall, 'into'> = {}): Promise<MergeResult> {
-    return this.calls.merge(fork, { ...options, into: this.name })
+    return this.calls.merge(fork, { ...this.#by, ...options, into: this.name })
   }
 
   rebase(options: Omit<MergeCall, 'into'> = {}): Promise<MergeResult> {
-    return this.calls.rebase(this.name, options)
+    return this.calls.rebase(this.name, { ...this.#by, ...options })
   }
 
   undo(options: UndoOptions = {}): Promise<UndoResult> {
-    return this.calls.undo(this.name, options)
+    return this.calls.undo(this.name, { ...this.#by, ...options })
   }
 
   fork(name: string, options: { ref?: string } = {}): Promise<VolumeInfo> {
@@ -133,7 +137,7 @@ export class HistoryOfVolume implements VolumeHistory {
   }
 
   at(ref: string): Promise<OpenVolume> {
-    return this.calls.open(this.name, { ref })
+    return this.calls.open(this.name, { ref, ...this.#by })
   }
 }
 

@@ -162,7 +162,7 @@ export class EngineHost {
     try {
       const past = version !== undefined ? openVersion(open.volume, version) : ref !== undefined ? open.volume.at(ref) : undefined
       const fs = past === undefined ? open.fs : this.#options.makeFs(past, open.id)
-      return this.sessions.add(session, { open, fs, backend: this.#backend(fs), ...(actor === undefined ? {} : { actor }) })
+      return this.sessions.add(session, { open, fs, backend: this.#backend(fs, open, actor), ...(actor === undefined ? {} : { actor }) })
     } catch (error) {
       this.volumes.release(open)
       throw error
@@ -189,7 +189,7 @@ export class EngineHost {
     const { transaction, actor } = target
     const { volume } = target.open
     const by = actor === undefined ? {} : { actor }
-    const result = as(actor, volume, () =>
+    const result = as(record?.actor ?? actor, volume, () =>
       record === undefined ? transaction.commitTransaction() : volume.commitTransaction(transaction, { ...by, ...record }),
     )
     if (typeof result === 'number' && result < 0) throw posixError(-result, 'commit')
@@ -207,8 +207,13 @@ export class EngineHost {
     })
   }
 
-  #backend(fs: FileSystemApi): LocalBackend {
-    return new LocalBackend(new LocalOps(fs, { space: this.#options.space }))
+  /** @param actor of whose changes versions say that they are; only where it is not the volume's own, because that costs a little each time */
+  #backend(fs: FileSystemApi, open?: OpenVolume, actor?: string): LocalBackend {
+    const ops = new LocalOps(fs, { space: this.#options.space })
+    if (open === undefined || actor === undefined) return new LocalBackend(ops)
+    // A mount may give the volume another actor at any time.
+    if (this.#options.isMounted === undefined && open.volume.session.actor === actor) return new LocalBackend(ops)
+    return new LocalBackend(ops, work => as(actor, open.volume, work))
   }
 
   #fileCall(session: string, name: string, args: unknown[]): unknown {
@@ -219,7 +224,7 @@ export class EngineHost {
     const log = live ? this.#logOf(target.open) : undefined
     if (log !== undefined) target.fs.listener = log
     try {
-      return as(target.actor, target.open.volume, () => target.backend.call(name, rest as OpArgs<typeof name>))
+      return target.backend.call(name, rest as OpArgs<typeof name>)
     } finally {
       // Changes that come through the mount are the kernel's own: it needs no telling.
       if (log !== undefined) target.fs.listener = undefined

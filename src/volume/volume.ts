@@ -442,9 +442,15 @@ export class Volume implements VolumeApi {
   become(target: BTree, commit: BecomeCommit, more: readonly HistoryItem[] = []): Became {
     this.commitChanges(commit.actor === undefined ? {} : { actor: commit.actor })
     const { session, state, history } = this
-    const became = becomeTree({ session, state, history, blocks: this.context.packs, onlookers: this.onlookers }, target, commit, more)
-    this.onBecame?.(became.changes)
-    return this.#committed(became)
+    const usual = session.actor
+    session.actor = commit.actor ?? usual
+    try {
+      const became = becomeTree({ session, state, history, blocks: this.context.packs, onlookers: this.onlookers }, target, commit, more)
+      this.onBecame?.(became.changes)
+      return this.#committed(became)
+    } finally {
+      session.actor = usual
+    }
   }
 
   /**
