@@ -113,7 +113,11 @@ describe('the compiled code of the command line', () => {
     // Root may write everywhere, so that another user has to run it.
     const user = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : undefined
     if (user !== undefined) chownSync(home, user.uid, user.gid)
-    const run = () => execFileSync(process.execPath, [join(installed, 'bin/cairn'), 'version'], { encoding: 'utf8', env: { HOME: home }, ...user })
+    const node = join(home, 'node')
+    // The folder that Node is installed in may be closed to that user.
+    copyFileSync(process.execPath, node)
+    chmodSync(node, 0o755)
+    const run = () => execFileSync(node, [join(installed, 'bin/cairn'), 'version'], { encoding: 'utf8', env: { HOME: home }, ...user })
     try {
       expect(run()).toBe(`${version}\n`)
       const file = codeFile(join(home, '.cache/cairn'))

@@ -177,6 +177,32 @@ describe('a collection', () => {
     expectWhole()
   })
 
+  it('leaves open views what an earlier opening wrote, and takes it when they are gone', () => {
+    engine.create('w')
+    fsOf('w').writeFileSync('/a-wal', bytes(1_000_000, 1))
+    engine.openVolume('w').checkpoint('one')
+    engine.openVolume('w').flush()
+    // Packs of this epoch are settled: nobody writes to them any more.
+    reopen()
+    const volume = engine.openVolume('w')
+    fsOf('w').rmSync('/a-wal')
+    let past: ReturnType<typeof createFs> | undefined = shape(volume.at('one'))
+    volume.deleteCheckpoint('one')
+    // The newest commit stays.
+    volume.commitChanges({})
+    volume.flush()
+    expect(volume.versions.prune({ keep: 0 }).droppedCommits).toBe(1)
+    volume.flush()
+    collected(engine)
+    engine.context.packs.clearCache()
+    engine.context.pages.trim(0)
+    expect(past.readFileSync('/a-wal').equals(bytes(1_000_000, 1))).toBe(true)
+    past = undefined
+    reopen()
+    expect(collected(engine).freedBytes).toBeGreaterThan(900_000)
+    expectWhole()
+  })
+
   it('keeps what only a journal names', () => {
     engine.create('w')
     const fs = fsOf('w')
