@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -69,22 +69,13 @@ import {
 import { FileSystem } from '../src/fs/index.js'
 import { createFs, LocalBackend, LocalOps } from '../src/node/index.js'
 import { Engine } from '../src/volume/engine.js'
+import { goldenIn, writesFixtures } from './support/golden.js'
 
 /**
  * The bytes of format 1, as they were when it was fixed. `CAIRN_TEST_WRITE_FIXTURES=1` writes them anew, which is right only
  * together with a new format version.
  */
-const fixturePath = join(import.meta.dirname, 'fixtures/format-1.json')
-const fixtures: Record<string, string> = process.env['CAIRN_TEST_WRITE_FIXTURES'] === '1' ? {} : JSON.parse(readFileSync(fixturePath, 'utf8'))
-
-function golden(name: string, bytes: Uint8Array): void {
-  const hex = Buffer.from(bytes).toString('hex')
-  if (process.env['CAIRN_TEST_WRITE_FIXTURES'] === '1') {
-    fixtures[name] = hex
-    writeFileSync(fixturePath, `${JSON.stringify(fixtures, null, 2)}\n`)
-  }
-  expect({ [name]: hex }).toEqual({ [name]: fixtures[name] })
-}
+const golden = goldenIn('format-1.json')
 
 const K = Buffer.alloc(MAX_KEY_BYTES)
 const key = (length: number): Uint8Array => K.subarray(0, length)
@@ -277,7 +268,7 @@ function populate(fs: ReturnType<typeof createFs>): void {
 describe('a CAIRN_HOME of format 1 keeps opening', () => {
   const home1 = join(import.meta.dirname, 'fixtures/home-1')
 
-  it.runIf(process.env['CAIRN_TEST_WRITE_FIXTURES'] === '1')('is written', () => {
+  it.runIf(writesFixtures)('is written', () => {
     rmSync(home1, { recursive: true, force: true })
     const engine = Engine.open({ home: home1 })
     engine.create('sealed')
