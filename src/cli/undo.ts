@@ -30,7 +30,9 @@ function selection(options: Options): UndoOptions {
 }
 
 function lines({ volume, state, undone, conflicts, changes, commit }: UndoResult): string[] {
-  const what = undone.length === 1 ? `${undone[0].name ?? undone[0].id} of ${volume}` : `${undone.length} commits of ${volume}`
+  const [newest] = undone
+  const one = newest.name ?? (newest.id === '' ? 'what no commit has yet' : newest.id)
+  const what = undone.length === 1 ? `${one} of ${volume}` : `${undone.length} commits of ${volume}`
   const list = conflicts.map(conflictLine)
   switch (state) {
     case 'undone':

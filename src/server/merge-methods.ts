@@ -19,9 +19,16 @@ type Flushed = <T>(name: string, work: (flushed: { bytes: number }, open: OpenVo
 export function mergeMethods(volumes: OpenVolumes, flushed: Flushed) {
   const use = <T>(name: string, work: (volume: Volume) => T): T => volumes.use(name, ({ volume }) => work(volume))
 
-  /** What a fork brings must be in the store; that is written in slices before the rest is done at once. */
-  const both = (other: string, name: string, work: (other: Volume, volume: Volume) => MergeResult): MergeResult | Promise<MergeResult> =>
-    flushed(other, (_bytes, open) => use(name, volume => work(open.volume, volume)))
+  /** What a fork brings must be in the store; that is written in slices before the rest is done at once. A dry run brings nothing. */
+  const both = (
+    other: string,
+    name: string,
+    { dryRun }: MergeCall,
+    work: (other: Volume, volume: Volume) => MergeResult,
+  ): MergeResult | Promise<MergeResult> =>
+    dryRun === true
+      ? use(other, fork => use(name, volume => work(fork, volume)))
+      : flushed(other, (_bytes, open) => use(name, volume => work(open.volume, volume)))
 
   const step = (name: string, options: MergeCall): MergeResult => use(name, volume => (options.step === 'abort' ? abortMerge : continueMerge)(volume, options))
 
@@ -32,11 +39,11 @@ export function mergeMethods(volumes: OpenVolumes, flushed: Flushed) {
         checkSameMerge(volumes, place, fork)
         return step(place, options)
       }
-      return both(fork, options.into ?? parentOf(volumes, fork), (other, volume) => mergeFork(volume, other, options))
+      return both(fork, options.into ?? parentOf(volumes, fork), options, (other, volume) => mergeFork(volume, other, options))
     },
     rebase: (_: string, fork: string, options: MergeCall = {}): MergeResult | Promise<MergeResult> => {
       if (options.step !== undefined) return step(fork, options)
-      return both(parentOf(volumes, fork), fork, (parent, volume) => rebaseFork(volume, parent, options))
+      return both(parentOf(volumes, fork), fork, options, (parent, volume) => rebaseFork(volume, parent, options))
     },
     undo: (_: string, name: string, options?: UndoOptions): UndoResult => use(name, volume => undo(volume, options)),
   }

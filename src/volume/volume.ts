@@ -16,7 +16,7 @@ import type { BlockSink } from './content.js'
 import { Durability } from './durability.js'
 import { fsck } from './fsck.js'
 import { type HeadFile, volumeInfo } from './head.js'
-import { type Commit, History, type PreparedCommit } from './history.js'
+import { type Commit, History, type NewCommit, type PreparedCommit } from './history.js'
 import { Holds } from './holds.js'
 import type { HistoryItem } from './incarnations.js'
 import { LiveSession } from './live-session.js'
@@ -386,11 +386,22 @@ export class Volume implements VolumeApi {
   commitChanges(options: { actor?: string } = {}): CommitInfo | undefined {
     this.#sealing.foldAll()
     if (this.session.sequence === this.#lookedAt) return undefined
+    const next = this.#autoCommit(options)
+    return this.#committed(next && this.history.add(next))
+  }
+
+  /** The commit that `commitChanges` would make; nothing is recorded, and its id is empty. */
+  uncommitted(options: { actor?: string } = {}): Commit | undefined {
+    this.#sealing.foldAll()
+    const next = this.session.sequence === this.#lookedAt ? undefined : this.#autoCommit(options)
+    return next && { ...this.history.prepare(next).info, id: '', root: '', nextIno: next.nextIno }
+  }
+
+  #autoCommit(options: { actor?: string }): NewCommit | undefined {
     const actor = options.actor ?? this.#changedBy
     const last = this.history.newest()
     const before = last === undefined ? BTree.empty(this.context.pages) : this.treeOf(last)
-    const commit = isWorthCommit(before, this.state.tree) ? this.history.add({ kind: 'auto', ...this.#present(), actor }) : undefined
-    return this.#committed(commit)
+    return isWorthCommit(before, this.state.tree) ? { kind: 'auto', ...this.#present(), actor } : undefined
   }
 
   /** The commit of the present state: the last one when nothing changed since, else one that is made now. */

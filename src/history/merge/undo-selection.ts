@@ -24,13 +24,46 @@ export interface UndoSelection {
 /** Commits that follow each other, newest first: they are taken back in one step. */
 export type Run = Commit[]
 
+/** What an undo looks back on: the commits, and before them what no commit has yet, when a dry run must not make one of it. */
+export class LookBack {
+  readonly volume: Volume
+  readonly #pending: Commit | undefined
+
+  constructor(volume: Volume, pending?: Commit) {
+    this.volume = volume
+    this.#pending = pending
+  }
+
+  newest(): Commit | undefined {
+    return this.#pending ?? this.volume.history.newest()
+  }
+
+  /** As the history does it once there is a commit of what is pending. */
+  resolve(ref: string): Commit {
+    const back = this.#pending === undefined ? null : /^~(\d{1,9})$/.exec(ref)
+    if (this.#pending === undefined || back === null) return this.volume.history.resolve(ref)
+    return Number(back[1]) === 0 ? this.#pending : this.volume.history.resolve(`~${Number(back[1]) - 1}`)
+  }
+
+  treeOf(commit: Commit): BTree {
+    return commit === this.#pending ? this.volume.stateAt().tree : this.volume.treeOf(commit)
+  }
+
+  /** The tree that a commit changed. @throws CairnError ERR_COMMIT_PRUNED */
+  treeBefore(commit: Commit): BTree {
+    const parent = commit.parents[0]
+    return parent === undefined ? newVolume(this.volume, this.treeOf(commit)) : this.volume.treeOf(keptCommit(this.volume, parent))
+  }
+}
+
 /**
  * The changes that a selection means, newest first.
  * @throws CairnError ERR_UNDO_NOTHING, ERR_UNDO_SELECTION, ERR_REF_UNKNOWN, ERR_COMMIT_PRUNED
  */
-export function selectedRuns(volume: Volume, selection: UndoSelection): Run[] {
+export function selectedRuns(past: LookBack, selection: UndoSelection): Run[] {
   checkSelection(selection)
-  const chosen = selection.commits === undefined ? chosenOnTheWay(volume, selection) : namedCommits(volume, selection.commits)
+  const { volume } = past
+  const chosen = selection.commits === undefined ? chosenOnTheWay(past, selection) : namedCommits(past, selection.commits)
   if (chosen.length === 0) {
     const { since, by, exec } = selection
     const narrowed = since !== undefined || by !== undefined || exec !== undefined
@@ -58,21 +91,22 @@ function checkSelection({ commits, last, since, by, exec }: UndoSelection): void
   )
 }
 
-function namedCommits(volume: Volume, refs: readonly string[]): Commit[] {
-  const found = new Map(refs.map(ref => volume.history.resolve(ref)).map(commit => [commit.id, commit]))
-  return [...found.values()].sort((a, b) => (a.id < b.id ? 1 : -1))
+function namedCommits(past: LookBack, refs: readonly string[]): Commit[] {
+  const found = new Map(refs.map(ref => past.resolve(ref)).map(commit => [commit.id, commit]))
+  return [...found.values()].sort((a, b) => b.timeMs - a.timeMs || (a.id < b.id ? 1 : -1))
 }
 
 /** From the newest commit back through what each one followed. */
-function chosenOnTheWay(volume: Volume, { last, since, by, exec }: UndoSelection): Commit[] {
-  const end = since === undefined ? undefined : volume.history.resolve(since)
+function chosenOnTheWay(past: LookBack, { last, since, by, exec }: UndoSelection): Commit[] {
+  const { volume } = past
+  const end = since === undefined ? undefined : past.resolve(since)
   const wanted = last ?? (since === undefined && by === undefined && exec === undefined ? 1 : Number.POSITIVE_INFINITY)
   const chosen: Commit[] = []
-  let commit = volume.history.newest()
+  let commit = past.newest()
   for (let n = 0; commit !== undefined && commit.id !== end?.id && chosen.length < wanted; n++) {
     if (n >= limits.undoCommits) throw tooMany(n)
     const isWanted = (by === undefined || commit.actor === by) && (exec === undefined || (commit.kind === 'exec' && commit.exec === exec))
-    if (isWanted && isWorthCommit(treeBefore(volume, commit), volume.treeOf(commit))) chosen.push(commit)
+    if (isWanted && isWorthCommit(past.treeBefore(commit), past.treeOf(commit))) chosen.push(commit)
     const parent: string | undefined = commit.parents[0]
     commit = parent === undefined ? undefined : keptOnTheWay(volume, parent, since)
   }
@@ -95,12 +129,6 @@ function notOnTheWay(volume: Volume, ref: string): CairnError {
     `${volume.info.name} did not come from its state ${ref}.`,
     'Go there with `cairn restore`, or name the commits with --commit.',
   )
-}
-
-/** The tree that a commit changed. @throws CairnError ERR_COMMIT_PRUNED */
-export function treeBefore(volume: Volume, commit: Commit): BTree {
-  const parent = commit.parents[0]
-  return parent === undefined ? newVolume(volume, volume.treeOf(commit)) : volume.treeOf(keptCommit(volume, parent))
 }
 
 /** Before its first commit a volume was its root directory. */

@@ -8,7 +8,7 @@ import { checkNoneWaits, mergeParts } from './merge.js'
 import { TreeState } from './state.js'
 import { threeWay } from './three-way.js'
 import type { MergeConflict, Resolution } from './types.js'
-import { type Run, selectedRuns, treeBefore, type UndoSelection } from './undo-selection.js'
+import { LookBack, type Run, selectedRuns, type UndoSelection } from './undo-selection.js'
 
 export interface UndoOptions extends UndoSelection {
   /** Only what happened at these paths, read as git reads its patterns. */
@@ -26,7 +26,7 @@ export interface UndoResult {
   volume: string
   /** `conflicts`: nothing was changed. `unchanged`: what it would take back is gone already. `trial`: a dry run. */
   state: 'undone' | 'conflicts' | 'unchanged' | 'trial'
-  /** The changes taken back, newest first. */
+  /** The changes taken back, newest first. In a dry run those that no commit has yet come first, with an empty id. */
   undone: CommitInfo[]
   commit?: CommitInfo
   conflicts: MergeConflict[]
@@ -42,9 +42,10 @@ export interface UndoResult {
  */
 export function undo(volume: Volume, options: UndoOptions = {}): UndoResult {
   checkNoneWaits(volume)
-  volume.commitChanges(options.actor === undefined ? {} : { actor: options.actor })
-  const runs = selectedRuns(volume, options)
-  const { tree, conflicts, parts } = takeBack(volume, runs, options)
+  const past = options.dryRun === true ? new LookBack(volume, volume.uncommitted(by(options))) : new LookBack(volume)
+  if (options.dryRun !== true) volume.commitChanges(by(options))
+  const runs = selectedRuns(past, options)
+  const { tree, conflicts, parts } = takeBack(past, runs, options)
   const changes = diffStates(volume.stateAt(), new TreeState(tree, parts.hash, parts.blocks))
   const undone = runs.flat().map(infoOf)
   const told = { volume: volume.info.name, undone, conflicts, changes }
@@ -56,10 +57,11 @@ export function undo(volume: Volume, options: UndoOptions = {}): UndoResult {
 }
 
 function takeBack(
-  volume: Volume,
+  past: LookBack,
   runs: readonly Run[],
   options: UndoOptions,
 ): { tree: BTree; conflicts: MergeConflict[]; parts: ReturnType<typeof mergeParts> } {
+  const { volume } = past
   const { globs, resolution, dryRun } = options
   const conflicts: MergeConflict[] = []
   let tree = volume.stateAt().tree
@@ -71,7 +73,7 @@ function takeBack(
   const include = globs === undefined || globs.length === 0 ? undefined : globScope(globs)
   for (const run of runs) {
     const labels = { ours: volume.info.name, theirs: `before-${(run.at(-1) as Commit).id}` } // no run is empty
-    const result = threeWay(volume.treeOf(run[0]), tree, treeBefore(volume, run.at(-1) as Commit), {
+    const result = threeWay(past.treeOf(run[0]), tree, past.treeBefore(run.at(-1) as Commit), {
       ...parts,
       labels,
       ...(include === undefined ? {} : { include }),
