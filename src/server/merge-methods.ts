@@ -19,7 +19,7 @@ type Flushed = <T>(name: string, work: (flushed: { bytes: number }, open: OpenVo
 export function mergeMethods(volumes: OpenVolumes, flushed: Flushed) {
   const use = <T>(name: string, work: (volume: Volume) => T): T => volumes.use(name, ({ volume }) => work(volume))
 
-  /** What a fork brings must be in the store; that is written in slices before the rest is done at once. A dry run brings nothing. */
+  /** Content that is brought over must be in the store: what is not is written in slices before the rest is done at once. A dry run brings none. */
   const both = (
     other: string,
     name: string,
@@ -30,6 +30,13 @@ export function mergeMethods(volumes: OpenVolumes, flushed: Flushed) {
       ? use(other, fork => use(name, volume => work(fork, volume)))
       : flushed(other, (_bytes, open) => use(name, volume => work(open.volume, volume)))
 
+  const merged = (fork: string, name: string, options: MergeCall): MergeResult | Promise<MergeResult> =>
+    use(fork, other =>
+      other.hasOwnContent || other.hasMuchToSeal
+        ? both(fork, name, options, (other, volume) => mergeFork(volume, other, options))
+        : use(name, volume => mergeFork(volume, other, options)),
+    )
+
   const step = (name: string, options: MergeCall): MergeResult => use(name, volume => (options.step === 'abort' ? abortMerge : continueMerge)(volume, options))
 
   return {
@@ -39,7 +46,7 @@ export function mergeMethods(volumes: OpenVolumes, flushed: Flushed) {
         checkSameMerge(volumes, place, fork)
         return step(place, options)
       }
-      return both(fork, options.into ?? parentOf(volumes, fork), options, (other, volume) => mergeFork(volume, other, options))
+      return merged(fork, options.into ?? parentOf(volumes, fork), options)
     },
     rebase: (_: string, fork: string, options: MergeCall = {}): MergeResult | Promise<MergeResult> => {
       if (options.step !== undefined) return step(fork, options)

@@ -60,6 +60,8 @@ export const limits = {
   sealSpoolBytes: 512 * 1024 * 1024,
   /** Dirty pages beyond which the volume seals. */
   sealDirtyBytes: 64 * 1024 * 1024,
+  /** More than this is sealed in slices where others wait. */
+  sealAtOnceBytes: 4 * 1024 * 1024,
   /** Without a change for this long, a dirty volume seals. */
   sealIdleMs: 5000,
   /** Longest slice of sealing between two requests. */

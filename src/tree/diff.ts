@@ -1,6 +1,6 @@
 import { sameHash } from '../codec/index.js'
 import { type BTree, sameRoot } from './btree.js'
-import { CELL_HEADER_BYTES, cellAt, keyLengthAt, type Page, pointerAt, valueLengthAt } from './page.js'
+import { CELL_HEADER_BYTES, cellAt, cellBytes, keyLengthAt, type Page, pointerAt, valueLengthAt } from './page.js'
 import { childIndex, compareBytes, search } from './search.js'
 
 /** Views of the trees' own pages, valid during the call. Return false to stop. */
@@ -93,6 +93,21 @@ class Side {
     }
     this.#index[this.#depth]++
     this.#settle()
+  }
+
+  /**
+   * Steps over the entries behind the present one that both leaves hold alike: most of a leaf, as a rule. Cells that follow each other
+   * without gaps in both are compared in one go. Both stay on an entry that may be skipped.
+   */
+  skipSameRun(other: Side): void {
+    const d = this.#depth
+    const e = other.#depth
+    const b = this.#bytes[d]
+    const c = other.#bytes[e]
+    const most = Math.min(this.#pages[d].n - this.#index[d], other.#pages[e].n - other.#index[e]) - 1
+    const skipped = sameCells(b, this.#index[d] + 1, c, other.#index[e] + 1, most)
+    this.#index[d] += skipped
+    other.#index[e] += skipped
   }
 
   valueView(): Uint8Array {
@@ -238,6 +253,7 @@ class DiffWalk {
     else if (order > 0) this.#oneSided(b, false)
     else {
       if (!a.sameValue(b)) this.#emit(a.keyView(), a.valueView(), b.valueView())
+      if (!this.#stopped && a.to === undefined) a.skipSameRun(b)
       a.skip()
       b.skip()
     }
@@ -257,6 +273,39 @@ class DiffWalk {
   #emit(key: Uint8Array, oldValue: Uint8Array | undefined, newValue: Uint8Array | undefined): void {
     if (this.#visit(key, oldValue, newValue) === false) this.#stopped = true
   }
+}
+
+/** How many cells from `i` and from `j` on are the same in two leaves, at most `most`. */
+function sameCells(b: Buffer, i: number, c: Buffer, j: number, most: number): number {
+  let same = 0
+  while (same < most) {
+    const run = adjacentCells(b, i + same, c, j + same, most - same)
+    const end = cellAt(b, i + same)
+    const otherEnd = cellAt(c, j + same)
+    const p = cellAt(b, i + same + run - 1)
+    const q = cellAt(c, j + same + run - 1)
+    const length = end - p + cellBytes(b, end)
+    if (otherEnd - q + cellBytes(c, otherEnd) === length && b.compare(c, q, q + length, p, p + length) === 0) same += run
+    else if (run === 1) break
+    else {
+      const some = sameCells(b, i + same, c, j + same, run >>> 1)
+      same += some
+      if (some < run >>> 1) break
+    }
+  }
+  return same
+}
+
+/** How many cells from `i` and from `j` on lie one below the other in both pages, as sealing and compaction leave them; at least 1. */
+function adjacentCells(b: Buffer, i: number, c: Buffer, j: number, most: number): number {
+  const apart = cellAt(c, j) - cellAt(b, i)
+  let run = 1
+  for (let at = cellAt(b, i); run < most; run++) {
+    const next = cellAt(b, i + run)
+    if (next + cellBytes(b, next) !== at || cellAt(c, j + run) - next !== apart) break
+    at = next
+  }
+  return run
 }
 
 const NATIVE_COMPARE_BYTES = 128

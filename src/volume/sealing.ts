@@ -303,6 +303,11 @@ export class Sealing {
     this.#onSettled()
   }
 
+  /** Something was written for a head that is not there yet. */
+  get isUnderWay(): boolean {
+    return this.#seal !== undefined
+  }
+
   flush(): { bytes: number } {
     const bytes = this.unsealedBytes()
     // A seal may be under way that froze an older state: finish it, then seal what came after it.

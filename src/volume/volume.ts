@@ -277,6 +277,11 @@ export class Volume implements VolumeApi {
     return this.#sealing.flush()
   }
 
+  /** Sealing what is not sealed yet takes long enough to be done in slices. */
+  get hasMuchToSeal(): boolean {
+    return this.#sealing.unsealedBytes() > limits.sealAtOnceBytes
+  }
+
   /** As `flush`, in slices of `pump`. */
   flushSoon(): Promise<{ bytes: number }> {
     return this.#sealing.flushSoon()
@@ -426,7 +431,7 @@ export class Volume implements VolumeApi {
 
   /** Content of this volume lies in packs that only this process and this host have: another volume may not name it yet. */
   get hasOwnContent(): boolean {
-    return this.#spool.bytes > 0
+    return this.#spool.bytes > 0 || this.#sealing.isUnderWay
   }
 
   /** Where content of this volume is written to. */

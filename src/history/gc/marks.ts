@@ -1,4 +1,5 @@
-import { HASH_BYTES, PACK_ID_BYTES, pointerLength, pointerOffset } from '../../codec/index.js'
+import { HASH_BYTES, pointerLength, pointerOffset } from '../../codec/index.js'
+import { PackTable } from './pack-table.js'
 import { MAX_OWNERS, SegmentSet } from './segment-set.js'
 
 /** What marking a segment found. */
@@ -30,9 +31,7 @@ export class Marks {
   /** Where `mark` left the segment. */
   set: SegmentSet = new SegmentSet()
   slot = 0
-  readonly #packs = new Map<string, SegmentSet>()
-  readonly #lastId = Buffer.alloc(PACK_ID_BYTES)
-  #last: SegmentSet | undefined
+  readonly #packs = new PackTable<SegmentSet>()
 
   /** One more volume; its number. */
   addOwner(): number {
@@ -67,26 +66,16 @@ export class Marks {
   }
 
   #setOf(id: Uint8Array, at: number): SegmentSet {
-    if (this.#last !== undefined && sameId(this.#lastId, id, at)) return this.#last
-    const name = Buffer.from(id.buffer, id.byteOffset + at, PACK_ID_BYTES)
-    const key = name.toString('latin1')
-    let set = this.#packs.get(key)
+    let set = this.#packs.get(id, at)
     if (set === undefined) {
       set = new SegmentSet()
-      this.#packs.set(key, set)
+      this.#packs.add(id, at, set)
     }
-    name.copy(this.#lastId)
-    this.#last = set
     return set
   }
 
   /** The live segments of a pack; undefined when it has none. */
   of(packId: Uint8Array): SegmentSet | undefined {
-    return this.#packs.get(Buffer.from(packId.buffer, packId.byteOffset, PACK_ID_BYTES).toString('latin1'))
+    return this.#packs.get(packId, 0)
   }
-}
-
-function sameId(a: Uint8Array, b: Uint8Array, at: number): boolean {
-  for (let i = PACK_ID_BYTES - 1; i >= 0; i--) if (a[i] !== b[at + i]) return false
-  return true
 }

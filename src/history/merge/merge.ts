@@ -61,7 +61,7 @@ interface Plan {
  */
 export function mergeFork(volume: Volume, fork: Volume, options: MergeOptions = {}): MergeResult {
   const plan = planOf('merge', volume, fork, options)
-  return taking(plan, () => carryOut(plan, treeNow(volume), treeNow(fork), options), options)
+  return carryOut(plan, treeNow(volume), treeNow(fork), options)
 }
 
 /**
@@ -70,11 +70,15 @@ export function mergeFork(volume: Volume, fork: Volume, options: MergeOptions = 
  */
 export function rebaseFork(fork: Volume, parent: Volume, options: MergeOptions = {}): MergeResult {
   const plan = planOf('rebase', fork, parent, options)
-  return taking(plan, () => carryOut(plan, treeNow(parent), treeNow(fork), options), options)
+  return carryOut(plan, treeNow(parent), treeNow(fork), options)
 }
 
-function taking(plan: Plan, work: () => MergeResult, options: MergeOptions): MergeResult {
-  return options.dryRun === true ? work() : plan.volume.takingFrom(plan.other, work)
+/** Blocks that come over must be kept from a collection that sees them in neither volume; records alone need nothing. */
+function taking<T>({ operation, volume, other }: Plan, { takesBlocks }: ThreeWayResult, work: () => T): T {
+  // A rebase goes on from the other's tree, with all that it names.
+  if (!takesBlocks && operation === 'merge') return work()
+  other.flush()
+  return volume.takingFrom(other, work)
 }
 
 function planOf(operation: Plan['operation'], volume: Volume, other: Volume, options: MergeOptions): Plan {
@@ -135,8 +139,9 @@ function carryOut(plan: Plan, ours: BTree, theirs: BTree, options: MergeOptions)
   const told = { operation: plan.operation, volume: volume.info.name, other: other.info.name, base: plan.base, conflicts: result.conflicts, changes }
   if (options.dryRun === true) return { ...told, state: 'trial' }
   if (plan.base === plan.theirs) return { ...told, state: 'unchanged' }
-  if (result.conflicts.some(conflict => conflict.resolved === undefined)) return { ...told, state: 'conflicts', commit: wait(plan, result, options) }
-  return { ...told, state: 'merged', commit: apply(plan, result, options) }
+  if (result.conflicts.some(conflict => conflict.resolved === undefined))
+    return { ...told, state: 'conflicts', commit: taking(plan, result, () => wait(plan, result, options)) }
+  return { ...told, state: 'merged', commit: taking(plan, result, () => apply(plan, result, options)) }
 }
 
 function keptAny({ volume, other, base }: Plan): ReturnType<typeof keptCommit> {

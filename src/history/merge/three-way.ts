@@ -30,6 +30,8 @@ export interface ThreeWayResult {
   /** A private fork of ours with their changes. */
   tree: BTree
   conflicts: MergeConflict[]
+  /** It names stored blocks that ours did not, or did elsewhere. */
+  takesBlocks: boolean
 }
 
 /**
@@ -70,5 +72,5 @@ export function threeWay(base: BTree, ours: BTree, theirs: BTree, options: Three
   files.settle()
   directories.mergeAttributes()
   work.settleLinks()
-  return { tree: work.tree, conflicts: m.conflicts() }
+  return { tree: work.tree, conflicts: m.conflicts(), takesBlocks: work.takesBlocks }
 }

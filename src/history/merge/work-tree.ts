@@ -33,6 +33,8 @@ const noBytes = Buffer.alloc(0)
  * link counts right and removes what lost its last name.
  */
 export class WorkTree extends TreeState {
+  /** Extents of another state were copied. */
+  takesBlocks = false
   /** Names made less names taken, by inode of a file. */
   readonly #links = new Map<number, number>()
   /** Links that a file had before anything was done to it. */
@@ -178,7 +180,10 @@ export class WorkTree extends TreeState {
     })
     for (const { key, value } of changes) {
       if (value === undefined) this.tree.del(key, key.length)
-      else this.tree.put(key, key.length, value, value.length)
+      else {
+        this.tree.put(key, key.length, value, value.length)
+        this.takesBlocks = true
+      }
     }
   }
 
@@ -188,6 +193,7 @@ export class WorkTree extends TreeState {
       const key = Buffer.from(keyOf(cursor))
       if (key[0] !== Tag.extent || getIno(key, 1) !== source) break
       putIno(key, 1, ino)
+      this.takesBlocks = true
       this.tree.put(key, key.length, Buffer.from(cursor.buf.subarray(cursor.vp, cursor.vp + cursor.vl)), cursor.vl)
     }
   }
