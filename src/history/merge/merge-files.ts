@@ -67,7 +67,7 @@ export class FileMerge {
   collect(): void {
     for (const [key, slot] of this.#basePlaces()) {
       const was = this.#m.theirs.baseFile(slot)
-      if (was !== undefined) this.#collect(slot, was, ...this.#fates(key, slot, was))
+      if (was !== undefined) this.#collect(slot, was, ...this.#fates(key, slot))
     }
     for (const [key, slot] of this.#m.theirs.slots) {
       const now = this.#m.theirs.entry(slot)
@@ -80,10 +80,10 @@ export class FileMerge {
    * What became of a file on both sides. Where one side renamed it and the other has a new file at that very place in exchange for
    * the old one, that is the same rename, saved by rename afterwards.
    */
-  #fates(key: string, slot: Slot, was: Entry): [Fate | undefined, Fate | undefined] {
+  #fates(key: string, slot: Slot): [Fate | undefined, Fate | undefined] {
     const m = this.#m
-    const ours = m.ours.fate(key, slot, was)
-    const theirs = m.theirs.fate(key, slot, was)
+    const ours = m.ours.fate(key, slot)
+    const theirs = m.theirs.fate(key, slot)
     if (ours?.moved === true && theirs === undefined) {
       const there = m.theirPlace(ours.slot)
       const now = there && newFileAt(m.theirs, there)

@@ -134,7 +134,9 @@ function carryOut(plan: Plan, ours: BTree, theirs: BTree, options: MergeOptions)
   const { volume, other } = plan
   const base = treeOfCommit(keptAny(plan), volume, other)
   const parts = mergeParts(volume, plan.labels, options)
-  const result = threeWay(base, ours, theirs, parts)
+  const [mine, others] = [volume.state.history, other.state.history]
+  const histories = plan.operation === 'merge' ? { ours: mine, theirs: others } : { ours: others, theirs: mine }
+  const result = threeWay(base, ours, theirs, { ...parts, histories })
   const changes = diffStates(volume.stateAt(), new TreeState(result.tree, parts.hash, parts.blocks))
   const told = { operation: plan.operation, volume: volume.info.name, other: other.info.name, base: plan.base, conflicts: result.conflicts, changes }
   if (options.dryRun === true) return { ...told, state: 'trial' }
@@ -149,7 +151,7 @@ function keptAny({ volume, other, base }: Plan): ReturnType<typeof keptCommit> {
 }
 
 /** What a three-way merge needs of the volume that it is made for. */
-export function mergeParts(volume: Volume, labels: MergeLabels, options: { resolution?: Resolution; dryRun?: boolean }): ThreeWayOptions {
+export function mergeParts(volume: Volume, labels: MergeLabels, options: { resolution?: Resolution; dryRun?: boolean }): Omit<ThreeWayOptions, 'histories'> {
   const { session } = volume
   session.tick()
   let trialIno = Number.MAX_SAFE_INTEGER

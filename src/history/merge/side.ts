@@ -3,6 +3,9 @@ import { DT_DIR } from '../../fs/index.js'
 import { diff } from '../../tree/index.js'
 import { type Entry, nameOf, type Slot, type TreeState } from './state.js'
 
+/** Inodes that a name in a directory meant until another file was renamed over them, as the versions remember. */
+export type Replaced = (dir: number, name: string) => readonly number[]
+
 /** What became of a file of the base on one side. */
 export interface Fate {
   ino: number
@@ -20,7 +23,8 @@ export function slotKey(slot: Slot): string {
  * Directories have an identity (`id`) that all three states share: the inode number in the base; for a new directory that took the
  * place of one that is gone (removed and made again, a copy moved over it) that of the one it replaced; else its own number. Places
  * (`Slot`) name directories by identity, so that a moved directory keeps the places in it. A file at a place that the base has is
- * that file, whatever its inode; what vanished and appeared is explained by inode numbers. O(changes).
+ * that file, whatever its inode; what vanished and appeared is explained by inode numbers, then by what was saved by rename under the
+ * new name. O(changes).
  */
 export class Side {
   readonly base: TreeState
@@ -37,7 +41,7 @@ export class Side {
   readonly deletedDirs: number[] = []
   /** Directories that the base does not have. */
   readonly newDirs: number[] = []
-  /** Files whose place vanished, and where the same inode appeared: key of the place in the base → place now. */
+  /** Files whose place vanished, and where they appeared: key of the place in the base → place now. */
   readonly renames = new Map<string, Slot>()
   /** The inverse: key of the place now → key of the place in the base. */
   readonly renamedFrom = new Map<string, string>()
@@ -47,13 +51,14 @@ export class Side {
   readonly #added: Array<Slot & Entry> = []
   readonly #addedDirAt = new Map<number, Slot>()
 
-  constructor(base: TreeState, state: TreeState) {
+  constructor(base: TreeState, state: TreeState, replaced: Replaced = () => []) {
     this.base = base
     this.state = state
     diff(base.tree, state.tree, (key, before, after) => this.#note(key, before, after))
     this.#directories()
     this.#places()
     this.#pairRenames()
+    this.#pairSaved(replaced)
   }
 
   #note(key: Uint8Array, before: Uint8Array | undefined, after: Uint8Array | undefined): void {
@@ -119,18 +124,66 @@ export class Side {
   }
 
   #pair(places: readonly string[], targets: Slot[]): void {
-    const vanished = places.filter(key => {
-      const now = this.entry(this.slots.get(key) as Slot) // placesOf names changed places only
-      return now === undefined || now.type === DT_DIR
-    })
-    for (const key of vanished.sort()) {
-      const from = this.slots.get(key) as Slot // as above
+    for (const key of places.filter(place => this.#hasVanished(place)).sort()) {
+      const from = this.slots.get(key) as Slot // placesOf names changed places only
       const best = targets.find(to => to.name === from.name) ?? targets.find(to => to.dir === from.dir) ?? targets[0]
       if (best === undefined) return
       targets.splice(targets.indexOf(best), 1)
-      this.renames.set(key, best)
-      this.renamedFrom.set(slotKey(best), key)
+      this.explain(key, best)
     }
+  }
+
+  /** No file is any more where the base had one; `key` is that of a changed place. */
+  #hasVanished(key: string): boolean {
+    const now = this.entry(this.slots.get(key) as Slot)
+    return now === undefined || now.type === DT_DIR
+  }
+
+  /**
+   * A file that was renamed and then saved by rename has a new inode under the new name: the versions know which one it had there before.
+   * In a state that is older than the base it is the other way round.
+   */
+  #pairSaved(replaced: Replaced): void {
+    const vanished = new Map([...this.vanished()].map(([key, slot, was]) => [was.ino, { key, slot }]))
+    if (vanished.size === 0) return
+    for (const [slot] of this.appeared()) {
+      const before = replaced(this.ino(slot.dir), slot.name).findLast(old => vanished.has(old))
+      const from = before === undefined ? undefined : vanished.get(before)
+      if (before === undefined || from === undefined) continue
+      this.explain(from.key, slot)
+      vanished.delete(before)
+    }
+    const appeared = new Map([...this.appeared()].map(([slot, now]) => [now.ino, slot]))
+    for (const { key, slot } of vanished.values()) {
+      const after = replaced(slot.dir, slot.name).findLast(old => appeared.has(old))
+      const to = after === undefined ? undefined : appeared.get(after)
+      if (after === undefined || to === undefined) continue
+      this.explain(key, to)
+      appeared.delete(after)
+    }
+  }
+
+  /** Places of files of the base where there is none any more, and that no rename explains; in one order whatever came first. */
+  *vanished(): Generator<[key: string, slot: Slot, was: Entry]> {
+    for (const [key, slot] of [...this.slots].sort(byKey)) {
+      const was = this.baseFile(slot)
+      if (was !== undefined && !this.renames.has(key) && this.#hasVanished(key)) yield [key, slot, was]
+    }
+  }
+
+  /** Places of files that the base has nowhere, and that no rename explains. */
+  *appeared(): Generator<[slot: Slot, now: Entry]> {
+    for (const [key, slot] of [...this.slots].sort(byKey)) {
+      const now = this.entry(slot)
+      const isNew = now !== undefined && now.type !== DT_DIR && this.baseFile(slot) === undefined && !this.renamedFrom.has(key)
+      if (isNew && this.base.links(now.ino) === 0) yield [slot, now]
+    }
+  }
+
+  /** The file of a vanished place is the one that appeared at `to`. */
+  explain(key: string, to: Slot): void {
+    this.renames.set(key, to)
+    this.renamedFrom.set(slotKey(to), key)
   }
 
   /** The identity of a directory of this state. */
@@ -176,11 +229,12 @@ export class Side {
   }
 
   /** What became of a file of the base; undefined when it is gone. */
-  fate(key: string, slot: Slot, was: Entry): Fate | undefined {
+  fate(key: string, slot: Slot): Fate | undefined {
     const now = this.entry(slot)
     if (now !== undefined && now.type !== DT_DIR) return { ino: now.ino, slot, moved: false }
     const to = this.renames.get(key)
-    return to === undefined ? undefined : { ino: was.ino, slot: to, moved: true }
+    const there = to && this.entry(to)
+    return to === undefined || there === undefined ? undefined : { ino: there.ino, slot: to, moved: true }
   }
 
   /** The path here of a place, one char per byte; undefined when its directory is gone. */
@@ -188,4 +242,8 @@ export class Side {
     const dir = this.ino(slot.dir)
     return dir === 0 ? undefined : this.state.pathOf({ dir, name: slot.name })
   }
+}
+
+function byKey([a]: [string, Slot], [b]: [string, Slot]): number {
+  return a < b ? -1 : a > b ? 1 : 0
 }

@@ -1,10 +1,11 @@
-import type { DirHash } from '../../codec/index.js'
+import { type DirHash, Ended } from '../../codec/index.js'
 import type { BTree } from '../../tree/index.js'
 import type { BlockSink, BlockSource } from '../../volume/content.js'
+import { Past } from '../../volume/versions/past.js'
 import { MergeContext } from './context.js'
 import { DirectoryMerge } from './merge-directories.js'
 import { FileMerge } from './merge-files.js'
-import { Side } from './side.js'
+import { type Replaced, Side } from './side.js'
 import { TreeState } from './state.js'
 import type { MergeConflict, MergeLabels, Resolution } from './types.js'
 import { WorkTree } from './work-tree.js'
@@ -15,6 +16,8 @@ export interface ThreeWayOptions {
   resolution?: Resolution
   /** Only changes of theirs at paths for which this is true; one char per byte. */
   include?: (path: string) => boolean
+  /** What the volumes of both sides know of the past: finds files that were renamed and then saved by rename. */
+  histories: { ours: BTree; theirs: BTree }
   hash: DirHash
   /** Where the content of all three is read. */
   blocks: BlockSource
@@ -47,8 +50,8 @@ export function threeWay(base: BTree, ours: BTree, theirs: BTree, options: Three
   const m = new MergeContext({
     base: baseState,
     // The fork freezes ours as it is now.
-    ours: new Side(baseState, stateOf(ours)),
-    theirs: new Side(baseState, stateOf(theirs)),
+    ours: new Side(baseState, stateOf(ours), replacedIn(ours, options.histories.ours, hash)),
+    theirs: new Side(baseState, stateOf(theirs), replacedIn(theirs, options.histories.theirs, hash)),
     work,
     node: {
       work,
@@ -73,4 +76,9 @@ export function threeWay(base: BTree, ours: BTree, theirs: BTree, options: Three
   directories.mergeAttributes()
   work.settleLinks()
   return { tree: work.tree, conflicts: m.conflicts(), takesBlocks: work.takesBlocks }
+}
+
+function replacedIn(tree: BTree, history: BTree, hash: DirHash): Replaced {
+  const past = new Past(tree, history, hash)
+  return (dir, name) => past.ends(dir, name).flatMap(({ ended, ino }) => (ended === Ended.replaced ? [ino] : []))
 }

@@ -70,11 +70,13 @@ function takeBack(
     { ours: volume.info.name, theirs: '' },
     { ...(resolution === undefined ? {} : { resolution }), ...(dryRun === undefined ? {} : { dryRun }) },
   )
+  const { history } = volume.state
   const include = globs === undefined || globs.length === 0 ? undefined : globScope(globs)
   for (const run of runs) {
     const labels = { ours: volume.info.name, theirs: `before-${(run.at(-1) as Commit).id}` } // no run is empty
     const result = threeWay(past.treeOf(run[0]), tree, past.treeBefore(run.at(-1) as Commit), {
       ...parts,
+      histories: { ours: history, theirs: history },
       labels,
       ...(include === undefined ? {} : { include }),
     })
