@@ -98,11 +98,13 @@ class Collection {
     else this.#record = readGcRecord(this.#store)
     crashPoint('gc.claimed')
     const pins = this.#reader.pins()
+    // Content that is where it belongs by now is met there; what came of it since may be gone at once, after a purge.
+    const over = new Set(this.#leftovers.donePins(pins))
     const erased = dryRun ? this.#expired() : this.#leftovers.end()
     const listing = listPacks(this.#store)
     if (!dryRun) this.#leftovers.fence(listing)
     const marker = new Marker(this.#packs)
-    yield* this.#readRoots(marker, pins.values())
+    yield* this.#readRoots(marker, pins, over)
     // A later one removes pins that this one may have missed, and so what they named.
     if (!dryRun && readGcRecord(this.#store).epoch !== this.#record.epoch) throw overtaken()
     for (const _ of marker.run()) yield { step: 'marking', done: marker.marks.segments }
@@ -140,7 +142,8 @@ class Collection {
    * Heads with their journals, then pins, then heads that came meanwhile: content that moves from one volume to another is met at the one or
    * the other, or in the pin of the move, which stays until a later collection.
    */
-  *#readRoots(marker: Marker, before: Iterable<Pin>): Generator<GcProgress, void> {
+  *#readRoots(marker: Marker, before: ReadonlyMap<string, Pin>, over: ReadonlySet<string>): Generator<GcProgress, void> {
+    const needed = (pins: ReadonlyMap<string, Pin>): Pin[] => [...pins].flatMap(([key, pin]) => (over.has(key) ? [] : [pin]))
     const read = new Set<string>()
     for (const isAgain of [false, true]) {
       for (const id of this.#reader.volumes()) {
@@ -150,8 +153,8 @@ class Collection {
         yield { step: 'reading', done: read.size }
       }
       if (!isAgain) {
-        marker.addPins(before)
-        marker.addPins(this.#reader.pins().values())
+        marker.addPins(needed(before))
+        marker.addPins(needed(this.#reader.pins()))
       }
     }
   }
