@@ -127,6 +127,25 @@ describe('a diff', () => {
     ).toEqual(['modified /x/a', 'created /y/d'])
   })
 
+  test('a file with several names that changed is reported under each, as git does', () => {
+    for (const name of ['/x', '/y', '/z']) fs.mkdirSync(name)
+    fs.writeFileSync('/x/a', '1')
+    fs.linkSync('/x/a', '/y/b')
+    fs.linkSync('/x/a', '/z/c')
+    expect(changed(() => fs.writeFileSync('/z/c', '2'))).toEqual(['modified /x/a', 'modified /y/b', 'modified /z/c'])
+    expect(changed(() => ops.lchmod('/x/a', 0o600))).toEqual(['mode /x/a', 'mode /y/b', 'mode /z/c'])
+    expect(
+      changed(() => {
+        fs.renameSync('/x/a', '/z/a')
+        fs.renameSync('/y/b', '/z/b')
+        fs.writeFileSync('/z/c', '3')
+      }),
+    ).toEqual(['renamed /x/a -> /z/a +modified', 'renamed /y/b -> /z/b +modified', 'modified /z/c'])
+    expect(changed(() => saveByRename('/z/a', '4'))).toEqual(['modified /z/a'])
+    // The names that are left.
+    expect(changed(() => fs.appendFileSync('/z/c', '5'))).toEqual(['modified /z/b', 'modified /z/c'])
+  })
+
   test('another kind of file under the name is deleted and created', () => {
     fs.writeFileSync('/f', 'x')
     expect(

@@ -39,7 +39,8 @@ const isDirectory = (mode: number) => typeOf(mode) === 0o040000
  *
  * - A name in both states is the same file, whatever its inode: saving by rename is `modified`.
  * - Otherwise the inode explains what vanished and appeared: `renamed`, a directory as one change with all that is in it.
- * - Another link to a file is `created`. A file with several names that changed is reported under one of them.
+ * - Another link to a file is `created`. A file with several names that changed is reported under each of them, which alone costs a walk
+ *   over all names.
  * - Times, and what follows from other changes (sizes and link counts of directories), are no change.
  */
 export function* changesBetween(before: FileState, after: FileState): Generator<FileChange | undefined> {
@@ -92,6 +93,11 @@ interface Named {
   /** The directory's inode and the name. */
   slot: string
 }
+/** A file whose names are looked for, and how many are left. */
+interface Searched {
+  flags: FileFlags
+  names: number
+}
 type Pair = readonly [old: Named, now: Named]
 
 /** Names between two chances to pause. */
@@ -106,8 +112,8 @@ class Naming {
   readonly #removed = new Map<string, Named>()
   readonly #added = new Map<string, Named>()
   readonly #changes: FileChange[] = []
-  /** Changes of an inode that is in both states, by it. */
-  readonly #moved = new Map<number, FileChange>()
+  /** Renames of an inode that is in both states, by it. */
+  readonly #moved = new Map<number, FileChange[]>()
   /** Paths of the state after that need no second report. */
   readonly #told = new Set<string>()
 
@@ -193,7 +199,7 @@ class Naming {
       this.#told.add(now.path)
       const change: FileChange = { kind: 'renamed', path: now.path, from: old.path, before: old.ino, after: old.ino, content: false, mode: false, xattr: false }
       this.#changes.push(change)
-      if (!this.#moved.has(old.ino)) this.#moved.set(old.ino, change)
+      this.#moved.set(old.ino, [...(this.#moved.get(old.ino) ?? []), change])
     }
     for (const { path, ino } of this.#removed.values())
       this.#changes.push({ kind: 'deleted', path, before: ino, after: 0, content: false, mode: false, xattr: false })
@@ -206,23 +212,22 @@ class Naming {
   /** Inodes that are in both states and changed. */
   *changedInPlace(): Generator<undefined> {
     const { attr, content, xattr } = this.#d
-    const unnamed = new Map<number, FileFlags>()
+    const searched = new Map<number, Searched>()
     let count = 0
     for (const ino of new Set([...attr, ...content, ...xattr])) {
       if (++count % NAMES === 0) yield
       if (!isLinked(this.#before, ino) || !isLinked(this.#after, ino)) continue
       const flags = this.#compare(ino, ino, content.has(ino))
       if (flags === undefined) continue
-      const moved = this.#moved.get(ino)
-      if (moved !== undefined) {
-        Object.assign(moved, flags)
-        continue
-      }
-      const path = this.#nameOf(ino)
+      const moved = this.#moved.get(ino) ?? []
+      for (const change of moved) Object.assign(change, flags)
+      const links = linksOf(this.#after, ino)
+      if (moved.length >= links) continue
+      const path = links > 1 ? undefined : this.#nameOf(ino)
       if (path !== undefined) this.#add(path, ino, ino, flags)
-      else unnamed.set(ino, flags)
+      else searched.set(ino, { flags, names: links })
     }
-    if (unnamed.size > 0) yield* this.#searchNames(unnamed)
+    if (searched.size > 0) yield* this.#searchNames(searched)
   }
 
   /** A name that an inode kept, by the hints of both states; undefined when they are stale or told already. */
@@ -234,21 +239,20 @@ class Naming {
     return other === undefined || this.#told.has(other) ? undefined : other
   }
 
-  /** Only a file with several names, of which the last made is gone or told: rare, and the one thing that costs a walk over all names. */
-  *#searchNames(unnamed: Map<number, FileFlags>): Generator<undefined> {
+  /** All names of files with several, and of one whose hints are stale: no other way leads from an inode to them than a walk over all names. */
+  *#searchNames(searched: Map<number, Searched>): Generator<undefined> {
     const { tree } = this.#after
     const cursor = tree.cursor()
     K[0] = Tag.dirent
     let more = cursor.seek(K, 1)
-    for (let count = 0; more && unnamed.size > 0 && cursor.buf[cursor.kp] === Tag.dirent; more = cursor.next()) {
+    for (let count = 0; more && searched.size > 0 && cursor.buf[cursor.kp] === Tag.dirent; more = cursor.next()) {
       if (++count % NAMES === 0) yield
       const ino = getIno(cursor.buf, cursor.vp)
-      const flags = unnamed.get(ino)
-      if (flags === undefined) continue
+      const found = searched.get(ino)
+      if (found === undefined) continue
+      if (--found.names === 0) searched.delete(ino)
       const path = pathIn(tree, { parent: getIno(cursor.buf, cursor.kp + 1), name: nameAt(cursor.buf, cursor.kp, cursor.kl) })
-      if (path === undefined || this.#told.has(path)) continue
-      unnamed.delete(ino)
-      this.#add(path, ino, ino, flags)
+      if (path !== undefined && !this.#told.has(path)) this.#add(path, ino, ino, found.flags)
     }
   }
 
@@ -289,6 +293,12 @@ function* namePaths(state: FileState, entries: Map<number, Entry[]>, into: Map<s
 function isLinked(state: FileState, ino: number): boolean {
   const attr = attrOf(state, ino, one)
   return attr !== undefined && attr.nlink > 0
+}
+
+/** How many names a file has; a directory has one. */
+function linksOf(state: FileState, ino: number): number {
+  const attr = attrOf(state, ino, one)
+  return attr === undefined || isDirectory(attr.mode) ? 1 : attr.nlink
 }
 
 function entryUnder(tree: BTree, ino: number, hint: Readonly<Attr>): string | undefined {

@@ -2,7 +2,7 @@ import { FileSystem } from '../../src/fs/index.js'
 import { createFs, LocalBackend, LocalOps, type VolumeFs } from '../../src/node/index.js'
 import type { Session } from '../../src/volume/session.js'
 
-/** What a path is; hard links share one. */
+/** What a path is. */
 export interface Node {
   type: 'file' | 'directory' | 'symlink'
   mode: number
@@ -22,11 +22,8 @@ export function opsOf(fs: VolumeFs): LocalOps {
 /** Every path of a volume with all that a diff may tell. */
 export function filesOf(fs: VolumeFs): Files {
   const files: Files = new Map()
-  const byInode = new Map<number, Node>()
   const visit = (path: string): void => {
-    const stat = fs.lstatSync(path)
-    const node = byInode.get(stat.ino) ?? nodeOf(fs, path)
-    byInode.set(stat.ino, node)
+    const node = nodeOf(fs, path)
     files.set(path, node)
     if (node.type === 'directory') for (const name of fs.readdirSync(path)) visit(path === '/' ? `/${name}` : `${path}/${name}`)
   }
