@@ -141,7 +141,7 @@ describe('a diff', () => {
         fs.writeFileSync('/z/c', '3')
       }),
     ).toEqual(['renamed /x/a -> /z/a +modified', 'renamed /y/b -> /z/b +modified', 'modified /z/c'])
-    expect(changed(() => saveByRename('/z/a', '4'))).toEqual(['modified /z/a'])
+    expect(changed(() => saveByRename('/z/a', '4'))).toEqual(['modified /z/a +mode'])
     // The names that are left.
     expect(changed(() => fs.appendFileSync('/z/c', '5'))).toEqual(['modified /z/b', 'modified /z/c'])
   })
