@@ -133,9 +133,11 @@ function fuseDevice(): Check {
     return fine('fuse', '/dev/fuse opens')
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code
-    const fix = inContainer
-      ? 'Start the container with `--device /dev/fuse --cap-add SYS_ADMIN`.'
-      : 'Run `chmod 666 /dev/fuse` as root, or join the group that owns it.'
+    // EACCES is the mode of the file; EPERM is what the container refuses whatever the mode.
+    const fix =
+      inContainer && code !== 'EACCES'
+        ? 'Start the container with `--device /dev/fuse --cap-add SYS_ADMIN`.'
+        : 'Run `chmod 666 /dev/fuse` as root, or join the group that owns it.'
     return wrong('fuse', `/dev/fuse cannot be opened (${code})`, fix)
   }
 }
