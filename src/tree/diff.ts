@@ -96,18 +96,37 @@ class Side {
   }
 
   /**
-   * Steps over the entries behind the present one that both leaves hold alike: most of a leaf, as a rule. Cells that follow each other
-   * without gaps in both are compared in one go. Both stay on an entry that may be skipped.
+   * Steps over what lies behind the present entry or subtree and is the same in both pages: most of a page, as a rule. Both stay on one
+   * that may be skipped.
    */
   skipSameRun(other: Side): void {
     const d = this.#depth
     const e = other.#depth
-    const b = this.#bytes[d]
-    const c = other.#bytes[e]
-    const most = Math.min(this.#pages[d].n - this.#index[d], other.#pages[e].n - other.#index[e]) - 1
-    const skipped = sameCells(b, this.#index[d] + 1, c, other.#index[e] + 1, most)
+    if (d < 0 || e < 0) return
+    const i = this.#index[d] + 1
+    const j = other.#index[e] + 1
+    const most = Math.min(this.#pages[d].n - i, other.#pages[e].n - j)
+    const skipped = this.height === 0 ? sameCells(this.#bytes[d], i, other.#bytes[e], j, most) : this.#sameKids(other, i, j, most)
     this.#index[d] += skipped
     other.#index[e] += skipped
+  }
+
+  /** How many subtrees from `i` and from `j` on are surely the same: one page in memory, or never looked at and of one cell. */
+  #sameKids(other: Side, i: number, j: number, most: number): number {
+    const mine = this.#pages[this.#depth].kids ?? noKids
+    const theirs = other.#pages[other.#depth].kids ?? noKids
+    let same = 0
+    while (same < most) {
+      let run = same
+      while (run < most && mine[i + run] === undefined && theirs[j + run] === undefined) run++
+      if (run > same) {
+        const cells = sameCells(this.#bytes[this.#depth], i + same, other.#bytes[other.#depth], j + same, run - same)
+        same += cells
+        if (same < run) break
+      } else if (mine[i + same] === theirs[j + same]) same++
+      else break
+    }
+    return same
   }
 
   valueView(): Uint8Array {
@@ -234,6 +253,7 @@ class DiffWalk {
   #both(): void {
     const { a, b } = this
     if (a.height !== 0 && a.height === b.height && a.sameSubtree(b)) {
+      if (a.to === undefined) a.skipSameRun(b)
       a.skip()
       b.skip()
       return
@@ -275,7 +295,7 @@ class DiffWalk {
   }
 }
 
-/** How many cells from `i` and from `j` on are the same in two leaves, at most `most`. */
+/** How many cells from `i` and from `j` on are the same in two pages, at most `most`. Those that follow each other without gaps in both are compared in one go. */
 function sameCells(b: Buffer, i: number, c: Buffer, j: number, most: number): number {
   let same = 0
   while (same < most) {
@@ -310,3 +330,4 @@ function adjacentCells(b: Buffer, i: number, c: Buffer, j: number, most: number)
 
 const NATIVE_COMPARE_BYTES = 128
 const noBytes = new Uint8Array(0)
+const noKids: Array<Page | undefined> = []

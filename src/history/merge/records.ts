@@ -1,4 +1,17 @@
-import { ATTR_BYTES, Attr, ContentKind, extentBlock, extentKey, getIno, inodeKey, MAX_KEY_BYTES, PREFIX_BYTES, sameHash, Tag } from '../../codec/index.js'
+import {
+  ATTR_BYTES,
+  Attr,
+  AttrFlag,
+  ContentKind,
+  extentBlock,
+  extentKey,
+  getIno,
+  inodeKey,
+  MAX_KEY_BYTES,
+  PREFIX_BYTES,
+  sameHash,
+  Tag,
+} from '../../codec/index.js'
 import { CorruptError } from '../../errors.js'
 import { S_IFLNK, S_IFMT, S_IFREG } from '../../fs/index.js'
 import { limits } from '../../sys/index.js'
@@ -149,5 +162,6 @@ function sameXattrs(a: Node, b: Node): boolean {
 export function sameNode(a: Node, b: Node): boolean {
   const x = a.attr
   const y = b.attr
-  return x.mode === y.mode && x.uid === y.uid && x.gid === y.gid && x.flags === y.flags && sameXattrs(a, b) && sameContent(a, b)
+  const sameAttributes = x.mode === y.mode && x.uid === y.uid && x.gid === y.gid && x.flags === y.flags
+  return sameAttributes && ((x.flags & AttrFlag.xattr) === 0 || sameXattrs(a, b)) && sameContent(a, b)
 }

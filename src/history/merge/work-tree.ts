@@ -153,15 +153,20 @@ export class WorkTree extends TreeState {
     attr.nameHigh = isThere ? had.nameHigh : 0
     attr.nameLow = isThere ? had.nameLow : 0
     this.copyContent(from, ino)
-    this.copyXattrs(from, ino)
+    if (((had.flags | attr.flags) & AttrFlag.xattr) !== 0) this.copyXattrs(from, ino)
     this.putAttr(ino, attr, from.attr.kind === ContentKind.inline ? (storedWhole(from) ?? noBytes) : noBytes)
   }
 
   /** The records of content but for what is inline; the attributes are the caller's. */
   copyContent(from: Node, ino: number): void {
-    const small = from.attr.kind === ContentKind.small ? storedWhole(from) : undefined
-    if (small === undefined) this.tree.del(K, inodeKey(K, Tag.content, ino))
-    else this.tree.put(K, inodeKey(K, Tag.content, ino), small, small.length)
+    const had = new Attr()
+    this.readAttr(ino, had)
+    const { kind } = from.attr
+    const small = kind === ContentKind.small ? storedWhole(from) : undefined
+    if (small !== undefined) this.tree.put(K, inodeKey(K, Tag.content, ino), small, small.length)
+    else if (had.kind === ContentKind.small) this.tree.del(K, inodeKey(K, Tag.content, ino))
+    // No other kind has extents.
+    if (kind !== ContentKind.blocks && had.kind !== ContentKind.blocks) return
     if (from.ino === ino) this.#copyExtents(from)
     else {
       this.#delPrefix(Tag.extent, ino)
