@@ -13,7 +13,8 @@ export interface ObjectStore {
   /**
    * Writes an object; atomic: readers see the old bytes or the new ones. When it returns the object is durable.
    * @throws CairnError `ERR_PRECONDITION` when `ifAbsent` or `ifMatch` does not hold; nothing was written then.
-   * Any other failure means unknown: read, compare, decide.
+   * Any other failure means unknown: read, compare, decide. A remote store has done that by the nonce; it says `ERR_STORE_UNCERTAIN` where it could not.
+   * One whose answer was lost, and that another replaced before it could be asked after, counts as refused.
    */
   put(key: string, bytes: Uint8Array, options?: PutOptions): Promise<{ version: string }>
 
@@ -49,6 +50,8 @@ export interface LocalStore extends ObjectStore {
 
 export interface GetOptions {
   range?: { offset: number; length: number }
+  /** A remote store sends no bytes when this is the object's version still: the result says `unchanged` then. Local stores read it all the same. */
+  unlessVersion?: string
   signal?: AbortSignal
 }
 
@@ -57,6 +60,11 @@ export interface PutOptions {
   ifAbsent?: boolean
   /** Only when the object's version is this one. */
   ifMatch?: string
+  /**
+   * Names this write, so that one whose answer was lost is recognised; kept beside the bytes by remote stores, told by `head`. Made up for conditional
+   * writes where missing; who repeats a failed write himself gives the same again. Letters and digits.
+   */
+  nonce?: string
   /** Skip the fsync: for objects whose loss after power failure is harmless. */
   relaxed?: boolean
   signal?: AbortSignal
@@ -65,12 +73,16 @@ export interface PutOptions {
 export interface StoredObject {
   bytes: Uint8Array
   version: string
+  /** There are no bytes, because the version is the one that was asked about. */
+  unchanged?: true
 }
 
 export interface ObjectInfo {
   sizeBytes: number
   version: string
   modifiedMs: number
+  /** Of the write that made it, where one was given. */
+  nonce?: string
 }
 
 export interface ListPage {

@@ -50,6 +50,20 @@ export const limits = {
   storeLockMs: 10_000,
   /** Temporary files of a store older than this are leftovers of a crash. */
   storeTemporaryMs: 24 * 3600 * 1000,
+  /** Attempts of one request to a remote store, and the waits between them: a random part of a bound that doubles from the first to the longest. */
+  storeAttempts: 8,
+  storeFirstWaitMs: 50,
+  storeLongestWaitMs: 5000,
+  /** A remote store must accept a connection within this, and send or take something within that. */
+  storeConnectMs: 10_000,
+  storeIdleMs: 30_000,
+  /** Connections to one remote store. */
+  storeConnections: 64,
+  /** Larger objects are sent to a remote store in parts of this size, so many at once. */
+  storePartBytes: 8 * 1024 * 1024,
+  storePartsAtOnce: 4,
+  /** Keys deleted with one request. */
+  storeDeleteKeys: 1000,
   /** The head, encoded. */
   headBytes: 8192,
   /** Journal beyond which the volume seals: what an open after a kill replays, at some 10 µs per small file. */
