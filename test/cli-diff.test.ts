@@ -32,7 +32,6 @@ describe('cairn diff', () => {
     for (const [argv, words] of [
       [['diff', 'nope'], /no volume|nope/],
       [['diff', 'work@nope'], /no checkpoint or commit 'nope'/],
-      [['diff', 'work', 'work'], /compared with itself/],
       [['diff', 'work@first', 'work', '*.md'], /Write `--` before globs/],
       [['diff', 'work', '--stat', '--patch'], /Only one of/],
       [['diff', 'work@first:/none', 'work:/none'], /has \/none/],

@@ -38,6 +38,34 @@ describe('a merge that waits', () => {
   })
 })
 
+describe('a restore while a merge waits', () => {
+  beforeEach(async () => {
+    await cli.fed('base\n', 'write', 'v:/f')
+    await cli.cairn('checkpoint', 'save', 'v', 'base')
+    await cli.cairn('fork', 'v', 't')
+    await cli.fed('theirs\n', 'write', 't:/f')
+    await cli.fed('theirs\n', 'write', 't:/only-theirs')
+    await cli.fed('ours\n', 'write', 'v:/f')
+    expect((await cli.cairn('merge', 't')).code).toBe(1)
+  })
+
+  test('of all is refused: the end of the merge would say that it has what is gone', async () => {
+    expect(await cli.cairn('restore', 'v@base')).toMatchObject({ code: 1, err: expect.stringContaining('A merge with t waits in v, with 1 conflict.') })
+    expect((await cli.cairn('cat', 'v:/only-theirs')).out).toBe('theirs\n')
+    await cli.cairn('merge', 't', '--abort')
+    expect((await cli.cairn('restore', 'v@base')).code).toBe(0)
+    expect(await cli.ok('merge', 't')).toContain('Merged t into v')
+    expect((await cli.cairn('cat', 'v:/only-theirs')).out).toBe('theirs\n')
+  })
+
+  test('of one path resolves a conflict', async () => {
+    expect((await cli.cairn('restore', 'v@base:/f')).code).toBe(0)
+    expect((await cli.cairn('merge', 't', '--continue')).code).toBe(0)
+    expect((await cli.cairn('cat', 'v:/f')).out).toBe('base\n')
+    expect((await cli.cairn('cat', 'v:/only-theirs')).out).toBe('theirs\n')
+  })
+})
+
 describe('what there is nothing of', () => {
   test('is said by log and undo', async () => {
     expect(await cli.cairn('log', 'v')).toMatchObject({ code: 0, out: '', err: expect.stringContaining('v has no commits yet') })
@@ -83,4 +111,52 @@ describe('who made a change', () => {
     await cli.cairn('restore', 'v@first', '--actor', 'carol')
     expect(await versions()).toEqual(['bob', 'carol', undefined])
   })
+})
+
+describe('paths', () => {
+  beforeEach(async () => {
+    await cli.cairn('mkdir', 'v:/d')
+    await cli.fed('1\n', 'write', 'v:/f')
+  })
+
+  test.each([['versions'], ['blame'], ['diff'], ['log'], ['restore']])('with `..` are refused by %s', async command => {
+    const { code, err } = await cli.cairn(command, 'v:/d/../f')
+    expect({ code, err }).toEqual({ code: 2, err: "cairn: /d/../f has '..' in it. Write the path from the root of the volume.\n" })
+  })
+
+  test('that neither state has are told with the states', async () => {
+    await cli.cairn('checkpoint', 'save', 'v', 'c')
+    expect(await cli.cairn('diff', 'v@c:/no', 'v:/no')).toMatchObject({ code: 2, err: expect.stringContaining('Neither v@c nor v has /no.') })
+  })
+})
+
+test('what is compared with itself does not differ, as for diff(1)', async () => {
+  await cli.fed('1\n', 'write', 'v:/f')
+  await cli.cairn('checkpoint', 'save', 'v', 'c')
+  expect(await cli.cairn('diff', 'v@c', 'v@c')).toEqual({ code: 0, out: '', err: '' })
+  expect(await cli.cairn('diff', 'v', 'v')).toEqual({ code: 0, out: '', err: '' })
+})
+
+test('cat --json tells text from other bytes', async () => {
+  await cli.fed('é\n', 'write', 'v:/t')
+  await cli.fed(Buffer.from([0xff, 0]), 'write', 'v:/b')
+  await cli.fed('2', 'write', 'v:/t')
+  expect(await cli.json('cat', 'v:/t')).toEqual({ path: 'v:/t', size: 1, text: '2' })
+  expect(await cli.json('cat', 'v:/t', '--version', '1')).toEqual({ path: 'v:/t', size: 3, text: 'é\n' })
+  expect(await cli.json('cat', 'v:/t', 'v:/b')).toEqual([
+    { path: 'v:/t', size: 1, text: '2' },
+    { path: 'v:/b', size: 2, base64: '/wA=' },
+  ])
+})
+
+test('a volume without commits has nothing to go back to', async () => {
+  expect(await cli.cairn('restore', 'v')).toMatchObject({ code: 1, err: expect.stringContaining('v has no commit yet that it could go back to.') })
+})
+
+test('a rebase of what is no fork does not speak of options that it has not', async () => {
+  expect((await cli.cairn('rebase', 'v')).err).toBe('cairn: v is no fork. Only a fork can be rebased; `cairn volumes --tree` shows them.\n')
+})
+
+test('a folder is no bundle', async () => {
+  expect((await cli.cairn('unbundle', cli.folder, 'w')).err).toMatch(/is a directory\. Name the file/)
 })

@@ -121,7 +121,7 @@ export class Context {
 
   /** As volumeRef, with a path: `VOL[@REF][:/path]`, or a path in a mounted directory. */
   async side(text: string): Promise<{ volume: string; ref?: string; path?: string }> {
-    if (looksLikeHostPath(text)) {
+    if (looksLikeHostPath(text) || (await this.places.isPlainName(text))) {
       const { name, path } = await this.mountAt(text)
       return { volume: name, path }
     }

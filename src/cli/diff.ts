@@ -34,9 +34,7 @@ async function sides(context: Context, [first, second, third]: string[]): Promis
   if (third !== undefined) throw usageError(`${third} is a third state.`, 'Write `--` before globs: `cairn diff A B -- GLOB`.')
   const a = await context.side(first)
   if (second !== undefined) {
-    const b = await context.side(second)
-    if (formatAddress(a) === formatAddress(b)) throw usageError(`${formatAddress(a)} is compared with itself.`, 'Write `cairn diff A@REF` or `cairn diff A B`.')
-    return { from: a, to: b }
+    return { from: a, to: await context.side(second) }
   }
   const { ref, ...now } = a
   return { from: ref === undefined ? undefined : a, to: now }

@@ -124,11 +124,14 @@ export class Places {
     }
   }
 
-  private async parse(text: string) {
+  /** True for a name that means a path here, because this is a mounted directory: that of a file, also of one that is gone, unless it is a volume's. */
+  async isPlainName(text: string): Promise<boolean> {
     const bare = text !== '' && text !== '-' && !text.includes(':') && !text.includes('@')
-    if (bare && mountOf(process.cwd()) !== undefined && ((await isLocalName(text)) || text.includes('/') || !(await this.isVolume(text)))) {
-      return { kind: 'host', path: text } as const
-    }
+    return bare && mountOf(process.cwd()) !== undefined && ((await isLocalName(text)) || text.includes('/') || !(await this.isVolume(text)))
+  }
+
+  private async parse(text: string) {
+    if (await this.isPlainName(text)) return { kind: 'host', path: text } as const
     return parseAddress(text, text.startsWith(':') || text.startsWith('@') ? await this.defaultVolume() : undefined)
   }
 

@@ -1,5 +1,4 @@
 import { createInterface } from 'node:readline/promises'
-import { parseAddress } from '../sdk/address.js'
 import type { Context } from './context.js'
 import { usageError } from './errors.js'
 import { plural } from './format.js'
@@ -9,11 +8,10 @@ export const run: Run = (context, args, options) => purge(context, args, options
 
 /** `purge`, and `purge-prefix`, which is `purge -r`. */
 export async function purge(context: Context, [target]: string[], options: Options, recursive: boolean): Promise<number> {
-  const address = parseAddress(target, (await context.config()).settings.volume)
-  if (address.kind !== 'volume' || address.ref !== undefined || address.path === '/')
+  const { volume, ref, path } = await context.side(target)
+  if (ref !== undefined || path === undefined || path === '/')
     throw usageError(`${target} is not a path of a volume as it is now.`, 'Write VOLUME:/path; all states of the volume that hold it are purged.')
   await context.refuseReadOnly()
-  const { volume, path } = address
   if (options['yes'] !== true && !(await confirmed(context, `Purge ${volume}:${path} from the present and all history of ${volume}, for ever?`))) {
     context.out.note('cairn: Nothing was purged.')
     return 1

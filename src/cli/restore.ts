@@ -1,18 +1,6 @@
-import { formatAddress, looksLikeHostPath, parseAddress } from '../sdk/address.js'
-import type { Context } from './context.js'
+import { formatAddress } from '../sdk/address.js'
 import { usageError } from './errors.js'
 import type { Run } from './spec.js'
-
-/** The volume, ref and path of `VOL[@REF][:/path]`, or of a path in a mount. */
-async function target(context: Context, text: string): Promise<{ volume: string; ref?: string; path: string }> {
-  if (looksLikeHostPath(text)) {
-    const mount = await context.mountAt(text)
-    return { volume: mount.name, path: mount.path }
-  }
-  const address = parseAddress(text, (await context.config()).settings.volume)
-  if (address.kind === 'volume') return address
-  throw usageError(`${text} names no volume.`, 'Write VOLUME@REF, or VOLUME@REF:/path.')
-}
 
 function versionOf(given: string | boolean | undefined): number | undefined {
   if (typeof given !== 'string') return undefined
@@ -21,7 +9,7 @@ function versionOf(given: string | boolean | undefined): number | undefined {
 }
 
 export const run: Run = async (context, [operand], options) => {
-  const { volume, ref, path } = await target(context, operand)
+  const { volume, ref, path = '/' } = await context.side(operand)
   await context.refuseReadOnly()
   const { message } = options
   const version = versionOf(options['version'])
@@ -37,7 +25,10 @@ export const run: Run = async (context, [operand], options) => {
   const what = formatAddress({ volume, ...(path === '/' ? {} : { path }) })
   const { to } = restored
   const state = to === undefined ? `version ${restored.version}` : (to.name ?? `${to.id} (${new Date(to.timeMs).toISOString()})`)
-  const changed = restored.inodes + restored.names === 0 ? 'nothing differed' : `${restored.inodes} files and directories changed`
-  await context.result(restored, () => [`Restored ${what} to ${state}: ${changed}. \`cairn restore ${volume}@${restored.commit.parents[0]}\` takes it back.`])
+  await context.result(restored, () => [
+    restored.inodes + restored.names === 0
+      ? `Restored ${what} to ${state}: nothing differed.`
+      : `Restored ${what} to ${state}: ${restored.inodes === 1 ? '1 file or directory' : `${restored.inodes} files and directories`} changed. \`cairn restore ${volume}@${restored.commit.parents[0]}\` takes it back.`,
+  ])
   return 0
 }

@@ -517,6 +517,7 @@ export const groups: readonly CommandGroup[] = [
         options: [['--version <n>', 'as it was: a number that `cairn versions` shows']],
         examples: [
           ['cairn cat work:/notes.md', ''],
+          ['cairn cat work:/notes.md --json', 'path, size, and text; or base64 where it is not UTF-8'],
           ['cairn cat work:/notes.md --version 3', 'an earlier state'],
         ],
         completes: 'address',

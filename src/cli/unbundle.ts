@@ -30,9 +30,14 @@ async function bytesOf(context: Context, file: string): Promise<AsyncIterable<Ui
 }
 
 async function* chunksOf(file: string): AsyncGenerator<Uint8Array> {
+  const remedy = 'Name the file that `cairn bundle` or `cairn backup` wrote.'
   const handle = await open(file, 'r').catch(error => {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-    throw new CairnError('ENOENT', `There is no file ${file}.`, 'Name the file that `cairn bundle` or `cairn backup` wrote.')
+    throw new CairnError('ENOENT', `There is no file ${file}.`, remedy)
   })
+  if ((await handle.stat()).isDirectory()) {
+    await handle.close()
+    throw new CairnError('EISDIR', `${file} is a directory.`, remedy)
+  }
   yield* handle.createReadStream({ highWaterMark: 1024 * 1024 })
 }

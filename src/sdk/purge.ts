@@ -83,13 +83,17 @@ async function ifKnown<T>(work: Promise<T>): Promise<T | undefined> {
   }
 }
 
+function named(volumes: readonly string[], what: string): string {
+  return volumes.length === 1 ? `The ${what} ${volumes[0]} shares` : `The ${what}s ${volumes.join(', ')} share`
+}
+
 function remains(report: PurgeReport, heldBy: readonly Holder[], collected: PurgeResult['collected']): string[] {
   const live = heldBy.filter(holder => holder.deleted !== true).map(holder => holder.volume)
   const deleted = heldBy.filter(holder => holder.deleted === true).map(holder => holder.volume)
   return [
     ...report.elsewhere.map(({ path, at }) => `${path} (${at}) is the same file under another name; purge it too.`),
-    ...(live.length === 0 ? [] : [`The volumes ${live.join(', ')} share it: use --all-forks, or purge what it is called there.`]),
-    ...(deleted.length === 0 ? [] : [`The deleted volumes ${deleted.join(', ')} share it until they are gone for good.`]),
+    ...(live.length === 0 ? [] : [`${named(live, 'volume')} it: use --all-forks, or purge what it is called there.`]),
+    ...(deleted.length === 0 ? [] : [`${named(deleted, 'deleted volume')} it until ${deleted.length === 1 ? 'it is' : 'they are'} gone for good.`]),
     ...(collected.problem === undefined ? [] : [`The packs in the store keep the bytes until the next collection: ${collected.problem}`]),
     ...(collected.waiting > 0
       ? [`${collected.waiting} packs of the store wait for a program that has a volume open; run the purge again when it has ended.`]

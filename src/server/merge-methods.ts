@@ -50,22 +50,24 @@ export function mergeMethods(volumes: OpenVolumes, flushed: Flushed) {
     },
     rebase: (_: string, fork: string, options: MergeCall = {}): MergeResult | Promise<MergeResult> => {
       if (options.step !== undefined) return step(fork, options)
-      return both(parentOf(volumes, fork), fork, options, (parent, volume) => rebaseFork(volume, parent, options))
+      return both(parentOf(volumes, fork, 'rebase'), fork, options, (parent, volume) => rebaseFork(volume, parent, options))
     },
     undo: (_: string, name: string, options?: UndoOptions): UndoResult => use(name, volume => undo(volume, options)),
   }
 }
 
 /** The volume that a fork comes from, by its name now. @throws CairnError ERR_NO_PARENT */
-function parentOf(volumes: OpenVolumes, fork: string): string {
+function parentOf(volumes: OpenVolumes, fork: string, operation: 'merge' | 'rebase' = 'merge'): string {
   const { parent } = volumes.engine.info(fork)
-  if (parent === undefined) throw new CairnError('ERR_NO_PARENT', `${fork} is no fork.`, 'Say with --into which volume it is to be merged into.')
+  const instead =
+    operation === 'merge' ? 'Say with --into which volume it is to be merged into.' : 'Only a fork can be rebased; `cairn volumes --tree` shows them.'
+  if (parent === undefined) throw new CairnError('ERR_NO_PARENT', `${fork} is no fork.`, instead)
   const found = volumes.engine.volumes().find(volume => volume.id === parent.id)
   if (found !== undefined) return found.name
   throw new CairnError(
     'ERR_NO_PARENT',
     `The volume ${parent.volume}, which ${fork} comes from, is not there any more.`,
-    'Bring it back with `cairn undelete`, or say with --into which volume is meant.',
+    operation === 'merge' ? 'Bring it back with `cairn undelete`, or say with --into which volume is meant.' : 'Bring it back with `cairn undelete`.',
   )
 }
 

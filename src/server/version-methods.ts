@@ -1,3 +1,4 @@
+import { rootedNames } from '../volume/paths.js'
 import type { Session } from '../volume/session.js'
 import type { PruneReport } from '../volume/versions/pruner.js'
 import type { Retention } from '../volume/versions/settings.js'
@@ -18,7 +19,7 @@ export function openVersion(volume: Volume, { path, number }: VersionPlace): Ses
 
 /** One char per byte, as the volume wants it. */
 function pathBytes(path: string): string {
-  return Buffer.from(path, 'utf8').toString('latin1')
+  return Buffer.from(`/${rootedNames(path).join('/')}`, 'utf8').toString('latin1')
 }
 
 /** What clients ask about versions of files, by method name. @param inSlices somebody pumps the engine: long work goes on between requests */

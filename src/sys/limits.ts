@@ -166,6 +166,8 @@ export const limits = {
   purgePagesShared: 65536,
   /** Most attempts that a batch may ask for after conflicts. */
   batchRetries: 1000,
+  /** Largest file that `cairn cat --json` prints as a member of the JSON. */
+  catJsonBytes: 64 * 1024 * 1024,
   /** Largest read or write of a file in one request to the server. */
   rpcChunkBytes: 1024 * 1024,
   /** Largest request that the server takes. */

@@ -1,10 +1,21 @@
 import { Attr, DIRENT_NAME_AT, type DirHash, decodeAttr, direntFromKey, direntKey, getIno, inodeKey, MAX_KEY_BYTES, PREFIX_BYTES, Tag } from '../codec/index.js'
+import { CairnError } from '../errors.js'
 import { limits } from '../sys/index.js'
 import type { Tree } from '../tree/tree.js'
 
 const K = Buffer.alloc(MAX_KEY_BYTES)
 const attr = new Attr()
 const MAX_DEPTH = 4096
+
+/**
+ * The names in a path from the root, as the user wrote them. History follows names, not links, so that `..` has no meaning there.
+ * @throws CairnError ERR_PATH
+ */
+export function rootedNames(path: string): string[] {
+  const names = path.split('/').filter(name => name !== '' && name !== '.')
+  if (names.includes('..')) throw new CairnError('ERR_PATH', `${path} has '..' in it.`, 'Write the path from the root of the volume.', { exitCode: 2 })
+  return names
+}
 
 /** Attributes of an inode in a state; undefined when it is not there. The result is filled again by the next call. */
 export function readAttr(tree: Tree, ino: number): Attr | undefined {

@@ -8,7 +8,7 @@ import { CommitLog, infoOf } from '../../volume/commit-log.js'
 import { compareTrees, type Subtree } from '../../volume/compare-trees.js'
 import { changesBetween, describe, type FileChange } from '../../volume/diff.js'
 import { attrOf, type FileState, readFileBytes } from '../../volume/file-content.js'
-import { inodeAt } from '../../volume/paths.js'
+import { inodeAt, rootedNames } from '../../volume/paths.js'
 import { VolumeState } from '../../volume/state.js'
 import type { Volume } from '../../volume/volume.js'
 import { fileByFile, type Scope } from './diff-files.js'
@@ -151,10 +151,16 @@ export function globScope(globs: readonly string[]): Scope {
   return path => matches(Buffer.from(path.slice(1), 'latin1').toString('utf8'))
 }
 
+/** For a sentence: `work`, `work@before`, `work at 01m7…`. */
+function named({ volume, ref, commit }: DiffedSide): string {
+  if (ref === undefined || ref === '') return volume
+  return commit?.id === ref ? `${volume} at ${ref.slice(0, 10)}` : `${volume}@${ref}`
+}
+
 /** What a path names in a state; inode 0 is nothing. */
 export function subtreeAt(volume: Volume, state: FileState, path: string | undefined): Subtree {
-  const bytes = Buffer.from(path ?? '/', 'utf8').toString('latin1')
-  const names = bytes.split('/').filter(name => name !== '' && name !== '.')
+  const bytes = Buffer.from(`/${rootedNames(path ?? '/').join('/')}`, 'utf8').toString('latin1')
+  const names = bytes.split('/').filter(name => name !== '')
   // There is always a root directory, though before the first commit nothing says so.
   return { state, ino: names.length === 0 ? 1 : inodeAt(state.tree, volume.session.dirHash, bytes), path: `/${names.join('/')}` }
 }
@@ -166,11 +172,7 @@ export function diffRead(from: { volume: Volume; side: DiffSide }, to: { volume:
   const before = subtreeAt(from.volume, a.state, from.side.path)
   const after = subtreeAt(to.volume, b.state, to.side.path)
   if (before.ino === 0 && after.ino === 0 && (before.path !== '/' || after.path !== '/')) {
-    throw new CairnError(
-      'ENOENT',
-      `Neither ${from.side.volume} nor ${to.side.volume} has ${to.side.path ?? from.side.path} in these states.`,
-      'Check the path with `cairn ls`.',
-    )
+    throw new CairnError('ENOENT', `Neither ${named(a.shown)} nor ${named(b.shown)} has ${to.side.path ?? from.side.path}.`, 'Check the path with `cairn ls`.')
   }
   const related = from.volume.head.value.dirHashKey === to.volume.head.value.dirHashKey
   return { read: new DiffRead(before, after, related, options), from: a.shown, to: b.shown, related }

@@ -3,7 +3,7 @@ import { CairnError } from '../../errors.js'
 import { limits, systemClock } from '../../sys/index.js'
 import type { Commit } from '../../volume/commit-log.js'
 import { attrOf, type FileState, readFileBytes } from '../../volume/file-content.js'
-import { inodeAt } from '../../volume/paths.js'
+import { inodeAt, rootedNames } from '../../volume/paths.js'
 import type { Volume } from '../../volume/volume.js'
 import { type LogEntry, LogRead } from './log-read.js'
 
@@ -40,15 +40,15 @@ export class BlameRead {
   /** @throws CairnError ERR_REF_UNKNOWN; ENOENT, EISDIR */
   constructor(volume: Volume, path: string, ref: string | undefined) {
     this.#volume = volume
-    this.#path = path
+    this.#path = `/${rootedNames(path).join('/')}`
     const commit = ref === undefined ? undefined : volume.history.resolve(ref)
     this.#untilMs = commit?.timeMs ?? Number.POSITIVE_INFINITY
     const state = volume.stateAt(commit)
-    const ino = inodeAt(state.tree, volume.session.dirHash, latin1(path))
+    const ino = inodeAt(state.tree, volume.session.dirHash, latin1(this.#path))
     const found = ino === 0 ? undefined : attrOf(state, ino, attr)
     if (found === undefined) throw new CairnError('ENOENT', `There is no ${path} in this state.`, 'See `cairn log` of the path for when there was.')
     if ((found.mode & 0o170000) !== S_IFREG) throw new CairnError('EISDIR', `${path} is no file.`, 'Name a file of text.')
-    this.#log = new LogRead(volume, { path, ...(ref === undefined ? {} : { until: commit?.id ?? ref }) })
+    this.#log = new LogRead(volume, { path: this.#path, ...(ref === undefined ? {} : { until: commit?.id ?? ref }) })
     this.#states.push({ timeMs: 0, fresh: false, open: () => ({ state, ino }) })
   }
 

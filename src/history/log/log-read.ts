@@ -1,5 +1,4 @@
 import { Attr, inodeKey, MAX_KEY_BYTES, Tag } from '../../codec/index.js'
-import { CairnError } from '../../errors.js'
 import { limits, systemClock } from '../../sys/index.js'
 import { type BTree, diff } from '../../tree/index.js'
 import type { Change, CommitInfo } from '../../volume/api.js'
@@ -8,7 +7,7 @@ import { Content } from '../../volume/content.js'
 import { changesBetween, fileFlags } from '../../volume/diff.js'
 import { attrOf, type FileState } from '../../volume/file-content.js'
 import { Overlays } from '../../volume/overlay.js'
-import { direntChain, pathOfInode } from '../../volume/paths.js'
+import { direntChain, pathOfInode, rootedNames } from '../../volume/paths.js'
 import { parseTime } from '../../volume/refs.js'
 import type { Volume } from '../../volume/volume.js'
 
@@ -138,9 +137,7 @@ class Trail {
 
   constructor(volume: Volume, path: string) {
     this.#volume = volume
-    const names = path.split('/').filter(name => name !== '' && name !== '.')
-    if (names.includes('..')) throw new CairnError('ERR_PATH', `${path} has '..' in it.`, 'Write the path from the root of the volume.', { exitCode: 2 })
-    this.#path = Buffer.from(`/${names.join('/')}`, 'utf8').toString('latin1')
+    this.#path = Buffer.from(`/${rootedNames(path).join('/')}`, 'utf8').toString('latin1')
   }
 
   /** What a commit did to the path; undefined when nothing. Goes on to the path before. */

@@ -1,9 +1,12 @@
 import { CairnError } from '../../errors.js'
 import { assert } from '../../sys/index.js'
 import type { CommitInfo, TransactionSession } from '../../volume/api.js'
+import type { Commit } from '../../volume/history.js'
+import { rootedNames } from '../../volume/paths.js'
 import { refusePurged } from '../../volume/purged.js'
 import type { TreeChanges } from '../../volume/tree-changes.js'
 import type { Volume } from '../../volume/volume.js'
+import { checkNoneWaits } from '../merge/merge.js'
 import { graft, graftEntry } from './graft.js'
 import { Records } from './records.js'
 
@@ -32,7 +35,8 @@ export interface Restored {
 /**
  * Goes back to a state: all of a volume, or one path of it. A commit; what was not in one before is recorded in one of its own, so nothing is
  * lost. Handles open on files that changed or vanished are stale afterwards.
- * @throws CairnError ERR_REF_UNKNOWN, ERR_REF_AMBIGUOUS, ERR_PATH_UNKNOWN, ERR_PATH_BLOCKED, ERR_PURGED, ERR_VERSION_UNKNOWN; of a full disk, and at
+ * @throws CairnError ERR_REF_UNKNOWN, ERR_REF_AMBIGUOUS, ERR_PATH_UNKNOWN, ERR_PATH_BLOCKED, ERR_PURGED, ERR_VERSION_UNKNOWN, ERR_MERGE_WAITING (of
+ * the whole volume: what a merge brought would be gone, and its end would say that it is there); of a full disk, and at
  * most an `auto` commit was made then
  * Cost: what differs; of a path that is a directory what is below it.
  */
@@ -40,8 +44,9 @@ export function restore(volume: Volume, options: RestoreOptions = {}): Restored 
   const { ref, path, version, message, actor } = options
   if (version !== undefined) return restoreVersion(volume, options, version)
   // Before the commit of what changed since: `~1` is what the user sees.
-  const to = volume.history.resolve(ref ?? '~0')
   const components = componentsOf(path ?? '/')
+  const to = stateMeant(volume, ref)
+  if (components.length === 0) checkNoneWaits(volume)
   const target = volume.treeOf(to)
   volume.commitChanges(actor === undefined ? {} : { actor })
   const what = `${path ?? 'all'} to ${to.name ?? to.id}`
@@ -49,6 +54,12 @@ export function restore(volume: Volume, options: RestoreOptions = {}): Restored 
   const became = volume.become(components.length === 0 ? target : withPath(volume, target, components, path ?? '/'), commit)
   const { root: _root, nextIno: _nextIno, ...info } = to
   return { commit: became.commit, to: info, inodes: became.changes.inodes.size, names: became.changes.entries.length }
+}
+
+function stateMeant(volume: Volume, ref: string | undefined): Commit {
+  if (ref === undefined && volume.history.newest() === undefined)
+    throw new CairnError('ERR_REF_UNKNOWN', `${volume.info.name} has no commit yet that it could go back to.`, 'Make one with `cairn checkpoint save`.')
+  return volume.history.resolve(ref ?? '~0')
 }
 
 /** The same for one version of a file. */
@@ -113,8 +124,5 @@ function withPath(volume: Volume, from: ReturnType<Volume['treeOf']>, components
 
 /** One char per byte each. */
 function componentsOf(path: string): string[] {
-  const components = path.split('/').filter(name => name !== '' && name !== '.')
-  if (components.includes('..'))
-    throw new CairnError('ERR_PATH_UNKNOWN', `${path} has '..' in it.`, 'Write the path from the root of the volume.', { exitCode: 2 })
-  return components.map(name => Buffer.from(name, 'utf8').toString('latin1'))
+  return rootedNames(path).map(name => Buffer.from(name, 'utf8').toString('latin1'))
 }
