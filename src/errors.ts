@@ -41,6 +41,12 @@ export class CorruptError extends CairnError {
     super('ERR_CORRUPT', `${object} is damaged: ${what}.`, remedy)
     this.object = object
   }
+
+  /** The message without the object, which lists of damage name beside it. */
+  get problem(): string {
+    const start = `${this.object} is damaged: `
+    return this.message.startsWith(start) ? this.message.slice(start.length).replace(/\.$/, '') : this.message
+  }
 }
 
 /** Names of POSIX errors, as in `node:os`. */

@@ -238,6 +238,19 @@ describe('the command line on a damaged home', () => {
     60_000,
   )
 
+  it('a block, before mounting when that is asked for, in one sentence', async () => {
+    const packs = filesIn(whole).filter(file => file.startsWith(`store/packs/${own('w')}`))
+    const largest = packs.sort((a, b) => statSync(join(whole, b)).size - statSync(join(whole, a)).size)[0]
+    await onHome(file => file === largest, flipMiddle)
+    try {
+      const told = /^cairn: The volume w is damaged: packs\/\S+ at \d+: its checksum does not match, and \d+ more\. Run `cairn fsck w` [^\n]*\n$/
+      await expectTold(['mount', 'w', join(home.folder, 'mnt'), '--check-storage'], told)
+      expect(existsSync(join(home.folder, 'mnt'))).toBe(false)
+    } finally {
+      await home.end()
+    }
+  }, 60_000)
+
   it('has nothing to do with files that only help', async () => {
     await onHome(
       name => name.endsWith('lock'),

@@ -19,7 +19,7 @@ export const run: Run = async (context, [target]) => {
   return report.ok ? 0 : 1
 }
 
-export function lines(report: FsckReport): string[] {
+function lines(report: FsckReport): string[] {
   return report.findings.map(finding => `${finding.severity}: ${finding.object}: ${finding.problem}`)
 }
 
@@ -33,10 +33,13 @@ function verdict(report: FsckReport): string {
   return report.ok ? `all is well (${what})` : `damaged (${what}). Restore what is named above from a copy, or fork from a checkpoint`
 }
 
-export function damaged(name: string, what: string): CairnError {
+/** The first of what was found, in words for a command that goes no further. */
+export function damaged(name: string, findings: FsckReport['findings']): CairnError {
+  const [first, ...others] = findings.filter(finding => finding.severity === 'error')
+  const what = `${first.object}: ${first.problem}${others.length === 0 ? '' : `, and ${others.length} more`}`
   return new CairnError(
     'ERR_CORRUPT',
     `The volume ${name} is damaged: ${what}.`,
-    'Run `cairn fsck` for all findings; fork from a checkpoint, or restore it from a copy.',
+    `Run \`cairn fsck ${name}\` for all findings; fork from a checkpoint, or restore it from a copy.`,
   )
 }

@@ -60,7 +60,7 @@ function shellFolder(): string {
 }
 
 async function checkStorage(context: Context, name: string): Promise<void> {
-  const { damaged, lines } = await import('./fsck.js')
+  const { damaged } = await import('./fsck.js')
   const report = await context.helped(async () => (await context.cairn()).fsck(name))
-  if (!report.ok) throw damaged(name, lines(report).join('\n'))
+  if (!report.ok) throw damaged(name, report.findings)
 }

@@ -87,6 +87,8 @@ class Check {
   /** Places of segments that were verified, by pack. */
   readonly #verified = new Map<string, Set<number>>()
   readonly #commits: Array<{ id: string; root: string }> = []
+  /** What was found, so that a page that several trees share is told of once. */
+  readonly #found = new Set<string>()
 
   constructor(target: FsckTarget) {
     this.#target = target
@@ -97,28 +99,41 @@ class Check {
     this.#tree(head.root, 'tree')
     this.#tree(head.history, 'history tree')
     for (const { id, root } of this.#commits) this.#tree(root, `commit ${id}`)
-    try {
-      this.#records(openTree(pages, head.root).cursor())
-      checkVersions(openTree(pages, head.history), (object, problem) => this.#find('error', object, problem))
-    } catch (error) {
-      this.#damage(error)
-    }
-    this.#links()
-    this.#usage()
+    const isWhole = this.#read(() => this.#records(openTree(pages, head.root).cursor()))
+    this.#read(() => checkVersions(openTree(pages, head.history), (object, problem) => this.#find('error', object, problem)))
+    if (isWhole) {
+      this.#links()
+      this.#usage()
+      // What is missing in an unread page would be found again as a wrong link count of each inode that it is about.
+    } else this.#find('warning', 'tree', 'some of it cannot be read, so that link counts and sizes were not compared')
     for (const key of this.#packs) this.#pack(key)
     this.#report.packs = this.#packs.size
     this.#others()
     return this.#report
   }
 
+  /** False when damage kept it from reading all. */
+  #read(work: () => void): boolean {
+    try {
+      work()
+      return true
+    } catch (error) {
+      this.#damage(error)
+      return false
+    }
+  }
+
   #find(severity: Finding['severity'], object: string, problem: string): void {
     if (severity === 'error') this.#report.ok = false
+    const finding = `${object}: ${problem}`
+    if (this.#found.has(finding)) return
+    this.#found.add(finding)
     if (this.#report.findings.length < MAX_FINDINGS) this.#report.findings.push({ severity, object, problem })
   }
 
   #damage(error: unknown): void {
     if (!(error instanceof CorruptError)) throw error
-    this.#find('error', error.object, error.message)
+    this.#find('error', error.object, error.problem)
   }
 
   /** Verifies the pages of a tree that are no other's, and the blocks that its records name. */
@@ -138,7 +153,7 @@ class Check {
       },
       {
         skip: pointer => first.compare(pointer) !== 0 && !this.#verify(pointer, 0),
-        onDamage: (_pointer, error) => this.#find('error', error instanceof CorruptError ? error.object : what, error.message),
+        onDamage: (_pointer, error) => (error instanceof CorruptError ? this.#damage(error) : this.#find('error', what, error.message)),
       },
     )
   }
