@@ -10,7 +10,7 @@ import { pinKey, readPin, writePin } from '../src/store/pins.js'
 import { Engine } from '../src/volume/engine.js'
 import { Holds, readHolds } from '../src/volume/holds.js'
 import { Incarnations } from '../src/volume/incarnations.js'
-import { blockMark, markValue, pathMark, purgedAt } from '../src/volume/purged.js'
+import { inodeMark, markValue, pathMark, purgedAt, purgedInodes } from '../src/volume/purged.js'
 import { readRetention, retentionRecord } from '../src/volume/versions/settings.js'
 import type { Volume } from '../src/volume/volume.js'
 import { storedMerge, type WaitingMerge, waitingItems } from '../src/volume/waiting-merge.js'
@@ -113,11 +113,13 @@ describe('records of the history tree', () => {
 
   test('marks of a purge (1b)', () => {
     golden('purged path', pathMark('8899aabbccddeeff', '/secret\u00ff'))
-    golden('purged block', blockMark('8899aabbccddeeff', Buffer.alloc(32, 0xab)))
+    golden('purged inode', inodeMark(INO))
     golden('purged value', markValue(1_700_000_000_123))
     const { dirHashKey } = volume.head.value
     put({ key: pathMark(dirHashKey, '/a'), value: markValue(1_700_000_000_123) })
+    put({ key: inodeMark(INO), value: markValue(1_700_000_000_123) })
     expect(purgedAt(volume.state.history, dirHashKey, '/a/b')).toBe(1_700_000_000_123)
+    expect(purgedInodes(volume.state.history)).toEqual([INO])
   })
 })
 

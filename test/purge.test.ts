@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
@@ -13,18 +13,13 @@ import { collected } from '../src/testing/collected.js'
 import { Engine } from '../src/volume/engine.js'
 import type { Volume } from '../src/volume/volume.js'
 import { CliRun } from './cli-run.js'
+import { filesWith } from './support/plain-bytes.js'
 
 const SECRET = 'hunter2-is-the-secret'
 const NAME = 'password-of-alice'
 const small = `password=${SECRET}\n`
 const medium = `${SECRET}${'.'.repeat(1000)}`
 const large = Buffer.concat([Buffer.alloc(100_000, 'a'), Buffer.from(SECRET), Buffer.alloc(100_000, 'b'), Buffer.from(SECRET)])
-
-/** Files of a folder that hold these bytes, packs and all. */
-function filesWith(folder: string, text: string): string[] {
-  const all = readdirSync(folder, { recursive: true, withFileTypes: true }).filter(entry => entry.isFile())
-  return all.map(entry => join(entry.parentPath, entry.name)).filter(path => existsSync(path) && readFileSync(path).includes(text))
-}
 
 describe('purge', () => {
   let home: string
@@ -190,6 +185,14 @@ describe('purge', () => {
     })
     expect(() => run(`/${NAME}`, true)).toThrow('stopped')
     onCrashPoint(undefined)
+    engine.crash()
+    // What only the journal names by then must be there still.
+    engine = Engine.open({ home })
+    collected(engine)
+    engine.crash()
+    open()
+    for (const ref of ['one', 'two', 'three']) expect(at(ref).readFileSync('/other-7', 'utf8')).toBe('other 7')
+    // Nor may these views hold what is purged now.
     engine.crash()
     open()
     expect(volume.fsck()).toMatchObject({ ok: true, findings: [] })

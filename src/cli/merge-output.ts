@@ -37,14 +37,15 @@ export function mergeLines(result: MergeResult): string[] {
   const from = merge ? `${other} into ${volume}` : `${volume} onto ${other}`
   const command = merge ? `cairn merge ${other} --into ${volume}` : `cairn rebase ${volume}`
   const count = plural(changes.length, 'change')
-  const list = conflicts.map(conflictLine)
+  const left = (result.leftOut ?? []).map(path => `left out ${path}: it was purged from ${volume}; --with-purged takes it`)
+  const list = [...conflicts.map(conflictLine), ...left]
   switch (state) {
     case 'unchanged':
       return [`${volume} has all of ${other} already.`]
     case 'trial':
       return [...list, `Would ${operation} ${from}: ${count}, ${plural(conflicts.length, 'conflict')}.`]
     case 'merged':
-      return [...conflicts.filter(one => one.resolved !== undefined).map(conflictLine), `${merge ? 'Merged' : 'Rebased'} ${from}: ${count}.`]
+      return [...conflicts.filter(one => one.resolved !== undefined).map(conflictLine), ...left, `${merge ? 'Merged' : 'Rebased'} ${from}: ${count}.`]
     case 'aborted':
       return [`Gave the ${operation} of ${from} up: ${volume} is as it was before.`]
     case 'conflicts':

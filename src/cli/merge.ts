@@ -8,7 +8,14 @@ export const run: Run = async (context, [operand], options) => {
   const message = typeof options['message'] === 'string' ? { message: options['message'] } : {}
   await context.refuseReadOnly()
   const cairn = await context.cairn()
-  const asked = { ...into, ...message, ...resolutionOf(options), ...stepOf(options), dryRun: options['dryRun'] === true }
+  const asked = {
+    ...into,
+    ...message,
+    ...resolutionOf(options),
+    ...stepOf(options),
+    dryRun: options['dryRun'] === true,
+    withPurged: options['withPurged'] === true,
+  }
   const result = await context.helped(() => cairn.merge(fork, asked))
   await context.result(result, () => mergeLines(result))
   return exitCodeOf(result)

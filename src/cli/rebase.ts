@@ -6,7 +6,8 @@ export const run: Run = async (context, [operand], options) => {
   const fork = await context.volumeName(operand)
   await context.refuseReadOnly()
   const cairn = await context.cairn()
-  const result = await context.helped(() => cairn.rebase(fork, { ...resolutionOf(options), ...stepOf(options), dryRun: options['dryRun'] === true }))
+  const asked = { ...resolutionOf(options), ...stepOf(options), dryRun: options['dryRun'] === true, withPurged: options['withPurged'] === true }
+  const result = await context.helped(() => cairn.rebase(fork, asked))
   await context.result(result, () => mergeLines(result))
   return exitCodeOf(result)
 }

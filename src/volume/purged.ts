@@ -1,28 +1,43 @@
 import { createHash } from 'node:crypto'
-import { Tag } from '../codec/index.js'
+import { getIno, putIno, Tag } from '../codec/index.js'
 import { CairnError } from '../errors.js'
 import type { Tree } from '../tree/tree.js'
 
 /**
- * What was purged, in the history tree (docs/format.md, tag 1b): keyed hashes only, since the names and the content are what must be gone.
- * `1b | 00 | hash (16)` is a path, `1b | 01 | hash (16)` a block that must not be brought back.
+ * What was purged, in the history tree (docs/format.md, tag 1b): a keyed hash of each path, since the names are what must be gone, and the inode
+ * numbers, which nothing else ever has. Merges leave out what they name.
  */
-const Kind = { path: 0, block: 1 } as const
+const Kind = { path: 0, inode: 1 } as const
 const HASH_BYTES = 16
-
-function markKey(kind: number, dirHashKey: string, what: Uint8Array): Buffer {
-  const hash = createHash('sha256').update(Buffer.from(dirHashKey, 'hex')).update(what).digest()
-  return Buffer.concat([Buffer.from([Tag.purged, kind]), hash.subarray(0, HASH_BYTES)])
-}
+const INODE_KEY_BYTES = 2 + 7
 
 /** @param path byte string from the root */
 export function pathMark(dirHashKey: string, path: string): Buffer {
-  return markKey(Kind.path, dirHashKey, Buffer.from(path, 'latin1'))
+  const hash = createHash('sha256').update(Buffer.from(dirHashKey, 'hex')).update(Buffer.from(path, 'latin1')).digest()
+  return Buffer.concat([Buffer.from([Tag.purged, Kind.path]), hash.subarray(0, HASH_BYTES)])
 }
 
-/** @param hash SHA-256 of the plain block */
-export function blockMark(dirHashKey: string, hash: Uint8Array): Buffer {
-  return markKey(Kind.block, dirHashKey, hash)
+export function inodeMark(ino: number): Buffer {
+  const key = Buffer.from([Tag.purged, Kind.inode, 0, 0, 0, 0, 0, 0, 0])
+  putIno(key, 2, ino)
+  return key
+}
+
+/** Whether anything was ever purged. */
+export function hasMarks(history: Tree): boolean {
+  const cursor = history.cursor()
+  return cursor.seek(Buffer.from([Tag.purged]), 1) && cursor.buf[cursor.kp] === Tag.purged
+}
+
+/** Numbers of all inodes that were purged. */
+export function purgedInodes(history: Tree): number[] {
+  const found: number[] = []
+  const cursor = history.cursor()
+  for (let more = cursor.seek(Buffer.from([Tag.purged, Kind.inode]), 2); more; more = cursor.next()) {
+    if (cursor.buf[cursor.kp] !== Tag.purged || cursor.buf[cursor.kp + 1] !== Kind.inode) break
+    if (cursor.kl === INODE_KEY_BYTES) found.push(getIno(cursor.buf, cursor.kp + 2))
+  }
+  return found
 }
 
 /** Says that what is asked for was purged, where it was. @param path byte string from the root; @param dirHashKey of the volume's head */
@@ -44,11 +59,6 @@ export function purgedAt(history: Tree, dirHashKey: string, path: string): numbe
     if (history.get(key, key.length)) return Buffer.from(history.vb.subarray(history.vp, history.vp + history.vl)).readUIntLE(0, 6)
   }
   return undefined
-}
-
-export function isForbidden(history: Tree, dirHashKey: string, hash: Uint8Array): boolean {
-  const key = blockMark(dirHashKey, hash)
-  return history.get(key, key.length)
 }
 
 export function markValue(timeMs: number): Buffer {

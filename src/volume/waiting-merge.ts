@@ -41,6 +41,12 @@ function keyOf(chunk: number): Buffer {
 
 /** The merge that waits in this volume. */
 export function storedMerge(history: BTree, volumeId: string): WaitingMerge | undefined {
+  const found = readMerge(history)
+  return found?.volume === volumeId ? found : undefined
+}
+
+/** The record that the history has, also when it waits in the volume that this one was forked from. */
+export function readMerge<Conflict>(history: BTree): WaitingMerge<Conflict> | undefined {
   const parts: Buffer[] = []
   for (let chunk = 0; ; chunk++) {
     const key = keyOf(chunk)
@@ -48,8 +54,7 @@ export function storedMerge(history: BTree, volumeId: string): WaitingMerge | un
     parts.push(Buffer.from(history.vb.subarray(history.vp, history.vp + history.vl)))
   }
   if (parts.length === 0) return undefined
-  const found = JSON.parse(Buffer.concat(parts).toString('utf8')) as WaitingMerge
-  return found.volume === volumeId ? found : undefined
+  return JSON.parse(Buffer.concat(parts).toString('utf8')) as WaitingMerge<Conflict>
 }
 
 /** What makes `merge` wait; without one, what ends the waiting. */

@@ -2,9 +2,11 @@ import { CairnError } from '../../errors.js'
 import type { BTree } from '../../tree/index.js'
 import type { Change, CommitInfo } from '../../volume/api.js'
 import { diffStates } from '../../volume/diff.js'
+import type { HistoryItem } from '../../volume/incarnations.js'
 import type { Volume } from '../../volume/volume.js'
 import { commonCommit, keptCommit, treeOfCommit } from './merge-base.js'
 import { type WaitingMerge, waitingItems, waitingMerge } from './merge-state.js'
+import { type LeftOut, leaveOutPurged } from './purged-content.js'
 import { TreeState } from './state.js'
 import { type ThreeWayOptions, type ThreeWayResult, threeWay } from './three-way.js'
 import { TrialBlocks } from './trial-blocks.js'
@@ -16,6 +18,8 @@ export interface MergeOptions {
   resolution?: Resolution
   /** Says what would happen; nothing is changed. */
   dryRun?: boolean
+  /** Takes what was purged from the volume, too, where the other one still has it; default: it is left out. */
+  withPurged?: boolean
   message?: string
   actor?: string
 }
@@ -38,6 +42,8 @@ export interface MergeResult {
   conflicts: MergeConflict[]
   /** What the merge changes in the volume. */
   changes: Change[]
+  /** Paths of the other volume that were left out, because they were purged here. */
+  leftOut?: string[]
 }
 
 interface Plan {
@@ -132,18 +138,42 @@ function treeNow(volume: Volume): BTree {
 
 function carryOut(plan: Plan, ours: BTree, theirs: BTree, options: MergeOptions): MergeResult {
   const { volume, other } = plan
-  const base = treeOfCommit(keptAny(plan), volume, other)
+  const common = keptAny(plan)
+  const base = treeOfCommit(common, volume, other)
   const parts = mergeParts(volume, plan.labels, options)
+  const left = leftOut(plan, { base, other: plan.operation === 'merge' ? theirs : ours }, common.timeMs, options)
   const [mine, others] = [volume.state.history, other.state.history]
   const histories = plan.operation === 'merge' ? { ours: mine, theirs: others } : { ours: others, theirs: mine }
   const result = threeWay(base, ours, theirs, { ...parts, histories })
   const changes = diffStates(volume.stateAt(), new TreeState(result.tree, parts.hash, parts.blocks))
-  const told = { operation: plan.operation, volume: volume.info.name, other: other.info.name, base: plan.base, conflicts: result.conflicts, changes }
+  const told = {
+    operation: plan.operation,
+    volume: volume.info.name,
+    other: other.info.name,
+    base: plan.base,
+    conflicts: result.conflicts,
+    changes,
+    ...leftOutOf(left),
+  }
   if (options.dryRun === true) return { ...told, state: 'trial' }
   if (plan.base === plan.theirs) return { ...told, state: 'unchanged' }
   if (result.conflicts.some(conflict => conflict.resolved === undefined))
-    return { ...told, state: 'conflicts', commit: taking(plan, result, () => wait(plan, result, options)) }
-  return { ...told, state: 'merged', commit: taking(plan, result, () => apply(plan, result, options)) }
+    return { ...told, state: 'conflicts', commit: taking(plan, result, () => wait(plan, result, options, left.items)) }
+  return { ...told, state: 'merged', commit: taking(plan, result, () => apply(plan, result, options, left.items)) }
+}
+
+function leftOut({ volume }: Plan, trees: { base: BTree; other: BTree }, sinceMs: number, { withPurged }: MergeOptions): LeftOut {
+  if (withPurged === true) return { paths: [], items: [] }
+  const { session, state, head } = volume
+  return leaveOutPurged(
+    { history: state.history, dirHash: session.dirHash, dirHashKey: head.value.dirHashKey, nowMs: session.nowS * 1000 + session.nowNs / 1e6 },
+    trees,
+    sinceMs,
+  )
+}
+
+function leftOutOf({ paths }: LeftOut): Pick<MergeResult, 'leftOut'> {
+  return paths.length === 0 ? {} : { leftOut: paths }
 }
 
 function keptAny({ volume, other, base }: Plan): ReturnType<typeof keptCommit> {
@@ -168,9 +198,9 @@ export function mergeParts(volume: Volume, labels: MergeLabels, options: { resol
   }
 }
 
-function apply(plan: Plan, result: ThreeWayResult, options: MergeOptions): CommitInfo {
+function apply(plan: Plan, result: ThreeWayResult, options: MergeOptions, more: readonly HistoryItem[]): CommitInfo {
   const { volume, before, theirs } = plan
-  return volume.become(result.tree, { kind: 'merge', parents: [before, theirs], message: messageOf(plan, options), ...by(options) }).commit
+  return volume.become(result.tree, { kind: 'merge', parents: [before, theirs], message: messageOf(plan, options), ...by(options) }, more).commit
 }
 
 function messageOf(
@@ -185,11 +215,11 @@ function by({ actor }: { actor?: string }): { actor?: string } {
 }
 
 /** Puts the conflicts into the files, and a record of what waits beside them, in one batch. */
-function wait(plan: Plan, { tree, conflicts }: ThreeWayResult, options: MergeOptions): CommitInfo {
+function wait(plan: Plan, { tree, conflicts }: ThreeWayResult, options: MergeOptions, more: readonly HistoryItem[]): CommitInfo {
   const { volume, other, operation, labels, base, before, theirs } = plan
   const waiting: WaitingMerge = { operation, volume: volume.info.id, other: other.info.name, labels, base, theirs, before, conflicts }
   const message = `${operation} with ${other.info.name} waits: ${counted(conflicts.length)}`
-  return volume.become(tree, { kind: 'auto', message, ...by(options) }, waitingItems(volume.state.history, waiting)).commit
+  return volume.become(tree, { kind: 'auto', message, ...by(options) }, [...waitingItems(volume.state.history, waiting), ...more]).commit
 }
 
 /**

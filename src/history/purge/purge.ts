@@ -7,7 +7,6 @@ import {
   Ended,
   encodeCommit,
   encodePastName,
-  isVersionBlock,
   MAX_KEY_BYTES,
   POINTER_BYTES,
   pastNameEnd,
@@ -18,9 +17,8 @@ import { crashPoint } from '../../sys/index.js'
 import { type BTree, forgetSeparators } from '../../tree/index.js'
 import type { PageSink } from '../../tree/tree.js'
 import { refusedByDisk } from '../../volume/collector.js'
-import { EXTENT_BYTES, EXTENT_STORED } from '../../volume/content.js'
 import { pathOfInode } from '../../volume/paths.js'
-import { blockMark, markValue, pathMark, purgedAt } from '../../volume/purged.js'
+import { inodeMark, markValue, pathMark, purgedAt } from '../../volume/purged.js'
 import { openTree } from '../../volume/recovery.js'
 import type { Volume } from '../../volume/volume.js'
 import { allCommits } from '../bundle/bundle-source.js'
@@ -29,6 +27,7 @@ import { eachWithPrefix, inodeOf, keysWithPrefix, prefixOf } from './prefix.js'
 import { SharedPages } from './shared-pages.js'
 import { Targets } from './targets.js'
 import { attrOf, type Purged, placeOf, purgeTree, removeInode } from './tree-purge.js'
+import { besides, redactedMerge } from './waiting.js'
 
 /** Records of the history changed in one batch. */
 const BATCH_ITEMS = 512
@@ -42,8 +41,6 @@ export interface PurgeReport {
   states: number
   /** Records of versions and of names that are gone. */
   versions: number
-  /** Blocks that nothing of this volume may bring back. */
-  blocks: number
   /** Other paths of this volume that hold the same files: they stay. `now`, or the commit that has it. */
   elsewhere: Array<{ path: string; at: string }>
 }
@@ -57,13 +54,16 @@ export interface PurgeReport {
 export function* purge(volume: Volume, path: string, options: { recursive?: boolean; actor?: string } = {}): Generator<undefined, PurgeReport> {
   const run = new Purge(volume, new Targets(path, options.recursive === true), options.actor)
   yield* run.find()
-  run.mark()
-  crashPoint('purge.live.before')
-  yield* run.present()
-  crashPoint('purge.live.after')
-  yield* run.commits()
-  yield* run.versions()
-  run.finish()
+  yield* run.mark()
+  // First what is found by the names that a merge noted: these go last.
+  for (const beside of run.besides()) {
+    const more = new Purge(volume, new Targets(beside, options.recursive === true), options.actor)
+    yield* more.find()
+    yield* more.mark()
+    yield* more.all()
+    run.report.inodes.push(...more.report.inodes)
+  }
+  yield* run.all()
   return run.report
 }
 
@@ -73,17 +73,18 @@ class Purge {
   readonly #targets: Targets
   readonly #actor: string | undefined
   readonly #dirHash: DirHash
-  readonly #blocks = new Map<string, Buffer>()
   /** Inodes that keep another name somewhere. */
   readonly #kept = new Set<number>()
   #items = 0
+  /** Of a path as users see it. */
+  readonly #isPurged = (path: string): boolean => path === this.#targets.shown || path.startsWith(`${this.#targets.shown}/`)
 
   constructor(volume: Volume, targets: Targets, actor: string | undefined) {
     this.#volume = volume
     this.#targets = targets
     this.#actor = actor
     this.#dirHash = volume.session.dirHash
-    this.report = { path: targets.shown, inodes: [], states: 0, versions: 0, blocks: 0, elsewhere: [] }
+    this.report = { path: targets.shown, inodes: [], states: 0, versions: 0, elsewhere: [] }
   }
 
   get #history(): BTree {
@@ -112,12 +113,25 @@ class Purge {
   }
 
   /** First of all: what is asked for after a crash on the way was purged, not unknown. */
-  mark(): void {
+  *mark(): Generator<undefined> {
+    this.#markPath()
+    for (const ino of this.#targets.inodes.keys()) {
+      const key = inodeMark(ino)
+      if (this.#put(key, this.#now())) yield
+    }
+    this.#commit()
+  }
+
+  #markPath(): void {
     const { session, head } = this.#volume
     session.tick()
-    const key = pathMark(head.value.dirHashKey, this.#targets.path)
-    session.historyPut(key, key.length, markValue(session.nowS * 1000), 6)
+    this.#put(pathMark(head.value.dirHashKey, this.#targets.path), this.#now())
     this.#commit()
+  }
+
+  #now(): Buffer {
+    const { nowS, nowNs } = this.#volume.session
+    return markValue(nowS * 1000 + nowNs / 1e6)
   }
 
   #commit(): void {
@@ -126,14 +140,47 @@ class Purge {
     if (result !== 0) throw refusedByDisk('The purge could not go on', result)
   }
 
-  /** One more record of the batch; many of them are several. */
-  #item(): void {
-    if (++this.#items >= BATCH_ITEMS) this.#commit()
+  /** One more record of the batch; many of them are several. True when one was written. */
+  #item(): boolean {
+    if (++this.#items < BATCH_ITEMS) return false
+    this.#commit()
+    return true
+  }
+
+  #put(key: Buffer, value: Buffer): boolean {
+    this.#volume.session.historyPut(key, key.length, value, value.length)
+    return this.#item()
+  }
+
+  /** From the present on to the last record. */
+  *all(): Generator<undefined> {
+    crashPoint('purge.live.before')
+    yield* this.present()
+    crashPoint('purge.live.after')
+    yield* this.commits()
+    yield* this.versions()
+    this.#redactMerge()
+    this.finish()
+  }
+
+  /** Where else a merge that waits put it, and is still to be found. */
+  besides(): string[] {
+    const { state, info } = this.#volume
+    return besides(state.history, info.id, this.#isPurged).filter(
+      path => placeOf(state.tree, this.#dirHash, Buffer.from(path).toString('latin1')) !== undefined,
+    )
+  }
+
+  #redactMerge(): void {
+    for (const { key, value } of redactedMerge(this.#history, this.#volume.info.id, this.#isPurged)) {
+      if (value === undefined) this.#volume.session.historyDel(key, key.length)
+      else this.#put(key, value)
+    }
+    this.#commit()
   }
 
   *present(): Generator<undefined> {
     const volume = this.#volume
-    this.#noteBlocks(volume.state.tree)
     const place = placeOf(volume.state.tree, this.#dirHash, this.#targets.path)
     if (place !== undefined) {
       this.report.states++
@@ -165,16 +212,6 @@ class Purge {
       session.addUsage(-1, -(attr?.blocks ?? 0) * 512)
       this.#commit()
     }
-  }
-
-  #noteBlocks(tree: BTree): void {
-    for (const ino of this.#targets.inodes.keys()) eachWithPrefix(tree, prefixOf(Tag.extent, ino), (_key, value) => this.#noteBlock(value))
-  }
-
-  #noteBlock(value: Uint8Array): void {
-    if (value.length !== EXTENT_BYTES || value[0] !== EXTENT_STORED) return
-    const key = blockMark(this.#volume.head.value.dirHashKey, value.subarray(1, 33))
-    this.#blocks.set(key.toString('latin1'), key)
   }
 
   #noteKept(tree: BTree, at: string): void {
@@ -213,7 +250,6 @@ class Purge {
     const { pages } = this.#volume.context
     const tree = openTree(pages, commit.record.root)
     const place = placeOf(tree, this.#dirHash, this.#targets.path)
-    this.#noteBlocks(tree)
     const purged: Purged = place === undefined ? { inodes: 0, bytes: 0 } : purgeTree(tree, this.#dirHash, place)
     for (const ino of this.#targets.inodes.keys()) {
       const orphan = prefixOf(Tag.orphan, ino)
@@ -248,24 +284,29 @@ class Purge {
     for (const ino of this.#targets.inodes.keys()) {
       const upTo = this.#kept.has(ino) ? (ends.get(ino) ?? 0) : Number.POSITIVE_INFINITY
       const keys: Buffer[] = []
-      eachWithPrefix(history, prefixOf(Tag.version, ino), (key, value) => {
+      eachWithPrefix(history, prefixOf(Tag.version, ino), key => {
         if (endOf(key) > upTo) return
-        if (isVersionBlock(key, 0, key.length)) this.#noteBlock(value)
         keys.push(Buffer.from(key))
       })
       this.#delete(keys)
       yield
     }
     crashPoint('purge.versions.between')
-    for (const key of this.#blocks.values()) {
-      this.#volume.session.historyPut(key, key.length, markValue(this.#volume.session.nowS * 1000), 6)
-      this.#item()
-    }
-    this.#commit()
-    this.report.blocks = this.#blocks.size
+    this.#unmarkKept()
     this.#forgetWhereTo()
     for (const prefix of this.#targets.namePrefixes()) this.#delete(keysWithPrefix(history, prefix))
     yield
+  }
+
+  /** What has another name is no secret there: it may come and go. */
+  #unmarkKept(): void {
+    const { session } = this.#volume
+    for (const ino of this.#kept) {
+      const key = inodeMark(ino)
+      session.historyDel(key, key.length)
+      this.#item()
+    }
+    this.#commit()
   }
 
   #delete(keys: readonly Buffer[]): void {
@@ -313,8 +354,7 @@ class Purge {
     const volume = this.#volume
     for (const prefix of this.#targets.namePrefixes()) forgetSeparators(this.#history, prefix)
     // Something must be newer than the head, or nothing is sealed.
-    volume.session.tick()
-    this.mark()
+    this.#markPath()
     volume.flush()
     crashPoint('purge.sealed')
     volume.context.packs.clearCache()
