@@ -4,7 +4,7 @@ import { limits } from '../sys/index.js'
 import { BLOCK, blockCount, checkWritable, finish, lastBlock, loadWhole, setWhole, tailCounted, unitsOf } from './content.js'
 import type { Context, Inode } from './context.js'
 import { isDirectory, isRegular } from './mode.js'
-import { resizeLoaded, truncate } from './truncate.js'
+import { endShortening, resizeLoaded, truncate } from './truncate.js'
 
 /** Modes of fallocate(2). */
 const KEEP_SIZE = 1
@@ -28,16 +28,38 @@ export function fallocate(c: Context, ino: number, mode: number, offset: number,
   const refused = checkWritable(c, n)
   if (refused < 0) return refused
   if (length > limits.fileSizeBytes - offset) return -EFBIG
-  c.begin(handle)
   const end = offset + length
-  const grows = (mode & KEEP_SIZE) === 0 && end > n.attr.size
   const clears = (mode & (PUNCH_HOLE | ZERO_RANGE)) !== 0 && offset < n.attr.size
+  const through = clears ? clearLong(c, n, offset, end, handle) : handle
+  if (through < 0) return through
+  c.begin(through)
+  const grows = (mode & KEEP_SIZE) === 0 && end > n.attr.size
   if (clears && grows && isWhole(n)) clearAndGrow(c, n, offset, end)
   else {
     if (clears) clear(c, n, offset, Math.min(end, n.attr.size))
     if (grows) truncate(c, n, end)
   }
-  return finish(c, n, 0)
+  const result = finish(c, n, 0)
+  endShortening(c, n, handle, through)
+  return result
+}
+
+/** Makes holes of very many blocks in several batches, as far as one more can do the rest; the result is as that of `shortenLong`. */
+function clearLong(c: Context, n: Inode, from: number, end: number, handle: number): number {
+  const a = n.attr
+  let through = handle
+  for (let at = from; a.kind === ContentKind.blocks && blockCount(a.blocks) > limits.dropBlocks; ) {
+    const next = c.session.content.nextBlock(n.ino, Math.ceil(at / BLOCK))
+    const to = (next + limits.dropBlocks) * BLOCK
+    if (next < 0 || to >= Math.min(end, a.size)) break
+    if (through === 0) through = c.session.newHandle?.(false) ?? 0
+    c.begin(through)
+    clear(c, n, at, to)
+    const failed = finish(c, n, 0) || c.load(n.ino, n)
+    if (failed < 0) return failed
+    at = to
+  }
+  return through
 }
 
 /** Inline or small: its content is one record. */

@@ -8,7 +8,7 @@ import { isDirectory, isRegular, isSymlink, PERMISSIONS, S_IFMT, S_ISGID } from 
 import { hold } from './orphans.js'
 import { allowed, inGroup, isImmutable, isOwner, READ, restricted, WRITE } from './permission.js'
 import { dropPrivileges } from './privileges.js'
-import { truncate } from './truncate.js'
+import { endShortening, shortenLong, truncate } from './truncate.js'
 
 const TIMES = Field.atime | Field.mtime | Field.atimeNow | Field.mtimeNow
 const NOW = Field.atimeNow | Field.mtimeNow
@@ -31,17 +31,20 @@ export function access(c: Context, ino: number, mask: number, cred: Cred | undef
   return allowed(c.probe, mask & 7, cred) ? 0 : -EACCES
 }
 
-/** Mode, owners, size, times and flags in one batch. */
+/** Mode, owners, size, times and flags in one batch; but see `shortenLong`. */
 export function setattr(c: Context, ino: number, valid: number, set: SetAttr, cred: Cred | undefined, handle: number): number {
   const n = c.node
   const missing = c.load(ino, n)
   if (missing < 0) return missing
   const refused = checkSetattr(c, n, valid, set, cred)
   if (refused < 0) return refused
-  c.begin(handle)
+  const through = (valid & Field.size) === 0 ? handle : shortenLong(c, n, set.size, handle)
+  if (through < 0) return through
+  c.begin(through)
   apply(c, n, valid, set, cred)
   c.store(n)
   const failed = c.commit()
+  endShortening(c, n, handle, through)
   if (failed < 0) return failed
   if (n.isDirectory && (valid & (Field.mode | OWNERS)) !== 0) c.cache.forgetPaths()
   c.attr.copyFrom(n.attr)
@@ -140,12 +143,15 @@ function checkOpen(c: Context, n: Inode, flags: number, cred: Cred | undefined):
 }
 
 function truncateOnOpen(c: Context, n: Inode, cred: Cred | undefined, handle: number): number {
-  c.begin(handle)
+  const through = shortenLong(c, n, 0, handle)
+  if (through < 0) return through
+  c.begin(through)
   truncate(c, n, 0)
   if (restricted(cred)) dropPrivileges(c, n)
   c.stampModify(n.attr)
   c.store(n)
   const failed = c.commit()
+  endShortening(c, n, handle, through)
   if (failed < 0) return failed
   c.listener?.inode(n.ino)
   return 0

@@ -6,6 +6,7 @@ import type { Cred } from './filesystem.js'
 import { isDirectory, isRegular, isSymlink } from './mode.js'
 import { allowed, isImmutable, restricted, WRITE } from './permission.js'
 import { dropPrivileges } from './privileges.js'
+import { endShortening, shortenLong } from './truncate.js'
 
 export const BLOCK = limits.blockBytes
 /** st_blocks of a whole block, and of the part of the last one that a page cache would use. */
@@ -181,7 +182,7 @@ export function finish(c: Context, n: Inode, result: number): number {
   return result
 }
 
-/** The whole content of a regular file, in one batch. */
+/** The whole content of a regular file, in one batch; but see `shortenLong`. */
 export function replaceContent(c: Context, ino: number, from: Uint8Array, at: number, length: number, cred: Cred | undefined): number {
   const n = c.node
   const missing = c.load(ino, n)
@@ -189,10 +190,14 @@ export function replaceContent(c: Context, ino: number, from: Uint8Array, at: nu
   const refused = checkWritable(c, n)
   if (refused < 0) return refused
   if (!allowed(n.attr, WRITE, cred)) return -EACCES
-  c.session.tick()
+  const through = shortenLong(c, n, length, 0)
+  if (through < 0) return through
+  c.begin(through)
   putInstead(c, n, from, at, length)
   if (restricted(cred)) dropPrivileges(c, n)
-  return finish(c, n, 0)
+  const result = finish(c, n, 0)
+  endShortening(c, n, 0, through)
+  return result
 }
 
 function putInstead(c: Context, n: Inode, from: Uint8Array, at: number, length: number): void {

@@ -14,6 +14,46 @@ export function truncate(c: Context, n: Inode, size: number): void {
   else resizeWhole(c, n, size)
 }
 
+/**
+ * Makes a very long file shorter in several batches, as far as one more batch can do the rest. Each leaves a whole file; a crash may
+ * leave it at a size in between.
+ * @param handle through which the change comes; 0: through none
+ * @returns the handle that the rest must come through, so that all of it ends one version, for `endShortening`; or a negated errno
+ */
+export function shortenLong(c: Context, n: Inode, size: number, handle: number): number {
+  const a = n.attr
+  let through = handle
+  while (a.kind === ContentKind.blocks && size < a.size && blockCount(a.blocks) > limits.dropBlocks) {
+    const to = (lastAllocated(c, n) + 1 - limits.dropBlocks) * BLOCK
+    if (to <= Math.max(size, limits.smallBytes)) break
+    if (through === 0) through = c.session.newHandle?.(false) ?? 0
+    c.begin(through)
+    truncate(c, n, to)
+    c.stampModify(a)
+    c.store(n)
+    const failed = c.commit() || c.load(n.ino, n)
+    if (failed < 0) return failed
+  }
+  return through
+}
+
+/** Closes what `shortenLong` opened. */
+export function endShortening(c: Context, n: Inode, handle: number, through: number): void {
+  if (through !== handle) c.session.released?.(n.ino, through)
+}
+
+/** The last block that is no hole, of a file that has one. */
+function lastAllocated({ session }: Context, { ino, attr }: Inode): number {
+  let [low, high] = [session.content.nextBlock(ino, 0), lastBlock(attr.size)]
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2)
+    const next = session.content.nextBlock(ino, middle)
+    if (next < 0 || next > high) high = middle - 1
+    else low = next
+  }
+  return low
+}
+
 function growBlocks(n: Inode, size: number): void {
   const a = n.attr
   const tail = tailCounted(a.blocks) && lastBlock(size) === lastBlock(a.size)

@@ -28,6 +28,8 @@ export const limits = {
   undoCommits: 100_000,
   /** Unit of content above that: one block, one segment, one checksum. */
   blockBytes: 65536,
+  /** Blocks that one batch takes away; a file that becomes shorter by more goes through sizes in between. */
+  dropBlocks: 16384,
   /** Content not yet folded into blocks, in memory, over all volumes of a process. */
   overlayBytes: 64 * 1024 * 1024,
   /** Clean pages kept in memory, over all volumes of a store. */

@@ -173,10 +173,25 @@ export class Content implements ContentReader {
 
   /** Makes blocks `first` to `last` holes. */
   drop(ino: number, first: number, last: number): void {
-    for (let block = this.nextBlock(ino, first); block >= 0 && block <= last; block = this.nextBlock(ino, block + 1)) {
+    const tree = this.#tree()
+    for (const block of this.blocksIn(ino, first, last)) {
       this.dropOverlay(ino, block)
-      this.#tree().del(K, extentKey(K, ino, block))
+      tree.del(K, extentKey(K, ino, block))
     }
+  }
+
+  /** Allocated blocks from `first` to `last`, by one walk. */
+  blocksIn(ino: number, first: number, last: number): number[] {
+    const found: number[] = []
+    const cursor = this.#tree().cursor()
+    let more = cursor.seek(K, extentKey(K, ino, first))
+    while (more && isExtentOf(cursor.buf, cursor.kp, cursor.kl)) {
+      const block = extentBlock(cursor.buf, cursor.kp)
+      if (block > last) break
+      found.push(block)
+      more = cursor.next()
+    }
+    return found
   }
 
   countBlocks(ino: number, first: number, last: number): number {

@@ -225,8 +225,8 @@ export class VersionRecorder implements ChangeWatch {
   drop(ino: number, first: number, last: number): void {
     const newest = this.touch(ino)?.newest
     if (newest === undefined || !newest.hasBlocks) return
-    const { content } = this.#state
-    for (let block = content.nextBlock(ino, first); block >= 0 && block <= last; block = content.nextBlock(ino, block + 1)) this.#saveBlock(newest, ino, block)
+    const end = Math.min(last, Math.ceil(newest.size / BLOCK) - 1, newest.holesFrom - 1)
+    for (const block of this.#state.content.blocksIn(ino, first, end)) this.#saveBlock(newest, ino, block)
   }
 
   /** Items of a transaction, or of another tree that the volume becomes; what has numbers from `firstIno` on is new. */
