@@ -70,6 +70,8 @@ export const limits = {
   headBytes: 8192,
   /** Journal beyond which the volume seals: what an open after a kill replays, at some 10 µs per small file. */
   sealJournalBytes: 16 * 1024 * 1024,
+  /** Largest change that is recorded at once, with the versions that it saves: a frame of the journal takes 1 GiB. */
+  changeBytes: 1000 * 1024 * 1024,
   /** Small segments that go into a pack with one write. */
   packHoldBytes: 256 * 1024,
   /** Blocks in packs that the head does not name, beyond which the volume seals: recovery reads them again. */

@@ -279,4 +279,33 @@ describe('commits that nobody asks for', () => {
       await begin()
     }
   })
+
+  it('refuses what is too large for one batch, and changes nothing; nor does a transaction that is', () => {
+    const { changeBytes } = limits
+    for (let i = 0; i < 40; i++) write(`f${i}`, filled(2000, i))
+    volume.checkpoint('one')
+    for (let i = 0; i < 40; i++) write(`f${i}`, filled(2000, i + 1))
+    volume.checkpoint('two')
+    const tooLarge = expect.objectContaining({ code: 'ERR_CHANGE_TOO_LARGE' })
+    const { changes } = volume.session
+    try {
+      // The first is seen while changes are collected, the second only with the versions that they replace.
+      for (const limit of [40 * 1000, 40 * 3000]) {
+        Object.assign(limits, { changeBytes: limit })
+        expect(() => goTo('one')).toThrow(tooLarge)
+      }
+      const transaction = volume.begin()
+      const inside = new FileSystem(transaction)
+      for (let i = 0; i < 40; i++) inside.write(inside.find(1, `f${i}`), 0, filled(1800, i), 0, 1800)
+      expect(() => volume.commitTransaction(transaction)).toThrow(tooLarge)
+    } finally {
+      Object.assign(limits, { changeBytes })
+    }
+    expect(volume.session.changes).toBe(changes)
+    for (let i = 0; i < 40; i++) expect(read(`f${i}`)).toEqual(filled(2000, i + 1))
+    isWhole()
+    goTo('one')
+    for (let i = 0; i < 40; i++) expect(read(`f${i}`)).toEqual(filled(2000, i))
+    isWhole()
+  })
 })

@@ -6,7 +6,7 @@ import { refusedByDisk } from './collector.js'
 import type { BlockSource } from './content.js'
 import type { History, NewCommit } from './history.js'
 import type { HistoryItem } from './incarnations.js'
-import { ItemLog } from './item-log.js'
+import { checkChangeBytes, ItemLog } from './item-log.js'
 import type { LiveSession } from './live-session.js'
 import { readAttr } from './paths.js'
 import { VolumeState } from './state.js'
@@ -41,7 +41,7 @@ export interface Became {
  * Files that have no name any more but are open live on: they are no part of what a commit remembers. Those that the target
  * holds are not brought back.
  * @param more records of the history that change with it; without a value they go
- * @throws CairnError when the journal does not take it; nothing changed then
+ * @throws CairnError when the journal does not take it, ERR_CHANGE_TOO_LARGE beyond `limits.changeBytes`; nothing changed then
  */
 export function becomeTree(
   parts: { session: LiveSession; state: VolumeState; history: History; blocks: BlockSource; onlookers: Onlookers | undefined },
@@ -114,6 +114,8 @@ class Collected {
     if (this.#batch.length < from || this.#batch.items === 0) return
     this.#log.add(this.#batch)
     this.#batch.reset()
+    // Not only at the end: it is all in memory.
+    checkChangeBytes(this.#log.bytes)
   }
 
   finish(): ItemLog {

@@ -1,4 +1,6 @@
 import { BATCH_HEADER_BYTES, type BatchWriter } from '../codec/index.js'
+import { CairnError } from '../errors.js'
+import { limits } from '../sys/index.js'
 
 const PART_BYTES = 1024 * 1024
 
@@ -47,4 +49,14 @@ export class ItemLog {
     this.items = 0
     this.bytes = 0
   }
+}
+
+/** @throws CairnError when so many bytes of items are more than one change may have */
+export function checkChangeBytes(bytes: number): void {
+  if (bytes <= limits.changeBytes) return
+  throw new CairnError(
+    'ERR_CHANGE_TOO_LARGE',
+    `The change is larger than the ${limits.changeBytes / (1024 * 1024)} MiB of records that are recorded at once; nothing was changed.`,
+    'Do it in parts: a directory at a time, or in several transactions. A fork of a state takes no time, whatever its size.',
+  )
 }

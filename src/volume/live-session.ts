@@ -6,7 +6,7 @@ import type { Clock } from '../sys/index.js'
 import type { Tree } from '../tree/tree.js'
 import { Collector, diskErrno } from './collector.js'
 import type { Durability } from './durability.js'
-import type { ItemLog } from './item-log.js'
+import { checkChangeBytes, type ItemLog } from './item-log.js'
 import { readAttr } from './paths.js'
 import type { Spool } from './spool.js'
 import type { VolumeState } from './state.js'
@@ -150,6 +150,7 @@ export class LiveSession extends Collector {
    * Commits what a transaction collected.
    * @param made what it made of the tree
    * @param become the state after it, when nothing else was changed meanwhile; otherwise the items are applied one by one
+   * @returns 0, or a negated errno. @throws CairnError ERR_CHANGE_TOO_LARGE; nothing was changed then, nor with an errno
    */
   commitItems(log: ItemLog, made: Made, become: VolumeState | undefined, inodesDelta: number, bytesDelta: number): number {
     if (this.readOnly) return -EROFS
@@ -196,6 +197,7 @@ export class LiveSession extends Collector {
       }
       const refused = this.versions.end(ino => readAttr(made.tree, ino)?.nlink ?? 0)
       if (refused !== 0) this.discard()
+      else checkChangeBytes(items.reduce((sum, part) => sum + part.length, this.batch.length))
       return refused
     } catch (error) {
       this.discard()

@@ -452,7 +452,7 @@ export class Volume implements VolumeApi {
    * stored blocks only
    * @param more records of the history that change in the same batch
    * @returns the commit, and what changed; `onBecame` has heard of it too
-   * @throws CairnError when the disk refuses; at most the `auto` commit was made then
+   * @throws CairnError when the disk refuses, or ERR_CHANGE_TOO_LARGE; at most the `auto` commit was made then
    * Cost: what differs.
    */
   become(target: BTree, commit: BecomeCommit, more: readonly HistoryItem[] = []): Became {
