@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { CairnError } from '../src/errors.js'
 import { FileSystem } from '../src/fs/index.js'
 import { createFs, LocalBackend, LocalOps, type VolumeFs } from '../src/node/index.js'
+import type { FsckReport } from '../src/volume/api.js'
 import { Engine } from '../src/volume/engine.js'
 import type { Volume } from '../src/volume/volume.js'
 import { MountedHome } from './support/mounted-home.js'
@@ -246,6 +247,25 @@ describe('the command line on a damaged home', () => {
       const told = /^cairn: The volume w is damaged: packs\/\S+ at \d+: its checksum does not match, and \d+ more\. Run `cairn fsck w` [^\n]*\n$/
       await expectTold(['mount', 'w', join(home.folder, 'mnt'), '--check-storage'], told)
       expect(existsSync(join(home.folder, 'mnt'))).toBe(false)
+    } finally {
+      await home.end()
+    }
+  }, 60_000)
+
+  it('a page that what was written later needs: fsck tells that, and how far the damage goes', async () => {
+    await onHome(file => file.startsWith('store/packs/') && file.includes(own('w')), flipMiddle)
+    try {
+      expect(await home.cairn('ls', 'w:/')).toMatchObject({ code: 1, output: expect.stringMatching(/is damaged/) })
+      const { code, output } = await home.cairn('fsck', 'w', '--json')
+      const { ok, findings, pages, inodes } = JSON.parse(output) as FsckReport
+      expect([code, ok, pages > 0, inodes > 0]).toEqual([1, false, true, true])
+      expect(findings[0]).toMatchObject({
+        object: expect.stringMatching(/^packs\//),
+        problem: expect.stringMatching(/^its checksum .*the volume from being opened$/),
+      })
+      const damaged = filesIn(home.home).filter(file => file.startsWith('store/packs/') && file.includes(own('w')))
+      const named = new Set(findings.map(finding => /^packs\/[0-9a-f/-]+/.exec(finding.object)?.[0]))
+      expect(damaged.filter(file => !named.has(file.slice('store/'.length)))).toEqual([])
     } finally {
       await home.end()
     }

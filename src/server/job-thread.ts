@@ -48,12 +48,17 @@ function collection(data: Extract<JobData, { kind: 'gc' }>, store: Store, say: (
 
 function check(data: Extract<JobData, { kind: 'fsck' }>, store: Store, say: (progress: object) => void): FsckReport {
   const state = HeadFile.read(store, data.state, systemRandom)?.value
-  const volume = HeadFile.read(store, state?.parent?.id ?? '', systemRandom)?.value
+  const volume = data.unopened === undefined ? HeadFile.read(store, state?.parent?.id ?? '', systemRandom)?.value : state
   if (state === undefined || volume === undefined) throw new CairnError('ERR_VOLUME_UNKNOWN', 'The volume was deleted while it was checked.', 'Check another.')
   const packs = new Packs(store, { blockCacheBytes: 0 })
   const pages = new PageCache(packs, limits.fsckPageBytes)
   const { root, history, inodes } = state
-  return fsck({ store, packs, pages, head: { volume: volume.volume, root, history, inodes }, nextIno: volume.nextIno, onProgress: say })
+  const report = fsck({ store, packs, pages, head: { volume: volume.volume, root, history, inodes }, nextIno: volume.nextIno, onProgress: say })
+  return data.unopened === undefined ? report : { ...report, ok: false, findings: [unopened(data.unopened), ...report.findings] }
+}
+
+function unopened({ object, problem }: { object: string; problem: string }): FsckReport['findings'][number] {
+  return { severity: 'error', object, problem: `${problem}; this keeps the changes since the last seal from being taken up, and the volume from being opened` }
 }
 
 /** Only this thread: on Linux a priority is a thread's. */

@@ -1,12 +1,13 @@
 import { Worker } from 'node:worker_threads'
-import { CairnError } from '../errors.js'
+import { CairnError, CorruptError } from '../errors.js'
 import { fromWire, type WireError } from '../http/wire-error.js'
+import type { VolumeInfo } from '../volume/api.js'
 import { entry } from './entry.js'
 
 export type JobData =
   | { kind: 'gc'; home: string; dryRun: boolean; thorough?: boolean; onlyIfWorth?: boolean }
-  /** `state`: id of the hidden head that keeps what is checked. */
-  | { kind: 'fsck'; home: string; state: string }
+  /** `state`: id of the hidden head that keeps what is checked; of the volume itself when damage keeps it from being opened or sealed, with what that is. */
+  | { kind: 'fsck'; home: string; state: string; unopened?: { object: string; problem: string } }
 
 export type JobMessage = { progress: object } | { result: unknown } | { error: WireError }
 
@@ -45,13 +46,24 @@ export interface JobOptions {
  * @throws CairnError ERR_VOLUME_UNKNOWN …
  */
 export async function prepareJob(call: EngineCall, home: string, kind: JobData['kind'], name?: string, options: JobOptions = {}): Promise<PreparedJob> {
-  if (kind === 'fsck') {
-    const { id } = (await call('pin', name)) as { id: string }
-    return { data: { kind, home, state: id }, end: () => call('unpin', id) }
-  }
+  if (kind === 'fsck') return prepareCheck(call, home, name)
   const { dryRun = false, thorough = false, onlyIfWorth = false } = options
   if (!onlyIfWorth) await flushAll(call)
   return { data: { kind, home, dryRun, thorough, onlyIfWorth }, end: () => call('collected') }
+}
+
+async function prepareCheck(call: EngineCall, home: string, name?: string): Promise<PreparedJob> {
+  try {
+    const { id } = (await call('pin', name)) as { id: string }
+    return { data: { kind: 'fsck', home, state: id }, end: () => call('unpin', id) }
+  } catch (error) {
+    if (!(error instanceof CorruptError)) throw error
+    // What was sealed last can be checked all the same, as long as the head says where it is.
+    const volume = ((await call('volumes')) as VolumeInfo[]).find(one => one.name === name)
+    if (volume === undefined) throw error
+    const unopened = { object: error.object, problem: error.problem }
+    return { data: { kind: 'fsck', home, state: volume.id, unopened }, end: () => Promise.resolve() }
+  }
 }
 
 /** What was deleted in open volumes is garbage only when it is sealed. One that cannot be sealed now is collected as it was. */
