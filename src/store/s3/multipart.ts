@@ -60,11 +60,13 @@ async function complete(
   return send(async () => {
     attempts++
     try {
-      return (await client.send(new sdk.CompleteMultipartUploadCommand({ ...upload, MultipartUpload: { Parts } }), { abortSignal: signal })).ETag
+      const { ETag } = await client.send(new sdk.CompleteMultipartUploadCommand({ ...upload, MultipartUpload: { Parts } }), { abortSignal: signal })
+      // Ceph's gateway does not always say it.
+      if (ETag !== undefined && ETag !== '') return ETag
     } catch (error) {
       if (attempts === 1 || (error as Error).name !== 'NoSuchUpload') throw error
-      return (await client.send(new sdk.HeadObjectCommand(at))).ETag
     }
+    return (await client.send(new sdk.HeadObjectCommand(at))).ETag
   })
 }
 
