@@ -102,11 +102,13 @@ describe('SIGKILL again and again', () => {
       await said.first
       let ended = 0
       for (let i = 0; i < KILLS; i++) {
-        const collecting = spawn(process.execPath, [collector, home, '100000'], { stdio: ['ignore', 'pipe', 'ignore'] })
+        const collecting = spawn(process.execPath, [collector, home, '100000'], { stdio: ['ignore', 'pipe', 'pipe'] })
+        let failed = ''
+        collecting.stderr.setEncoding('utf8').on('data', text => (failed += text))
         collecting.stdout.on('data', () => ended++)
         await once(collecting.stdout, 'data')
         setTimeout(() => collecting.kill('SIGKILL'), next(500))
-        expect(await once(collecting, 'exit')).toEqual([null, 'SIGKILL'])
+        expect(await once(collecting, 'close'), failed).toEqual([null, 'SIGKILL'])
       }
       expect(child.exitCode, stderr).toBeNull()
       child.kill('SIGKILL')

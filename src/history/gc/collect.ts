@@ -107,6 +107,8 @@ class Collection {
     yield* this.#readRoots(marker, pins, over)
     // A later one removes pins that this one may have missed, and so what they named.
     if (!dryRun && readGcRecord(this.#store).epoch !== this.#record.epoch) throw overtaken()
+    // Before what they name, which nobody may need any more: the next collection would miss it if this one were killed in between.
+    if (!dryRun) this.#store.deleteSync([...over])
     for (const _ of marker.run()) yield { step: 'marking', done: marker.marks.segments }
     crashPoint('gc.marked')
     const plan = planOf(listing, marker.marks, marker.heads, readRelocations(this.#store, this.#record.relocations), this.#options.thorough)
