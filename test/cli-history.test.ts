@@ -104,6 +104,24 @@ describe('who made a change', () => {
     expect((await cli.cairn('cat', 'v:/f')).out).toBe('1')
   })
 
+  test('is known of first states, too, from the commits that have them', async () => {
+    const written = async () => JSON.parse((await cli.cairn('versions', 'v:/f', '--json')).out).versions.map((v: { writtenBy?: string }) => v.writtenBy)
+    await cli.fed('1', 'write', 'v:/f', '--actor', 'alice')
+    await cli.fed('2', 'write', 'v:/f', '--actor', 'bob')
+    await cli.cairn('rm', 'v:/f', '--actor', 'carol')
+    await cli.fed('3', 'write', 'v:/f', '--actor', 'dave')
+    expect(await written()).toEqual(['alice', 'bob', 'dave'])
+    expect(await versions()).toEqual(['bob', 'carol', undefined])
+    expect((await cli.cairn('versions', 'v:/f')).out).toMatch(
+      /^NUMBER +WRITTEN +BY +SIZE +ENDED +BY\n +1 .* alice +1 +modified .* bob\n +2 .* bob +1 +deleted .* carol\n +3 .* dave +1 +current\n$/,
+    )
+    // Nobody is named for what others may have done.
+    const [newest] = JSON.parse((await cli.cairn('log', 'v', '--json')).out) as Array<{ id: string }>
+    await cli.cairn('prune', 'v', '--keep', '0')
+    expect(await written()).toEqual([undefined])
+    expect(JSON.parse((await cli.cairn('blame', 'v:/f', '--json')).out)).toMatchObject([{ actor: 'dave', commit: newest.id }])
+  })
+
   test('of a restore is in the versions that it ends', async () => {
     await cli.fed('1', 'write', 'v:/f', '--actor', 'alice')
     await cli.cairn('checkpoint', 'save', 'v', 'first')

@@ -13,8 +13,8 @@ export const run: Run = async (context, [operand]) => {
   const versions = await context.helped(() => cairn.versions(volume, path))
   await context.result({ volume, path, versions }, () => {
     if (versions.length === 0) return [`Nothing is known of ${printable(path)} in ${volume}.`]
-    const rows = versions.map(one => [String(one.number), fullTime(one.modifiedMs), humanSize(one.size), ended(one), one.endedBy ?? ''])
-    return table([['NUMBER', 'WRITTEN', 'SIZE', 'ENDED', 'BY'], ...rows], new Set([0, 2])).map(line => line.trimEnd())
+    const rows = versions.map(one => [String(one.number), fullTime(one.modifiedMs), one.writtenBy ?? '', humanSize(one.size), ended(one), one.endedBy ?? ''])
+    return table([['NUMBER', 'WRITTEN', 'BY', 'SIZE', 'ENDED', 'BY'], ...rows], new Set([0, 3])).map(line => line.trimEnd())
   })
   return 0
 }

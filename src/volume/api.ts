@@ -71,6 +71,8 @@ export interface VersionInfo {
   mode: number
   type: 'file' | 'directory' | 'symlink' | 'other'
   ino: number
+  /** Who wrote it, where that is known: who ended the version before; of a first one the actor of the commit that has it. */
+  writtenBy?: string
   /** Who ended it, where that is known. */
   endedBy?: string
   renamedTo?: string

@@ -58,6 +58,27 @@ export class CommitLog {
     return undefined
   }
 
+  /** The first one made at this moment or later. */
+  notBefore(timeMs: number): Commit | undefined {
+    const cursor = this.#state.history.cursor()
+    K[0] = Tag.commit
+    K.writeUIntBE(Math.max(0, Math.min(Math.floor(timeMs), 2 ** 48 - 1)), ID_AT, 6)
+    for (let more = cursor.seek(K, ID_AT + 6); more && cursor.buf[cursor.kp] === Tag.commit; ) {
+      const window = windowAt(this.windows, commitIdTime(cursor.buf, cursor.kp + ID_AT))
+      if (window === undefined) return read(cursor)
+      K[0] = Tag.commit
+      K.writeUIntBE(window.toMs + 1, ID_AT, 6)
+      more = cursor.seek(K, ID_AT + 6)
+    }
+    return undefined
+  }
+
+  /** Whether the commit with this id is kept. */
+  has(id: string): boolean {
+    const bytes = commitIdBound(id, false)
+    return bytes !== undefined && this.#state.history.get(K, commitKey(K, bytes))
+  }
+
   /** The one that is `count` before the last; or how many there are. */
   back(count: number): Commit | number {
     let left = count

@@ -40,6 +40,7 @@ export interface PastState {
   uid: number
   gid: number
   mtimeMs: number
+  ctimeMs: number
 }
 
 /** The end of what a name meant. */
@@ -226,6 +227,7 @@ export class Past {
           uid: attr.uid,
           gid: attr.gid,
           mtimeMs: attr.mtimeS * 1000 + attr.mtimeNs / 1e6,
+          ctimeMs: attr.ctimeS * 1000 + attr.ctimeNs / 1e6,
         }
         if (!this.isHidden(sequence) && !visit(state)) return
       }

@@ -5,11 +5,13 @@ import { type Clock, limits } from '../../sys/index.js'
 import { BTree, type PageCache } from '../../tree/index.js'
 import type { VersionInfo } from '../api.js'
 import { refusedByDisk } from '../collector.js'
+import { CommitLog } from '../commit-log.js'
 import { type CommitPruneReport, CommitPruner } from '../commit-pruner.js'
 import type { LiveSession } from '../live-session.js'
 import { pathOfInode } from '../paths.js'
 import { SnapshotSession } from '../snapshot-session.js'
 import { VolumeState } from '../state.js'
+import { authorOf } from './authors.js'
 import { composeInode, longTail, putInRoot } from './compose.js'
 import { type Entry, NEVER, Past } from './past.js'
 import { Pruner, type PruneReport as VersionPruneReport } from './pruner.js'
@@ -96,7 +98,11 @@ export class Versions {
    */
   list(path: string): VersionInfo[] {
     const past = this.past()
-    return past.list(path).map(entry => this.#info(past, entry))
+    const commits = new CommitLog(this.#parts.state)
+    return past.list(path).map((entry, i, all) => {
+      const author = authorOf(past, commits, all[i - 1], entry)
+      return { ...this.#info(past, entry), ...(author === undefined ? {} : { writtenBy: author }) }
+    })
   }
 
   /**
