@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { FileSystem } from '../src/fs/index.js'
 import { createFs, LocalBackend, LocalOps } from '../src/node/index.js'
 import { type Clock, onCrashPoint } from '../src/sys/index.js'
+import { collected } from '../src/testing/collected.js'
 import { Engine } from '../src/volume/engine.js'
 import type { Session } from '../src/volume/session.js'
 import type { Syncer } from '../src/volume/syncer.js'
@@ -19,6 +20,14 @@ vi.mock('node:fs', async importOriginal => {
   watched.disk = disk
   return disk.module()
 })
+// The one sync that does not go through node:fs.
+vi.mock('../src/sys/libc.js', async importOriginal => ({
+  ...(await importOriginal<typeof import('../src/sys/libc.js')>()),
+  syncfs: () => {
+    disk().syncAll()
+    return 0
+  },
+}))
 const disk = (): LossyDisk => watched.disk as LossyDisk
 
 const OPERATIONS = 60
@@ -216,4 +225,60 @@ describe('after a failure of the power', () => {
     }
     expect(failures).toBeGreaterThan(20)
   })
+
+  it.each([1, 4, 30])(
+    'forks made together (%i) are whole when they were acknowledged, and no collector stumbles over those that were not',
+    { timeout: 120_000 },
+    async count => {
+      const folder = mkdtempSync(join(tmpdir(), 'cairn-power-'))
+      const home = join(folder, 'home')
+      const names = Array.from({ length: count }, (_, i) => `f${i}`)
+      const pick = seeded(count)
+      const failures: Array<{ home: string; isDone: boolean }> = []
+      const fail = (isDone: boolean): void => {
+        for (let i = 0; i < 4; i++) {
+          const left = join(folder, `failure-${failures.length}`)
+          disk().image(pick, left)
+          failures.push({ home: left, isDone })
+        }
+      }
+      try {
+        const { fdatasyncSync } = await import('node:fs')
+        disk().watch(home)
+        const engine = Engine.open({ home, bootId: 'first', syncer: new LateSyncer(fd => fdatasyncSync(fd)) })
+        engine.create('w')
+        shaped(engine.openVolume('w').session).writeFileSync('/a', Buffer.alloc(100_000, 7))
+        let passed = 0
+        onCrashPoint(point => {
+          if (point.startsWith('volume.fork.') || (point.startsWith('store.put.') && passed++ % 5 === 0)) fail(false)
+        })
+        engine.forkAll('w', undefined, names)
+        onCrashPoint(undefined)
+        fail(true)
+        engine.crash()
+        for (const failure of failures) checkForks(failure.home, names, failure.isDone)
+        expect(failures.length).toBeGreaterThan(15)
+      } finally {
+        onCrashPoint(undefined)
+        rmSync(folder, { recursive: true, force: true })
+      }
+    },
+  )
 })
+
+/** Whoever has a name is whole, also behind a collection that comes when nobody goes on making the others. */
+function checkForks(home: string, names: readonly string[], areAll: boolean): void {
+  const later = { now: () => Date.now() + 3 * 24 * 3600 * 1000, monotonic: () => performance.now() }
+  const engine = Engine.open({ home, bootId: `after ${home}`, clock: later })
+  try {
+    for (let i = 0; i < 3; i++) collected(engine, { clock: later })
+    const found = engine.volumes().map(({ name }) => name)
+    if (areAll) expect(found).toEqual(expect.arrayContaining([...names]))
+    for (const name of found.filter(other => names.includes(other))) {
+      expect(shaped(engine.openVolume(name).session).readFileSync('/a').equals(Buffer.alloc(100_000, 7)), `${name} in ${home}`).toBe(true)
+      expect(engine.openVolume(name).fsck(), `${name} in ${home}`).toMatchObject({ ok: true, findings: [] })
+    }
+  } finally {
+    engine.close()
+  }
+}

@@ -352,8 +352,9 @@ class World {
   #settle(name: string, known: Known, volume: Volume): void {
     const after = this.#undecided.get(name)
     if (after === undefined) return
-    this.#undecided.delete(name)
+    // Reading changes times: it may be killed in the middle, too.
     const found = contents(shaped(volume.session))
+    this.#undecided.delete(name)
     if (sameContents(after, found)) known.files = after
     else expect(sameContents(known.files, found)).toBe(true)
   }

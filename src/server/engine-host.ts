@@ -8,11 +8,10 @@ import { isOpName, LocalBackend, type OpArgs } from '../node/backend.js'
 import { type BatchAnswer, type BatchOp, runBatchOps } from '../node/batch-ops.js'
 import { LocalOps } from '../node/ops.js'
 import { limits, systemClock } from '../sys/index.js'
-import type { CommitInfo } from '../volume/api.js'
+import type { CommitInfo, VolumeInfo } from '../volume/api.js'
 import type { Engine } from '../volume/engine.js'
 import type { Volume } from '../volume/volume.js'
 import { ChangeLog } from './changes.js'
-import { forkAll } from './fork-all.js'
 import { historyMethods } from './history-methods.js'
 import { mergeMethods } from './merge-methods.js'
 import { type MakeFs, type OpenVolume, OpenVolumes } from './open-volumes.js'
@@ -102,8 +101,8 @@ export class EngineHost {
 
   #historyMethods(engine: Engine) {
     return {
-      forkAll: (_: string, source: string, ref: string | undefined, names: string[]) => this.#flushed(source, () => forkAll(engine, source, ref, names)),
-      fork: (_: string, source: string, ref: string | undefined, name: string) => this.#flushed(source, () => engine.fork(source, ref, name)),
+      forkAll: (_: string, source: string, ref: string | undefined, names: string[]) => this.#forkAll(engine, source, ref, names),
+      fork: async (_: string, source: string, ref: string | undefined, name: string) => (await this.#forkAll(engine, source, ref, [name]))[0],
       beginPurge: (session: string, name: string, path: string, options?: { recursive?: boolean; actor?: string }) =>
         this.#flushed(name, () => this.#beginSteps(session, name, volume => purge(volume, path, options))),
       step: (session: string, target: number) => this.#step(session, target),
@@ -127,6 +126,20 @@ export class EngineHost {
       .flushSoon()
       .then(flushed => then(flushed, open))
       .finally(() => this.volumes.release(open))
+  }
+
+  /** Forks when all that was acknowledged is sealed, and with it the commit that the forks begin with, which else were a seal of its own. */
+  #forkAll(engine: Engine, source: string, ref: string | undefined, names: readonly string[]): VolumeInfo[] | Promise<VolumeInfo[]> {
+    const fork = (): VolumeInfo[] => engine.forkAll(source, ref, names)
+    if (this.#options.flushesInSlices !== true) return fork()
+    for (const name of names) engine.checkFree(name)
+    const isMuch = this.volumes.use(source, ({ volume }) => volume.hasMuchToSeal)
+    const begin = (): VolumeInfo[] | Promise<VolumeInfo[]> => {
+      if (ref === undefined) this.volumes.use(source, ({ volume }) => volume.presentCommit())
+      return this.#flushed(source, fork)
+    }
+    // Much is folded in slices first.
+    return isMuch ? Promise.resolve(this.#flushed(source, () => {})).then(begin) : begin()
   }
 
   #targetMethods() {

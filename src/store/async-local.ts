@@ -1,4 +1,4 @@
-import type { GetOptions, ListPage, LocalStore, ObjectInfo, PutOptions, StoredObject } from './contract.js'
+import type { GetOptions, ListPage, LocalStore, ObjectInfo, Put, PutOptions, StoredObject } from './contract.js'
 
 /** The asynchronous half of a local store, by its synchronous one. */
 export abstract class AsyncLocal implements LocalStore {
@@ -6,6 +6,7 @@ export abstract class AsyncLocal implements LocalStore {
   abstract getSync(key: string, options?: GetOptions): StoredObject | undefined
   abstract readSync(key: string, offset: number, into: Uint8Array, at: number, length: number): number
   abstract putSync(key: string, bytes: Uint8Array, options?: PutOptions): { version: string }
+  abstract putAllSync(puts: readonly Put[]): string[]
   abstract headSync(key: string): ObjectInfo | undefined
   abstract listSync(prefix: string, cursor?: string): ListPage
   abstract deleteSync(keys: readonly string[]): void

@@ -36,6 +36,13 @@ export interface LocalStore extends ObjectStore {
   /** Reads up to `length` bytes at `offset` of an object into `into` at `at`; returns how many, -1 when there is no such object. Keeps descriptors open. */
   readSync(key: string, offset: number, into: Uint8Array, at: number, length: number): number
   putSync(key: string, bytes: Uint8Array, options?: PutOptions): { version: string }
+  /**
+   * Several puts with the syncs of one: the bytes of all are durable before the first of them has its name, and the names before this returns.
+   * They happen in this order, each atomic by itself, up to the first whose condition does not hold; nothing happens when the bytes cannot be written.
+   * @returns the versions of those that happened
+   * @throws what the disk says: which of them happened is not known then
+   */
+  putAllSync(puts: readonly Put[]): string[]
   headSync(key: string): ObjectInfo | undefined
   listSync(prefix: string, cursor?: string): ListPage
   deleteSync(keys: readonly string[]): void
@@ -68,6 +75,13 @@ export interface PutOptions {
   /** Skip the fsync: for objects whose loss after power failure is harmless. */
   relaxed?: boolean
   signal?: AbortSignal
+}
+
+/** One of several. Never relaxed. */
+export interface Put {
+  key: string
+  bytes: Uint8Array
+  options: Pick<PutOptions, 'ifAbsent' | 'ifMatch'>
 }
 
 export interface StoredObject {

@@ -35,3 +35,13 @@ export function preconditionFailed(key: string, condition: string): CairnError {
 export const IS_THERE = 'there is one already'
 export const IS_GONE = 'there is none'
 export const IS_CHANGED = 'it was changed meanwhile'
+
+/** What `put` returns; undefined when its condition did not hold. */
+export function unlessRefused<T>(put: () => T): T | undefined {
+  try {
+    return put()
+  } catch (error) {
+    if (error instanceof CairnError && error.code === 'ERR_PRECONDITION') return undefined
+    throw error
+  }
+}

@@ -30,11 +30,17 @@ export function writePin(store: LocalStore, id: string, pin: Pin): void {
   store.putSync(pinKey(id), encodeSmall(FORMAT, pin), { relaxed: true })
 }
 
+function isWhole(bytes: Uint8Array): boolean {
+  const text = Buffer.from(bytes).toString('latin1')
+  return text.endsWith('}\n') && !text.includes('\0')
+}
+
 /** @throws CorruptError */
 export function readPin(store: LocalStore, key: string): Pin | undefined {
   const found = store.getSync(key)
-  // One that a power loss left empty is its maker's last trace.
-  if (found === undefined || found.bytes.every(byte => byte === 0)) return undefined
+  if (found === undefined) return undefined
+  // One that a power loss tore is its maker's last trace.
+  if (!isWhole(found.bytes)) return { atMs: 0, into: '', roots: [], done: true }
   const { atMs, into, roots, done } = decodeSmall(found.bytes, key, FORMAT)
   const valid = typeof atMs === 'number' && typeof into === 'string' && Array.isArray(roots) && roots.every(root => HEX_POINTER.test(String(root)))
   if (!valid) throw new CorruptError(key, 'its members are not right')

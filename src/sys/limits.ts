@@ -42,6 +42,8 @@ export const limits = {
   journalSegmentBytes: 8 * 1024 * 1024,
   /** Zeros written ahead of the journal's end while syncs are frequent. */
   journalZeroBytes: 256 * 1024,
+  /** So many files and more, written together, are synced by one syncfs(2) instead of an fsync each. */
+  syncfsFiles: 16,
   /** Descriptors of objects that a directory store keeps open. */
   storeOpenFiles: 64,
   /** Objects in one page of a listing. */

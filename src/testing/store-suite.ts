@@ -367,4 +367,30 @@ const bothWays: LocalStoreCase = {
   },
 }
 
-export const localStoreCases: readonly LocalStoreCase[] = [readInto, manyOpen, adopting, bothWays]
+const together: LocalStoreCase = {
+  name: 'putAllSync: few and many, in order, up to the first that is refused; into folders that a relaxed put made',
+  async run(store) {
+    store.putSync('several/relaxed/first', bytes('relaxed'), { relaxed: true })
+    for (const count of [1, 3, 40]) {
+      const puts = Array.from({ length: count }, (_, i) => ({ key: `several/${count}/${i}/head`, bytes: bytes(`${i}`), options: { ifAbsent: true } }))
+      const versions = store.putAllSync(puts)
+      assert.deepEqual(
+        versions,
+        puts.map(({ key }) => store.headSync(key)?.version),
+      )
+      assert.equal(text(store.getSync(puts[count - 1].key)?.bytes), `${count - 1}`)
+      const ifMatch = versions[0]
+      const again = store.putAllSync([
+        { key: puts[0].key, bytes: bytes('changed'), options: { ifMatch } },
+        { key: puts[0].key, bytes: bytes('refused'), options: { ifMatch } },
+        { key: `several/${count}/never`, bytes: bytes('never'), options: {} },
+      ])
+      assert.equal(again.length, 1)
+      assert.equal(text(store.getSync(puts[0].key)?.bytes), 'changed')
+      assert.equal(store.getSync(`several/${count}/never`), undefined)
+    }
+    assert.deepEqual(store.putAllSync([]), [])
+  },
+}
+
+export const localStoreCases: readonly LocalStoreCase[] = [readInto, manyOpen, adopting, bothWays, together]

@@ -40,11 +40,6 @@ export class CommitLog {
     return this.#windows
   }
 
-  /** The windows changed. */
-  forgetWindows(): void {
-    this.#windows = undefined
-  }
-
   /** Newest first. The tree may not change meanwhile. */
   *newestFirst(): Generator<Commit> {
     for (const cursor of this.#back(END)) yield read(cursor)

@@ -11,7 +11,7 @@ import { type Clock, crashPoint, limits, type Random, systemClock, systemRandom 
 import { PageCache } from '../tree/index.js'
 import type { Change, EngineApi, VolumeInfo, VolumeStatus } from './api.js'
 import { diffStates } from './diff.js'
-import { makeFork } from './fork.js'
+import { makeForks, type NewFork } from './fork.js'
 import { HeadFile, volumeInfo } from './head.js'
 import { hiddenHead, isHidden } from './hidden-heads.js'
 import type { Commit } from './history.js'
@@ -167,12 +167,16 @@ export class Engine implements EngineApi {
 
   /** An arena of inode numbers that nobody else has or will have. Leased in ranges; what is left at the end is never used. */
   #takeArena(floor = 0): number {
-    if (this.#arenas === 0 || this.#nextArena < floor) {
-      this.#nextArena = allocateArenas(this.#context.store, ARENAS_LEASED, floor)
-      this.#arenas = ARENAS_LEASED
-    }
+    this.#leaseArenas(1, floor)
     this.#arenas--
     return this.#nextArena++
+  }
+
+  /** So many can be taken. */
+  #leaseArenas(count: number, floor = 0): void {
+    if (this.#arenas >= count && this.#nextArena >= floor) return
+    this.#arenas = Math.max(count, ARENAS_LEASED)
+    this.#nextArena = allocateArenas(this.#context.store, this.#arenas, floor)
   }
 
   /** The head that a name leads to; undefined when the entry is stale. */
@@ -383,30 +387,30 @@ export class Engine implements EngineApi {
   }
 
   fork(source: string, ref: string | undefined, name: string): VolumeInfo {
-    const found = this.#freeName(name)
+    return this.forkAll(source, ref, [name])[0]
+  }
+
+  /** Several forks of one and the same state, or none; with the syncs of one. */
+  forkAll(source: string, ref: string | undefined, names: readonly string[]): VolumeInfo[] {
+    const twice = names.find((name, i) => names.indexOf(name) !== i)
+    if (twice !== undefined) throw exists(twice)
+    const found = names.map(name => this.#freeName(name))
     return this.#with(source, volume => {
-      // What the fork starts from is a commit, which both know: the base of a later merge.
-      const point = ref === undefined ? volume.presentCommit() : undefined
-      // First the seal: a commit that was made just now has its root then.
-      const sealed = volume.sealedRoots()
-      const commit = ref === undefined ? undefined : volume.history.resolve(ref)
-      const h = volume.head.value
-      const head = makeFork(this.#context.store, this.#random, this.#clock, volume.head, id =>
-        this.#newHead(id, name, {
-          root: commit?.root ?? sealed.root,
-          history: sealed.history,
-          inodes: commit?.inodes ?? h.inodes,
-          bytes: commit?.bytes ?? h.bytes,
-          dirHashKey: h.dirHashKey,
-          ...(h.arenaFloor === undefined ? {} : { arenaFloor: h.arenaFloor }),
-          parent: { volume: source, id: h.volume, commit: (commit ?? point)?.id ?? '' },
-          ...(commit === undefined ? {} : { hidden: { fromMs: commit.timeMs, toMs: volume.history.presentMs() } }),
-        }),
-      )
-      this.#takeName(name, head.value.volume, found)
+      const members = forkMembers(volume, ref)
+      this.#leaseArenas(names.length, members.arenaFloor)
+      const forks = names.map((name, i) => ({
+        makeHead: (id: string) => this.#newHead(id, name, members),
+        name: (id: string) => this.#names.taking(name, id, found[i]),
+      }))
+      const made = this.#makeForks(volume.head, forks)
+      if (made === undefined) throw exists(names.find((name, i) => this.#names.get(name)?.version !== found[i]?.version) ?? names[0])
       crashPoint('volume.fork.after-head')
-      return this.#infoOf(head)
+      return made.map(head => volumeInfo(head, this.#context.storeName))
     })
+  }
+
+  #makeForks(source: HeadFile, forks: readonly NewFork[]): Head[] | undefined {
+    return makeForks({ store: this.#context.store, random: this.#random, clock: this.#clock }, source, forks)
   }
 
   /** What the volumes of this home share, for what is built on them. */
@@ -448,8 +452,9 @@ export class Engine implements EngineApi {
   #makeHidden(source: HeadFile | undefined, members: Pick<Head, 'dirHashKey'> & Partial<Head>): HeadFile {
     const { store } = this.#context
     const make = (id: string): Head => hiddenHead(id, this.#random, this.#clock, members)
-    if (source !== undefined) return makeFork(store, this.#random, this.#clock, source, make)
-    return HeadFile.create(store, make(this.#random.bytes(8).toString('hex')), this.#random)
+    const made = source && this.#makeForks(source, [{ makeHead: make }])
+    const head = made && HeadFile.read(store, made[0].volume, this.#random)
+    return head ?? HeadFile.create(store, make(this.#random.bytes(8).toString('hex')), this.#random)
   }
 
   /** The hidden head that `pin` made, here or in another process of this home. */
@@ -531,6 +536,26 @@ export class Engine implements EngineApi {
 
 function stateOf(volume: Volume, ref: string | undefined): VolumeState {
   return volume.stateAt(ref === undefined ? undefined : volume.history.resolve(ref))
+}
+
+/** What the heads of forks of a volume say of it; seals what is not in the store. */
+function forkMembers(volume: Volume, ref: string | undefined): Pick<Head, 'root' | 'history' | 'inodes' | 'bytes' | 'dirHashKey'> & Partial<Head> {
+  // What the fork starts from is a commit, which both know: the base of a later merge.
+  const point = ref === undefined ? volume.presentCommit() : undefined
+  // First the seal: a commit that was made just now has its root then.
+  const sealed = volume.sealedRoots()
+  const commit = ref === undefined ? undefined : volume.history.resolve(ref)
+  const { volume: id, name, inodes, bytes, dirHashKey, arenaFloor } = volume.head.value
+  return {
+    root: commit?.root ?? sealed.root,
+    history: sealed.history,
+    inodes: commit?.inodes ?? inodes,
+    bytes: commit?.bytes ?? bytes,
+    dirHashKey,
+    ...(arenaFloor === undefined ? {} : { arenaFloor }),
+    parent: { volume: name, id, commit: (commit ?? point)?.id ?? '' },
+    ...(commit === undefined ? {} : { hidden: { fromMs: commit.timeMs, toMs: volume.history.presentMs() } }),
+  }
 }
 
 function place(name: 'ref' | 'since', commit: Commit | undefined): Pick<Pinned, 'ref' | 'since'> {

@@ -1,45 +1,86 @@
-import type { Head } from '../codec/head.js'
+import { encodeHead, type Head } from '../codec/head.js'
 import { CairnError } from '../errors.js'
-import type { LocalStore } from '../store/contract.js'
+import type { LocalStore, Put } from '../store/contract.js'
 import { pinKey, writePin } from '../store/pins.js'
-import { type Clock, crashPoint, limits, type Random } from '../sys/index.js'
+import { assert, type Clock, crashPoint, limits, type Random } from '../sys/index.js'
 import { HeadFile } from './head.js'
+import { isOfStorage } from './sealing.js'
+
+export interface NewFork {
+  /** The head, by the fork's id. */
+  makeHead: (id: string) => Head
+  /** What makes it known, by its id; last of all. */
+  name?: (id: string) => Put
+}
+
+interface Forker {
+  store: LocalStore
+  random: Random
+  clock: Clock
+}
 
 /**
- * Makes the head of a fork beside collectors (spec/README.md, "A forker"): pin what it needs, look whether the source still has it,
- * create the head as pending, look whether the pin is there still, make the head ready. Whatever a collector reads in between, it meets
- * the source, the pin or the head. The pin stays for the collector to remove.
- * @param makeHead the head, by the fork's id
- * @throws CairnError ERR_CONFLICT when collections come in between again and again
+ * Makes forks of one state beside collectors (spec/README.md, "A forker"), all of them or none: pin what they need, look whether the source still has
+ * it, create the head of the first as pending, look whether the pin is there still, make that head ready. Whatever a collector reads in between, it
+ * meets the source, the pin or the head. The pin stays for the collector to remove. The others follow: they name the very roots of the first, whose
+ * ready head no collector passes by, and which has to be there still when they are.
+ *
+ * Ready heads and names are synced together, the rest not at all. A failure of the power ends the forker as well, and leaves what a killed one
+ * leaves: a pin, a pending head, ready ones without names, or nothing. What it tears of a pending head nobody takes for a damaged one, because no name
+ * leads to it (`RootReader`). A ready head has its bytes on the disk before it takes its place, and so have the packs that it names.
+ * @returns undefined when a name was taken meanwhile
+ * @throws CairnError ERR_FENCED; ERR_CONFLICT when collections come in between again and again; what the disk says
  */
-export function makeFork(store: LocalStore, random: Random, clock: Clock, source: HeadFile, makeHead: (id: string) => Head): HeadFile {
+export function makeForks(forker: Forker, source: HeadFile, forks: readonly NewFork[]): Head[] | undefined {
   for (let attempt = 0; attempt < limits.casAttempts; attempt++) {
-    const id = random.bytes(8).toString('hex')
-    const head = makeHead(id)
-    writePin(store, id, { atMs: Math.floor(clock.now()), into: id, roots: [head.root, head.history].filter(root => root !== '') })
-    crashPoint('volume.fork.after-pin')
-    if (!source.isCurrent) throw fenced(head)
-    crashPoint('volume.fork.before-head')
-    // Nothing of it is worth a sync before it is ready.
-    const made = HeadFile.create(store, { ...head, pending: true }, random, { relaxed: true })
-    crashPoint('volume.fork.pending')
-    if (store.headSync(pinKey(id)) !== undefined && isReady(made)) return made
-    store.deleteSync([HeadFile.key(id)])
+    const heads = forks.map(({ makeHead }) => makeHead(forker.random.bytes(8).toString('hex')))
+    const names = forks.flatMap(({ name }, i) => name?.(heads[i].volume) ?? [])
+    let done = 0
+    try {
+      done = publish(forker, source, heads, names)
+    } catch (error) {
+      if (error instanceof CairnError || isOfStorage(error)) takeBack(forker.store, heads, names)
+      throw error
+    }
+    if (done === heads.length + names.length) return heads
+    takeBack(forker.store, heads, names)
+    if (done >= heads.length) return undefined
   }
   throw new CairnError('ERR_CONFLICT', `Collections came in between ${limits.casAttempts} times in a row.`, 'Try again.', { retry: 'same-call' })
 }
 
-/** False when a collector gave it up. */
-function isReady(head: HeadFile): boolean {
+/** Returns how many heads, and then names, it put; none when a collection came in between. */
+function publish({ store, random, clock }: Forker, source: HeadFile, heads: readonly Head[], names: readonly Put[]): number {
+  const [first, ...others] = heads
+  const pin = { atMs: Math.floor(clock.now()), into: first.volume, roots: [first.root, first.history].filter(root => root !== '') }
+  assert(
+    others.every(({ root, history }) => root === first.root && history === first.history),
+    'forks made together are of one state',
+  )
+  writePin(store, first.volume, pin)
+  crashPoint('volume.fork.after-pin')
+  if (!source.isCurrent) throw fenced(source.value)
+  crashPoint('volume.fork.before-head')
+  const made = HeadFile.create(store, { ...first, pending: true }, random, { relaxed: true })
+  crashPoint('volume.fork.pending')
+  if (store.headSync(pinKey(first.volume)) === undefined) return 0
+  const puts = others.map(head => ({ key: HeadFile.key(head.volume), bytes: encodeHead(head), options: { ifAbsent: true } }))
+  const done = made.updateWith({ pending: undefined }, [...puts, ...names])
+  // The others had nothing but the first to keep what they name: a forker that stalled for days finds it collected.
+  return others.length > 0 && store.headSync(HeadFile.key(first.volume)) === undefined ? 0 : done
+}
+
+/** Names first: one that leads nowhere is nothing. What the disk does not let go of is the collector's. */
+function takeBack(store: LocalStore, heads: readonly Head[], names: readonly Put[]): void {
   try {
-    head.update({ pending: undefined })
-    return true
+    const taken = names.filter(({ key, bytes }) => Buffer.from(store.getSync(key)?.bytes ?? []).equals(bytes))
+    store.deleteSync(taken.map(({ key }) => key))
+    store.deleteSync(heads.map(({ volume }) => HeadFile.key(volume)))
   } catch (error) {
-    if (error instanceof CairnError && error.code === 'ERR_FENCED') return false
-    throw error
+    if (!isOfStorage(error)) throw error
   }
 }
 
-function fenced(head: Head): CairnError {
-  return new CairnError('ERR_FENCED', `The volume ${head.parent?.volume ?? ''} was changed by another writer.`, 'Open it again.', { retry: 'reopen' })
+function fenced(source: Head): CairnError {
+  return new CairnError('ERR_FENCED', `The volume ${source.name} was changed by another writer.`, 'Open it again.', { retry: 'reopen' })
 }

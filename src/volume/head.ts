@@ -1,6 +1,6 @@
 import { decodeHead, encodeHead, type Head } from '../codec/head.js'
 import { CairnError, CorruptError } from '../errors.js'
-import type { LocalStore } from '../store/contract.js'
+import type { LocalStore, Put } from '../store/contract.js'
 import type { Random } from '../sys/index.js'
 import type { VolumeInfo } from './api.js'
 
@@ -45,9 +45,27 @@ export class HeadFile {
     return this.#store.headSync(this.#key)?.version === this.#version
   }
 
+  /**
+   * As `update`, with other puts after it and the syncs of one (`putAllSync`).
+   * @returns how many took effect: 0 when another writer changed the head meanwhile, 1 for the head alone, and one more for each of `then`
+   */
+  updateWith(changes: Partial<Head>, then: readonly Put[]): number {
+    const next = this.#next(changes)
+    const versions = this.#store.putAllSync([{ key: this.#key, bytes: encodeHead(next), options: { ifMatch: this.#version } }, ...then])
+    if (versions.length > 0) {
+      this.#version = versions[0]
+      this.value = next
+    }
+    return versions.length
+  }
+
+  #next(changes: Partial<Head>): Head {
+    return { ...this.value, ...changes, sequence: this.value.sequence + 1, nonce: this.#random.bytes(8).toString('hex') }
+  }
+
   /** Publishes changed fields. @throws CairnError ERR_FENCED when another writer changed the head meanwhile */
   update(changes: Partial<Head>): void {
-    const next: Head = { ...this.value, ...changes, sequence: this.value.sequence + 1, nonce: this.#random.bytes(8).toString('hex') }
+    const next = this.#next(changes)
     try {
       this.#version = this.#store.putSync(this.#key, encodeHead(next), { ifMatch: this.#version }).version
     } catch (error) {

@@ -18,7 +18,7 @@ import { type Commit, CommitLog, commitOf, infoOf } from './commit-log.js'
 import type { LiveSession } from './live-session.js'
 import { looksLikeOtherRef, parseTime } from './refs.js'
 import type { VolumeState } from './state.js'
-import { type HiddenWindow, windowItem } from './windows.js'
+import type { HiddenWindow } from './windows.js'
 
 const MAX_NAME_BYTES = 200
 const MAX_MESSAGE_BYTES = 1024
@@ -146,17 +146,6 @@ export class History {
    */
   hiddenWindows(): readonly HiddenWindow[] {
     return this.#log.windows
-  }
-
-  /** Hides a window from now on, unless it is hidden already. Of a fork that is opened for the first time. */
-  hide(window: HiddenWindow): void {
-    const { key, value } = windowItem(window)
-    if (this.#state.history.get(key, key.length)) return
-    this.#session.tick()
-    this.#session.historyPut(key, key.length, value, value.length)
-    const result = this.#session.commit()
-    if (result !== 0) throw refusedByDisk('The fork could not be prepared', result)
-    this.#log.forgetWindows()
   }
 
   /** A commit by its whole id, also one that is hidden; undefined when it was pruned. */

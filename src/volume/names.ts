@@ -1,5 +1,6 @@
 import { CairnError, CorruptError } from '../errors.js'
-import type { LocalStore } from '../store/contract.js'
+import type { LocalStore, Put } from '../store/contract.js'
+import { unlessRefused } from '../store/keys.js'
 
 /** `names/<name>`: which volume has a name. The head's own name decides: an entry that it does not confirm is stale. */
 export interface NameEntry {
@@ -37,14 +38,14 @@ export class Names {
 
   /** Takes a name that is free, or stale as `replaces` says. False when somebody else took it first. */
   take(name: string, id: string, replaces: NameEntry | undefined): boolean {
+    const { key, bytes, options } = this.taking(name, id, replaces)
+    return unlessRefused(() => this.#store.putSync(key, bytes, options)) !== undefined
+  }
+
+  /** What `take` puts. */
+  taking(name: string, id: string, replaces: NameEntry | undefined): Put {
     const bytes = Buffer.from(JSON.stringify({ format: FORMAT, id }), 'utf8')
-    try {
-      this.#store.putSync(`names/${name}`, bytes, replaces === undefined ? { ifAbsent: true } : { ifMatch: replaces.version })
-      return true
-    } catch (error) {
-      if (error instanceof CairnError && error.code === 'ERR_PRECONDITION') return false
-      throw error
-    }
+    return { key: `names/${name}`, bytes, options: replaces === undefined ? { ifAbsent: true } : { ifMatch: replaces.version } }
   }
 
   drop(name: string): void {

@@ -31,6 +31,7 @@ import { TransactionLive } from './transaction.js'
 import { TreeChanges } from './tree-changes.js'
 import { Versions } from './versions/versions.js'
 import { mergeStatus, storedMerge } from './waiting-merge.js'
+import { type HiddenWindow, windowItem } from './windows.js'
 
 /** What the volumes of one store share. */
 export interface StoreContext {
@@ -88,6 +89,8 @@ export class Volume implements VolumeApi {
   readonly #onClose: () => void
   readonly #release: (volume: Volume) => void
   #closed = false
+  /** A hidden window is in the history tree that no seal has written yet. */
+  #unsavedWindow = false
   /** Sequence at which the state was found to be that of the last commit. */
   #lookedAt = -1
   /** When the first change since then was made, and who made the last one. */
@@ -121,6 +124,7 @@ export class Volume implements VolumeApi {
     })
     const recovered = this.#recover(join(dir, 'journal'), options)
     this.state = recovered.state
+    if (h.hidden !== undefined) this.#hide(h.hidden)
     this.#journal = recovered.journal
     const { sequence } = recovered
     this.#durability = new Durability(this.#journal, this.#spool, syncer, clock, sequence, h.watermark)
@@ -165,7 +169,6 @@ export class Volume implements VolumeApi {
     this.history = new History(this.session, this.state, clock, random)
     try {
       this.#makeRoot()
-      if (h.hidden !== undefined) this.history.hide(h.hidden)
     } catch (error) {
       this.#closeFiles()
       throw error
@@ -199,6 +202,30 @@ export class Volume implements VolumeApi {
   #closeFiles(): void {
     this.#spool.close()
     this.#journal.close()
+  }
+
+  /**
+   * Hides a window of the history. Without a change in the journal, which a full disk would refuse: the head says it at every opening, until a seal has
+   * written it with the rest.
+   */
+  #hide(window: HiddenWindow): void {
+    const { key, value } = windowItem(window)
+    const { history } = this.state
+    if (history.get(key, key.length)) return
+    history.put(key, key.length, value, value.length)
+    this.#unsavedWindow = true
+  }
+
+  /** For what is forked from here: it has the history tree, but not the head that says what of it is hidden. */
+  #saveWindow(): void {
+    const { hidden } = this.head.value
+    if (!this.#unsavedWindow || hidden === undefined) return
+    const { key, value } = windowItem(hidden)
+    this.session.tick()
+    this.session.historyPut(key, key.length, value, value.length)
+    const result = this.session.commit()
+    if (result !== 0) throw refusedByDisk(`Volume ${this.info.name} could not be written to`, result)
+    this.#unsavedWindow = false
   }
 
   /** A new volume has nothing but its head: the root directory is its first change. */
@@ -289,6 +316,7 @@ export class Volume implements VolumeApi {
 
   /** The root that names everything acknowledged so far, and its history; seals when something is newer. */
   sealedRoots(): { root: string; history: string } {
+    this.#saveWindow()
     this.flush()
     return { root: this.head.value.root, history: this.head.value.history }
   }

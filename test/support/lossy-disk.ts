@@ -156,6 +156,12 @@ export class LossyDisk {
     else if (file !== undefined) this.#durable.set(file.id, content)
   }
 
+  /** As syncfs(2): all of it is on the disk. */
+  syncAll(): void {
+    for (const id of this.#names.values()) this.#durable.set(id, this.#content(id))
+    this.#durableOps = this.#ops.length
+  }
+
   #pathOf(id: number): string | undefined {
     for (const [path, named] of this.#names) if (named === id) return path
     return undefined

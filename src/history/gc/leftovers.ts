@@ -44,7 +44,11 @@ export class Leftovers {
     const erased: string[] = []
     for (const id of this.#reader.volumes()) {
       const head = this.#reader.head(id)
-      if (head === undefined) continue
+      if (head === undefined) {
+        // Gone meanwhile, or torn by a failure of the power, and its maker is gone.
+        this.#store.deleteSync([HeadFile.key(id)])
+        continue
+      }
       const { value } = head
       if (value.pending === true && this.#store.headSync(pinKey(id)) === undefined) attempt(() => head.update({ deletedMs: LONG_AGO }))
       else if (this.#isUnnamed(head)) this.#locked(id, () => attempt(() => head.update({ deletedMs: Math.floor(this.#clock.now()) })))

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { BatchReader, decodeCommit, Item, Tag } from '../../codec/index.js'
 import { CairnError, CorruptError } from '../../errors.js'
@@ -9,7 +10,7 @@ import { HeadFile } from '../../volume/head.js'
 import { readHolds } from '../../volume/holds.js'
 import { FileLock } from '../../volume/lock.js'
 import { blockNamedBy } from '../../volume/named-blocks.js'
-import { allKeys } from '../../volume/names.js'
+import { allKeys, Names } from '../../volume/names.js'
 
 /** What one volume needs beside the trees that its head names. */
 export interface JournalVisitor {
@@ -45,8 +46,21 @@ export class RootReader {
     return allKeys(this.#store, 'volumes/').flatMap(key => /^volumes\/([0-9a-f]{16})\/head$/.exec(key)?.[1] ?? [])
   }
 
+  /** @returns undefined also for what a failure of the power left of a fork in the making. @throws CorruptError */
   head(id: string): HeadFile | undefined {
-    return HeadFile.read(this.#store, id, this.#random)
+    try {
+      return HeadFile.read(this.#store, id, this.#random)
+    } catch (error) {
+      if (error instanceof CorruptError && this.#wasNeverMade(id)) return undefined
+      throw error
+    }
+  }
+
+  /** No name leads to it, and it has nothing of its own: pending heads are not synced, and get their name when they are replaced by ready ones. */
+  #wasNeverMade(id: string): boolean {
+    if (existsSync(join(this.#home, 'volumes', id)) || allKeys(this.#store, `packs/${id}/`).length > 0) return false
+    const names = new Names(this.#store)
+    return names.all().every(name => names.get(name)?.id !== id)
   }
 
   /**

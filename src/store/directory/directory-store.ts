@@ -1,15 +1,16 @@
 import { closeSync, copyFileSync, fstatSync, fsyncSync, linkSync, openSync, readSync, renameSync, rmdirSync, statSync, unlinkSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { EIO, posixError } from '../../errors.js'
-import { crashPoint, limits, type Random, systemRandom } from '../../sys/index.js'
+import { crashPoint, limits, makeFolders, type Random, systemRandom } from '../../sys/index.js'
 import { AsyncLocal } from '../async-local.js'
-import type { GetOptions, ListPage, ObjectInfo, PutOptions, StoredObject } from '../contract.js'
-import { checkKey, checkPrefix, IS_CHANGED, IS_GONE, IS_THERE, preconditionFailed } from '../keys.js'
+import type { GetOptions, ListPage, ObjectInfo, Put, PutOptions, StoredObject } from '../contract.js'
+import { checkKey, checkPrefix, IS_CHANGED, IS_GONE, IS_THERE, preconditionFailed, unlessRefused } from '../keys.js'
 import { sha256 } from '../pack-writer.js'
 import { makeFolder, syncFolder } from '../sync-folder.js'
 import { Descriptors, openIfThere } from './descriptors.js'
 import { listFolder } from './listing.js'
 import { StoreLock } from './lock.js'
+import { SyncTogether } from './sync-together.js'
 
 /** Names of the store's own; `~` is in no key. */
 export const TEMPORARY_FOLDER = '~temporary'
@@ -34,6 +35,8 @@ export class DirectoryStore extends AsyncLocal {
   readonly #lock: StoreLock
   readonly #random: Random
   #temporaries = 0
+  /** Folders in which others were made whose names are not on the disk yet. */
+  readonly #unnamed = new Set<string>()
 
   /** Use `openDirectoryStore`. */
   constructor(root: string, id: string, random: Random = systemRandom) {
@@ -102,11 +105,51 @@ export class DirectoryStore extends AsyncLocal {
       crashPoint('store.put.after-temporary')
       this.#publish(key, path, temporary, options)
       crashPoint('store.put.after-rename')
-      if (options.relaxed !== true) syncFolder(dirname(path))
+      if (options.relaxed !== true) this.#syncNames([dirname(path)], syncFolder)
       return { version }
     } finally {
       unlinkIfThere(temporary)
     }
+  }
+
+  putAllSync(puts: readonly Put[]): string[] {
+    const paths = puts.map(({ key }) => this.#path(key))
+    crashPoint('store.put.before-temporary')
+    const temporaries = puts.map(() => this.#temporary())
+    const together = new SyncTogether(this.root, puts.length)
+    try {
+      const versions = puts.map(({ bytes }, i) => writeTemporary(temporaries[i], bytes, !together.isWhole))
+      together.sync()
+      crashPoint('store.put.after-temporary')
+      const refused = puts.findIndex(({ key, options }, i) => unlessRefused(() => this.#put(key, paths[i], temporaries[i], options)) === undefined)
+      const done = refused < 0 ? puts.length : refused
+      this.#syncNames(
+        paths.slice(0, done).map(path => dirname(path)),
+        folder => together.syncFolder(folder),
+      )
+      together.sync()
+      return versions.slice(0, done)
+    } finally {
+      together.close()
+      temporaries.forEach(unlinkIfThere)
+    }
+  }
+
+  #put(key: string, path: string, temporary: string, options: PutOptions): true {
+    this.#publish(key, path, temporary, { ...options, relaxed: true })
+    crashPoint('store.put.after-rename')
+    return true
+  }
+
+  /** The names in these folders, and those of folders that were made for relaxed puts. */
+  #syncNames(folders: readonly string[], sync: (folder: string) => void): void {
+    const all = new Set([...folders, ...this.#unnamed])
+    for (const folder of all) {
+      if (this.#unnamed.has(folder)) this.#syncAsFarAsThere(folder, sync)
+      else sync(folder)
+    }
+    // Only now: a failed sync is tried again with the next.
+    this.#unnamed.clear()
   }
 
   #temporary(): string {
@@ -118,7 +161,7 @@ export class DirectoryStore extends AsyncLocal {
   /** Gives the temporary file the object's name, if the condition holds. */
   #publish(key: string, path: string, temporary: string, options: PutOptions): void {
     if (options.ifAbsent === true) {
-      this.#inFolder(path, () => this.#link(key, temporary, path))
+      this.#inFolder(path, () => this.#link(key, temporary, path), options.relaxed)
       return
     }
     // Replacing goes under the lock even without a condition, so that it never falls between another's comparison and swap.
@@ -128,7 +171,7 @@ export class DirectoryStore extends AsyncLocal {
         if (version !== options.ifMatch) throw preconditionFailed(key, version === undefined ? IS_GONE : IS_CHANGED)
       }
       this.#descriptors.forget(key)
-      this.#inFolder(path, () => renameSync(temporary, path))
+      this.#inFolder(path, () => renameSync(temporary, path), options.relaxed)
     })
   }
 
@@ -149,16 +192,24 @@ export class DirectoryStore extends AsyncLocal {
   }
 
   /** Runs `work`, which makes `path`, and makes its folder first where that is missing; another process may be removing it. */
-  #inFolder(path: string, work: () => void): void {
+  #inFolder(path: string, work: () => void, relaxed = false): void {
     for (let attempt = 1; ; attempt++) {
       try {
         work()
         return
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || attempt > limits.casAttempts) throw error
-        makeFolder(dirname(path))
+        if (relaxed) this.#makeUnnamed(dirname(path))
+        else makeFolder(dirname(path))
       }
     }
+  }
+
+  /** Makes a folder whose name is durable with the next put that is. */
+  #makeUnnamed(path: string): void {
+    const first = makeFolders(path)
+    if (first === undefined) return
+    for (let folder = path; folder.length >= first.length; folder = dirname(folder)) this.#unnamed.add(dirname(folder))
   }
 
   deleteSync(keys: readonly string[]): void {
@@ -177,12 +228,12 @@ export class DirectoryStore extends AsyncLocal {
   }
 
   /** Another deletion may be removing it. */
-  #syncAsFarAsThere(folder: string): void {
+  #syncAsFarAsThere(folder: string, sync = syncFolder): void {
     try {
-      syncFolder(folder)
+      sync(folder)
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || folder.length <= this.root.length) throw error
-      this.#syncAsFarAsThere(dirname(folder))
+      this.#syncAsFarAsThere(dirname(folder), sync)
     }
   }
 

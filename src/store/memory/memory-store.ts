@@ -1,8 +1,8 @@
 import { readFileSync, unlinkSync } from 'node:fs'
 import { type Clock, limits, systemClock } from '../../sys/index.js'
 import { AsyncLocal } from '../async-local.js'
-import type { GetOptions, ListPage, ObjectInfo, PutOptions, StoredObject } from '../contract.js'
-import { checkKey, checkPrefix, IS_CHANGED, IS_GONE, IS_THERE, preconditionFailed } from '../keys.js'
+import type { GetOptions, ListPage, ObjectInfo, Put, PutOptions, StoredObject } from '../contract.js'
+import { checkKey, checkPrefix, IS_CHANGED, IS_GONE, IS_THERE, preconditionFailed, unlessRefused } from '../keys.js'
 
 interface Entry {
   bytes: Buffer
@@ -42,6 +42,16 @@ export class MemoryStore extends AsyncLocal {
     if (options.ifAbsent === true && before !== undefined) throw preconditionFailed(key, IS_THERE)
     if (options.ifMatch !== undefined && before?.version !== options.ifMatch) throw preconditionFailed(key, before === undefined ? IS_GONE : IS_CHANGED)
     return this.#set(key, Buffer.from(bytes))
+  }
+
+  putAllSync(puts: readonly Put[]): string[] {
+    const versions: string[] = []
+    for (const { key, bytes, options } of puts) {
+      const version = unlessRefused(() => this.putSync(key, bytes, options).version)
+      if (version === undefined) break
+      versions.push(version)
+    }
+    return versions
   }
 
   #set(key: string, bytes: Buffer): { version: string } {
