@@ -241,7 +241,10 @@ const noBytes = Buffer.alloc(0)
 
 /** True when both trees certainly hold the same: their roots are one page or have one hash. O(1). */
 export function sameRoot(a: BTree, b: BTree): boolean {
-  const x = a.root
-  const y = b.root
+  return samePage(a.root, b.root)
+}
+
+/** True when both pages are certainly one: as objects, or by their hash. */
+export function samePage(x: Page, y: Page): boolean {
   return x === y || (x.ptr !== null && y.ptr !== null && sameHash(x.ptr, x.ptrAt, y.ptr, y.ptrAt))
 }

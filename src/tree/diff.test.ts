@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { BTree, diff, PageCache, walkPages } from './index.js'
+import { BTree, diff, PageCache, sameAt, walkPages } from './index.js'
 import { MemoryPages } from './memory-pages.js'
 
 const keyOf = (i: number): Buffer => Buffer.from(`\x02${String(i).padStart(7, '0')}`, 'latin1')
@@ -88,6 +88,12 @@ describe('the difference of two trees', () => {
           const forward = changes(a, b)
           expect(forward.found).toEqual(all)
           expect(changes(b, a).found).toEqual(all.map(([key, old, now]) => [key, now, old]))
+          const differing = new Set(all.map(([key]) => key))
+          for (const { at, step } of edits)
+            for (let i = -2; i < 5; i++) {
+              const key = Math.max(0, Math.floor(at / 10) * 10 + i * step)
+              expect([key, sameAt(a, b, keyOf(key)), sameAt(b, a, keyOf(key))]).toEqual([key, !differing.has(key), !differing.has(key)])
+            }
           const bounds = { from: keyOf(low), to: keyOf(low + width) }
           expect(changes(a, b, bounds).found).toEqual(all.filter(([key]) => key >= low && key < low + width))
         }),
@@ -132,6 +138,14 @@ describe('the difference of two trees', () => {
     expect(changes(empty, base).found.length).toBe(count)
     expect(changes(base, empty).found.length).toBe(count)
     expect(changes(empty, BTree.empty(cache)).found).toEqual([])
+    for (const [key, isSame] of [
+      [0, false],
+      [5, true],
+      [count * 10, true],
+    ] as const) {
+      expect(sameAt(empty, base, keyOf(key))).toBe(isSame)
+      expect(sameAt(base, empty, keyOf(key))).toBe(isSame)
+    }
   })
 
   it('stops when the visitor says so', () => {

@@ -1,6 +1,6 @@
 import { Attr, inodeKey, MAX_KEY_BYTES, Tag } from '../../codec/index.js'
 import { limits, systemClock } from '../../sys/index.js'
-import { type BTree, diff } from '../../tree/index.js'
+import { sameAt } from '../../tree/index.js'
 import type { Change, CommitInfo } from '../../volume/api.js'
 import { type Commit, CommitLog, infoOf } from '../../volume/commit-log.js'
 import { Content } from '../../volume/content.js'
@@ -147,9 +147,9 @@ class Trail {
     this.#place ??= this.#find(after)
     const { ino, keys, isDirectory } = this.#place
     if (before === undefined) return ino === 0 ? undefined : { change: 'created', path: text(path) }
-    const sameNames = keys.every(key => sameRecord(before.tree, after.tree, key))
+    const sameNames = keys.every(key => sameAt(before.tree, after.tree, key))
     if (!sameNames) this.#place = undefined
-    if (sameNames && (ino === 0 || (!isDirectory && sameRecord(before.tree, after.tree, attrKey(ino))))) return undefined
+    if (sameNames && (ino === 0 || (!isDirectory && sameAt(before.tree, after.tree, attrKey(ino))))) return undefined
     const old = sameNames ? ino : direntChain(before.tree, this.#volume.session.dirHash, path).ino
     if (isDirectory && old !== 0) return yield* this.#inDirectory(before, after, path)
     return this.#compared(before, after, ino, old)
@@ -193,21 +193,6 @@ class Trail {
 
 function attrKey(ino: number): Buffer {
   return Buffer.from(K.subarray(0, inodeKey(K, Tag.attr, ino)))
-}
-
-/** Whether two trees have the same under a key. Reads only pages on the way to it that they do not share. */
-function sameRecord(a: BTree, b: BTree, key: Uint8Array): boolean {
-  let same = true
-  diff(
-    a,
-    b,
-    () => {
-      same = false
-      return false
-    },
-    { from: key, to: Buffer.concat([key, Buffer.from([0])]) },
-  )
-  return same
 }
 
 const text = (bytes: string) => Buffer.from(bytes, 'latin1').toString('utf8')
