@@ -1,4 +1,5 @@
 import type { MergeConflict, MergeResult, Resolution } from '../sdk/types.js'
+import { limits } from '../sys/index.js'
 import { usageError } from './errors.js'
 import { plural } from './format.js'
 import type { Options } from './spec.js'
@@ -18,11 +19,27 @@ export function stepOf(options: Options): { step?: 'continue' | 'abort' } {
   return options['continue'] === true ? { step: 'continue' } : options['abort'] === true ? { step: 'abort' } : {}
 }
 
-export function conflictLine(conflict: MergeConflict): string {
-  const { kind, path, ours, theirs, markers, beside, attribute, resolved } = conflict
-  const what = `${kind} ${path}${attribute === undefined ? '' : ` (${attribute})`}: ours ${sideText(ours)}, theirs ${sideText(theirs)}`
+const reasons: Readonly<Record<NonNullable<MergeConflict['reason']>, string>> = {
+  'no-text': 'no text',
+  'too-large': `larger than ${limits.mergeTextBytes / 1024 / 1024} MiB, so not merged by lines`,
+  'too-many-changes': 'too many changes to merge by lines',
+}
+
+/** @param isThere the files have it: neither a dry run nor an undo that changed nothing */
+export function conflictLine(conflict: MergeConflict, isThere: boolean): string {
+  const { kind, path, ours, theirs, markers, beside, attribute, reason, resolved } = conflict
+  const note = attribute ?? (reason && reasons[reason])
+  const what = `${kind} ${path}${note === undefined ? '' : ` (${note})`}: ours ${sideText(ours)}, theirs ${sideText(theirs)}`
   const where =
-    resolved !== undefined ? `; decided: ${resolved}` : markers === true ? '; marked in the file' : beside === undefined ? '' : `; theirs is ${beside}`
+    resolved !== undefined
+      ? `; decided: ${resolved}`
+      : !isThere
+        ? ''
+        : markers === true
+          ? '; marked in the file'
+          : beside === undefined
+            ? ''
+            : `; theirs is ${beside}`
   return `conflict ${what}${where}`
 }
 
@@ -38,14 +55,15 @@ export function mergeLines(result: MergeResult): string[] {
   const command = merge ? `cairn merge ${other} --into ${volume}` : `cairn rebase ${volume}`
   const count = plural(changes.length, 'change')
   const left = (result.leftOut ?? []).map(path => `left out ${path}: it was purged from ${volume}; --with-purged takes it`)
-  const list = [...conflicts.map(conflictLine), ...left]
+  const told = conflicts.map(conflict => conflictLine(conflict, state !== 'trial'))
+  const list = [...told, ...left]
   switch (state) {
     case 'unchanged':
       return [`${volume} has all of ${other} already.`]
     case 'trial':
       return [...list, `Would ${operation} ${from}: ${count}, ${plural(conflicts.length, 'conflict')}.`]
     case 'merged':
-      return [...conflicts.filter(one => one.resolved !== undefined).map(conflictLine), ...left, `${merge ? 'Merged' : 'Rebased'} ${from}: ${count}.`]
+      return [...list.filter((_, i) => conflicts[i].resolved !== undefined), ...left, `${merge ? 'Merged' : 'Rebased'} ${from}: ${count}.`]
     case 'aborted':
       return [`Gave the ${operation} of ${from} up: ${volume} is as it was before.`]
     case 'conflicts':

@@ -33,7 +33,7 @@ function lines({ volume, state, undone, conflicts, changes, commit }: UndoResult
   const [newest] = undone
   const one = newest.name ?? (newest.id === '' ? 'what no commit has yet' : newest.id)
   const what = undone.length === 1 ? `${one} of ${volume}` : `${undone.length} commits of ${volume}`
-  const list = conflicts.map(conflictLine)
+  const list = conflicts.map(conflict => conflictLine(conflict, false))
   switch (state) {
     case 'undone':
       return [...list, `Took back ${what}: ${plural(changes.length, 'change')}. \`cairn undo ${volume} --commit ${commit?.id ?? ''}\` brings them back.`]

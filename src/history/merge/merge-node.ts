@@ -133,7 +133,10 @@ class NodeMerge {
     if (sameContent(ours, theirs)) return
     if (base !== undefined && sameContent(base, theirs)) return
     if (base !== undefined && sameContent(base, ours)) this.#takeContent()
-    else if (!this.#mergeAsText()) this.#keepBoth()
+    else {
+      const reason = this.#mergeAsText()
+      if (reason !== undefined) this.#keepBoth(reason)
+    }
   }
 
   #takeContent(): void {
@@ -148,43 +151,44 @@ class NodeMerge {
     this.#inline = attr.kind === ContentKind.inline ? (storedWhole(theirs) ?? noBytes) : noBytes
   }
 
-  /** False when it is no text, or too large. */
-  #mergeAsText(): boolean {
+  /** Why it cannot be done; undefined: it is. */
+  #mergeAsText(): NodeConflict['reason'] {
     const texts = this.#texts()
-    if (texts === undefined) return false
+    if (typeof texts === 'string') return texts
     const { resolution, labels } = this.#c
     const prefer = resolution === 'theirs' ? 'theirs' : resolution === undefined ? undefined : 'ours'
     const [b, o, t] = texts
     const merged: TextMerge | undefined = b === undefined ? mergeAdded(o, t, labels, prefer) : mergeText(b, o, t, labels, prefer)
-    if (merged === undefined) return false
+    if (merged === undefined) return 'too-many-changes'
     this.#attr.mtimeS = this.#attr.ctimeS = this.#c.nowS
     this.#attr.mtimeNs = this.#attr.ctimeNs = this.#c.nowNs
     this.#inline = this.#c.work.writeContent(this.#ino, this.#attr, Buffer.from(merged.text, 'latin1'), this.#c.sink)
-    if (merged.conflicts === 0) return true
+    if (merged.conflicts === 0) return undefined
     if (resolution === 'keep-both') this.beside = true
     this.#conflict(b === undefined ? 'add/add' : 'text', resolution === undefined ? { markers: true } : {})
-    return true
+    return undefined
   }
 
-  #texts(): [string | undefined, string, string] | undefined {
+  #texts(): [string | undefined, string, string] | 'no-text' | 'too-large' {
     const { base, ours, theirs } = this.#three
     const nodes = base === undefined ? [ours, theirs] : [ours, theirs, base]
-    const small = nodes.every(({ attr }) => isRegular(attr.mode) && attr.size <= limits.mergeTextBytes)
-    if (!small) return undefined
+    if (!nodes.every(({ attr }) => isRegular(attr.mode))) return 'no-text'
+    if (!nodes.every(({ attr }) => attr.size <= limits.mergeTextBytes)) return 'too-large'
     const bytes = nodes.map(wholeContent)
-    if (!bytes.every(isText)) return undefined
+    if (!bytes.every(isText)) return 'no-text'
     const [o, t, b] = bytes.map(content => content.toString('latin1'))
     return [b, o, t]
   }
 
   /** Ours stays, theirs goes beside, unless an option says which one it is. */
-  #keepBoth(): void {
+  #keepBoth(reason: NodeConflict['reason']): void {
     const { base, ours, theirs } = this.#three
     const { resolution } = this.#c
     if (resolution === 'theirs') this.#takeContent()
     else if (resolution !== 'ours') this.beside = true
     const sameType = (ours.attr.mode & S_IFMT) === (theirs.attr.mode & S_IFMT)
-    this.#conflict(base === undefined ? 'add/add' : sameType && hasBytes(ours.attr) ? 'binary' : 'type')
+    const hasContent = sameType && hasBytes(ours.attr)
+    this.#conflict(base === undefined ? 'add/add' : hasContent ? 'binary' : 'type', hasContent && reason !== undefined ? { reason } : {})
   }
 
   #mode(): void {

@@ -123,7 +123,7 @@ describe.each(savings)('ours saved %s, theirs %s', (oursSaves, theirsSaves) => {
     ours.save('/image', Buffer.from([0, 1]))
     theirs.save('/image', Buffer.from([0, 2]))
     expect(rig.merge().conflicts).toEqual([
-      { kind: 'binary', path: '/image', ours: { state: 'modified' }, theirs: { state: 'modified' }, beside: '/image.theirs-theirs' },
+      { kind: 'binary', path: '/image', ours: { state: 'modified' }, theirs: { state: 'modified' }, reason: 'no-text', beside: '/image.theirs-theirs' },
     ])
     expect(ours.fs.readFileSync('/image')).toEqual(Buffer.from([0, 1]))
     expect(ours.fs.readFileSync('/image.theirs-theirs')).toEqual(Buffer.from([0, 2]))

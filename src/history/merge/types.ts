@@ -36,6 +36,11 @@ export interface MergeConflict {
   beside?: string
   /** Name of the extended attribute. */
   attribute?: string
+  /**
+   * Why the content of two files was not merged by lines: not all of the versions are text (regular, without NUL bytes); one is larger than
+   * `limits.mergeTextBytes`; or both sides changed more than can be compared.
+   */
+  reason?: 'no-text' | 'too-large' | 'too-many-changes'
   /** An option decided it; nothing is left to do. */
   resolved?: Resolution
 }
