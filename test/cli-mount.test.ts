@@ -44,6 +44,30 @@ describe.skipIf(!possible)('a mounted volume', () => {
   )
 
   test(
+    'who changed what is known, through the mount and beside it; an undo of one leaves the others',
+    async () => {
+      await run.ok('init', 'shared')
+      const at = run.path('shared')
+      await run.ok('mount', 'shared', at, '--actor', 'mounter')
+      await run.ok('write', 'shared:/alice', '1', '--actor', 'alice')
+      writeFileSync(`${at}/mounter`, '1')
+      await run.ok('write', 'shared:/bob', '1', '--actor', 'bob')
+      expect(await run.json('undo', 'shared', '--actor', 'alice')).toMatchObject({ state: 'undone', undone: [{ actor: 'alice' }] })
+      expect(readdirSync(at).sort()).toEqual(['bob', 'mounter'])
+      const actors = (await run.json<Array<{ kind: string; actor: string }>>('log', 'shared')).filter(({ kind }) => kind === 'auto').map(({ actor }) => actor)
+      expect(actors).toEqual(['bob', 'mounter', 'alice'])
+      // Names are enough here, of what is gone too.
+      const inside = (...argv: string[]) => run.spawned(argv, { cwd: at })
+      expect((await inside('log', 'bob')).out).toContain('bob')
+      expect((await inside('restore', 'bob')).code).toBe(0)
+      expect((await inside('versions', 'alice')).out).toContain('deleted')
+      expect((await inside('diff', 'shared', '--', 'nothing')).code).toBe(0)
+      await run.ok('unmount', 'shared')
+    },
+    SLOW_MS,
+  )
+
+  test(
     'inside it plain paths are enough',
     async () => {
       const at = run.path('plain')

@@ -255,7 +255,7 @@ function touchIfDue(c: Context, ino: number): number {
   const a = c.probe
   if (c.session.readOnly || (a.flags & AttrFlag.immutable) !== 0) return 0
   const { session } = c
-  session.tick()
+  session.look()
   const due = session.nowS - a.atimeS >= DAY_S || notAfter(a.atimeS, a.atimeNs, a.mtimeS, a.mtimeNs) || notAfter(a.atimeS, a.atimeNs, a.ctimeS, a.ctimeNs)
   if (!due || c.load(ino, c.node) < 0) return 0
   c.node.attr.atimeS = session.nowS

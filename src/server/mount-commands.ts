@@ -63,7 +63,7 @@ export class MountCommands implements Commands {
     const actor = actorOf(by.uid, by.pid, this.#options.record.actor)
     // The ref means what it meant before the commit of what changed since, and that commit is not the request's.
     const to = volume.history.resolve(ref).id
-    volume.commitChanges({ actor })
+    volume.commitChanges()
     const again = () => volume.commits().find(commit => commit.kind === 'restore')
     const options = { ref: to, actor, ...(path === undefined && this.#sub === '/' ? {} : { path: this.#pathIn(path ?? '') }) }
     const commit = this.#once(by, again, () => (this.#options.call('restore', this.#name, options) as Restored).commit)
@@ -75,7 +75,7 @@ export class MountCommands implements Commands {
     await this.#writeBack()
     const { volume } = this.#options.open
     const actor = actorOf(by.uid, by.pid, this.#options.record.actor)
-    volume.commitChanges({ actor })
+    volume.commitChanges()
     const again = (): UndoResult | undefined => {
       const commit = volume.commits().find(one => one.kind === 'undo')
       return commit === undefined ? undefined : { volume: this.#name, state: 'undone', undone: [], commit, conflicts: [], changes: [] }

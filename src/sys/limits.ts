@@ -88,6 +88,9 @@ export const limits = {
   sealSliceMs: 4,
   /** Changes are in a commit after this, whether anybody asks for one or not. */
   autoCommitMs: 5 * 60 * 1000,
+  /** Changes of several actors who take turns get commits of their own: so many at once, and one more after each so many milliseconds. */
+  authorCommits: 32,
+  authorCommitMs: 1000,
   /** Acknowledged changes reach the disk after this at the latest. */
   commitIntervalMs: 1000,
   /** Largest READ or WRITE through a mount; the kernel takes at most 256 pages by default. */

@@ -65,6 +65,10 @@ export class MemorySession implements Session, ContentReader {
     return this
   }
 
+  look(): void {
+    this.tick()
+  }
+
   tick(): void {
     const now = this.#clock.now()
     this.nowS = Math.floor(now / 1000)

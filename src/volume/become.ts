@@ -70,7 +70,7 @@ export function becomeTree(
   for (const item of more) collected.putHistory(item)
   collected.put(Item.historyPut, K.subarray(0, commitKey(K, record.id)), record.value)
   crashPoint('become.before-journal')
-  session.tick()
+  session.look()
   const become = state.tree.beingSealed ? undefined : new VolumeState(target, state.history, parts.blocks)
   const result = session.commitItems(collected.finish(), { tree: target, firstIno: Number.POSITIVE_INFINITY }, become, changes.inodesDelta, changes.bytesDelta)
   if (result !== 0) throw refusedByDisk('The change could not be recorded', result)

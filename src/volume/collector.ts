@@ -57,6 +57,10 @@ export abstract class Collector implements Session {
   }
 
   tick(): void {
+    this.look()
+  }
+
+  look(): void {
     const now = this.clock.now()
     this.nowMs = now
     const seconds = Math.floor(now / 1000)

@@ -34,7 +34,7 @@ afterEach(() => {
 function commitAt(ms: number, text: string): string {
   nowMs = ms
   shaped(volume.session).writeFileSync('/f', text)
-  const commit = volume.commitChanges({})
+  const commit = volume.commitChanges()
   if (commit === undefined) throw new Error('nothing changed')
   return commit.id
 }

@@ -97,7 +97,7 @@ export class CommitPruner {
     const session = this.#session
     const heirs = new Map<string, string[]>()
     const parentsOf = (id: string): string[] | undefined => heirs.get(id) ?? this.#recordOf(id)?.parents
-    session.tick()
+    session.look()
     for (const { id } of batch) {
       const parents = parentsOf(id) ?? []
       heirs.delete(id)

@@ -89,7 +89,7 @@ export class History {
 
   add(commit: NewCommit): CommitInfo {
     const made = this.prepare(commit)
-    this.#session.tick()
+    this.#session.look()
     this.#session.historyPut(K, commitKey(K, made.id), made.value, made.value.length)
     if (commit.name !== undefined) this.#session.historyPut(K, checkpointKey(K, commit.name), made.id, COMMIT_ID_BYTES)
     const result = this.#session.commit()
@@ -196,7 +196,7 @@ export class History {
     this.#state.history.get(K, checkpointKey(K, name))
     const { vb, vp } = this.#state.history
     const id = Buffer.from(vb.subarray(vp, vp + COMMIT_ID_BYTES))
-    this.#session.tick()
+    this.#session.look()
     this.#session.historyDel(K, checkpointKey(K, name))
     if (this.#state.history.get(K, commitKey(K, id))) {
       const { name: _name, ...record } = decodeCommit(this.#state.history.vb, this.#state.history.vp, this.#state.history.vl)

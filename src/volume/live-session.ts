@@ -38,6 +38,10 @@ export class LiveSession extends Collector {
   #halfApplied = false
   /** Sequence of the last batch that changed the tree. */
   #changes: number
+  /** Who began the last change; undefined when that is in a commit. */
+  #author: string | undefined
+  /** Called before a change by somebody else than who made the last one, and before the first after a commit. */
+  onAuthor: ((actor: string) => void) | undefined
   /** Items of the present batch that are none of the tree. */
   #historyItems = 0
 
@@ -78,6 +82,20 @@ export class LiveSession extends Collector {
 
   set actor(actor: string) {
     this.versions.actor = actor
+  }
+
+  override tick(): void {
+    const { actor } = this.versions
+    if (actor !== this.#author) {
+      this.onAuthor?.(actor)
+      this.#author = actor
+    }
+    this.look()
+  }
+
+  /** Whoever changes something next is announced. */
+  forgetAuthor(): void {
+    this.#author = undefined
   }
 
   get tree(): Tree {
@@ -155,7 +173,7 @@ export class LiveSession extends Collector {
   commitItems(log: ItemLog, made: Made, become: VolumeState | undefined, inodesDelta: number, bytesDelta: number): number {
     if (this.readOnly) return -EROFS
     if (this.#halfApplied) return -EIO
-    if (this.nowMs === 0) this.tick()
+    if (this.nowMs === 0) this.look()
     const items = log.take()
     const { request } = this.batch
     const refused = this.#saveVersions(items, made)
@@ -207,7 +225,7 @@ export class LiveSession extends Collector {
 
   #append(batch: BatchWriter, inodes: number, bytes: number): number {
     if (this.#halfApplied) return -EIO
-    if (this.nowMs === 0) this.tick()
+    if (this.nowMs === 0) this.look()
     batch.finish({ timeMs: this.nowMs, nextIno: this.state.nextIno, inodes, bytes })
     try {
       this.sequence = this.#journal.append(batch.buffer, batch.length)

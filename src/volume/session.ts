@@ -23,6 +23,8 @@ export interface Session {
   nowS: number
   nowNs: number
   tick(): void
+  /** As `tick`, for what is nobody's change: an operation that only reads, a record of the history. */
+  look(): void
 
   put(K: Uint8Array, keyLength: number, V: Uint8Array, valueLength: number): void
   del(K: Uint8Array, keyLength: number): void

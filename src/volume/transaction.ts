@@ -127,9 +127,10 @@ export class TransactionLive extends Collector implements TransactionSession {
     this.#end()
     if (this.#halfApplied) return -EIO
     if (this.#all.items === 0) return 0
+    // First: what somebody else changed may get a commit of its own now.
+    this.#live.tick()
     const alone = this.#live.sequence === this.#startSequence
     if (!alone) this.#validate()
-    this.#live.tick()
     if (record !== undefined) this.#addRecord(record(this.#after()))
     const become = alone && this.#isUnsealed() ? this.state : undefined
     const result = this.#live.commitItems(this.#all, { tree: this.state.tree, firstIno: this.#firstIno }, become, this.#inodes, this.#bytes)

@@ -9,6 +9,7 @@ import { makeFolder } from '../store/sync-folder.js'
 import { assert, type Clock, limits, type Random } from '../sys/index.js'
 import { BTree, diff, type PageCache, type PageSink } from '../tree/index.js'
 import type { CommitInfo, FsckReport, TransactionSession, VolumeApi, VolumeInfo, VolumeStatus } from './api.js'
+import { Authors } from './authors.js'
 import { isWorthCommit } from './auto-commit.js'
 import { type Became, type BecomeCommit, becomeTree, type Onlookers } from './become.js'
 import { refusedByDisk } from './collector.js'
@@ -93,9 +94,9 @@ export class Volume implements VolumeApi {
   #unsavedWindow = false
   /** Sequence at which the state was found to be that of the last commit. */
   #lookedAt = -1
-  /** When the first change since then was made, and who made the last one. */
+  /** When the first change since then was made. */
   #changedMs: number | undefined
-  #changedBy: string
+  readonly #authors: Authors
   /** Who holds handles and caches of the live state; without them nothing is kept for them. */
   onlookers: Onlookers | undefined
   /** Told what `become` changed: caches of names and content, handles, the kernel. */
@@ -164,7 +165,8 @@ export class Volume implements VolumeApi {
       neededCommits: () => new Set([...options.forkPoints(), ...this.#mergedFrom()]),
       onSettled: options.onSettled ?? (() => {}),
     })
-    this.#changedBy = this.session.actor
+    this.#authors = new Authors(clock, sequence > h.watermark ? options.actor : undefined)
+    this.session.onAuthor = actor => this.#authors.begins(actor, () => this.#commitOf())
     if (sequence > h.watermark) this.#changedMs = clock.monotonic()
     this.history = new History(this.session, this.state, clock, random)
     try {
@@ -221,7 +223,7 @@ export class Volume implements VolumeApi {
     const { hidden } = this.head.value
     if (!this.#unsavedWindow || hidden === undefined) return
     const { key, value } = windowItem(hidden)
-    this.session.tick()
+    this.session.look()
     this.session.historyPut(key, key.length, value, value.length)
     const result = this.session.commit()
     if (result !== 0) throw refusedByDisk(`Volume ${this.info.name} could not be written to`, result)
@@ -233,7 +235,7 @@ export class Volume implements VolumeApi {
     const K = Buffer.alloc(16)
     const { session } = this
     if (session.tree.get(K, inodeKey(K, Tag.attr, 1))) return
-    session.tick()
+    session.look()
     const attr = new Attr()
     attr.mode = 0o40755
     attr.nlink = 2
@@ -281,7 +283,17 @@ export class Volume implements VolumeApi {
     // Nothing that a commit would record.
     if (this.versions.isPruning) return
     this.#changedMs ??= this.#clock.monotonic()
-    this.#changedBy = this.session.actor
+  }
+
+  /** A commit of what was changed so far, before somebody else goes on; false where that would take long, or the disk refuses. */
+  #commitOf(): boolean {
+    if (this.state.overlays.bytes > limits.sealAtOnceBytes) return false
+    try {
+      return this.commitChanges() !== undefined
+    } catch (error) {
+      if (!isOfStorage(error) && !(error instanceof CairnError)) throw error
+      return false
+    }
   }
 
   /** Records what was changed for `autoCommitMs`. Returns in how many milliseconds it wants to be called again. */
@@ -388,7 +400,7 @@ export class Volume implements VolumeApi {
   }
 
   commitTransaction(transaction: TransactionSession, options: { message?: string; actor?: string } = {}): CommitInfo | undefined {
-    this.commitChanges(options.actor === undefined ? {} : { actor: options.actor })
+    this.commitChanges()
     let made: PreparedCommit | undefined
     const result = transaction.commitTransaction(after => {
       made = this.history.prepare({ kind: 'auto', root: '', ...after, ...options })
@@ -402,6 +414,9 @@ export class Volume implements VolumeApi {
     this.history.checkName(name)
     // Overlays first: a full disk says no before anything is recorded.
     this.#sealing.foldAll()
+    // Who keeps a state did not make it.
+    const by = options.actor ?? this.session.actor
+    if ((this.#authors.text ?? by) !== by) this.commitChanges()
     return this.#committed(this.history.add({ kind: 'checkpoint', ...this.#present(), ...(name === undefined ? {} : { name }), ...options }))
   }
 
@@ -409,29 +424,32 @@ export class Volume implements VolumeApi {
   #committed<T>(commit: T): T {
     this.#lookedAt = this.session.sequence
     this.#changedMs = undefined
+    this.#authors.forget()
+    this.session.forgetAuthor()
     return commit
   }
 
   /**
    * Records what changed since the last commit as one of kind `auto`; undefined when nothing did. No overlay is left afterwards.
+   * Its actor is who changed it, whoever asks for the commit.
    * @throws CairnError, or what the disk says; nothing is recorded then
    */
-  commitChanges(options: { actor?: string } = {}): CommitInfo | undefined {
+  commitChanges(): CommitInfo | undefined {
     this.#sealing.foldAll()
     if (this.session.sequence === this.#lookedAt) return undefined
-    const next = this.#autoCommit(options)
+    const next = this.#autoCommit()
     return this.#committed(next && this.history.add(next))
   }
 
   /** The commit that `commitChanges` would make; nothing is recorded, and its id is empty. */
-  uncommitted(options: { actor?: string } = {}): Commit | undefined {
+  uncommitted(): Commit | undefined {
     this.#sealing.foldAll()
-    const next = this.session.sequence === this.#lookedAt ? undefined : this.#autoCommit(options)
+    const next = this.session.sequence === this.#lookedAt ? undefined : this.#autoCommit()
     return next && { ...this.history.prepare(next).info, id: '', root: '', nextIno: next.nextIno }
   }
 
-  #autoCommit(options: { actor?: string }): NewCommit | undefined {
-    const actor = options.actor ?? this.#changedBy
+  #autoCommit(): NewCommit | undefined {
+    const actor = this.#authors.text ?? this.session.actor
     const last = this.history.newest()
     const before = last === undefined ? BTree.empty(this.context.pages) : this.treeOf(last)
     return isWorthCommit(before, this.state.tree) ? { kind: 'auto', ...this.#present(), actor } : undefined
@@ -439,7 +457,7 @@ export class Volume implements VolumeApi {
 
   /** The commit of the present state: the last one when nothing changed since, else one that is made now. */
   presentCommit(options: { actor?: string } = {}): CommitInfo {
-    return this.commitChanges(options) ?? this.history.newest() ?? this.#committed(this.history.add({ kind: 'auto', ...this.#present(), ...options }))
+    return this.commitChanges() ?? this.history.newest() ?? this.#committed(this.history.add({ kind: 'auto', ...this.#present(), ...options }))
   }
 
   /** Records the present state, with other records of the history in the same batch. @throws CairnError; nothing is recorded then */
@@ -484,7 +502,7 @@ export class Volume implements VolumeApi {
    * Cost: what differs.
    */
   become(target: BTree, commit: BecomeCommit, more: readonly HistoryItem[] = []): Became {
-    this.commitChanges(commit.actor === undefined ? {} : { actor: commit.actor })
+    this.commitChanges()
     const { session, state, history } = this
     const usual = session.actor
     session.actor = commit.actor ?? usual
@@ -526,7 +544,7 @@ export class Volume implements VolumeApi {
   /** What cannot be deleted is deleted another time: it only costs its place. */
   #changeHistory(items: readonly HistoryItem[]): void {
     if (items.length === 0) return
-    this.session.tick()
+    this.session.look()
     for (const { key } of items) this.session.historyDel(key, key.length)
     this.session.commit()
   }

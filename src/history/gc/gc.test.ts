@@ -189,7 +189,7 @@ describe('a collection', () => {
     let past: ReturnType<typeof createFs> | undefined = shape(volume.at('one'))
     volume.deleteCheckpoint('one')
     // The newest commit stays.
-    volume.commitChanges({})
+    volume.commitChanges()
     volume.flush()
     expect(volume.versions.prune({ keep: 0 }).droppedCommits).toBe(1)
     volume.flush()

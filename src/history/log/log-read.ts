@@ -2,6 +2,7 @@ import { Attr, inodeKey, MAX_KEY_BYTES, Tag } from '../../codec/index.js'
 import { limits, systemClock } from '../../sys/index.js'
 import { sameAt } from '../../tree/index.js'
 import type { Change, CommitInfo } from '../../volume/api.js'
+import { isAuthor } from '../../volume/authors.js'
 import { type Commit, CommitLog, infoOf } from '../../volume/commit-log.js'
 import { Content } from '../../volume/content.js'
 import { changesBetween, fileFlags } from '../../volume/diff.js'
@@ -74,7 +75,7 @@ export class LogRead {
       const state: FileState = after ?? this.#stateOf(commit)
       after = before && this.#stateOf(before)
       const step: Step | undefined = trail === undefined ? {} : yield* trail.step(state, after)
-      if (step === undefined || commit.timeMs > until || (actor !== undefined && commit.actor !== actor)) continue
+      if (step === undefined || commit.timeMs > until || (actor !== undefined && !isAuthor(commit.actor, actor))) continue
       left--
       const entry: LogEntry = { ...infoOf(commit), ...step, ...(before === undefined ? {} : { previous: before.id }) }
       if (counts === true) entry.counts = yield* count(commit, after, state)

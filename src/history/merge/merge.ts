@@ -183,7 +183,7 @@ function keptAny({ volume, other, base }: Plan): ReturnType<typeof keptCommit> {
 /** What a three-way merge needs of the volume that it is made for. */
 export function mergeParts(volume: Volume, labels: MergeLabels, options: { resolution?: Resolution; dryRun?: boolean }): Omit<ThreeWayOptions, 'histories'> {
   const { session } = volume
-  session.tick()
+  session.look()
   let trialIno = Number.MAX_SAFE_INTEGER
   const trial = options.dryRun === true ? new TrialBlocks(volume.context.packs) : undefined
   return {
@@ -249,7 +249,7 @@ export function abortMerge(volume: Volume, options: MergeOptions = {}): MergeRes
   const waiting = theWaiting(volume)
   const { name } = volume.info
   const target = volume.treeOf(keptCommit(volume, waiting.before))
-  volume.commitChanges(by(options))
+  volume.commitChanges()
   const changes = diffStates(volume.stateAt(), new TreeState(target, volume.session.dirHash, volume.context.packs))
   const message = `${waiting.operation} with ${waiting.other} given up`
   const { commit } = volume.become(target, { kind: 'restore', message, ...by(options) }, waitingItems(volume.state.history, undefined))

@@ -107,12 +107,16 @@ describe.each(['in place', 'by rename'] as const)('undo of files saved %s', savi
 
   it('takes back what one actor or one run did', () => {
     w.volume.checkpoint('start')
+    w.volume.session.actor = 'robot'
     w.save('/src/b.ts', 'robot\n')
     w.volume.checkpoint('r1', { actor: 'robot' })
+    w.volume.session.actor = 'human'
     w.save('/src/a.ts', text([3, 'human']))
     w.volume.checkpoint('h1', { actor: 'human' })
+    w.volume.session.actor = 'robot'
     w.make('/robot', 'robot\n')
     w.volume.record({ kind: 'exec', exec: 'run-1', actor: 'robot' }, [])
+    w.volume.session.actor = 'human'
     w.save('/notes.md', 'human\n')
     w.volume.checkpoint('h2', { actor: 'human' })
     expect(take({ exec: 'run-1' }).undone).toMatchObject([{ kind: 'exec', exec: 'run-1' }])

@@ -42,8 +42,8 @@ export interface UndoResult {
  */
 export function undo(volume: Volume, options: UndoOptions = {}): UndoResult {
   checkNoneWaits(volume)
-  const past = options.dryRun === true ? new LookBack(volume, volume.uncommitted(by(options))) : new LookBack(volume)
-  if (options.dryRun !== true) volume.commitChanges(by(options))
+  const past = options.dryRun === true ? new LookBack(volume, volume.uncommitted()) : new LookBack(volume)
+  if (options.dryRun !== true) volume.commitChanges()
   const runs = selectedRuns(past, options)
   const { tree, conflicts, parts } = takeBack(past, runs, options)
   const changes = diffStates(volume.stateAt(), new TreeState(tree, parts.hash, parts.blocks))

@@ -124,7 +124,7 @@ class Purge {
 
   #markPath(): void {
     const { session, head } = this.#volume
-    session.tick()
+    session.look()
     this.#put(pathMark(head.value.dirHashKey, this.#targets.path), this.#now())
     this.#commit()
   }
@@ -205,7 +205,7 @@ class Purge {
       const orphan = prefixOf(Tag.orphan, ino)
       if (!state.tree.get(orphan, orphan.length)) continue
       const attr = attrOf(state.tree, ino)
-      session.tick()
+      session.look()
       session.dropBlocks(ino, 0, 2 ** 40 - 1)
       for (const tag of [Tag.attr, Tag.content, Tag.xattr, Tag.orphan])
         for (const key of keysWithPrefix(state.tree, prefixOf(tag, ino))) session.del(key, key.length)
@@ -272,7 +272,7 @@ class Purge {
     const message = record.message?.replaceAll(this.#targets.shown, '(purged)')
     const { inodes, bytes } = record
     const value = encodeCommit({ ...record, ...(message === undefined ? {} : { message }), root, inodes: inodes - purged.inodes, bytes: bytes - purged.bytes })
-    session.tick()
+    session.look()
     session.historyPut(K, length, value, value.length)
     this.#item()
   }
@@ -311,7 +311,7 @@ class Purge {
 
   #delete(keys: readonly Buffer[]): void {
     const { session } = this.#volume
-    session.tick()
+    session.look()
     for (const key of keys) {
       session.historyDel(key, key.length)
       this.#item()

@@ -48,7 +48,7 @@ export function restore(volume: Volume, options: RestoreOptions = {}): Restored 
   const to = stateMeant(volume, ref)
   if (components.length === 0) checkNoneWaits(volume)
   const target = volume.treeOf(to)
-  volume.commitChanges(actor === undefined ? {} : { actor })
+  volume.commitChanges()
   const what = `${path ?? 'all'} to ${to.name ?? to.id}`
   const commit = { kind: 'restore' as const, message: message ?? what, ...(actor === undefined ? {} : { actor }) }
   const became = volume.become(components.length === 0 ? target : withPath(volume, target, components, path ?? '/'), commit)
@@ -73,12 +73,12 @@ function restoreVersion(volume: Volume, { ref, path, message, actor }: RestoreOp
       { exitCode: 2 },
     )
   const by = actor === undefined ? {} : { actor }
-  volume.commitChanges(by)
+  volume.commitChanges()
   const version = volume.versions.open(`/${components.join('/')}`, number)
   const { sink } = volume.state
   if (sink !== undefined) while (!version.state.foldOldest(1, sink));
   const { session, state } = volume
-  session.tick()
+  session.look()
   const from = new Records(version.state.tree, session.dirHash)
   const to = new Records(state.tree.fork(), session.dirHash)
   const source = from.entry(session.rootIno, version.name)
@@ -115,7 +115,7 @@ function grafted(volume: Volume, components: readonly string[], work: () => void
 
 function withPath(volume: Volume, from: ReturnType<Volume['treeOf']>, components: readonly string[], shown: string): ReturnType<Volume['treeOf']> {
   const { session, state } = volume
-  session.tick()
+  session.look()
   const to = new Records(state.tree.fork(), session.dirHash)
   const { nowS, nowNs } = session
   grafted(volume, components, () => graft({ from: new Records(from, session.dirHash), to, allocIno: () => session.allocIno(), nowS, nowNs }, components, shown))

@@ -189,7 +189,7 @@ export class Pruner {
       for (const { ino, sequence } of owned) this.report.bytes += this.#sizeOf(ino, sequence)
       return
     }
-    this.#session.tick()
+    this.#session.look()
     for (const [ino, sequences] of byInode(owned)) this.#dropStates(ino, sequences)
     run.forEach((entry, i) => {
       if (entry.end !== undefined)

@@ -132,7 +132,7 @@ export class Versions {
   setRetention(retention: Retention): void {
     const { session } = this.#parts
     const { key, value } = retentionRecord(retention)
-    session.tick()
+    session.look()
     session.historyPut(key, key.length, value, value.length)
     const result = session.commit()
     if (result !== 0) throw refusedByDisk('The retention could not be changed', result)
