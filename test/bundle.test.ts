@@ -175,6 +175,71 @@ describe('bundle and unbundle', () => {
     }
   })
 
+  test('versions, whole, and those since a commit, for who has that', async () => {
+    await cairn.createVolume({ name: 'work' })
+    const volume = await cairn.open('work')
+    const { promises: fs } = volume.fs
+    const patch = async (path: string, at: number, text: string): Promise<void> => {
+      const file = await fs.open(path, 'r+')
+      await file.write(text, at)
+      await file.close()
+    }
+    const save = async (path: string, content: Buffer | string): Promise<void> => {
+      await fs.writeFile(`${path}.tmp`, content)
+      await fs.rename(`${path}.tmp`, path)
+    }
+    await fs.mkdir('/d')
+    for (const path of ['/d/large', '/d/cut', '/d/gone', '/d/held']) await fs.writeFile(path, large(path.length, 400_000))
+    await fs.writeFile('/d/small', 'small 1')
+    await patch('/d/large', 70_000, 'before the base')
+    await save('/d/small', 'small 2')
+    const held = await fs.open('/d/held', 'r+')
+    await held.write('first', 10)
+    await cairn.checkpoint('work', 'base')
+    const all = await bytesOf(await cairn.bundle('work'))
+    // The same change still: what it replaces belongs to a version from before the base.
+    await held.write('second', 200_000)
+    await held.close()
+    await patch('/d/large', 70_000, 'after the base')
+    await patch('/d/large', 300_000, 'and more')
+    await fs.truncate('/d/cut', 100_000)
+    await fs.appendFile('/d/cut', large(9, 100_000))
+    await save('/d/small', 'small 3')
+    await fs.rename('/d/small', '/d/renamed')
+    await save('/d/renamed', 'small 4')
+    await fs.rm('/d/gone')
+    await volume.close()
+    const whole = await bytesOf(await cairn.bundle('work'))
+    const rest = await bytesOf(await cairn.bundle('work', { since: 'base' }))
+    expect(rest.length).toBeLessThan(whole.length)
+    const paths = ['/d/large', '/d/cut', '/d/gone', '/d/held', '/d/small', '/d/renamed']
+    const versionsIn = async (home: Cairn, name: string): Promise<unknown[]> => {
+      const found: unknown[] = []
+      const opened = await home.open(name)
+      for (const path of paths) {
+        for (const { number, endedMs, ended, size } of await opened.versions(path)) {
+          const bytes = await opened.readVersion(path, number)
+          found.push({ path, endedMs, ended, size, sha: createHash('sha256').update(bytes).digest('hex') })
+        }
+      }
+      await opened.close()
+      return found
+    }
+    const versions = await versionsIn(cairn, 'work')
+    expect(versions.length).toBe(14)
+    const there = await Cairn.open({ home: run.path('there'), via: 'process' })
+    try {
+      await there.unbundle([whole], 'whole')
+      expect(await versionsIn(there, 'whole')).toEqual(versions)
+      await there.unbundle([all], 'old')
+      await there.unbundle([rest], 'new')
+      expect(await versionsIn(there, 'new')).toEqual(versions)
+      expect((await there.fsck('new')).findings).toEqual([])
+    } finally {
+      await there.close()
+    }
+  })
+
   test('an empty volume', async () => {
     await cairn.createVolume({ name: 'empty' })
     await cairn.unbundle(await cairn.bundle('empty'), 'copy')
