@@ -53,6 +53,7 @@ import {
   pointerBirth,
   pointerLength,
   pointerOffset,
+  prunedStateKey,
   putIno,
   settingKey,
   Tag,
@@ -201,6 +202,7 @@ describe('format 1', () => {
     golden('key version xattr', key(versionXattrKey(K, INO, sequence, Buffer.from('user.a\0\0\0'), 0, 9)))
     golden('key past name', key(withSequence(K, pastNameKey(K, INO, 'README.md'), sequence)))
     expect(pastNameEnd(K, 0, 24)).toBe(17)
+    golden('key pruned state', key(prunedStateKey(K, INO, sequence)))
     golden('key setting', key(settingKey(K, 'retention')))
 
     const short = Object.assign(new Attr(), { kind: 1, mode: 0o100644, uid: 1000, gid: 100, size: 5, blocks: 1, nlink: 1 })

@@ -22,6 +22,7 @@ export const Tag = {
   setting: 0x19,
   merge: 0x1a,
   purged: 0x1b,
+  prunedState: 0x1c,
 } as const
 
 export const INO_BYTES = 7

@@ -73,6 +73,13 @@ export function pastNameKey(K: Uint8Array, parent: number, name: string): number
   return at
 }
 
+/** `1c | inode | sequence`: that the state which ended then was pruned, and counts in the lines of all its names. */
+export function prunedStateKey(K: Uint8Array, ino: number, sequence: number): number {
+  inodeKey(K, Tag.prunedState, ino)
+  putIno(K, PREFIX_BYTES, sequence)
+  return VERSION_KEY_BYTES
+}
+
 /** Adds the sequence to what `pastNameKey` returned. */
 export function withSequence(K: Uint8Array, at: number, sequence: number): number {
   putIno(K, at, sequence)
@@ -212,7 +219,7 @@ export interface PastName {
   ino: number
   isDirectory: boolean
   skipped: number
-  /** Pruned: it only says that states of the next inode before it belong to another name. */
+  /** Pruned, with what the name meant: it only counts, and says that states of the next inode before it belong to another name. */
   dropped: boolean
   actor: string
   /** For `renamed`: where to, one char per byte. */
@@ -261,7 +268,7 @@ export function decodePastName(b: Uint8Array, at: number, length: number): PastN
   return past
 }
 
-/** How many versions at the start of a name's lineage were pruned. */
+/** How many versions at the start of a name's lineage were pruned, or up to a pruned state. */
 export function encodePrunedName(skipped: number): Buffer {
   const b = Buffer.alloc(8)
   return b.subarray(0, putVarint(b, 0, skipped))

@@ -12,6 +12,6 @@ export function commitOf(key: Uint8Array, value: Uint8Array): StoredCommit {
 
 /** When a version, or what a name meant, stopped being current, in microseconds. 0 for other keys. */
 export function endOf(key: Uint8Array): number {
-  const at = key[0] === Tag.version ? PREFIX_BYTES : key[0] === Tag.pastName ? pastNameEnd(key, 0, key.length) + 1 : key.length
+  const at = key[0] === Tag.version || key[0] === Tag.prunedState ? PREFIX_BYTES : key[0] === Tag.pastName ? pastNameEnd(key, 0, key.length) + 1 : key.length
   return at + SEQUENCE_BYTES > key.length ? 0 : getIno(key, at)
 }

@@ -168,6 +168,7 @@ export class BundleWriter {
         if (this.#source.keepsVersion(endOf(key))) return value
         return isVersionBlock(key, 0, key.length) && this.#source.savedSince(key, value) ? value : undefined
       case Tag.pastName:
+      case Tag.prunedState:
         return this.#source.keepsPastName(endOf(key)) ? value : undefined
       case Tag.session:
       case Tag.applied:

@@ -288,6 +288,9 @@ class Purge {
         if (endOf(key) > upTo) return
         keys.push(Buffer.from(key))
       })
+      eachWithPrefix(history, prefixOf(Tag.prunedState, ino), key => {
+        if (endOf(key) <= upTo) keys.push(Buffer.from(key))
+      })
       this.#delete(keys)
       yield
     }

@@ -35,6 +35,8 @@ export function checkVersions(history: BTree, problem: OnProblem): void {
   for (; more && cursor.buf[cursor.kp] === Tag.version; more = cursor.next()) check.version(cursor)
   more = cursor.seek(Buffer.from([Tag.pastName]), 1)
   for (; more && cursor.buf[cursor.kp] === Tag.pastName; more = cursor.next()) check.pastName(cursor)
+  more = cursor.seek(Buffer.from([Tag.prunedState]), 1)
+  for (; more && cursor.buf[cursor.kp] === Tag.prunedState; more = cursor.next()) check.prunedState(cursor)
 }
 
 class Check {
@@ -89,6 +91,17 @@ class Check {
     const isHole = c.vl === 1 && c.buf[c.vp] === BLOCK_HOLE
     if (attr.kind !== ContentKind.blocks || block * BLOCK >= attr.size) this.#problem(label, `it has a block ${block} that its record does not know`)
     else if (!isHole && (c.vl !== EXTENT_BYTES || c.buf[c.vp] !== EXTENT_STORED)) this.#problem(label, `its block ${block} is malformed`)
+  }
+
+  prunedState(c: Cursor): void {
+    const label = `what was pruned of inode ${getIno(c.buf, c.kp + 1)}`
+    if (c.kl !== VERSION_KEY_BYTES) this.#problem(label, 'its key has a wrong length')
+    try {
+      if (decodePrunedName(c.buf, c.vp, c.vl) === 0) this.#problem(label, 'it counts nothing')
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error
+      this.#problem(label, `it is malformed: ${error.message}`)
+    }
   }
 
   pastName(c: Cursor): void {

@@ -12,6 +12,7 @@ import {
   MAX_KEY_BYTES,
   type PastName,
   pastNameKey,
+  prunedStateKey,
   SEQUENCE_BYTES,
   Tag,
   VERSION_KEY_BYTES,
@@ -48,6 +49,13 @@ export interface PastEnd extends PastName {
   sequence: number
 }
 
+/** A state that was pruned, of a file that has or had several names: it counts in the lines of all of them. */
+export interface PrunedState {
+  sequence: number
+  /** With those before it that count in the same lines. */
+  count: number
+}
+
 /** One version in the line of a path. */
 export interface Entry {
   number: number
@@ -58,6 +66,8 @@ export interface Entry {
   state: PastState | undefined
   /** Its content was pruned: it only counts. */
   isLost: boolean
+  /** It stands for states that were pruned. */
+  isMark: boolean
   skipped: number
   ended: Ended
   actor: string
@@ -206,8 +216,28 @@ export class Past {
       found = state
       return false
     })
+    if (this.#wasPruned(ino, sequence, found?.sequence ?? NEVER)) return null
     if (found === undefined) return this.attr(ino) === undefined ? null : undefined
     return found.sequence !== sequence && found.record.gap ? null : found
+  }
+
+  #wasPruned(ino: number, from: number, to: number): boolean {
+    return this.prunedStates(ino, from, to).length > 0
+  }
+
+  /** What was pruned of an inode between two sequences, both of them too. */
+  prunedStates(ino: number, from: number, to: number): PrunedState[] {
+    const found: PrunedState[] = []
+    const cursor = this.history.cursor()
+    let more = cursor.seek(K, prunedStateKey(K, ino, from))
+    while (more && cursor.buf[cursor.kp] === Tag.prunedState && getIno(cursor.buf, cursor.kp + 1) === ino) {
+      const sequence = versionSequence(cursor.buf, cursor.kp)
+      if (sequence > to) break
+      const { buf, vp, vl } = cursor
+      if (!this.isHidden(sequence)) found.push({ sequence, count: decoded(`inode ${ino}`, () => decodePrunedName(buf, vp, vl)) })
+      more = cursor.next()
+    }
+    return found
   }
 
   #walkStates(ino: number, from: number, visit: (state: PastState) => boolean): void {
@@ -258,14 +288,15 @@ class Line {
   end(end: PastEnd): void {
     const { ino, sequence, ended } = end
     if (end.dropped) {
-      this.#shown.set(ino, sequence)
-      this.#since = sequence
-      return
+      this.number += end.skipped
+    } else {
+      const last = this.#states(ino, sequence)
+      const entry = this.#entries.at(-1)
+      if (last === sequence && entry !== undefined) {
+        this.number += end.skipped
+        Object.assign(entry, { ended, actor: end.actor, end, number: this.number, skipped: entry.skipped + end.skipped })
+      } else this.#asOf(end)
     }
-    const last = this.#states(ino, sequence).at(-1)
-    const entry = this.#entries.at(-1)
-    if (last?.sequence === sequence && entry !== undefined) Object.assign(entry, { ended, actor: end.actor, end })
-    else this.#asOf(end)
     this.#shown.set(ino, sequence)
     this.#since = ended === Ended.replaced ? sequence : 0
   }
@@ -274,7 +305,7 @@ class Line {
   #asOf(end: PastEnd): void {
     const state = this.#past.stateAt(end.ino, end.sequence)
     const { ino, sequence, ended, actor, skipped } = end
-    this.#push({ ino, sequence, state: state ?? undefined, isLost: state === null, ended, actor, end, skipped })
+    this.#push({ ino, sequence, state: state ?? undefined, isLost: state === null, isMark: false, ended, actor, end, skipped })
   }
 
   /** The file that has the name now; until `until` it could be reached by the path. */
@@ -283,21 +314,34 @@ class Line {
     const a = this.#past.attr(ino)
     if (a === undefined) return
     const one = { ino, sequence: until, actor: '', end: undefined, skipped: 0 }
-    if (until === NEVER) this.#push({ ...one, state: undefined, isLost: false, ended: Ended.modified })
+    if (until === NEVER) this.#push({ ...one, state: undefined, isLost: false, isMark: false, ended: Ended.modified })
     else if (a.btimeS * 1e6 <= until) {
       const state = this.#past.stateAt(ino, until)
-      this.#push({ ...one, state: state ?? undefined, isLost: state === null, ended: Ended.renamed })
+      this.#push({ ...one, state: state ?? undefined, isLost: state === null, isMark: false, ended: Ended.renamed })
     }
   }
 
-  #states(ino: number, until: number): PastState[] {
+  /** Returns the sequence of the last one; 0: there are none. */
+  #states(ino: number, until: number): number {
     const after = Math.max(this.#since, this.#shown.get(ino) ?? 0)
-    const states = this.#past.states(ino, after + 1, until)
-    for (const state of states) {
+    const pruned = this.#past.prunedStates(ino, after + 1, until)
+    let next = 0
+    let last = 0
+    for (const state of this.#past.states(ino, after + 1, until)) {
+      while (next < pruned.length && pruned[next].sequence < state.sequence) this.#pushPruned(ino, pruned[next++])
       const { ended, actor, skipped } = state.record
-      this.#push({ ino, sequence: state.sequence, state, isLost: false, ended, actor, end: undefined, skipped })
+      this.#push({ ino, sequence: state.sequence, state, isLost: false, isMark: false, ended, actor, end: undefined, skipped })
+      last = state.sequence
     }
-    return states
+    while (next < pruned.length) {
+      last = Math.max(last, pruned[next].sequence)
+      this.#pushPruned(ino, pruned[next++])
+    }
+    return last
+  }
+
+  #pushPruned(ino: number, { sequence, count }: PrunedState): void {
+    this.#push({ ino, sequence, state: undefined, isLost: true, isMark: true, ended: Ended.modified, actor: '', end: undefined, skipped: count - 1 })
   }
 
   #push(entry: Omit<Entry, 'parent' | 'name' | 'number'>): void {

@@ -1,6 +1,5 @@
 import {
   Attr,
-  decodePastName,
   decodeVersion,
   Ended,
   encodePrunedName,
@@ -13,6 +12,7 @@ import {
   pastNameEnd,
   pastNameKey,
   pointerLength,
+  prunedStateKey,
   putPastName,
   Tag,
   VERSION_KEY_BYTES,
@@ -29,8 +29,9 @@ import type { LiveSession } from '../live-session.js'
 import { hintedName } from '../paths.js'
 import type { VolumeState } from '../state.js'
 import { holesBehind, type NewestVersion, versionBefore } from './newest.js'
-import { type Entry, NEVER, Past } from './past.js'
+import { type Entry, NEVER, Past, type PastEnd } from './past.js'
 import { dropped, type PruneRule } from './retention.js'
+import { type SeveralNames, severalNames } from './several-names.js'
 
 const BLOCK = limits.blockBytes
 const K = Buffer.alloc(MAX_KEY_BYTES)
@@ -68,6 +69,7 @@ export class Pruner {
   readonly #dryRun: boolean
   #past: Past
   readonly #amended = new Map<string, Amendment>()
+  #names: SeveralNames = { several: new Set(), lost: new Set() }
 
   constructor(session: LiveSession, state: VolumeState, rule: PruneRule, nowMs: number, dryRun: boolean) {
     this.#session = session
@@ -84,13 +86,15 @@ export class Pruner {
 
   /** Yields after each piece of a few milliseconds at most. The volume may change between two. @throws CairnError of a full disk */
   *run(): Generator<void, PruneReport> {
-    yield* this.#names()
+    this.#names = yield* severalNames(this.#state.history)
+    yield* this.#pastNames()
     yield* this.#inodes()
+    yield* this.#prunedStates()
     return this.report
   }
 
   /** Lines of names that meant something else before. */
-  *#names(): Generator<void> {
+  *#pastNames(): Generator<void> {
     let from: Buffer = Buffer.from([Tag.pastName])
     for (;;) {
       this.#past = this.#look()
@@ -122,6 +126,28 @@ export class Pruner {
     }
   }
 
+  /** What was pruned of files that have one name by now, and of those that no name leads to any more. */
+  *#prunedStates(): Generator<void> {
+    let ino = 0
+    for (;;) {
+      this.#past = this.#look()
+      const cursor = this.#state.history.cursor()
+      if (!cursor.seek(K, inodeKey(K, Tag.prunedState, ino + 1)) || cursor.buf[cursor.kp] !== Tag.prunedState) return
+      ino = getIno(cursor.buf, cursor.kp + 1)
+      const home = this.#homeOf(ino)
+      if (home !== undefined && !this.#hasSeveral(ino)) yield* this.#line(home.parent, home.name)
+      else if (this.#past.attr(ino) === undefined && !this.#names.lost.has(ino)) this.#forget(ino)
+      yield
+    }
+  }
+
+  #forget(ino: number): void {
+    if (this.#dryRun) return
+    this.#session.look()
+    for (const { sequence } of this.#past.prunedStates(ino, 0, NEVER)) this.#session.historyDel(K, prunedStateKey(K, ino, sequence))
+    this.#commit()
+  }
+
   /** The name whose line an inode's states belong to, if it is there now. */
   #homeOf(ino: number): { parent: number; name: string } | undefined {
     const a = this.#past.attr(ino)
@@ -142,12 +168,29 @@ export class Pruner {
     const entries = this.#past.line(parent, name)
     const past = entries.filter(entry => entry.sequence !== NEVER)
     this.report.paths++
-    this.report.versions += past.length
-    const gone = dropped(past, this.#rule, this.#nowMs)
+    this.report.versions += past.filter(entry => !entry.isLost).length
+    const gone = this.#goneOf(past)
     const endedHere = new Set(past.filter(entry => isOwn(entry) && isLast(entry.ended)).map(entry => entry.ino))
     // What belongs to the line of another name goes with that one.
-    const goes = (entry: Entry): boolean => gone.has(entry) && (!isOwn(entry) || this.#isHome(entry, endedHere))
-    yield* this.#dropAll(entries, goes)
+    const isHome = (entry: Entry): boolean => this.#isHome(entry, endedHere)
+    const kept = entries.findIndex(entry => !gone.has(entry))
+    const first = kept < 0 ? entries.length : kept
+    for (let i = 0; i < first; i += limits.pruneAtOnce) {
+      this.#dropFirst(entries.slice(i, Math.min(first, i + limits.pruneAtOnce)), isHome)
+      yield
+    }
+    yield* this.#dropAmong(entries, first, entry => gone.has(entry) && isOwn(entry) && isHome(entry))
+  }
+
+  /** What was lost before goes in any case, and does not count as one that is kept. */
+  #goneOf(past: Entry[]): Set<Entry> {
+    const gone = dropped(
+      past.filter(entry => !entry.isLost),
+      this.#rule,
+      this.#nowMs,
+    )
+    for (const entry of past) if (entry.isLost) gone.add(entry)
+    return gone
   }
 
   #isHome({ ino, parent, name }: Entry, endedHere: ReadonlySet<number>): boolean {
@@ -155,89 +198,166 @@ export class Pruner {
     return home === undefined ? endedHere.has(ino) : home.parent === parent && home.name === name
   }
 
-  /** States of an inode that has no name: those that ended with one were in its line. */
+  /** Whether other lines may show states of an inode. */
+  #hasSeveral(ino: number): boolean {
+    const { several, lost } = this.#names
+    if (several.has(ino)) return true
+    const a = this.#past.attr(ino)
+    return a !== undefined && (lost.has(ino) || a.nlink > 1 || a.ctimeS * 1000 + a.ctimeNs / 1e6 > this.#nowMs)
+  }
+
+  /** States of an inode that has no name, or whose name is not known: those that ended with one were in its line. */
   *#lost(ino: number): Generator<void> {
     const states = this.#past.states(ino, 0, NEVER)
     if (states.some(({ record }) => isLast(record.ended))) return
-    const entries = states.map((state, i): Entry => {
-      const { ended, actor, skipped } = state.record
-      return { number: i, ino, sequence: state.sequence, state, isLost: false, skipped, ended, actor, end: undefined, parent: 0, name: '' }
-    })
-    this.report.versions += entries.length
-    const gone = dropped(entries, this.#rule, this.#nowMs)
-    yield* this.#dropAll(entries, entry => gone.has(entry))
-  }
-
-  *#dropAll(entries: Entry[], goes: (entry: Entry) => boolean): Generator<void> {
-    for (let i = 0; i < entries.length; ) {
-      if (!goes(entries[i])) {
-        i++
-        continue
+    this.report.versions += states.length
+    const gone = [
+      ...dropped(
+        states.map(state => ({ ...state, isLost: false })),
+        this.#rule,
+        this.#nowMs,
+      ),
+    ]
+    const hasNames = this.#past.attr(ino) !== undefined
+    for (let i = 0; i < gone.length; i += limits.pruneAtOnce) {
+      const run = gone.slice(i, i + limits.pruneAtOnce)
+      this.report.dropped += run.length
+      if (this.#dryRun) for (const { sequence } of run) this.report.bytes += this.#sizeOf(ino, sequence)
+      else {
+        this.#session.look()
+        this.#dropStates(ino, new Set(run.map(({ sequence }) => sequence)))
+        if (hasNames) for (const { sequence, record } of run) this.#mark(ino, sequence, 1 + record.skipped)
+        this.#finish()
       }
-      const run: Entry[] = []
-      while (i < entries.length && run.length < limits.pruneAtOnce && goes(entries[i])) run.push(entries[i++])
-      yield* this.#drop(run, entries[i])
       yield
     }
   }
 
-  /** Drops entries that follow one another; `next` is the one behind them. */
-  *#drop(run: Entry[], next: Entry | undefined): Generator<void> {
-    this.report.dropped += run.filter(entry => !entry.isLost).length
-    const owned = run.filter(isOwn)
-    if (this.#dryRun) {
-      for (const { ino, sequence } of owned) this.report.bytes += this.#sizeOf(ino, sequence)
+  /** Drops entries that nothing which is kept stands before in their line: it begins with a higher number from then on. */
+  #dropFirst(run: Entry[], isHome: (entry: Entry) => boolean): void {
+    // With an end goes all before it from the line, also what other lines have still.
+    const last = run.findLastIndex(entry => entry.end !== undefined)
+    const own = run.filter(entry => isOwn(entry) && isHome(entry))
+    this.report.dropped += own.length + run.filter((entry, i) => i <= last && !isOwn(entry) && !entry.isLost).length
+    if (this.#plansOnly(own)) return
+    this.#session.look()
+    this.#dropOwn(own)
+    const behind = run[run.length - 1]
+    const isPlain = last < run.length - 1 && isHome(behind) && !this.#hasSeveral(behind.ino)
+    for (const entry of run) if (entry.isMark && isHome(entry) && !this.#hasSeveral(entry.ino)) this.#unmark(entry)
+    const counted = isPlain ? behind : run[last]
+    if (counted !== undefined) this.#beginAfter(counted)
+    this.#finish()
+  }
+
+  #plansOnly(own: Entry[]): boolean {
+    if (this.#dryRun) for (const { ino, sequence } of own) this.report.bytes += this.#sizeOf(ino, sequence)
+    return this.#dryRun
+  }
+
+  /** Drops states; those that other lines may show count on in these. */
+  #dropOwn(own: Entry[]): void {
+    for (const [ino, sequences] of byInode(own)) this.#dropStates(ino, sequences)
+    for (const { ino, sequence, state } of own) if (state !== undefined && this.#hasSeveral(ino)) this.#mark(ino, sequence, 1 + state.record.skipped)
+  }
+
+  /** The line of an entry's name begins behind it. */
+  #beginAfter({ parent, name, sequence, number }: Entry): void {
+    const value = encodePrunedName(number)
+    this.#session.historyPut(K, pastNameKey(K, parent, name), value, value.length)
+    const ends = this.#past.ends(parent, name)
+    const [before, after] = [ends.filter(end => end.sequence <= sequence), ends.filter(end => end.sequence > sequence)]
+    const inodes = [...after.map(end => end.ino), this.#past.entry(parent, name)]
+    for (const [i, end] of before.entries()) {
+      const next = i === before.length - 1 && end.ended === Ended.replaced ? [inodes[0]] : []
+      const again = before.slice(i + 1).some(later => later.ino === end.ino) ? [] : inodes.filter(ino => ino === end.ino)
+      const hides = [...next, ...again].some(ino => ino !== 0 && this.#hasStates(ino, end.sequence))
+      this.#putEnd(parent, name, end, hides ? 0 : undefined)
+    }
+  }
+
+  #hasStates(ino: number, until: number): boolean {
+    return this.#past.states(ino, 0, until).length > 0 || this.#past.prunedStates(ino, 0, until).length > 0
+  }
+
+  /** Leaves of an end what it hides, and how many it counts for; or nothing. */
+  #putEnd(parent: number, name: string, end: PastEnd, skipped: number | undefined): void {
+    const length = withSequence(K, pastNameKey(K, parent, name), end.sequence)
+    if (skipped === undefined) this.#session.historyDel(K, length)
+    else this.#session.historyPut(K, length, V, putPastName(V, { ...end, dropped: true, skipped }))
+  }
+
+  /** Drops states between or behind others that are kept. */
+  *#dropAmong(entries: Entry[], from: number, goes: (entry: Entry) => boolean): Generator<void> {
+    for (let i = from; i < entries.length; ) {
+      if (!goes(entries[i])) {
+        i++
+        continue
+      }
+      const start = i
+      const several = this.#hasSeveral(entries[i].ino)
+      while (i < entries.length && i - start < limits.pruneAtOnce && goes(entries[i]) && this.#hasSeveral(entries[i].ino) === several) i++
+      const run = entries.slice(start, i)
+      this.report.dropped += run.length
+      if (!this.#plansOnly(run)) {
+        this.#session.look()
+        this.#dropOwn(run)
+        if (!several) this.#countOn(run, isWithin(entries, start, goes), entries[i])
+        this.#finish()
+      }
+      yield
+    }
+  }
+
+  /**
+   * States that went count on in what is behind them.
+   * @param isWithin what the name meant then has states before the first one that stay
+   */
+  #countOn(run: Entry[], isWithin: boolean, next: Entry | undefined): void {
+    let rest = run
+    const first = run.findIndex(entry => entry.end !== undefined)
+    if (isWithin && first >= 0) {
+      // This end shows those that stay.
+      this.#skipInEnd(run[first], sum(run.slice(0, first + 1)) - 1)
+      rest = run.slice(first + 1)
+    }
+    const last = rest.findLastIndex(entry => entry.end !== undefined)
+    for (const [i, { parent, name, end }] of rest.entries())
+      if (end !== undefined) this.#putEnd(parent, name, end, i === last ? sum(rest.slice(0, last + 1)) : undefined)
+    rest = rest.slice(last + 1)
+    if (rest.length === 0) return
+    const count = sum(rest)
+    const { ino, sequence } = rest[rest.length - 1]
+    if (next === undefined || (next.end === undefined && !isOwn(next))) {
+      this.#mark(ino, sequence, count)
       return
     }
-    this.#session.look()
-    for (const [ino, sequences] of byInode(owned)) this.#dropStates(ino, sequences)
-    run.forEach((entry, i) => {
-      if (entry.end !== undefined)
-        this.#dropEnd(
-          entry,
-          run.slice(i + 1).some(later => later.end !== undefined),
-        )
-    })
-    const count = run.reduce((sum, entry) => sum + 1 + entry.skipped, 0)
-    if (next !== undefined) next.skipped += count
-    this.#countOn(run[0], next, count)
+    if (next.end !== undefined) this.#skipInEnd(next, next.end.skipped + count)
+    else {
+      this.#amendment(next.ino, next.sequence).skipped += count
+      if (next.state !== undefined) next.state.record.skipped += count
+    }
+    next.skipped += count
+  }
+
+  #skipInEnd({ parent, name, end }: Entry, count: number): void {
+    if (end === undefined) return
+    end.skipped = count
+    this.#session.historyPut(K, withSequence(K, pastNameKey(K, parent, name), end.sequence), V, putPastName(V, end))
+  }
+
+  #mark(ino: number, sequence: number, count: number): void {
+    const value = encodePrunedName(count)
+    this.#session.historyPut(K, prunedStateKey(K, ino, sequence), value, value.length)
+  }
+
+  #unmark({ ino, sequence }: Entry): void {
+    this.#session.historyDel(K, prunedStateKey(K, ino, sequence))
+  }
+
+  #finish(): void {
     this.#flushAmended()
     this.#commit()
-    yield
-  }
-
-  /** The versions that went count on in the one behind them. */
-  #countOn(first: Entry, next: Entry | undefined, count: number): void {
-    if (next === undefined || next.sequence === NEVER) {
-      if (first.name === '') return
-      const value = encodePrunedName(this.#past.pruned(first.parent, first.name) + count)
-      this.#session.historyPut(K, pastNameKey(K, first.parent, first.name), value, value.length)
-    } else if (isOwn(next)) this.#amendment(next.ino, next.sequence).skipped += count
-    else if (next.end !== undefined) this.#skipInEnd(next, count)
-  }
-
-  #skipInEnd({ parent, name, sequence }: Entry, count: number): void {
-    const length = withSequence(K, pastNameKey(K, parent, name), sequence)
-    const { history } = this.#state
-    if (!history.get(K, length)) return
-    const past = decodePastName(history.vb, history.vp, history.vl)
-    past.skipped += count
-    this.#session.historyPut(K, length, V, putPastName(V, past))
-  }
-
-  /** A name that was replaced says from when on the next file had it: it stays while that has states from before. */
-  #dropEnd({ parent, name, sequence, ended, end }: Entry, nextGoes: boolean): void {
-    const length = withSequence(K, pastNameKey(K, parent, name), sequence)
-    if (end === undefined) return
-    if (ended === Ended.replaced && !nextGoes && this.#nextHasEarlier(parent, name, sequence)) {
-      this.#session.historyPut(K, length, V, putPastName(V, { ...end, dropped: true, skipped: 0 }))
-    } else this.#session.historyDel(K, length)
-  }
-
-  #nextHasEarlier(parent: number, name: string, sequence: number): boolean {
-    const next = this.#past.ends(parent, name).find(end => end.sequence > sequence)
-    const ino = next?.ino ?? this.#past.entry(parent, name)
-    return ino !== 0 && this.#past.states(ino, 0, sequence).length > 0
   }
 
   /** Adds the removal of states of an inode to the batch. What an older one needs of their blocks moves to it. */
@@ -357,6 +477,16 @@ function blockBytes({ buf, vp, vl }: CursorPlace): number {
 /** The state that an entry shows ended with it. */
 function isOwn(entry: Entry): boolean {
   return entry.state !== undefined && entry.state.sequence === entry.sequence
+}
+
+/** Whether what the name meant at `at` has states before that stay. */
+function isWithin(entries: Entry[], at: number, goes: (entry: Entry) => boolean): boolean {
+  for (let i = at - 1; i >= 0 && entries[i].end === undefined; i--) if (!goes(entries[i])) return true
+  return false
+}
+
+function sum(entries: Entry[]): number {
+  return entries.reduce((count, { skipped }) => count + 1 + skipped, 0)
 }
 
 /** An inode's last name went. */
