@@ -1,0 +1,57 @@
+import { CairnError } from '../errors.js'
+import type { Random } from '../sys/index.js'
+import type { LocalStore, ObjectStore } from './contract.js'
+import { decodeStoreInfo, encodeStoreInfo, STORE_INFO_KEY } from './store-info.js'
+
+export interface IdentityOptions {
+  /** Make it a store when it is empty. */
+  create?: boolean
+  random: Random
+}
+
+/**
+ * The id of a store on this machine. Of several that make it at once, one decides.
+ * @throws CairnError ERR_STORE_UNKNOWN (none there, and not `create`), ERR_STORE_PATH (it holds something else), ERR_FORMAT; CorruptError
+ */
+export function identifySync(store: LocalStore, { create, random }: IdentityOptions): string {
+  const found = store.getSync(STORE_INFO_KEY)
+  if (found !== undefined) return decodeStoreInfo(found.bytes, `${STORE_INFO_KEY} of ${store.description}`).id
+  if (create !== true) throw noStore(store.description)
+  if (store.listSync('').objects.length > 0) throw holdsOthers(store.description)
+  const id = random.bytes(8).toString('hex')
+  try {
+    store.putSync(STORE_INFO_KEY, encodeStoreInfo({ id }), { ifAbsent: true })
+    return id
+  } catch (error) {
+    if (!isRefused(error)) throw error
+    return identifySync(store, { random })
+  }
+}
+
+/** The same of a remote one, and whether it was made now. Cost: one GET; for a new one a LIST and a PUT besides. */
+export async function identify(store: ObjectStore, { create, random }: IdentityOptions): Promise<{ id: string; created: boolean }> {
+  const found = await store.get(STORE_INFO_KEY)
+  if (found !== undefined) return { id: decodeStoreInfo(found.bytes, `${STORE_INFO_KEY} of ${store.description}`).id, created: false }
+  if (create !== true) throw noStore(store.description)
+  if ((await store.list('')).objects.length > 0) throw holdsOthers(store.description)
+  const id = random.bytes(8).toString('hex')
+  try {
+    await store.put(STORE_INFO_KEY, encodeStoreInfo({ id }), { ifAbsent: true })
+    return { id, created: true }
+  } catch (error) {
+    if (!isRefused(error)) throw error
+    return identify(store, { random })
+  }
+}
+
+function isRefused(error: unknown): boolean {
+  return error instanceof CairnError && error.code === 'ERR_PRECONDITION'
+}
+
+function noStore(description: string): CairnError {
+  return new CairnError('ERR_STORE_UNKNOWN', `There is no store in ${description}.`, 'Check the name, or make one with `cairn init`.')
+}
+
+function holdsOthers(description: string): CairnError {
+  return new CairnError('ERR_STORE_PATH', `${description} holds other things, and is no store.`, 'Name a place that is empty, or one that holds a store.')
+}
