@@ -27,7 +27,7 @@ afterEach(() => {
 
 const fsOf = (name: string): ReturnType<typeof createFs> => createFs(new LocalBackend(new LocalOps(new FileSystem(engine.openVolume(name).session))))
 const names = (count: number): string[] => Array.from({ length: count }, (_, i) => `f${i}`)
-const heads = (): number => allKeys(engine.context.store, 'volumes/').length
+const heads = (): number => allKeys(engine.dev.context.store, 'volumes/').length
 
 function fullDiskAt(points: readonly CrashPoint[]): void {
   onCrashPoint(point => {
@@ -41,7 +41,7 @@ describe('forks made together', () => {
     const made = engine.forkAll('w', undefined, names(70))
     expect(made.map(({ name }) => name)).toEqual(names(70))
     expect(new Set(made.map(({ parent }) => parent?.commit)).size).toBe(1)
-    expect(allKeys(engine.context.store, PINS_PREFIX)).toHaveLength(1)
+    expect(allKeys(engine.dev.context.store, PINS_PREFIX)).toHaveLength(1)
     const inodes = new Set<number>()
     for (const { name } of made) {
       fsOf(name).writeFileSync('/a', name)

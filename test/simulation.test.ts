@@ -275,7 +275,7 @@ class World {
   }
 
   #collection(process: Process): ReturnType<typeof collect> {
-    const { store } = process.engine.context
+    const { store } = process.engine.dev.context
     let steps = 0
     // Each look at the clock costs it a slice of its time, so that it stops wherever it may.
     const clock = { now: () => this.#ms, monotonic: () => this.#ms + ++steps * 10 }
@@ -340,8 +340,8 @@ class World {
 
   #read(process: Process): void {
     // What is in memory would hide what is gone.
-    process.engine.context.packs.clearCache()
-    process.engine.context.pages.trim(0)
+    process.engine.dev.context.packs.clearCache()
+    process.engine.dev.context.pages.trim(0)
     for (const { fs, files } of process.readers) expect(sameContents(files, contents(fs))).toBe(true)
     const at = this.#open(process)
     if (at === undefined) return

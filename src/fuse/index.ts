@@ -1,3 +1,4 @@
+export { Waker, type WakerHandle } from '../sys/waker.js'
 export { DEFERRED, type MountOptions } from './exchange.js'
 export { Frame } from './frame.js'
 export { FuseHandler, type HandlerHooks, SYNC_LATER } from './handler.js'
@@ -6,4 +7,3 @@ export { clearStale, isStaleMount, listFuseMounts, type MountEntry, type MountRe
 export { deleted, invalAttributes, invalEntry, invalInode, KernelCaches, Notifier, notified, resend } from './notify.js'
 export { type SyncSource, syncPolicy } from './sync-policy.js'
 export { SyncThread } from './sync-thread.js'
-export { Waker, type WakerHandle } from './waker.js'

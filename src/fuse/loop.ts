@@ -1,9 +1,9 @@
 import { EAGAIN, EINTR, ENODEV, ENOENT, errnoName } from '../errors.js'
 import { limits } from '../sys/index.js'
 import * as libc from '../sys/libc.js'
+import { Waker } from '../sys/waker.js'
 import { Frame } from './frame.js'
 import { HeaderWord, OUT_HEADER_BYTES } from './protocol.js'
-import { Waker } from './waker.js'
 
 /** One mount being served. */
 export interface Connection {

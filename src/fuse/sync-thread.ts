@@ -2,8 +2,8 @@ import { fdatasyncSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { EIO } from '../errors.js'
 import { limits } from '../sys/index.js'
+import type { Waker } from '../sys/waker.js'
 import { Counter, MAX_SYNC_FDS, Slot, SYNC_QUEUE_BYTES, slotAt } from './sync-queue.js'
-import type { Waker } from './waker.js'
 
 type Done = (errno: number) => void
 

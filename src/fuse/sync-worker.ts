@@ -3,9 +3,9 @@ import { fdatasyncSync } from 'node:fs'
 import { workerData } from 'node:worker_threads'
 import { EBADF, EIO } from '../errors.js'
 import * as libc from '../sys/libc.js'
+import { Waker, type WakerHandle } from '../sys/waker.js'
 import { OUT_HEADER_BYTES } from './protocol.js'
 import { Counter, Slot, slotAt } from './sync-queue.js'
-import { Waker, type WakerHandle } from './waker.js'
 
 const { queue, waker: wakerHandle } = workerData as { queue: SharedArrayBuffer; waker: WakerHandle }
 const words = new Int32Array(queue)

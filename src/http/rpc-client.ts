@@ -1,9 +1,9 @@
 import { Agent, type ClientRequest, type IncomingMessage, type RequestOptions, request } from 'node:http'
 import { CairnError } from '../errors.js'
 import { limits } from '../sys/index.js'
+import { fromWire, type WireError } from '../sys/wire-error.js'
 import { decodeFrame, encodeFrame } from './frame.js'
 import { SESSION_HEADER } from './rpc-handler.js'
-import { fromWire, type WireError } from './wire-error.js'
 
 /** The connection failed before the request was sent: nothing happened on the other side. */
 export function neverSent(error: unknown): boolean {

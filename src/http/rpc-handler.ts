@@ -1,8 +1,8 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { CairnError } from '../errors.js'
 import { limits } from '../sys/index.js'
+import { toWire } from '../sys/wire-error.js'
 import { decodeFrame, encodeFrame } from './frame.js'
-import { toWire } from './wire-error.js'
 
 /** What stands behind the socket. */
 export interface RpcService {

@@ -6,9 +6,9 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { CairnError, CorruptError, ENOENT, posixError } from '../errors.js'
 import { limits } from '../sys/index.js'
+import { fromWire, toWire } from '../sys/wire-error.js'
 import { neverSent, RpcClient } from './rpc-client.js'
 import { type RpcService, rpcListener } from './rpc-handler.js'
-import { fromWire, toWire } from './wire-error.js'
 
 const failures: ReadonlyArray<[string, Error]> = [
   ['a POSIX error', posixError(ENOENT, 'open', '/a')],

@@ -1,8 +1,8 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads'
 import { CairnError } from '../errors.js'
-import { fromWire, type WireError } from '../http/wire-error.js'
-import { entry } from '../server/entry.js'
+import { entry } from '../sys/entry.js'
 import { limits } from '../sys/index.js'
+import { fromWire, type WireError } from '../sys/wire-error.js'
 
 export interface BlockingData {
   socketPath: string
@@ -30,7 +30,7 @@ export class BlockingClient {
     this.session = session
     const { port1, port2 } = new MessageChannel()
     this.#port = port1
-    this.#worker = new Worker(entry('../sdk/blocking-thread'), {
+    this.#worker = new Worker(entry('sdk/blocking-thread'), {
       workerData: { socketPath, session, port: port2, answers: this.#answers.buffer as SharedArrayBuffer } satisfies BlockingData,
       transferList: [port2],
     })

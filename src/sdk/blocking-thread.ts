@@ -1,7 +1,7 @@
 /** The thread of `BlockingClient`. */
 import { workerData } from 'node:worker_threads'
 import { RpcClient } from '../http/rpc-client.js'
-import { toWire } from '../http/wire-error.js'
+import { toWire } from '../sys/wire-error.js'
 import type { BlockingAnswer, BlockingData, BlockingRequest } from './blocking-client.js'
 
 const { socketPath, session, port, answers } = workerData as BlockingData

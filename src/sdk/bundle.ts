@@ -6,20 +6,20 @@ import { BundleSource } from '../history/bundle/bundle-source.js'
 import { BundleWriter } from '../history/bundle/bundle-writer.js'
 import { systemClock } from '../sys/index.js'
 import type { VolumeInfo } from '../volume/api.js'
-import type { Engine, Pinned } from '../volume/engine.js'
+import type { Pinned, Pool } from '../volume/pool.js'
 
 /** The bytes of a bundle, in pieces of about a megabyte, once. What it reads is kept until it was read to its end or was given up. */
 export class Bundle implements AsyncIterable<Buffer> {
-  readonly #engine: Engine
+  readonly #pool: Pool
   readonly #pinned: Pinned
   readonly #writer: BundleWriter
 
-  constructor(engine: Engine, pinned: Pinned) {
-    this.#engine = engine
+  constructor(pool: Pool, pinned: Pinned) {
+    this.#pool = pool
     this.#pinned = pinned
     const { id, arenas, ref, since } = pinned
     try {
-      const source = { context: engine.context, head: engine.pinned(id), arenas, madeMs: Math.floor(systemClock.now()), ref, since }
+      const source = { context: pool.context, head: pool.pinned(id), arenas, madeMs: Math.floor(systemClock.now()), ref, since }
       this.#writer = new BundleWriter(new BundleSource(source))
     } catch (error) {
       this.close()
@@ -50,7 +50,7 @@ export class Bundle implements AsyncIterable<Buffer> {
 
   /** Lets go of what it reads; for one that is not read to its end. Again is no error. */
   close(): void {
-    this.#engine.unpin(this.#pinned.id)
+    this.#pool.unpin(this.#pinned.id)
   }
 }
 
@@ -61,12 +61,12 @@ export interface UnbundleOptions {
 
 /** See `Cairn.unbundle`. @param flushAll seals what a server has not sealed yet, where the base of a bundle may be */
 export async function unbundle(
-  engine: Engine,
+  pool: Pool,
   source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   name: string,
   options: UnbundleOptions & { flushAll: () => Promise<void> },
 ): Promise<VolumeInfo> {
-  engine.checkFree(name)
+  pool.checkFree(name)
   const reader = new BundleReader()
   let hasBegun = false
   try {
@@ -74,37 +74,37 @@ export async function unbundle(
       reader.push(chunk)
       if (!hasBegun && reader.header !== undefined) {
         hasBegun = true
-        await begin(engine, reader, options.flushAll)
+        await begin(pool, reader, options.flushAll)
       }
       options.onProgress?.(reader)
       await setImmediate()
     }
     reader.finish()
     reader.publish(name)
-    return engine.info(name)
+    return pool.info(name)
   } finally {
     reader.discard()
   }
 }
 
-async function begin(engine: Engine, reader: BundleReader, flushAll: () => Promise<void>): Promise<void> {
+async function begin(pool: Pool, reader: BundleReader, flushAll: () => Promise<void>): Promise<void> {
   const { header } = reader
   if (header === undefined) return
-  const base = header.since && (await baseOf(engine, header.since, { name: header.volume.name, dirHashKey: header.dirHashKey }, flushAll))
-  reader.begin(engine.stage({ dirHashKey: header.dirHashKey, arenaFloor: header.arenas, ...base?.pinned }, base?.head), base)
+  const base = header.since && (await baseOf(pool, header.since, { name: header.volume.name, dirHashKey: header.dirHashKey }, flushAll))
+  reader.begin(pool.stage({ dirHashKey: header.dirHashKey, arenaFloor: header.arenas, ...base?.pinned }, base?.head), base)
 }
 
 async function baseOf(
-  engine: Engine,
+  pool: Pool,
   since: { commit: string; timeMs: number },
   of: { name: string; dirHashKey: string },
   flushAll: () => Promise<void>,
 ): Promise<BundleBase> {
   try {
-    return findBase(engine, since, of)
+    return findBase(pool, since, of)
   } catch (error) {
     if (!(error instanceof CairnError) || error.code !== 'ERR_BUNDLE_BASE') throw error
     await flushAll()
-    return findBase(engine, since, of)
+    return findBase(pool, since, of)
   }
 }

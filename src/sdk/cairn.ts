@@ -210,7 +210,7 @@ export class Cairn implements CairnApi {
     const pinned = (await this.#call('pin', name, options)) as Pinned
     const { engine } = await this.#localHost()
     const { Bundle } = await import('./bundle.js')
-    return new Bundle(engine, pinned)
+    return new Bundle(engine.poolOf(name), pinned)
   }
 
   /**
@@ -222,7 +222,8 @@ export class Cairn implements CairnApi {
     if (this.#readOnly) throw posixError(EROFS, 'unbundle')
     const { engine } = await this.#localHost()
     const { unbundle } = await import('./bundle.js')
-    return unbundle(engine, source, name, { ...options, flushAll: () => this.#flushOpen() })
+    engine.checkFree(name)
+    return unbundle(engine.dev, source, name, { ...options, flushAll: () => this.#flushOpen() })
   }
 
   /**

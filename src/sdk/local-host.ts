@@ -73,11 +73,11 @@ export class LocalHost implements Host {
   }
 
   /** A volume that another program has open is asked for again, for a while: most programs are done soon. */
-  async #patiently<T>(work: () => T): Promise<T> {
+  async #patiently<T>(work: () => T | Promise<T>): Promise<T> {
     const until = systemClock.monotonic() + limits.volumeBusyMs
     for (;;) {
       try {
-        return work()
+        return await work()
       } catch (error) {
         const isBusy = error instanceof CairnError && error.code === 'ERR_VOLUME_BUSY' && !error.message.includes(`process ${process.pid}`)
         if (!isBusy || systemClock.monotonic() > until) throw error

@@ -32,7 +32,7 @@ export interface PurgeResult extends PurgeReport {
 export async function purgeVolume(host: Host, home: string, name: string, path: string, options: PurgeOptions): Promise<PurgeResult> {
   const report = await purgeOne(host, name, path, options)
   const { id } = (await host.call('info', name)) as VolumeInfo
-  const holders = async (): Promise<Holder[]> => (await host.call('holders', id, report.inodes, report.path)) as Holder[]
+  const holders = async (): Promise<Holder[]> => (await host.call('holders', name, id, report.inodes, report.path)) as Holder[]
   const forks: PurgeResult['forks'] = []
   let heldBy = await holders()
   if (options.allForks === true) {

@@ -4,10 +4,10 @@ import { closeSync, existsSync, openSync, rmSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CairnError } from '../errors.js'
 import { neverSent, RpcClient } from '../http/rpc-client.js'
-import { fromWire, type WireError } from '../http/wire-error.js'
+import { entry } from '../sys/entry.js'
 import { limits, systemClock } from '../sys/index.js'
 import { flock, LOCK_NB, LOCK_SH } from '../sys/libc.js'
-import { entry } from './entry.js'
+import { fromWire, type WireError } from '../sys/wire-error.js'
 import { findSocketPath, type HomePaths, homePaths, prepareHome, readOptional } from './home.js'
 import type { LogLevel } from './log.js'
 import { EXIT_LOCKED } from './protocol.js'
@@ -111,7 +111,7 @@ export async function ensureServer(home: string, options: ServerOptions = {}): P
 function startSupervisor(home: string, { logLevel, gc }: ServerOptions): ChildProcess {
   // Its last words, should it have any.
   const log = openSync(homePaths(home).log, 'a', 0o600)
-  const child = spawn(process.execPath, [entry('supervise'), home], {
+  const child = spawn(process.execPath, [entry('server/supervise'), home], {
     cwd: '/',
     detached: true,
     stdio: ['ignore', 'ignore', log],

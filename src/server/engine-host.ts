@@ -81,7 +81,8 @@ export class EngineHost {
 
   #volumeMethods(engine: Engine) {
     return {
-      create: (_: string, name: string) => engine.create(name),
+      create: (_: string, name: string, options?: { store?: string }) => engine.create(name, options),
+      attach: (_: string, name: string, store: string) => engine.attach(name, store),
       volumes: (_: string, options?: { deleted?: boolean }) => engine.volumes(options),
       info: (_: string, name: string) => engine.info(name),
       rename: (_: string, from: string, to: string) => engine.rename(from, to),
@@ -90,11 +91,11 @@ export class EngineHost {
         engine.remove(name, options)
       },
       undelete: (_: string, name: string) => engine.undelete(name),
-      flush: (_: string, name: string) => this.#flushed(name, ({ bytes }) => ({ bytes })),
+      flush: (_: string, name: string) => this.#published(name),
       status: (_: string, name: string) => this.volumes.use(name, ({ volume }) => volume.status()),
       statusOf: (_: string, name: string) => engine.statusOf(name),
       collected: () => engine.collected(),
-      stats: (_: string, name?: string) => statsOf(engine, name),
+      stats: (_: string, name?: string) => statsOf(name === undefined ? engine.dev : engine.poolOf(name), name),
       openVolumes: () => this.volumes.list().map(open => open.volume.info.name),
     }
   }
@@ -106,9 +107,9 @@ export class EngineHost {
       beginPurge: (session: string, name: string, path: string, options?: { recursive?: boolean; actor?: string }) =>
         this.#flushed(name, () => this.#beginSteps(session, name, volume => purge(volume, path, options))),
       step: (session: string, target: number) => this.#step(session, target),
-      holders: (_: string, id: string, inodes: number[], path: string) => holdersOf(engine, id, inodes, path),
+      holders: (_: string, name: string, id: string, inodes: number[], path: string) => holdersOf(engine.poolOf(name), id, inodes, path),
       pin: (_: string, name: string, options?: { ref?: string; since?: string }) => this.#flushed(name, () => engine.pin(name, options)),
-      unpin: (_: string, id: string) => engine.unpin(id),
+      unpin: (_: string, name: string, id: string) => engine.unpin(name, id),
       checkpoint: (_: string, name: string, checkpoint?: string, options?: { message?: string; actor?: string }) =>
         this.volumes.use(name, ({ volume }) => volume.checkpoint(checkpoint, options)),
       restore: (_: string, name: string, options?: RestoreOptions) => this.volumes.use(name, ({ volume }) => restore(volume, options)),
@@ -140,6 +141,22 @@ export class EngineHost {
     }
     // Much is folded in slices first.
     return isMuch ? Promise.resolve(this.#flushed(source, () => {})).then(begin) : begin()
+  }
+
+  /** Everything acknowledged is sealed, and stored where other hosts see it. */
+  #published(name: string): { bytes: number } | Promise<{ bytes: number }> {
+    const open = this.volumes.acquire(name)
+    const { engine } = this.volumes
+    const work = async (): Promise<{ bytes: number }> => {
+      try {
+        const { bytes } = this.#options.flushesInSlices === true ? await open.volume.flushSoon() : open.volume.flush()
+        await engine.publish(open.volume)
+        return { bytes }
+      } finally {
+        this.volumes.release(open)
+      }
+    }
+    return work()
   }
 
   #targetMethods() {

@@ -1,9 +1,9 @@
 import { Worker } from 'node:worker_threads'
 import { CairnError } from '../errors.js'
-import { Waker, type WakerHandle } from '../fuse/waker.js'
-import { fromWire, type WireError } from '../http/wire-error.js'
+import { entry } from '../sys/entry.js'
+import { Waker, type WakerHandle } from '../sys/waker.js'
+import { fromWire, type WireError } from '../sys/wire-error.js'
 import type { KernelChange } from './changes.js'
-import { entry } from './entry.js'
 
 export interface EngineRequest {
   id: number
@@ -71,7 +71,7 @@ export class EnginePort {
     this.started = new Promise(resolve => {
       this.#started = resolve
     })
-    this.#worker = new Worker(entry('engine-thread'), { workerData: { home } satisfies EngineData })
+    this.#worker = new Worker(entry('server/engine-thread'), { workerData: { home } satisfies EngineData })
     this.#worker.on('message', (message: EngineMessage) => this.#take(message))
     this.#worker.on('error', error => events.died(error))
     this.#worker.on('exit', () => {

@@ -1,8 +1,8 @@
 import { Worker } from 'node:worker_threads'
 import { CairnError, CorruptError } from '../errors.js'
-import { fromWire, type WireError } from '../http/wire-error.js'
+import { entry } from '../sys/entry.js'
+import { fromWire, type WireError } from '../sys/wire-error.js'
 import type { VolumeInfo } from '../volume/api.js'
-import { entry } from './entry.js'
 
 export type JobData =
   | { kind: 'gc'; home: string; dryRun: boolean; thorough?: boolean; onlyIfWorth?: boolean }
@@ -14,7 +14,7 @@ export type JobMessage = { progress: object } | { result: unknown } | { error: W
 /** Runs a job in a thread of its own. @throws what it threw; CairnError ERR_JOB_LOST when the thread ended without a word */
 export function runJob(data: JobData, onProgress: (progress: object) => void = () => {}): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(entry('job-thread'), { workerData: data })
+    const worker = new Worker(entry('server/job-thread'), { workerData: data })
     worker.on('message', (message: JobMessage) => {
       if ('progress' in message) onProgress(message.progress)
       else if ('error' in message) reject(fromWire(message.error))
@@ -55,7 +55,7 @@ export async function prepareJob(call: EngineCall, home: string, kind: JobData['
 async function prepareCheck(call: EngineCall, home: string, name?: string): Promise<PreparedJob> {
   try {
     const { id } = (await call('pin', name)) as { id: string }
-    return { data: { kind: 'fsck', home, state: id }, end: () => call('unpin', id) }
+    return { data: { kind: 'fsck', home, state: id }, end: () => call('unpin', name, id) }
   } catch (error) {
     if (!(error instanceof CorruptError)) throw error
     // What was sealed last can be checked all the same, as long as the head says where it is.

@@ -5,10 +5,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, fstatSync, openSync, rmSync } from 'node:fs'
 import type { Duplex } from 'node:stream'
+import { entry } from '../sys/entry.js'
 import { limits, systemClock } from '../sys/index.js'
 import { close, MNT_DETACH, receiveFd, socketpair, umount2 } from '../sys/libc.js'
 import { Control } from './control.js'
-import { entry } from './entry.js'
 import { type HomePaths, writeNote } from './home.js'
 import type { Log } from './log.js'
 import type { MountRecord, ToServer, ToSupervisor } from './protocol.js'
@@ -46,7 +46,7 @@ export class Supervisor {
     const [mine, theirs] = pair
     const held = [...this.#held.values()]
     const log = openSync(this.#paths.log, 'a', 0o600)
-    const child = spawn(process.execPath, [entry('main'), this.#paths.home], {
+    const child = spawn(process.execPath, [entry('server/main'), this.#paths.home], {
       cwd: '/',
       stdio: ['ignore', log, log, 'pipe', theirs, this.#lockFd, ...held.map(mount => mount.fd)],
     })

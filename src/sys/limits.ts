@@ -226,6 +226,27 @@ export const limits = {
   blameStates: 1000,
   /** Changes in one answer of the server. */
   diffPageChanges: 2000,
+  /** A store elsewhere that answers nothing for so long counts as unreachable. */
+  storeCallMs: 30_000,
+  /** Objects that are written to a store at once. */
+  storeParallel: 8,
+  /** Chunks that are read from a store at once. */
+  storeReadAhead: 32,
+  /** Files of a cache that are kept open. */
+  cacheOpenFiles: 256,
+  /** What a store's cache may take on the disk, where nothing else is said. */
+  cacheBytes: 1024 ** 3,
+  /** What is sealed here is in the store after this, while it can be reached. */
+  publishMs: 5000,
+  /** A publication that failed is tried again after this, at first and at most. */
+  publishRetryMs: 500,
+  publishRetryMaxMs: 60_000,
+  /** A writer's claim of a volume runs out after this unless it is renewed, which happens at a third of it. */
+  leaseMs: 60_000,
+  /** By how much clocks of two hosts may differ before a lease that seems to have run out is only believed after it was watched. */
+  clockSkewMs: 300_000,
+  /** Epochs that a writer may use after it took a volume over, without asking the store. */
+  epochStride: 1024,
   /** Longest path of a Unix socket that every platform takes. */
   socketPathBytes: 100,
 } as const

@@ -6,7 +6,7 @@ import type { Engine } from '../volume/engine.js'
 
 /** Collects the store of an engine at once; `between` runs between any two steps. For tests. */
 export function collected(engine: Engine, options: { dryRun?: boolean; thorough?: boolean; clock?: Clock; between?: (step: number) => void } = {}): GcReport {
-  const { store } = engine.context
+  const { store } = engine.dev.context
   const { dryRun = false, thorough = false, clock = systemClock, between } = options
   const run = collect({ store, storeName: 'dev', home: engine.home, clock, random: systemRandom, dryRun, thorough })
   for (let step = 0; ; step++) {

@@ -1,35 +1,26 @@
-import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Head } from '../codec/head.js'
-import { CairnError, CorruptError } from '../errors.js'
-import { allocateArenas, nextArena } from '../store/arena.js'
+import { CairnError } from '../errors.js'
 import { openDirectoryStore } from '../store/directory/index.js'
 import { Packs } from '../store/packs.js'
-import { makeFolder } from '../store/sync-folder.js'
+import { openRemoteStore } from '../store/remote/index.js'
 import { ownActor } from '../sys/actor.js'
-import { type Clock, crashPoint, limits, type Random, systemClock, systemRandom } from '../sys/index.js'
+import { type Clock, limits, type Random, systemClock, systemRandom } from '../sys/index.js'
+import type { WakerHandle } from '../sys/waker.js'
 import { PageCache } from '../tree/index.js'
 import type { Change, EngineApi, VolumeInfo, VolumeStatus } from './api.js'
+import { AttachedNames, Attachments, OwnNames } from './attached.js'
 import { diffStates } from './diff.js'
-import { makeForks, type NewFork } from './fork.js'
-import { HeadFile, volumeInfo } from './head.js'
-import { hiddenHead, isHidden } from './hidden-heads.js'
-import type { Commit } from './history.js'
+import type { HeadFile } from './head.js'
 import { openHome } from './home.js'
-import { ARENA_INODES } from './live-session.js'
-import { FileLock } from './lock.js'
-import { allKeys, checkVolumeName, type NameEntry, Names } from './names.js'
-import { openTree } from './recovery.js'
-import { StagedVolume } from './staging.js'
+import type { TakeOptions } from './lease.js'
+import { checkVolumeName } from './names.js'
+import { type Pinned, Pool, type PoolOptions } from './pool.js'
 import type { VolumeState } from './state.js'
 import type { Syncer } from './syncer.js'
-import { type StoreContext, Volume } from './volume.js'
-import { mergeStatus } from './waiting-merge.js'
+import type { StoreContext, Volume } from './volume.js'
 
-/** Arenas taken from the store at once: a fork then costs no round trip for its numbers. */
-const ARENAS_LEASED = 64
-/** When a volume was deleted that nobody is to bring back. */
-const LONG_AGO = 1
+export type { CommitPlace, Pinned } from './pool.js'
 
 export interface EngineOptions {
   home: string
@@ -40,28 +31,12 @@ export interface EngineOptions {
   actor?: string
   /** Differs from boot to boot; default that of the kernel. */
   bootId?: string
-  /** Called when promises of `flushSoon` were settled: a thread that runs a loop of its own must give them a turn. */
+  /** Called when promises were settled: a thread that runs a loop of its own must give them a turn. */
   onSettled?: () => void
-}
-
-/** A state that the collector leaves alone. */
-export interface Pinned {
-  /** Of its hidden head. */
-  id: string
-  /** Arenas of inode numbers up to this one are in use in the store. */
-  arenas: number
-  ref?: CommitPlace
-  since?: CommitPlace
-}
-
-export interface CommitPlace {
-  id: string
-  timeMs: number
-}
-
-interface Holder {
-  volume: Volume
-  count: number
+  /** Wakes this thread where it runs a loop of its own. */
+  waker?: WakerHandle
+  /** What the cache of each store elsewhere may take on the disk. */
+  cacheBytes?: number
 }
 
 export interface Side {
@@ -69,35 +44,34 @@ export interface Side {
   ref?: string
 }
 
-/** The volumes of one CAIRN_HOME, in this process. */
+/** The volumes of one CAIRN_HOME, in this process: those of its own store, and those of other stores that were attached. */
 export class Engine implements EngineApi {
   readonly home: string
-  readonly #clock: Clock
-  readonly #random: Random
-  readonly #syncer: Syncer | undefined
-  readonly #actor: string
-  readonly #onSettled: (() => void) | undefined
-  readonly #bootId: string
-  readonly #context: StoreContext
-  readonly #names: Names
-  readonly #open = new Map<string, Holder>()
-  #forgetAtMs = 0
-  #nextArena = 0
-  #arenas = 0
+  /** The home's own store. */
+  readonly dev: Pool
+  readonly #options: EngineOptions
+  readonly #pool: PoolOptions
+  readonly #attachments: Attachments
+  /** By address. */
+  readonly #elsewhere = new Map<string, Pool>()
 
   private constructor(options: EngineOptions) {
-    this.home = options.home
-    this.#clock = options.clock ?? systemClock
-    this.#random = options.random ?? systemRandom
-    this.#syncer = options.syncer
-    this.#actor = options.actor ?? ownActor()
-    this.#bootId = options.bootId ?? readBootId()
-    this.#onSettled = options.onSettled
-    openHome(this.home)
-    const store = openDirectoryStore(join(this.home, 'store'), { create: true })
-    const packs = new Packs(store, { blockCacheBytes: limits.blockCacheBytes })
-    this.#context = { store, storeName: 'dev', packs, pages: new PageCache(packs, limits.pageCacheBytes) }
-    this.#names = new Names(store)
+    const { home } = options
+    this.home = home
+    this.#options = options
+    openHome(home)
+    this.#attachments = new Attachments(home)
+    this.#pool = {
+      home,
+      clock: options.clock ?? systemClock,
+      random: options.random ?? systemRandom,
+      syncer: options.syncer,
+      actor: options.actor ?? ownActor(),
+      bootId: options.bootId ?? readBootId(),
+      onSettled: options.onSettled,
+    }
+    const store = openDirectoryStore(join(home, 'store'), { create: true })
+    this.dev = new Pool(this.#pool, contextOf(store, 'dev'), new OwnNames(store))
   }
 
   /** @throws CairnError when the home cannot be written, or was made by a newer version */
@@ -105,189 +79,144 @@ export class Engine implements EngineApi {
     return new Engine(options)
   }
 
+  /**
+   * Makes a volume, in the home's own store or in another one.
+   * @param options store: its address, such as `s3://bucket/prefix`
+   * @throws CairnError ERR_VOLUME_EXISTS, ERR_VOLUME_NAME; what the store says
+   */
   create(name: string, options: { store?: string } = {}): VolumeInfo {
-    if (options.store !== undefined && options.store !== 'dev') {
-      throw new CairnError(
-        'ERR_STORE_UNSUPPORTED',
-        `This version keeps volumes on this machine only, not in ${options.store}.`,
-        'Leave the store out; the volume then lies in CAIRN_HOME.',
-        { exitCode: 2 },
-      )
-    }
-    return this.#make(name, id => this.#newHead(id, name, {}))
-  }
-
-  #make(name: string, makeHead: (id: string) => Head): VolumeInfo {
-    const found = this.#freeName(name)
-    const id = this.#random.bytes(8).toString('hex')
-    const head = HeadFile.create(this.#context.store, makeHead(id), this.#random)
-    this.#takeName(name, id, found)
-    return this.#infoOf(head)
-  }
-
-  /** The entry to be replaced, if there is one that leads nowhere. @throws CairnError when a volume has the name */
-  #freeName(name: string): NameEntry | undefined {
     checkVolumeName(name)
-    const found = this.#names.get(name)
-    if (found !== undefined && this.#confirmed(name, found.id) !== undefined) throw exists(name)
-    return found
+    if (this.#attachments.get(name) !== undefined) throw exists(name)
+    if (options.store === undefined || options.store === 'dev') return this.dev.create(name)
+    this.dev.checkFree(name)
+    return this.#poolAt(options.store).create(name)
   }
 
-  /** The last step of making a volume: before it nobody finds it. */
-  #takeName(name: string, id: string, replaces: NameEntry | undefined): void {
-    crashPoint('volume.create.before-name')
-    if (!this.#names.take(name, id, replaces)) {
-      this.#context.store.deleteSync([HeadFile.key(id)])
-      throw exists(name)
-    }
-    crashPoint('volume.create.after-name')
-  }
-
-  #newHead(id: string, name: string, from: Partial<Head>): Head {
-    const first = this.#takeArena(from.arenaFloor) * ARENA_INODES
-    return {
-      format: 1,
-      volume: id,
-      name,
-      createdMs: Math.floor(this.#clock.now()),
-      epoch: 1,
-      sequence: 1,
-      nonce: this.#random.bytes(8).toString('hex'),
-      root: '',
-      history: '',
-      watermark: 0,
-      inodes: 0,
-      bytes: 0,
-      dirHashKey: this.#random.bytes(8).toString('hex'),
-      ...from,
-      nextIno: Math.max(first, 2),
-      arena: [first, first + ARENA_INODES - 1],
-    }
-  }
-
-  /** An arena of inode numbers that nobody else has or will have. Leased in ranges; what is left at the end is never used. */
-  #takeArena(floor = 0): number {
-    this.#leaseArenas(1, floor)
-    this.#arenas--
-    return this.#nextArena++
-  }
-
-  /** So many can be taken. */
-  #leaseArenas(count: number, floor = 0): void {
-    if (this.#arenas >= count && this.#nextArena >= floor) return
-    this.#arenas = Math.max(count, ARENAS_LEASED)
-    this.#nextArena = allocateArenas(this.#context.store, this.#arenas, floor)
-  }
-
-  /** The head that a name leads to; undefined when the entry is stale. */
-  #confirmed(name: string, id: string): HeadFile | undefined {
-    const open = this.#open.get(id)
-    const head = open?.volume.head ?? HeadFile.read(this.#context.store, id, this.#random)
-    return head !== undefined && head.value.name === name && head.value.deletedMs === undefined && head.value.pending !== true ? head : undefined
-  }
-
-  #find(name: string): HeadFile {
+  /**
+   * The volume that has this name in a store, from now on a volume of this home; made when there is none.
+   * @throws CairnError ERR_VOLUME_EXISTS when this home has another volume of that name
+   */
+  attach(name: string, address: string): VolumeInfo & { created: boolean } {
     checkVolumeName(name)
-    const entry = this.#names.get(name)
-    const head = entry === undefined ? undefined : this.#confirmed(name, entry.id)
-    if (head === undefined) throw unknown(name, this.#names.all())
-    return head
+    const pool = this.#poolAt(address)
+    const known = this.#attachments.get(name)
+    if (known !== undefined && known.store !== pool.context.storeName) throw exists(name)
+    if (known !== undefined) return { ...known.volume, created: false }
+    this.dev.checkFree(name)
+    const found = pool.attach(name)
+    return found === undefined ? { ...pool.create(name), created: true } : { ...found, created: false }
   }
 
-  #infoOf(head: HeadFile): VolumeInfo {
-    return volumeInfo(head.value, this.#context.storeName)
+  /** The store that has a volume of this name, else the home's own. */
+  poolOf(name: string): Pool {
+    const attachment = this.#attachments.get(name)
+    return attachment === undefined ? this.dev : this.#poolAt(attachment.store, attachment.storeId)
+  }
+
+  /** A store by its address; the home's own without one. */
+  pool(address?: string): Pool {
+    return address === undefined || address === 'dev' ? this.dev : this.#poolAt(address)
+  }
+
+  #poolAt(address: string, storeId?: string): Pool {
+    const known = this.#elsewhere.get(address)
+    if (known !== undefined) return known
+    const { cacheBytes, waker, onSettled } = this.#options
+    const store = openRemoteStore(address, {
+      folder: id => join(this.home, 'stores', id),
+      random: this.#pool.random,
+      ...(storeId === undefined ? {} : { id: storeId }),
+      ...(cacheBytes === undefined ? {} : { cacheBytes }),
+      ...(waker === undefined ? {} : { waker }),
+      ...(onSettled === undefined ? {} : { onSettled }),
+    })
+    const names = new AttachedNames(store, this.#attachments, { store: store.description, storeId: store.id })
+    const pool = new Pool(this.#pool, contextOf(store, store.description), names, store)
+    this.#elsewhere.set(address, pool)
+    this.#elsewhere.set(store.description, pool)
+    return pool
+  }
+
+  get #pools(): Set<Pool> {
+    return new Set([this.dev, ...this.#elsewhere.values()])
   }
 
   volumes(options: { deleted?: boolean } = {}): VolumeInfo[] {
-    if (options.deleted === true) return this.#deleted().map(head => this.#infoOf(head))
-    const found: VolumeInfo[] = []
-    for (const name of this.#names.all()) {
-      const info = this.#listed(name)
-      if (info !== undefined) found.push(info)
-    }
-    return found
-  }
-
-  /** One volume that is damaged does not hide the others. */
-  #listed(name: string): VolumeInfo | undefined {
-    let id = ''
-    try {
-      const entry = this.#names.get(name)
-      if (entry === undefined) return undefined
-      id = entry.id
-      const head = this.#confirmed(name, id)
-      return head === undefined ? undefined : this.#infoOf(head)
-    } catch (error) {
-      if (!(error instanceof CairnError)) throw error
-      return { name, id, store: this.#context.storeName, createdMs: 0, problem: error.message }
-    }
-  }
-
-  /** Deleted volumes that can be brought back. Those whose time is over are the collector's, who alone removes heads. */
-  #deleted(): HeadFile[] {
-    const oldest = this.#clock.now() - limits.undeleteMs
-    return this.heads().filter(({ value }) => value.deletedMs !== undefined && value.deletedMs >= oldest && !isHidden(value))
-  }
-
-  /** Commits where a volume and others parted. */
-  #forkPoints(id: string): Set<string> {
-    const related = this.heads().filter(({ value }) => value.volume === id || value.parent?.id === id)
-    return new Set(related.flatMap(({ value }) => value.parent?.commit ?? []))
-  }
-
-  #readable(id: string): HeadFile | undefined {
-    try {
-      return HeadFile.read(this.#context.store, id, this.#random)
-    } catch (error) {
-      if (error instanceof CairnError) return undefined
-      throw error
-    }
+    if (options.deleted === true) return [...this.#pools].flatMap(pool => pool.volumes(options))
+    const attached = this.#attachments.names().flatMap(name => this.#attachments.get(name)?.volume ?? [])
+    return [...this.dev.volumes(), ...attached].sort((a, b) => (a.name < b.name ? -1 : 1))
   }
 
   info(name: string): VolumeInfo {
-    return this.#infoOf(this.#find(name))
+    return this.poolOf(name).info(name)
   }
 
-  openVolume(name: string): Volume {
-    const head = this.#find(name)
-    const id = head.value.volume
-    const holder = this.#open.get(id)
-    if (holder !== undefined) {
-      holder.count++
-      return holder.volume
-    }
-    const lock = this.#lock(id, name)
-    try {
-      // Read again: the holder of the lock may have published since.
-      const volume = new Volume({
-        context: this.#context,
-        head: HeadFile.read(this.#context.store, id, this.#random) ?? head,
-        dir: this.#dirOf(id),
-        clock: this.#clock,
-        random: this.#random,
-        bootId: this.#bootId,
-        ...(this.#syncer === undefined ? {} : { syncer: this.#syncer }),
-        ...(this.#onSettled === undefined ? {} : { onSettled: this.#onSettled }),
-        actor: this.#actor,
-        newArena: () => this.#takeArena(head.value.arenaFloor),
-        forkPoints: () => this.#forkPoints(id),
-        onClose: () => lock.release(),
-        release: closing => this.#closeOne(closing),
-      })
-      this.#open.set(id, { volume, count: 1 })
-      return volume
-    } catch (error) {
-      lock.release()
-      throw error
-    }
+  openVolume(name: string, options?: TakeOptions): Volume {
+    return this.poolOf(name).openVolume(name, options)
   }
 
-  #closeOne(volume: Volume): void {
-    const id = volume.head.value.volume
-    const holder = this.#open.get(id)
-    if (holder === undefined || --holder.count > 0) return
-    this.#open.delete(id)
-    volume.shut()
+  open(): Volume[] {
+    return [...this.#pools].flatMap(pool => pool.open())
+  }
+
+  /** See `Pool.publish`. */
+  publish(volume: Volume): Promise<void> {
+    return this.poolOf(volume.info.name).publish(volume)
+  }
+
+  statusOf(name: string): VolumeStatus & { open: 'here' | 'elsewhere' | 'no' } {
+    return this.poolOf(name).statusOf(name)
+  }
+
+  rename(from: string, to: string): VolumeInfo {
+    const pool = this.poolOf(from)
+    if (from !== to) this.#checkFreeElsewhere(to, pool)
+    return pool.rename(from, to)
+  }
+
+  /** No other store of this home has a volume of that name. */
+  #checkFreeElsewhere(name: string, pool: Pool): void {
+    checkVolumeName(name)
+    if (pool !== this.dev) this.dev.checkFree(name)
+    else if (this.#attachments.get(name) !== undefined) throw exists(name)
+  }
+
+  remove(name: string, options: { now?: boolean } = {}): void {
+    this.poolOf(name).remove(name, options)
+  }
+
+  undelete(name: string): VolumeInfo {
+    const has = (pool: Pool): boolean => pool !== this.dev && pool.volumes({ deleted: true }).some(volume => volume.name === name || volume.id === name)
+    return ([...this.#pools].find(has) ?? this.dev).undelete(name)
+  }
+
+  fork(source: string, ref: string | undefined, name: string): VolumeInfo {
+    return this.forkAll(source, ref, [name])[0]
+  }
+
+  /** Several forks of one and the same state, or none; with the syncs of one. */
+  forkAll(source: string, ref: string | undefined, names: readonly string[]): VolumeInfo[] {
+    const pool = this.poolOf(source)
+    for (const name of names) this.#checkFreeElsewhere(name, pool)
+    return pool.forkAll(source, ref, names)
+  }
+
+  /** Heads of all volumes of all stores that are open here. */
+  heads(): HeadFile[] {
+    return [...this.#pools].flatMap(pool => pool.heads())
+  }
+
+  pin(name: string, options: { ref?: string; since?: string } = {}): Pinned {
+    return this.poolOf(name).pin(name, options)
+  }
+
+  /** @param name of the volume that `pin` pinned */
+  unpin(name: string, id: string): void {
+    this.poolOf(name).unpin(id)
+  }
+
+  diff(a: Side, b: Side): Change[] {
+    return this.#with(a.volume, one => this.#with(b.volume, two => diffStates(stateOf(one, a.ref), stateOf(two, b.ref))))
   }
 
   #with<T>(name: string, use: (volume: Volume) => T): T {
@@ -299,216 +228,24 @@ export class Engine implements EngineApi {
     }
   }
 
-  #dirOf(id: string): string {
-    return join(this.home, 'volumes', id)
-  }
-
-  #lock(id: string, name: string): FileLock {
-    makeFolder(this.#dirOf(id))
-    const lock = FileLock.tryAcquire(join(this.#dirOf(id), 'lock'))
-    if (lock instanceof FileLock) return lock
-    throw new CairnError(
-      'ERR_VOLUME_BUSY',
-      `Volume ${name} is open in process ${lock === 0 ? 'unknown' : lock}.`,
-      'Use it through that process, or end it; mounted volumes can be used by any number of processes through the server.',
-      { retry: 'same-call' },
-    )
-  }
-
-  open(): Volume[] {
-    return [...this.#open.values()].map(holder => holder.volume)
-  }
-
-  statusOf(name: string): VolumeStatus & { open: 'here' | 'elsewhere' | 'no' } {
-    const head = this.#find(name)
-    const { volume: id, epoch, inodes, bytes } = head.value
-    const holder = this.#open.get(id)
-    if (holder !== undefined) return { ...holder.volume.status(), open: 'here' }
-    const dir = this.#dirOf(id)
-    const open = FileLock.isHeld(join(dir, 'lock')) ? 'elsewhere' : 'no'
-    const unsealedBytes = bytesIn(join(dir, 'journal'))
-    return { ...this.#infoOf(head), epoch, inodes, bytes, unsealedBytes, pageCacheBytes: 0, overlayBytes: 0, ...this.#waitingIn(head), open }
-  }
-
-  /** The merge that waits, as of the last seal. What cannot be read is told when the volume is opened. */
-  #waitingIn(head: HeadFile): Pick<VolumeStatus, 'merge'> {
-    try {
-      return mergeStatus(openTree(this.#context.pages, head.value.history), head.value.volume)
-    } catch (error) {
-      if (!(error instanceof CorruptError)) throw error
-      return {}
-    }
-  }
-
-  rename(from: string, to: string): VolumeInfo {
-    checkVolumeName(to)
-    const found = this.#find(from)
-    if (from === to) return this.#infoOf(found)
-    const stale = this.#names.get(to)
-    if (stale !== undefined && this.#confirmed(to, stale.id) !== undefined) throw exists(to)
-    return this.#with(from, volume => {
-      // The head's name decides, so the change happens at its compare-and-swap; the entries before and after are hints.
-      if (!this.#names.take(to, volume.head.value.volume, stale)) throw exists(to)
-      volume.head.update({ name: to })
-      crashPoint('volume.rename.between')
-      this.#names.drop(from)
-      return volume.info
-    })
-  }
-
-  remove(name: string, options: { now?: boolean } = {}): void {
-    const head = this.#find(name)
-    const id = head.value.volume
-    if (this.#open.has(id)) throw new CairnError('ERR_VOLUME_BUSY', `Volume ${name} is open.`, 'Unmount and close it first.', { retry: 'same-call' })
-    const lock = this.#lock(id, name)
-    try {
-      crashPoint('volume.delete.before-tombstone')
-      head.update({ deletedMs: options.now === true ? LONG_AGO : Math.floor(this.#clock.now()) })
-      this.#names.drop(name)
-      if (options.now !== true) return
-      // The folder itself, with the lock in it, goes with the head, which is the collector's to remove.
-      for (const part of ['journal', 'spool', 'holds']) rmSync(join(this.#dirOf(id), part), { recursive: true, force: true })
-    } finally {
-      lock.release()
-    }
-  }
-
-  undelete(name: string): VolumeInfo {
-    checkVolumeName(name)
-    const deleted = this.#deleted().filter(head => head.value.name === name || head.value.volume === name)
-    const head = deleted.sort((a, b) => (b.value.deletedMs ?? 0) - (a.value.deletedMs ?? 0))[0]
-    if (head === undefined)
-      throw new CairnError('ERR_VOLUME_UNKNOWN', `There is no deleted volume '${name}'.`, 'See `cairn volumes --deleted` for those that can be brought back.')
-    const stale = this.#names.get(head.value.name)
-    if (stale !== undefined && stale.id !== head.value.volume && this.#confirmed(head.value.name, stale.id) !== undefined) throw exists(head.value.name)
-    if (!this.#names.take(head.value.name, head.value.volume, stale)) throw exists(head.value.name)
-    head.update({ deletedMs: undefined })
-    return this.#infoOf(head)
-  }
-
-  fork(source: string, ref: string | undefined, name: string): VolumeInfo {
-    return this.forkAll(source, ref, [name])[0]
-  }
-
-  /** Several forks of one and the same state, or none; with the syncs of one. */
-  forkAll(source: string, ref: string | undefined, names: readonly string[]): VolumeInfo[] {
-    const twice = names.find((name, i) => names.indexOf(name) !== i)
-    if (twice !== undefined) throw exists(twice)
-    const found = names.map(name => this.#freeName(name))
-    return this.#with(source, volume => {
-      const members = forkMembers(volume, ref)
-      this.#leaseArenas(names.length, members.arenaFloor)
-      const forks = names.map((name, i) => ({
-        makeHead: (id: string) => this.#newHead(id, name, members),
-        name: (id: string) => this.#names.taking(name, id, found[i]),
-      }))
-      const made = this.#makeForks(volume.head, forks)
-      if (made === undefined) throw exists(names.find((name, i) => this.#names.get(name)?.version !== found[i]?.version) ?? names[0])
-      crashPoint('volume.fork.after-head')
-      return made.map(head => volumeInfo(head, this.#context.storeName))
-    })
-  }
-
-  #makeForks(source: HeadFile, forks: readonly NewFork[]): Head[] | undefined {
-    return makeForks({ store: this.#context.store, random: this.#random, clock: this.#clock }, source, forks)
-  }
-
-  /** What the volumes of this home share, for what is built on them. */
-  get context(): StoreContext {
-    return this.#context
-  }
-
-  /** Heads of all volumes that can be read, deleted and hidden ones too. */
-  heads(): HeadFile[] {
-    const ids = allKeys(this.#context.store, 'volumes/').flatMap(key => /^volumes\/([0-9a-f]{16})\/head$/.exec(key)?.[1] ?? [])
-    return ids.flatMap(id => this.#readable(id) ?? [])
-  }
-
-  /**
-   * Keeps what a volume holds now from the collector, under a hidden head, until `unpin`; seals first. What a crash leaves pinned is let go of with the deleted
-   * volumes whose time is over.
-   * @throws CairnError ERR_VOLUME_UNKNOWN, ERR_REF_UNKNOWN
-   */
-  pin(name: string, options: { ref?: string; since?: string } = {}): Pinned {
-    return this.#with(name, volume => {
-      const sealed = volume.sealedRoots()
-      const find = (ref: string | undefined): Commit | undefined => (ref === undefined ? undefined : volume.history.resolve(ref))
-      const [ref, since] = [find(options.ref), find(options.since)]
-      const { volume: id, dirHashKey, inodes, bytes, createdMs } = volume.head.value
-      const head = this.#makeHidden(volume.head, {
-        dirHashKey,
-        createdMs,
-        root: ref?.root ?? sealed.root,
-        history: sealed.history,
-        inodes: ref?.inodes ?? inodes,
-        bytes: ref?.bytes ?? bytes,
-        parent: { volume: name, id, commit: ref?.id ?? '' },
-      })
-      return { id: head.value.volume, arenas: nextArena(this.#context.store), ...place('ref', ref), ...place('since', since) }
-    })
-  }
-
-  /** @param source that has what the members name, if they name anything */
-  #makeHidden(source: HeadFile | undefined, members: Pick<Head, 'dirHashKey'> & Partial<Head>): HeadFile {
-    const { store } = this.#context
-    const make = (id: string): Head => hiddenHead(id, this.#random, this.#clock, members)
-    const made = source && this.#makeForks(source, [{ makeHead: make }])
-    const head = made && HeadFile.read(store, made[0].volume, this.#random)
-    return head ?? HeadFile.create(store, make(this.#random.bytes(8).toString('hex')), this.#random)
-  }
-
-  /** The hidden head that `pin` made, here or in another process of this home. */
-  pinned(id: string): Head {
-    const head = HeadFile.read(this.#context.store, id, this.#random)
-    if (head === undefined) throw new CairnError('ERR_VOLUME_UNKNOWN', `What was pinned as ${id} is gone.`, 'Try again.', { retry: 'same-call' })
-    return head.value
-  }
-
-  unpin(id: string): void {
-    this.#context.store.deleteSync([HeadFile.key(id)])
-  }
-
-  /**
-   * Begins a volume that is made from its trees.
-   * @param members of its head; `arenaFloor` where inode numbers of another store are in it
-   * @param base has the trees that the members name: they are kept from the collector until then
-   */
-  stage(members: Pick<Head, 'dirHashKey'> & Partial<Head>, base?: HeadFile): StagedVolume {
-    const first = this.#takeArena(members.arenaFloor) * ARENA_INODES
-    const head = this.#makeHidden(base, {
-      ...members,
-      nextIno: Math.max(first, 2),
-      arena: [first, first + ARENA_INODES - 1],
-    })
-    const takeName = (name: string, id: string): void => {
-      if (!this.#names.take(name, id, this.#freeName(name))) throw exists(name)
-    }
-    return new StagedVolume({ context: this.#context, head, dir: this.#dirOf(head.value.volume), takeName })
-  }
-
   /** @throws CairnError ERR_VOLUME_EXISTS, ERR_VOLUME_NAME */
   checkFree(name: string): void {
-    this.#freeName(name)
-  }
-
-  diff(a: Side, b: Side): Change[] {
-    return this.#with(a.volume, one => this.#with(b.volume, two => diffStates(stateOf(one, a.ref), stateOf(two, b.ref))))
+    checkVolumeName(name)
+    if (this.#attachments.get(name) !== undefined) throw exists(name)
+    this.dev.checkFree(name)
   }
 
   /** A collection is over: what is open still of packs that it deleted gives its space back. */
   collected(): void {
-    this.#context.store.forgetRemoved()
-    this.#forgetAtMs = this.#clock.monotonic() + limits.storeForgetMs
+    for (const pool of this.#pools) pool.collected()
   }
 
   pump(budgetMs: number): number {
-    // Others collect too, and say nothing.
-    if (this.#clock.monotonic() >= this.#forgetAtMs) this.collected()
     let next = Number.POSITIVE_INFINITY
     let failed: unknown
-    for (const { volume } of this.#open.values()) {
+    for (const pool of this.#pools) {
       try {
-        next = Math.min(next, volume.pump(budgetMs))
+        next = Math.min(next, pool.pump(budgetMs))
       } catch (error) {
         // The others have their turn all the same.
         failed ??= error
@@ -520,62 +257,21 @@ export class Engine implements EngineApi {
 
   /** Lets go of all without sealing, as a killed process does. For tests of recovery. */
   crash(): void {
-    for (const { volume } of this.#open.values()) volume.abandon()
-    this.#open.clear()
-    void this.#context.store.close()
+    for (const pool of this.#pools) pool.crash()
   }
 
   close(): void {
-    for (const [id, { volume }] of this.#open) {
-      this.#open.delete(id)
-      volume.shut()
-    }
-    void this.#context.store.close()
+    for (const pool of this.#pools) pool.close()
   }
+}
+
+function contextOf(store: StoreContext['store'], storeName: string): StoreContext {
+  const packs = new Packs(store, { blockCacheBytes: limits.blockCacheBytes })
+  return { store, storeName, packs, pages: new PageCache(packs, limits.pageCacheBytes) }
 }
 
 function stateOf(volume: Volume, ref: string | undefined): VolumeState {
   return volume.stateAt(ref === undefined ? undefined : volume.history.resolve(ref))
-}
-
-/** What the heads of forks of a volume say of it; seals what is not in the store. */
-function forkMembers(volume: Volume, ref: string | undefined): Pick<Head, 'root' | 'history' | 'inodes' | 'bytes' | 'dirHashKey'> & Partial<Head> {
-  // What the fork starts from is a commit, which both know: the base of a later merge.
-  const point = ref === undefined ? volume.presentCommit() : undefined
-  // First the seal: a commit that was made just now has its root then.
-  const sealed = volume.sealedRoots()
-  const commit = ref === undefined ? undefined : volume.history.resolve(ref)
-  const { volume: id, name, inodes, bytes, dirHashKey, arenaFloor } = volume.head.value
-  return {
-    root: commit?.root ?? sealed.root,
-    history: sealed.history,
-    inodes: commit?.inodes ?? inodes,
-    bytes: commit?.bytes ?? bytes,
-    dirHashKey,
-    ...(arenaFloor === undefined ? {} : { arenaFloor }),
-    parent: { volume: name, id, commit: (commit ?? point)?.id ?? '' },
-    ...(commit === undefined ? {} : { hidden: { fromMs: commit.timeMs, toMs: volume.history.presentMs() } }),
-  }
-}
-
-function place(name: 'ref' | 'since', commit: Commit | undefined): Pick<Pinned, 'ref' | 'since'> {
-  return commit === undefined ? {} : { [name]: { id: commit.id, timeMs: commit.timeMs } }
-}
-
-/** Bytes of the files in a folder; 0 without one. */
-function bytesIn(folder: string): number {
-  let bytes = 0
-  for (const name of namesIn(folder)) bytes += statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0
-  return bytes
-}
-
-function namesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
-    throw error
-  }
 }
 
 function readBootId(): string {
@@ -589,13 +285,4 @@ function readBootId(): string {
 
 function exists(name: string): CairnError {
   return new CairnError('ERR_VOLUME_EXISTS', `There is a volume '${name}' already.`, 'Choose another name, or see `cairn volumes`.')
-}
-
-function unknown(name: string, names: readonly string[]): CairnError {
-  const near = names.slice(0, 5).join(', ')
-  return new CairnError(
-    'ERR_VOLUME_UNKNOWN',
-    `There is no volume '${name}'.`,
-    near === '' ? `Make it with \`cairn init ${name}\`.` : `There is ${near}; make a new one with \`cairn init ${name}\`.`,
-  )
 }

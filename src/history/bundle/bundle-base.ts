@@ -1,8 +1,8 @@
 import { Tag } from '../../codec/index.js'
 import { CairnError } from '../../errors.js'
 import type { BTree } from '../../tree/index.js'
-import type { Engine } from '../../volume/engine.js'
 import type { HeadFile } from '../../volume/head.js'
+import type { Pool } from '../../volume/pool.js'
 import { openTree } from '../../volume/recovery.js'
 import { windowAt, windowsIn } from '../../volume/windows.js'
 import { endOf } from '../history-records.js'
@@ -22,17 +22,17 @@ export interface BundleBase {
 }
 
 /** Looks for a volume that has this commit sealed. @throws CairnError ERR_BUNDLE_BASE */
-export function findBase(engine: Engine, since: { commit: string; timeMs: number }, of: { name: string; dirHashKey: string }): BundleBase {
-  for (const file of engine.heads()) {
+export function findBase(pool: Pool, since: { commit: string; timeMs: number }, of: { name: string; dirHashKey: string }): BundleBase {
+  for (const file of pool.heads()) {
     const head = file.value
     if (head.pending === true || head.dirHashKey !== of.dirHashKey || head.history === '') continue
-    const history = openTree(engine.context.pages, head.history)
+    const history = openTree(pool.context.pages, head.history)
     const commits = allCommits(history).filter(({ id, record }) => id <= since.commit && record.root !== '')
     const found = commits.find(({ id }) => id === since.commit)
     if (found === undefined) continue
     const roots = new Map(commits.map(({ id, record }) => [id, record.root]))
     const pinned = { root: found.record.root, history: head.history }
-    return { head: file, pinned, tree: openTree(engine.context.pages, found.record.root), roots, history, timeMs: found.record.timeMs }
+    return { head: file, pinned, tree: openTree(pool.context.pages, found.record.root), roots, history, timeMs: found.record.timeMs }
   }
   throw new CairnError(
     'ERR_BUNDLE_BASE',

@@ -44,7 +44,7 @@ function bytes(size: number, seed: number): Buffer {
 }
 
 const collected = (of: Engine, options: { dryRun?: boolean; between?: () => void } = {}): GcReport => collectedAt(of, { clock, ...options })
-const packs = (): string[] => listPacks(engine.context.store).map(({ key }) => key)
+const packs = (): string[] => listPacks(engine.dev.context.store).map(({ key }) => key)
 
 /** Everything of every volume verifies, and nothing more is to be collected. */
 function expectWhole(): void {
@@ -139,7 +139,7 @@ describe('a collection', () => {
       collected(engine)
       expectWhole()
     }
-    const index = engine.context.packs.relocated
+    const index = engine.dev.context.packs.relocated
     expect(index).toBeGreaterThan(0)
     reopen()
     for (let i = 0; i < 40; i += 3) expect(fsOf('w').readFileSync(`/f${i}-wal`).equals(bytes(70_000, i))).toBe(true)
@@ -165,14 +165,14 @@ describe('a collection', () => {
     forgetCommits('w')
     volume.flush()
     collected(engine)
-    engine.context.packs.clearCache()
-    engine.context.pages.trim(0)
+    engine.dev.context.packs.clearCache()
+    engine.dev.context.pages.trim(0)
     expect(past.readFileSync('/a-wal').equals(bytes(1_000_000, 1))).toBe(true)
     expect(tx.readFileSync('/other-wal').equals(bytes(900_000, 4))).toBe(true)
     expect(transaction.commitTransaction()).toBe(0)
     volume.flush()
     collected(engine)
-    engine.context.packs.clearCache()
+    engine.dev.context.packs.clearCache()
     expect(fs.readFileSync('/b').equals(bytes(900_000, 3))).toBe(true)
     expectWhole()
   })
@@ -194,8 +194,8 @@ describe('a collection', () => {
     expect(volume.versions.prune({ keep: 0 }).droppedCommits).toBe(1)
     volume.flush()
     collected(engine)
-    engine.context.packs.clearCache()
-    engine.context.pages.trim(0)
+    engine.dev.context.packs.clearCache()
+    engine.dev.context.pages.trim(0)
     expect(past.readFileSync('/a-wal').equals(bytes(1_000_000, 1))).toBe(true)
     past = undefined
     reopen()
@@ -222,7 +222,7 @@ describe('a collection', () => {
     engine.create('w')
     fsOf('w').writeFileSync('/a', bytes(100_000, 1))
     engine.openVolume('w').flush()
-    const { store } = engine.context
+    const { store } = engine.dev.context
     const id = '00000000000000aa'
     const { value } = engine.openVolume('w').head
     const random = { bytes: (n: number) => Buffer.alloc(n, 7) }
@@ -246,7 +246,7 @@ describe('a collection', () => {
     engine.openVolume('w').flush()
     fs.rmSync('/a-wal')
     engine.openVolume('w').flush()
-    const { store } = engine.context
+    const { store } = engine.dev.context
     const { root } = engine.openVolume('w').head.value
     const key = `packs/${root.slice(64, 80)}/${root.slice(80, 88)}-${root.slice(88, 96)}`
     const whole = store.getSync(key)?.bytes ?? Buffer.alloc(0)

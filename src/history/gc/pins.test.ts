@@ -77,19 +77,19 @@ function move(meanwhile: () => void = () => {}): void {
   const { root } = source.head.value
   target.takingFrom(source, () => {
     meanwhile()
-    target.become(openTree(engine.context.pages, root), { kind: 'merge' })
+    target.become(openTree(engine.dev.context.pages, root), { kind: 'merge' })
   })
 }
 
 /** A collector of another host that began earlier ends: it takes the pins away that are done. */
 function removePins(): void {
-  const { store } = engine.context
+  const { store } = engine.dev.context
   store.deleteSync(allKeys(store, PINS_PREFIX))
 }
 
 function expectWhole(volume: Volume): void {
-  engine.context.packs.clearCache()
-  engine.context.pages.trim(0)
+  engine.dev.context.packs.clearCache()
+  engine.dev.context.pages.trim(0)
   expect(fsOf(volume.session).readFileSync('/a-wal').equals(content)).toBe(true)
   expect(volume.fsck()).toMatchObject({ ok: true, findings: [] })
 }
@@ -149,7 +149,7 @@ describe('what moves between volumes is kept', () => {
   })
 
   it('when a fork is pending and its pin is gone already', () => {
-    const { store } = engine.context
+    const { store } = engine.dev.context
     const { value } = source.head
     const id = '00000000000000aa'
     HeadFile.create(store, { ...value, volume: id, name: 'half', pending: true, history: '' }, random)
@@ -166,8 +166,8 @@ describe('what moves between volumes is kept', () => {
     fsOf(target.session).rmSync('/a-wal')
     forgetCommits(target)
     drop()
-    expect(allKeys(engine.context.store, PINS_PREFIX)).toHaveLength(2)
+    expect(allKeys(engine.dev.context.store, PINS_PREFIX)).toHaveLength(2)
     expect(collected(engine).freedBytes).toBeGreaterThan(content.length)
-    expect(allKeys(engine.context.store, PINS_PREFIX)).toEqual([])
+    expect(allKeys(engine.dev.context.store, PINS_PREFIX)).toEqual([])
   })
 })

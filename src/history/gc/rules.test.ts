@@ -64,8 +64,8 @@ function forgetCommits({ session, state }: Volume): void {
 }
 
 function forgetCaches(): void {
-  engine.context.packs.clearCache()
-  engine.context.pages.trim(0)
+  engine.dev.context.packs.clearCache()
+  engine.dev.context.pages.trim(0)
 }
 
 describe('journals', () => {
@@ -74,11 +74,11 @@ describe('journals', () => {
     const other = engine.openVolume('other')
     fsOf(other.session).writeFileSync('/a-wal', bytes(500_000, 1))
     other.flush()
-    volume.takingFrom(other, () => volume.become(openTree(engine.context.pages, other.head.value.root), { kind: 'merge' }))
+    volume.takingFrom(other, () => volume.become(openTree(engine.dev.context.pages, other.head.value.root), { kind: 'merge' }))
     fsOf(other.session).rmSync('/a-wal')
     forgetCommits(other)
     other.flush()
-    engine.context.store.deleteSync(allKeys(engine.context.store, PINS_PREFIX))
+    engine.dev.context.store.deleteSync(allKeys(engine.dev.context.store, PINS_PREFIX))
     crash()
     collected(engine)
     volume = engine.openVolume('w')
@@ -100,7 +100,7 @@ describe('journals', () => {
       volume.flush()
     }
     const views: unknown[] = []
-    const roots = new RootReader(engine.context.store, home, systemRandom).read(volume.info.id, { block: seal, root: seal })
+    const roots = new RootReader(engine.dev.context.store, home, systemRandom).read(volume.info.id, { block: seal, root: seal })
     expect(sealed).toBe(true)
     expect(roots?.head.value.root).toBe(volume.head.value.root)
     expect(roots?.held).toContain(held)
@@ -130,19 +130,19 @@ describe('what is held', () => {
     const commit = volume.checkpoint('one')
     fs().writeFileSync('/a-wal', bytes(500_000, 2))
     volume.flush()
-    const pinned = engine.pinned(engine.pin('w').id)
+    const pinned = engine.dev.pinned(engine.pin('w').id)
     const { root } = volume.history.resolve(commit.id)
     fs().rmSync('/a-wal')
     forgetCommits(volume)
     volume.flush()
-    engine.context.store.deleteSync(allKeys(engine.context.store, PINS_PREFIX))
+    engine.dev.context.store.deleteSync(allKeys(engine.dev.context.store, PINS_PREFIX))
     collected(engine)
     forgetCaches()
     for (const [state, seed] of [
       [root, 1],
       [pinned.root, 2],
     ] as const) {
-      const tree = openTree(engine.context.pages, state)
+      const tree = openTree(engine.dev.context.pages, state)
       const { ino } = placeOf(tree, volume.session.dirHash, '/a-wal') ?? { ino: 0 }
       expect(attrOf(tree, ino)?.size).toBe(500_000)
       volume.become(tree, { kind: 'restore' })
@@ -187,7 +187,7 @@ describe('collectors', () => {
     volume.flush()
     fs().rmSync('/a-wal')
     volume.flush()
-    const { store } = engine.context
+    const { store } = engine.dev.context
     const before = listPacks(store).length
     const overtake = (step: number): void => {
       const record = readGcRecord(store)
@@ -201,7 +201,7 @@ describe('collectors', () => {
     engine.fork('w', undefined, 'other')
     collected(engine)
     const other = engine.openVolume('other')
-    const { store } = engine.context
+    const { store } = engine.dev.context
     collected(engine, { between: step => step === 0 && volume.takingFrom(other, () => undefined) })
     expect(allKeys(store, PINS_PREFIX)).toHaveLength(1)
     collected(engine)
@@ -209,7 +209,7 @@ describe('collectors', () => {
   })
 
   it('leave the pin of a mover that is slow, until it is gone', () => {
-    const { store } = engine.context
+    const { store } = engine.dev.context
     volume.flush()
     writePin(store, 'slow', { atMs: 1, into: volume.info.id, roots: [volume.head.value.root] })
     collected(engine)
@@ -238,7 +238,7 @@ describe('collectors', () => {
     fs().rmSync('/gone-wal')
     forgetCommits(volume)
     volume.flush()
-    const largest = listPacks(engine.context.store).sort((a, b) => b.sizeBytes - a.sizeBytes)[0]
+    const largest = listPacks(engine.dev.context.store).sort((a, b) => b.sizeBytes - a.sizeBytes)[0]
     const path = join(home, 'store', largest.key)
     crash()
     const damaged = readFileSync(path)
@@ -253,7 +253,7 @@ describe('collectors', () => {
 describe('a fork', () => {
   it('whose pin was taken away meanwhile begins again', () => {
     let met = 0
-    const { store } = engine.context
+    const { store } = engine.dev.context
     onCrashPoint(point => {
       if (point === 'volume.fork.pending' && met++ === 0) store.deleteSync(allKeys(store, PINS_PREFIX))
     })
@@ -265,7 +265,7 @@ describe('a fork', () => {
   it('of a volume whose head moved after it was pinned is refused', () => {
     volume.flush()
     onCrashPoint(point => {
-      if (point === 'volume.fork.after-pin') HeadFile.read(engine.context.store, volume.info.id, systemRandom)?.update({})
+      if (point === 'volume.fork.after-pin') HeadFile.read(engine.dev.context.store, volume.info.id, systemRandom)?.update({})
     })
     expect(() => engine.fork('w', undefined, 'f')).toThrow(expect.objectContaining({ code: 'ERR_FENCED' }))
   })

@@ -1,5 +1,5 @@
 import { CairnError } from '../../errors.js'
-import type { Engine } from '../../volume/engine.js'
+import type { Pool } from '../../volume/pool.js'
 import type { StatsReport } from './report.js'
 import { lastReport } from './worth.js'
 
@@ -8,11 +8,11 @@ import { lastReport } from './worth.js'
  * @param name of one volume; default: all
  * @throws CairnError ERR_VOLUME_UNKNOWN
  */
-export function statsOf(engine: Engine, name?: string): StatsReport {
-  const wanted = name === undefined ? undefined : engine.info(name).id
-  const names = new Map(engine.volumes().map(volume => [volume.id, volume.name]))
-  const last = lastReport(engine.context.store)
-  if (last === undefined) return { store: engine.context.storeName, liveBytes: 0, shared: { liveBytes: 0, historyBytes: 0 }, volumes: [] }
+export function statsOf(pool: Pool, name?: string): StatsReport {
+  const wanted = name === undefined ? undefined : pool.info(name).id
+  const names = new Map(pool.volumes().map(volume => [volume.id, volume.name]))
+  const last = lastReport(pool.context.store)
+  if (last === undefined) return { store: pool.context.storeName, liveBytes: 0, shared: { liveBytes: 0, historyBytes: 0 }, volumes: [] }
   const volumes = last.volumes.filter(({ id, deletedMs }) => (wanted === undefined ? names.has(id) || deletedMs !== undefined : id === wanted))
   if (wanted !== undefined && volumes.length === 0)
     throw new CairnError('ERR_STATS_UNKNOWN', `The volume ${name} is newer than the last collection.`, 'Collect with `cairn gc`, and ask again.')

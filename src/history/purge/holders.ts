@@ -1,5 +1,5 @@
 import { DirHash, Tag } from '../../codec/index.js'
-import type { Engine } from '../../volume/engine.js'
+import type { Pool } from '../../volume/pool.js'
 import { openTree } from '../../volume/recovery.js'
 import { allCommits } from '../bundle/bundle-source.js'
 import { eachWithPrefix, prefixOf } from './prefix.js'
@@ -18,18 +18,18 @@ export interface Holder {
  * sealed in volumes that are open elsewhere is not seen.
  * @param path what counts where no inode is known any more, because all was purged before
  */
-export function holdersOf(engine: Engine, id: string, inodes: readonly number[], path: string): Holder[] {
-  for (const volume of engine.open()) volume.flush()
-  const heads = engine.heads().map(({ value }) => value)
+export function holdersOf(pool: Pool, id: string, inodes: readonly number[], path: string): Holder[] {
+  for (const volume of pool.open()) volume.flush()
+  const heads = pool.heads().map(({ value }) => value)
   const lineage = heads.find(head => head.volume === id)?.dirHashKey
   return heads
     .filter(head => head.volume !== id && head.dirHashKey === lineage && head.name !== '' && head.pending !== true)
-    .filter(head => holds(engine, head, inodes, path))
+    .filter(head => holds(pool, head, inodes, path))
     .map(head => ({ volume: head.name, id: head.volume, ...(head.deletedMs === undefined ? {} : { deleted: true as const }) }))
 }
 
-function holds(engine: Engine, head: { root: string; history: string; dirHashKey: string }, inodes: readonly number[], path: string): boolean {
-  const { pages } = engine.context
+function holds(pool: Pool, head: { root: string; history: string; dirHashKey: string }, inodes: readonly number[], path: string): boolean {
+  const { pages } = pool.context
   const history = openTree(pages, head.history)
   const dirHash = new DirHash(Buffer.from(head.dirHashKey, 'hex'))
   const bytes = Buffer.from(path, 'utf8').toString('latin1')

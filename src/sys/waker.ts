@@ -1,5 +1,5 @@
 import { closeSync, writeSync } from 'node:fs'
-import * as libc from '../sys/libc.js'
+import * as libc from './libc.js'
 
 /** What another thread needs to wake a loop; may be posted. */
 export interface WakerHandle {

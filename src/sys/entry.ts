@@ -3,14 +3,14 @@ import { fileURLToPath } from 'node:url'
 import { CairnError } from '../errors.js'
 
 /**
- * The compiled file that a process or a thread of the server starts from: beside this one, or in `dist/` when this one is the
+ * The compiled file that a process or a thread of its own starts from: of the compiled program that this file belongs to, or in `dist/` when this one is the
  * TypeScript of a checkout (tests).
- * @param name relative to this folder, such as `supervise`
+ * @param name without its extension, such as `server/supervise`
  */
 export function entry(name: string): string {
-  const beside = fileURLToPath(new URL(`${name}.js`, import.meta.url))
+  const beside = fileURLToPath(new URL(`../${name}.js`, import.meta.url))
   if (existsSync(beside)) return beside
-  const compiled = fileURLToPath(new URL(`../../dist/server/${name}.js`, import.meta.url))
+  const compiled = fileURLToPath(new URL(`../../dist/${name}.js`, import.meta.url))
   if (existsSync(compiled)) return compiled
   throw new CairnError('ERR_NOT_BUILT', `cairn is not compiled: ${compiled} is missing.`, 'Run `npm run build`.')
 }

@@ -1,0 +1,47 @@
+import type { MessagePort } from 'node:worker_threads'
+import type { WakerHandle } from '../../sys/waker.js'
+import type { WireError } from '../../sys/wire-error.js'
+import type { ListPage, ObjectInfo, StoredObject } from '../contract.js'
+
+/** What the thread of a store is started with. */
+export interface StoreThreadData {
+  /** Where the store is, as `openDriver` reads it. */
+  url: string
+  /** Requests of a thread that waits for them, one at a time, and their answers. */
+  blocking: MessagePort
+  /** Raised and notified after each answer. */
+  answers: SharedArrayBuffer
+  /** All other requests, and their answers. */
+  port: MessagePort
+  /** Woken after each of the latter. */
+  waker?: WakerHandle
+}
+
+/** A finished pack in a local file. */
+export interface LocalPack {
+  key: string
+  path: string
+}
+
+/** What a store is asked for, by name: arguments and result. */
+export interface StoreCalls {
+  get: (key: string, range?: { offset: number; length: number }) => StoredObject | undefined
+  put: (key: string, bytes: Uint8Array, options: { ifAbsent?: boolean; ifMatch?: string }) => { version: string }
+  head: (key: string) => ObjectInfo | undefined
+  list: (prefix: string, cursor?: string) => ListPage
+  delete: (keys: readonly string[]) => void
+  /** Where chunks are kept. */
+  cacheIn: (folder: string) => void
+  /** Brings chunks of an object into the cache, and returns when the first of them is there: its length, -1 when there is no such object. */
+  fetch: (key: string, chunk: number, ahead: number) => number | Uint8Array
+  /** Stores packs, several at once. */
+  upload: (packs: readonly LocalPack[]) => void
+}
+
+export interface StoreRequest {
+  id: number
+  op: keyof StoreCalls
+  args: unknown[]
+}
+
+export type StoreAnswer = { id: number; result: unknown } | { id: number; error: WireError }

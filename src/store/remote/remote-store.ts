@@ -1,0 +1,342 @@
+import { readdirSync, renameSync } from 'node:fs'
+import { join } from 'node:path'
+import { CairnError } from '../../errors.js'
+import { limits, makeFolders, systemClock } from '../../sys/index.js'
+import type { WakerHandle } from '../../sys/waker.js'
+import { AsyncLocal } from '../async-local.js'
+import type { GetOptions, ListPage, ObjectInfo, Put, PutOptions, StoredObject } from '../contract.js'
+import { type DirectoryStore, openDirectoryStore } from '../directory/index.js'
+import { unlessRefused } from '../keys.js'
+import { type CacheStats, PackCache } from './cache.js'
+import { mergedPage } from './merged-page.js'
+import { Outbox } from './outbox.js'
+import type { LocalPack, StoreCalls } from './protocol.js'
+import { type Done, StoreThread } from './thread-client.js'
+
+export interface RemoteStoreOptions {
+  /** Where the store is: `s3://bucket/prefix`, `file:///folder` … Without any credential. */
+  url: string
+  /** Of its `store.json`. */
+  id: string
+  /** This host's folder for it: what is not published yet, and the cache. */
+  folder: string
+  cacheBytes?: number
+  /** Wakes this thread when an answer came that it does not wait for. */
+  waker?: WakerHandle
+  /** Called when promises were settled. */
+  onSettled?: () => void
+  /** Of the store, where it was started already. */
+  thread?: StoreThread
+}
+
+/** An object that this host alone changes for a time: read and written here, and stored elsewhere by `publish`. */
+interface Held {
+  /** Version of what is stored. */
+  version: string
+  /** The bytes here are newer. */
+  isNewer: boolean
+  publishing: boolean
+}
+
+/**
+ * A store elsewhere, with what this host has of it. Packs that are written here are durable here at once and wait in the outbox; `publish` stores them, and then
+ * the object that names them. Reads go through a cache. Other small objects are read and written where the store is; this thread waits for that.
+ * What is not reachable fails with ERR_STORE_UNREACHABLE, after a time at first, then at once until it is worth another attempt.
+ */
+export class RemoteStore extends AsyncLocal {
+  readonly description: string
+  readonly id: string
+  readonly cache: PackCache
+  readonly #thread: StoreThread
+  readonly #local: DirectoryStore
+  readonly #outbox: Outbox
+  readonly #held = new Map<string, Held>()
+  #unreachable: CairnError | undefined
+  #failures = 0
+  #askAgainMs = 0
+
+  constructor(options: RemoteStoreOptions) {
+    super()
+    const { url, id, folder } = options
+    this.description = url
+    this.id = id
+    const cache = join(folder, 'cache')
+    this.#thread = options.thread ?? new StoreThread(url, options)
+    this.#thread.cacheIn(cache)
+    this.#local = openDirectoryStore(join(folder, 'local'), { create: true })
+    this.#outbox = new Outbox(this.#local, join(folder, 'local'))
+    this.cache = new PackCache(cache, options.cacheBytes ?? limits.cacheBytes, (key, chunk, ahead) => this.#ask('fetch', key, chunk, ahead))
+  }
+
+  /** Why the store could not be reached the last time; undefined when it could. */
+  get unreachable(): CairnError | undefined {
+    return this.#unreachable
+  }
+
+  get cacheStats(): CacheStats {
+    return this.cache.stats
+  }
+
+  /** Bytes of packs that are only here. */
+  get unpublishedBytes(): number {
+    return this.#outbox.bytes
+  }
+
+  #ask<Op extends keyof StoreCalls>(op: Op, ...args: Parameters<StoreCalls[Op]>): ReturnType<StoreCalls[Op]> {
+    if (this.#unreachable !== undefined && systemClock.monotonic() < this.#askAgainMs) throw this.#unreachable
+    try {
+      const result = this.#thread.callSync(op, ...args)
+      this.#reached()
+      return result
+    } catch (error) {
+      throw this.#heard(error)
+    }
+  }
+
+  /** Asks, and goes on; see `StoreThread.request`. */
+  #request<Op extends keyof StoreCalls>(op: Op, args: Parameters<StoreCalls[Op]>, done: Done<ReturnType<StoreCalls[Op]>>): void {
+    this.#thread.request(op, args, (error, result) => {
+      if (error === undefined) this.#reached()
+      else this.#heard(error)
+      done(error, result)
+    })
+  }
+
+  #reached(): void {
+    this.#unreachable = undefined
+    this.#failures = 0
+  }
+
+  #heard<T>(error: T): T {
+    if (!(error instanceof CairnError) || error.code !== 'ERR_STORE_UNREACHABLE') return error
+    this.#unreachable = error
+    this.#askAgainMs = systemClock.monotonic() + Math.min(limits.publishRetryMaxMs, limits.publishRetryMs * 2 ** this.#failures++)
+    return error
+  }
+
+  getSync(key: string, options: GetOptions = {}): StoredObject | undefined {
+    return this.#held.has(key) || this.#outbox.has(key) ? this.#local.getSync(key, options) : this.storedSync(key, options)
+  }
+
+  /** What is stored elsewhere, whatever is newer here. */
+  storedSync(key: string, options: GetOptions = {}): StoredObject | undefined {
+    return this.#ask('get', key, options.range)
+  }
+
+  readSync(key: string, offset: number, into: Uint8Array, at: number, length: number): number {
+    if (this.#outbox.has(key)) {
+      const n = this.#local.readSync(key, offset, into, at, length)
+      if (n >= 0) return n
+    }
+    return this.cache.read(key, offset, into, at, length)
+  }
+
+  /** Deletes what is cached of a part of an object, which does not verify. @returns false when it was not a cache that it came from */
+  discardSync(key: string, offset: number, length: number): boolean {
+    return this.cache.discard(key, offset, length)
+  }
+
+  putSync(key: string, bytes: Uint8Array, options: PutOptions = {}): { version: string } {
+    const held = this.#held.get(key)
+    if (held !== undefined) {
+      const { version } = this.#local.putSync(key, bytes, options)
+      held.isNewer = true
+      return { version }
+    }
+    // It may name any of them.
+    if (/^(volumes|pins|gc)\//.test(key)) this.uploadSync()
+    const { ifAbsent, ifMatch } = options
+    return this.#ask('put', key, bytes, { ...(ifAbsent === undefined ? {} : { ifAbsent }), ...(ifMatch === undefined ? {} : { ifMatch }) })
+  }
+
+  putAllSync(puts: readonly Put[]): string[] {
+    const versions: string[] = []
+    for (const { key, bytes, options } of puts) {
+      const put = unlessRefused(() => this.putSync(key, bytes, options))
+      if (put === undefined) break
+      versions.push(put.version)
+    }
+    return versions
+  }
+
+  headSync(key: string): ObjectInfo | undefined {
+    if (this.#held.has(key) || this.#outbox.has(key)) {
+      const found = this.#local.headSync(key)
+      if (found !== undefined) return found
+    }
+    return this.#ask('head', key)
+  }
+
+  listSync(prefix: string, cursor?: string): ListPage {
+    return mergedPage(this.#outbox, prefix, cursor, from => this.#ask('list', prefix, from))
+  }
+
+  deleteSync(keys: readonly string[]): void {
+    if (keys.length === 0) return
+    for (const key of keys) this.#held.delete(key)
+    this.#ask('delete', keys)
+    this.#outbox.remove(keys)
+    this.#local.deleteSync(keys)
+    this.cache.remove(new Set(keys))
+  }
+
+  /** The file waits in the outbox: durable here, elsewhere with the next `publish`. */
+  adoptSync(key: string, path: string): void {
+    this.#local.adoptSync(key, path)
+    this.#outbox.add(key)
+  }
+
+  forgetRemoved(): void {
+    this.#local.forgetRemoved()
+  }
+
+  /**
+   * From now on the object is read and written here, and stored by `publish` only.
+   * @param bytes what it is here; default what an earlier process left
+   * @param version of what is stored
+   */
+  hold(key: string, version: string, bytes?: Uint8Array): void {
+    if (bytes !== undefined) this.#local.putSync(key, bytes)
+    this.#held.set(key, { version, isNewer: true, publishing: false })
+  }
+
+  isHeld(key: string): boolean {
+    return this.#held.has(key)
+  }
+
+  /** What an earlier process of this home held and may not have stored. */
+  leftSync(key: string): StoredObject | undefined {
+    return this.#local.getSync(key)
+  }
+
+  /** Ends `hold`. @param keep what is here stays, for `leftSync` */
+  letGo(key: string, keep = false): void {
+    this.#held.delete(key)
+    if (!keep) this.#local.deleteSync([key])
+  }
+
+  /** Something that `publish` of this object would store. */
+  isUnpublished(key: string): boolean {
+    const held = this.#held.get(key)
+    return held !== undefined && (held.isNewer || held.publishing)
+  }
+
+  isPublishing(key: string): boolean {
+    return this.#held.get(key)?.publishing === true
+  }
+
+  /**
+   * Stores all packs that wait, then the held object as it is now. One at a time for each object.
+   * @param done with CairnError ERR_PRECONDITION when somebody else has changed it, ERR_STORE_UNREACHABLE …; all stays here then
+   */
+  publish(key: string, done: Done<void>): void {
+    const held = this.#heldOf(key)
+    const bytes = this.#bytesOf(key)
+    held.isNewer = false
+    held.publishing = true
+    const end = (error: Error | undefined): void => {
+      held.publishing = false
+      if (error !== undefined) held.isNewer = true
+      done(error)
+    }
+    this.#upload(this.#outbox.waiting(), error => {
+      if (error !== undefined) {
+        end(error)
+        return
+      }
+      this.#request('put', [key, bytes, { ifMatch: held.version }], (refused, put) => {
+        if (put !== undefined) {
+          held.version = put.version
+          this.#keepStored(key)
+        }
+        end(refused)
+      })
+    })
+  }
+
+  /** Waits until the object is stored as it is here. @throws as `publish` */
+  publishSync(key: string): void {
+    const held = this.#heldOf(key)
+    let failed: Error | undefined
+    while (failed === undefined && this.isUnpublished(key)) {
+      if (!held.publishing)
+        this.publish(key, error => {
+          failed = error
+        })
+      this.#thread.waitUntil(() => !held.publishing)
+    }
+    if (failed !== undefined) throw failed
+  }
+
+  #heldOf(key: string): Held {
+    const held = this.#held.get(key)
+    if (held === undefined) throw new Error(`invariant broken: ${key} is held`)
+    return held
+  }
+
+  #bytesOf(key: string): Uint8Array {
+    const found = this.#local.getSync(key)
+    if (found === undefined) throw new Error(`invariant broken: ${key} is here`)
+    return found.bytes
+  }
+
+  #upload(packs: readonly LocalPack[], done: Done<void>): void {
+    if (packs.length === 0) {
+      done(undefined)
+      return
+    }
+    this.#request('upload', [packs], error => {
+      if (error === undefined) this.#outbox.stored(packs)
+      done(error)
+    })
+  }
+
+  /** Stores all packs that wait; this thread waits for it. */
+  uploadSync(): void {
+    for (const pack of this.#outbox.waiting()) {
+      this.#ask('upload', [pack])
+      this.#outbox.stored([pack])
+    }
+  }
+
+  /** What is stored, and named by something that is: from now on it is only cached. What other volumes wait to name stays. */
+  #keepStored(key: string): void {
+    const others = [...this.#held.keys()].filter(held => held !== key).map(held => packsOf(held))
+    for (const pack of this.#outbox.done()) if (!others.some(prefix => pack.key.startsWith(prefix))) this.#keep(pack)
+  }
+
+  #keep({ key, path }: LocalPack): void {
+    this.#outbox.remove([key])
+    try {
+      this.cache.adopt(key, path)
+    } catch (error) {
+      // Another process of this home was faster.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    }
+  }
+
+  /** Moves packs that wait and that volume's writer made into a folder, from which `bringBack` takes them. */
+  setAside(key: string, folder: string): void {
+    const prefix = packsOf(key)
+    makeFolders(folder)
+    for (const pack of [...this.#outbox.waiting(), ...this.#outbox.done()].filter(one => one.key.startsWith(prefix))) {
+      renameSync(pack.path, join(folder, pack.key.slice(prefix.length)))
+      this.#outbox.remove([pack.key])
+    }
+  }
+
+  bringBack(key: string, folder: string): void {
+    for (const name of readdirSync(folder)) this.adoptSync(`${packsOf(key)}${name}`, join(folder, name))
+  }
+
+  async close(): Promise<void> {
+    this.#thread.close()
+    this.cache.close()
+    await this.#local.close()
+  }
+}
+
+/** Where the packs are that the writer of a head made. */
+function packsOf(headKey: string): string {
+  return `packs/${headKey.split('/')[1]}/`
+}

@@ -1,0 +1,88 @@
+/** The thread of a store that is elsewhere: the only one that talks to it. */
+import { readFile } from 'node:fs/promises'
+import { type MessagePort, workerData } from 'node:worker_threads'
+import { CairnError } from '../../errors.js'
+import { limits } from '../../sys/index.js'
+import { Waker } from '../../sys/waker.js'
+import { toWire } from '../../sys/wire-error.js'
+import type { ObjectStore } from '../contract.js'
+import { ChunkFetcher } from './chunk-fetcher.js'
+import { openDriver } from './driver.js'
+import type { LocalPack, StoreAnswer, StoreCalls, StoreRequest, StoreThreadData } from './protocol.js'
+
+type Calls = { [Op in keyof StoreCalls]: (...args: Parameters<StoreCalls[Op]>) => Promise<ReturnType<StoreCalls[Op]>> }
+
+class StoreThread {
+  readonly #store: Promise<ObjectStore>
+  #fetcher: Promise<ChunkFetcher>
+  #cacheIn: (folder: string) => void = () => {}
+  readonly #calls: Calls
+
+  constructor(data: StoreThreadData) {
+    this.#store = openDriver(data.url)
+    // Whoever asks first hears why it failed.
+    this.#store.catch(() => undefined)
+    this.#fetcher = new Promise(resolve => {
+      this.#cacheIn = folder => resolve(new ChunkFetcher(this.#store, folder))
+    })
+    this.#calls = {
+      get: async (key, range) => (await this.#store).get(key, range === undefined ? {} : { range }),
+      put: async (key, bytes, options) => (await this.#store).put(key, bytes, options),
+      head: async key => (await this.#store).head(key),
+      list: async (prefix, cursor) => (await this.#store).list(prefix, cursor),
+      delete: async keys => (await this.#store).delete(keys),
+      cacheIn: async folder => this.#cacheIn(folder),
+      fetch: async (key, chunk, ahead) => (await this.#fetcher).fetch(key, chunk, ahead),
+      upload: packs => this.#upload(packs),
+    }
+  }
+
+  async run({ id, op, args }: StoreRequest): Promise<StoreAnswer> {
+    try {
+      const call = this.#calls[op] as (...args: unknown[]) => Promise<unknown>
+      return { id, result: await call(...args) }
+    } catch (error) {
+      return { id, error: toWire(error) }
+    }
+  }
+
+  async #upload(packs: readonly LocalPack[]): Promise<void> {
+    const left = packs.slice()
+    const work = async (): Promise<void> => {
+      for (let pack = left.shift(); pack !== undefined; pack = left.shift()) await storePack(await this.#store, pack)
+    }
+    await Promise.all(Array.from({ length: limits.storeParallel }, work))
+  }
+}
+
+/** Of a pack that is there already the bytes are compared: a copy of this host may have given its name to other ones. */
+async function storePack(store: ObjectStore, { key, path }: LocalPack): Promise<void> {
+  const bytes = await readFile(path)
+  try {
+    await store.put(key, bytes, { ifAbsent: true })
+  } catch (error) {
+    if (!(error instanceof CairnError) || error.code !== 'ERR_PRECONDITION') throw error
+    const there = await store.get(key)
+    if (there === undefined || Buffer.compare(there.bytes, bytes) !== 0) throw error
+  }
+}
+
+function serve(data: StoreThreadData): void {
+  const thread = new StoreThread(data)
+  const answers = new Int32Array(data.answers)
+  const waker = data.waker === undefined ? undefined : new Waker(data.waker)
+  const listen = (port: MessagePort): void => {
+    port.on('message', (request: StoreRequest) => {
+      void thread.run(request).then(answer => {
+        port.postMessage(answer)
+        Atomics.add(answers, 0, 1)
+        Atomics.notify(answers, 0)
+        if (port === data.port) waker?.wake()
+      })
+    })
+  }
+  listen(data.blocking)
+  listen(data.port)
+}
+
+serve(workerData as StoreThreadData)

@@ -1,0 +1,368 @@
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { decodeHead, encodeHead, type Head } from '../codec/head.js'
+import { CairnError } from '../errors.js'
+import { peekJournal } from '../journal/peek.js'
+import type { RemoteStore } from '../store/remote/remote-store.js'
+import { decodeSmall, encodeSmall } from '../store/small-object.js'
+import { makeFolder } from '../store/sync-folder.js'
+import { writeFileDurably } from '../store/write-durably.js'
+import { type Clock, crashPoint, limits, type Random } from '../sys/index.js'
+import { HeadFile } from './head.js'
+
+export interface TakeOptions {
+  /** Take it from a writer whose lease has run out by this host's clock; else some minutes more are waited for, because clocks differ. */
+  steal?: boolean
+  /** Take it from whoever has it. What that one has not published stays on its host. */
+  force?: boolean
+}
+
+/** What this host remembers of a volume that it writes: `lease` in the volume's folder. */
+interface LeaseRecord {
+  /** The first of the epochs that are this host's. */
+  epoch: number
+  /** Nonce of the head that is stored, as far as this host knows; and of the one that it is about to store. */
+  stored: string
+  next?: string
+}
+
+const FORMAT = 1
+const OBJECT = 'the lease of a volume'
+/** Of no object. */
+const UNKNOWN_VERSION = 'unknown'
+
+/**
+ * The right to write a volume of a store that several hosts reach. Taking it raises the epoch in the stored head, so that whoever had it can publish nothing more;
+ * from then on the head is this host's, changed here and stored by `publish`, until `release`. What makes it safe is the compare-and-swap of the head; the time
+ * that a lease runs is politeness.
+ */
+export class Lease {
+  readonly #store: RemoteStore
+  readonly #id: string
+  readonly #key: string
+  /** This host's folder of the volume. */
+  readonly #dir: string
+  readonly #clock: Clock
+  readonly #random: Random
+  #renewAtMs = 0
+  #publishAtMs = 0
+  #failures = 0
+  /** Nonce of the head that was published last, or is being. */
+  #tried: string | undefined
+  readonly #after: Array<() => void> = []
+  lastPublishMs: number | undefined
+  /** Why nothing is published any more: another host has taken the volume. */
+  lost: CairnError | undefined
+  /** Why the last publication failed. */
+  failed: Error | undefined
+
+  constructor(parts: { store: RemoteStore; id: string; dir: string; clock: Clock; random: Random }) {
+    this.#store = parts.store
+    this.#id = parts.id
+    this.#key = HeadFile.key(parts.id)
+    this.#dir = parts.dir
+    this.#clock = parts.clock
+    this.#random = parts.random
+  }
+
+  /**
+   * Takes the volume, or goes on with it after a crash. Where the store cannot be reached a volume that this host has not let go of is worked on all the same.
+   * @throws CairnError ERR_LEASE_HELD, ERR_STORE_UNREACHABLE, ERR_VOLUME_UNKNOWN
+   */
+  take(options: TakeOptions = {}): void {
+    for (let attempt = 0; attempt < limits.casAttempts; attempt++) if (this.#tryTake(options)) return
+    throw new CairnError('ERR_CONFLICT', `Others took the volume ${limits.casAttempts} times in a row.`, 'Try again.', { retry: 'same-call' })
+  }
+
+  #tryTake(options: TakeOptions): boolean {
+    const record = this.#record()
+    const found = this.#stored(record)
+    if (found === undefined) return this.#resume()
+    const stored = decodeHead(found.bytes, this.#key)
+    const isOurs = record !== undefined && (stored.nonce === record.next || strideOf(stored.epoch) === strideOf(record.epoch))
+    if (!isOurs) {
+      checkFree(stored, this.#clock.now(), options)
+      if (record !== undefined) this.#setAside(record)
+    }
+    const left = isOurs ? this.#store.leftSync(this.#key) : undefined
+    const claim = this.#claim(stored)
+    const claimed: Head = { ...stored, ...claim, sequence: stored.sequence + 1 }
+    this.#write({ epoch: record?.epoch ?? 0, stored: stored.nonce, next: claim.nonce })
+    crashPoint('lease.before-claim')
+    const version = this.#put(claimed, found.version)
+    if (version === undefined) return false
+    crashPoint('lease.after-claim')
+    const before = left === undefined ? undefined : decodeHead(left.bytes, this.#key)
+    const isNewer = before !== undefined && before.nonce !== record?.stored && before.nonce !== record?.next
+    const head = isNewer ? { ...before, ...claim, nonce: this.#nonce(), sequence: Math.max(before.sequence, claimed.sequence) + 1 } : claimed
+    this.#store.hold(this.#key, version, encodeHead(head))
+    crashPoint('lease.before-record')
+    this.#write({ epoch: claim.epoch, stored: claim.nonce })
+    this.#renewAtMs = this.#clock.monotonic() + limits.leaseMs / 3
+    return true
+  }
+
+  /** The head where the store is; undefined where that cannot be told and this host has it. */
+  #stored(record: LeaseRecord | undefined): { bytes: Uint8Array; version: string } | undefined {
+    try {
+      const found = this.#store.storedSync(this.#key)
+      if (found !== undefined) return found
+      throw new CairnError('ERR_VOLUME_UNKNOWN', `The volume ${this.#id} is gone from ${this.#store.description}.`, 'See `cairn volumes`.')
+    } catch (error) {
+      const isAway = error instanceof CairnError && error.code === 'ERR_STORE_UNREACHABLE'
+      if (isAway && record !== undefined && this.#store.leftSync(this.#key) !== undefined) return undefined
+      throw error
+    }
+  }
+
+  /** Goes on without having asked: what was stored last is not known to have changed. The first publication finds out. */
+  #resume(): true {
+    this.#store.hold(this.#key, UNKNOWN_VERSION)
+    return true
+  }
+
+  #claim(stored: Head): Pick<Head, 'epoch' | 'fenced' | 'mark' | 'lease' | 'nonce'> {
+    const epoch = (strideOf(stored.epoch) + 1) * limits.epochStride
+    return { epoch, fenced: epoch, mark: [epoch, 1], lease: this.#term(), nonce: this.#nonce() }
+  }
+
+  #term(sinceMs = Math.floor(this.#clock.now())): NonNullable<Head['lease']> {
+    return { holder: holder(), sinceMs, untilMs: Math.floor(this.#clock.now()) + limits.leaseMs }
+  }
+
+  #nonce(): string {
+    return this.#random.bytes(8).toString('hex')
+  }
+
+  /** Undefined when somebody else was faster. */
+  #put(head: Head, ifMatch: string): string | undefined {
+    try {
+      return this.#store.putSync(this.#key, encodeHead(head), { ifMatch }).version
+    } catch (error) {
+      if (error instanceof CairnError && error.code === 'ERR_PRECONDITION') return undefined
+      throw error
+    }
+  }
+
+  #record(): LeaseRecord | undefined {
+    const path = join(this.#dir, 'lease')
+    if (!existsSync(path)) return undefined
+    const { epoch, stored, next } = decodeSmall(readFileSync(path), OBJECT, FORMAT)
+    return { epoch: Number(epoch), stored: String(stored), ...(next === undefined ? {} : { next: String(next) }) }
+  }
+
+  #write(record: LeaseRecord): void {
+    makeFolder(this.#dir)
+    writeFileDurably(join(this.#dir, 'lease'), encodeSmall(FORMAT, record))
+  }
+
+  /** What was acknowledged here and never published, now that another host has the volume: kept for `recover`. */
+  #setAside(record: LeaseRecord): void {
+    const left = this.#store.leftSync(this.#key)
+    const head = this.#here()
+    const isPublished = head === undefined || ((head.nonce === record.stored || head.nonce === record.next) && !hasFrames(this.#dir, head.watermark))
+    if (!isPublished && left !== undefined) {
+      const folder = this.#newAside()
+      writeFileDurably(join(folder, 'head'), left.bytes)
+      this.#store.setAside(this.#key, join(folder, 'packs'))
+      for (const part of ['journal', 'spool']) if (existsSync(join(this.#dir, part))) renameSync(join(this.#dir, part), join(folder, part))
+      crashPoint('lease.set-aside')
+    }
+    this.#forget()
+  }
+
+  #newAside(): string {
+    const all = join(this.#dir, 'aside')
+    makeFolder(all)
+    return mkdtempSync(join(all, `${Math.floor(this.#clock.now())}-`))
+  }
+
+  /** Nothing of what this host had as the writer counts any more. */
+  #forget(): void {
+    for (const part of ['journal', 'spool', 'holds']) rmSync(join(this.#dir, part), { recursive: true, force: true })
+    rmSync(join(this.#dir, 'lease'), { force: true })
+    this.#store.letGo(this.#key)
+  }
+
+  /** True when all that this host has sealed is stored. */
+  get isPublished(): boolean {
+    return !this.#store.isUnpublished(this.#key)
+  }
+
+  /**
+   * Background work: what was sealed is published every `limits.publishMs`, the lease renewed in time.
+   * @param head of the open volume
+   * @returns in how many milliseconds it wants to be called again
+   */
+  pump(head: HeadFile): number {
+    if (this.lost !== undefined || this.#store.isPublishing(this.#key)) return Number.POSITIVE_INFINITY
+    const now = this.#clock.monotonic()
+    if (now >= this.#renewAtMs) {
+      this.#renewAtMs = now + limits.leaseMs / 3
+      head.update({ lease: this.#term(head.value.lease?.sinceMs) })
+    }
+    if (this.isPublished) return Math.max(1, this.#renewAtMs - now)
+    if (now < this.#publishAtMs) return this.#publishAtMs - now
+    this.publish(() => {})
+    return Number.POSITIVE_INFINITY
+  }
+
+  /** Publishes what is sealed. @param done with what went wrong */
+  publish(done: (error: Error | undefined) => void): void {
+    if (this.lost !== undefined) {
+      done(this.lost)
+      return
+    }
+    this.#tried = this.#here()?.nonce
+    this.#store.publish(this.#key, error => {
+      done(this.#published(error))
+      for (const next of this.#after.splice(0)) next()
+    })
+  }
+
+  /** As `publish`, of all that is sealed now; when one is under way, after that. */
+  publishSoon(done: (error: Error | undefined) => void): void {
+    if (this.lost !== undefined) {
+      done(this.lost)
+      return
+    }
+    if (this.isPublished) {
+      done(undefined)
+      return
+    }
+    if (this.#store.isPublishing(this.#key)) this.#after.push(() => this.publishSoon(done))
+    else this.publish(error => done(error))
+  }
+
+  #here(): Head | undefined {
+    const found = this.#store.leftSync(this.#key)
+    return found === undefined ? undefined : decodeHead(found.bytes, this.#key)
+  }
+
+  /** As `publish`; this thread waits for it. @throws what went wrong */
+  publishSync(): void {
+    while (!this.isPublished) {
+      if (this.lost !== undefined) throw this.lost
+      this.#tried = this.#here()?.nonce
+      let failed: Error | undefined
+      try {
+        this.#store.publishSync(this.#key)
+      } catch (error) {
+        failed = error as Error
+      }
+      failed = this.#published(failed)
+      if (failed !== undefined) throw failed
+    }
+  }
+
+  #published(error: Error | undefined): Error | undefined {
+    const now = this.#clock.monotonic()
+    if (error === undefined) {
+      this.#failures = 0
+      this.failed = undefined
+      this.lastPublishMs = this.#clock.now()
+      this.#publishAtMs = now + limits.publishMs
+      this.#remember()
+      return undefined
+    }
+    this.#publishAtMs = now + Math.min(limits.publishRetryMaxMs, limits.publishRetryMs * 2 ** this.#failures++)
+    const isRefused = error instanceof CairnError && error.code === 'ERR_PRECONDITION'
+    this.failed = isRefused ? this.#looked() : error
+    return this.failed
+  }
+
+  /** Somebody has changed the head: unless it was this host, and the answer was lost, it is another's now. */
+  #looked(): Error | undefined {
+    try {
+      const found = this.#store.storedSync(this.#key)
+      const stored = found === undefined ? undefined : decodeHead(found.bytes, this.#key)
+      const record = this.#record()
+      if (found !== undefined && stored !== undefined && [this.#tried, record?.stored, record?.next].includes(stored.nonce)) {
+        // As after going on without having asked.
+        this.#store.hold(this.#key, found.version)
+        this.#publishAtMs = 0
+        return undefined
+      }
+      this.lost = leaseLost(stored)
+      return this.lost
+    } catch (error) {
+      return error as Error
+    }
+  }
+
+  /** Not synced: what is forgotten makes the next opening keep more than it need. */
+  #remember(): void {
+    const record = this.#record()
+    if (this.#tried !== undefined && record !== undefined) this.#write({ epoch: record.epoch, stored: this.#tried })
+  }
+
+  /**
+   * Lets go of the volume, which is sealed and closed: other hosts may take it. What cannot be published now stays, and this host keeps it.
+   * @throws why it could not be published
+   */
+  release(head: HeadFile): void {
+    if (this.lost === undefined) {
+      head.update({ lease: undefined })
+      try {
+        this.publishSync()
+        this.#forgetAll()
+        return
+      } catch (error) {
+        this.#store.letGo(this.#key, true)
+        throw error
+      }
+    }
+    this.#store.letGo(this.#key, true)
+  }
+
+  #forgetAll(): void {
+    const found = this.#store.leftSync(this.#key)
+    // Frames behind the head are left where a seal failed.
+    if (found !== undefined && hasFrames(this.#dir, decodeHead(found.bytes, this.#key).watermark)) this.#store.letGo(this.#key, true)
+    else this.#forget()
+  }
+}
+
+function strideOf(epoch: number): number {
+  return Math.floor(epoch / limits.epochStride)
+}
+
+function holder(): string {
+  return `${hostname()} (process ${process.pid})`
+}
+
+function hasFrames(dir: string, watermark: number): boolean {
+  let found = false
+  peekJournal(join(dir, 'journal'), watermark, () => {
+    found = true
+  })
+  return found
+}
+
+/** @throws CairnError ERR_LEASE_HELD */
+function checkFree({ name, lease }: Head, now: number, { steal, force }: TakeOptions): void {
+  if (lease === undefined || force === true) return
+  const left = lease.untilMs - now
+  if (left < (steal === true ? 0 : -limits.clockSkewMs)) return
+  const since = new Date(lease.sinceMs).toISOString()
+  throw new CairnError(
+    'ERR_LEASE_HELD',
+    `The volume ${name} is written by ${lease.holder} since ${since}.`,
+    left < 0
+      ? 'Its lease has run out: take the volume with --steal.'
+      : 'Unmount it there, wait for it, open it read-only, or take it with --steal --force; what was not published there stays on that host.',
+    { retry: 'same-call' },
+  )
+}
+
+function leaseLost(stored: Head | undefined): CairnError {
+  if (stored === undefined) return new CairnError('ERR_LEASE_LOST', 'The volume was deleted by another host.', 'See `cairn recover`.')
+  const by = stored.lease === undefined ? 'another host' : stored.lease.holder
+  return new CairnError(
+    'ERR_LEASE_LOST',
+    `The volume ${stored.name} was taken over by ${by}.`,
+    `What was not published is kept here: unmount it, and \`cairn recover ${stored.name}\` makes a fork of it.`,
+    { retry: 'reopen' },
+  )
+}

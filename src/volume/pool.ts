@@ -1,0 +1,661 @@
+import { readdirSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Head } from '../codec/head.js'
+import { CairnError, CorruptError } from '../errors.js'
+import { allocateArenas, nextArena } from '../store/arena.js'
+import type { RemoteStore } from '../store/remote/remote-store.js'
+import { makeFolder } from '../store/sync-folder.js'
+import { type Clock, crashPoint, limits, type Random } from '../sys/index.js'
+import type { VolumeInfo, VolumeStatus } from './api.js'
+import type { VolumeNames } from './attached.js'
+import { makeForks, type NewFork } from './fork.js'
+import { HeadFile, volumeInfo } from './head.js'
+import { hiddenHead, isHidden } from './hidden-heads.js'
+import type { Commit } from './history.js'
+import { Lease, type TakeOptions } from './lease.js'
+import { ARENA_INODES } from './live-session.js'
+import { FileLock } from './lock.js'
+import { allKeys, checkVolumeName, type NameEntry } from './names.js'
+import { openTree } from './recovery.js'
+import { StagedVolume } from './staging.js'
+import type { Syncer } from './syncer.js'
+import { type StoreContext, Volume } from './volume.js'
+import { mergeStatus } from './waiting-merge.js'
+
+/** Arenas taken from the store at once: a fork then costs no round trip for its numbers. */
+const ARENAS_LEASED = 64
+/** When a volume was deleted that nobody is to bring back. */
+const LONG_AGO = 1
+
+/** What the pools of an engine share. */
+export interface PoolOptions {
+  home: string
+  clock: Clock
+  random: Random
+  syncer: Syncer | undefined
+  actor: string
+  bootId: string
+  onSettled: (() => void) | undefined
+}
+
+/** A state that the collector leaves alone. */
+export interface Pinned {
+  /** Of its hidden head. */
+  id: string
+  /** Arenas of inode numbers up to this one are in use in the store. */
+  arenas: number
+  ref?: CommitPlace
+  since?: CommitPlace
+}
+
+export interface CommitPlace {
+  id: string
+  timeMs: number
+}
+
+interface Holder {
+  volume: Volume
+  count: number
+  lease: Lease | undefined
+}
+
+/** What makes this process the one writer of a volume. */
+interface Claim {
+  id: string
+  lock: FileLock
+  /** In a store that other hosts reach too. */
+  lease?: Lease
+  head: HeadFile
+}
+
+/** The volumes of one store, in this process. Of a store that other hosts reach too it knows those that the home has attached, by the names that they have here. */
+export class Pool {
+  readonly home: string
+  /** What the volumes of this store share, for what is built on them. */
+  readonly context: StoreContext
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #options: PoolOptions
+  readonly #remote: RemoteStore | undefined
+  readonly #names: VolumeNames
+  readonly #open = new Map<string, Holder>()
+  /** Closed volumes that could not be published, and are tried again. */
+  readonly #leaving = new Map<string, Claim & { atMs: number }>()
+  #isCrashed = false
+  #forgetAtMs = 0
+  #nextArena = 0
+  #arenas = 0
+
+  /** @param remote the store of the context, where other hosts reach it too */
+  constructor(options: PoolOptions, context: StoreContext, names: VolumeNames, remote?: RemoteStore) {
+    this.home = options.home
+    this.context = context
+    this.#options = options
+    this.#clock = options.clock
+    this.#random = options.random
+    this.#names = names
+    this.#remote = remote
+  }
+
+  create(name: string): VolumeInfo {
+    const found = this.#freeName(name)
+    const id = this.#random.bytes(8).toString('hex')
+    const head = HeadFile.create(this.context.store, this.#newHead(id, name, {}), this.#random)
+    this.#takeName(name, id, found)
+    return this.#made(head)
+  }
+
+  /** A volume of the store that has this name there, from now on known here; undefined when there is none. */
+  attach(name: string): VolumeInfo | undefined {
+    checkVolumeName(name)
+    const entry = this.#names.get(name)
+    const head = entry === undefined ? undefined : this.#confirmed(name, entry.id)
+    return head === undefined ? undefined : this.#made(head)
+  }
+
+  #made(head: HeadFile): VolumeInfo {
+    const info = this.#infoOf(head)
+    this.#names.made(info)
+    return info
+  }
+
+  /** The entry to be replaced, if there is one that leads nowhere. @throws CairnError when a volume has the name */
+  #freeName(name: string): NameEntry | undefined {
+    checkVolumeName(name)
+    const found = this.#names.get(name)
+    if (found !== undefined && this.#confirmed(name, found.id) !== undefined) throw exists(name)
+    return found
+  }
+
+  /** The last step of making a volume: before it nobody finds it. */
+  #takeName(name: string, id: string, replaces: NameEntry | undefined): void {
+    crashPoint('volume.create.before-name')
+    if (!this.#names.take(name, id, replaces)) {
+      this.context.store.deleteSync([HeadFile.key(id)])
+      throw exists(name)
+    }
+    crashPoint('volume.create.after-name')
+  }
+
+  #newHead(id: string, name: string, from: Partial<Head>): Head {
+    const first = this.#takeArena(from.arenaFloor) * ARENA_INODES
+    return {
+      format: 1,
+      volume: id,
+      name,
+      createdMs: Math.floor(this.#clock.now()),
+      epoch: 1,
+      sequence: 1,
+      nonce: this.#random.bytes(8).toString('hex'),
+      root: '',
+      history: '',
+      watermark: 0,
+      inodes: 0,
+      bytes: 0,
+      dirHashKey: this.#random.bytes(8).toString('hex'),
+      ...from,
+      nextIno: Math.max(first, 2),
+      arena: [first, first + ARENA_INODES - 1],
+    }
+  }
+
+  /** An arena of inode numbers that nobody else has or will have. Leased in ranges; what is left at the end is never used. */
+  #takeArena(floor = 0): number {
+    this.#leaseArenas(1, floor)
+    this.#arenas--
+    return this.#nextArena++
+  }
+
+  /** So many can be taken. */
+  #leaseArenas(count: number, floor = 0): void {
+    if (this.#arenas >= count && this.#nextArena >= floor) return
+    this.#arenas = Math.max(count, ARENAS_LEASED)
+    this.#nextArena = allocateArenas(this.context.store, this.#arenas, floor)
+  }
+
+  /** The head that a name leads to; undefined when the entry is stale. */
+  #confirmed(name: string, id: string): HeadFile | undefined {
+    const open = this.#open.get(id)
+    const head = open?.volume.head ?? HeadFile.read(this.context.store, id, this.#random)
+    if (head === undefined || head.value.deletedMs !== undefined || head.value.pending === true) return undefined
+    return head.value.name === name || this.#names.here(name) !== undefined ? head : undefined
+  }
+
+  #find(name: string): HeadFile {
+    checkVolumeName(name)
+    const entry = this.#names.get(name)
+    const head = entry === undefined ? undefined : this.#confirmed(name, entry.id)
+    if (head === undefined) throw unknown(name, this.#names.all())
+    return head
+  }
+
+  #infoOf(head: HeadFile): VolumeInfo {
+    return volumeInfo(head.value, this.context.storeName)
+  }
+
+  volumes(options: { deleted?: boolean } = {}): VolumeInfo[] {
+    if (options.deleted === true) return this.#deleted().map(head => this.#infoOf(head))
+    const found: VolumeInfo[] = []
+    for (const name of this.#names.all()) {
+      const info = this.#listed(name)
+      if (info !== undefined) found.push(info)
+    }
+    return found
+  }
+
+  /** One volume that is damaged does not hide the others. */
+  #listed(name: string): VolumeInfo | undefined {
+    const here = this.#names.here(name)
+    if (here !== undefined) return here
+    let id = ''
+    try {
+      const entry = this.#names.get(name)
+      if (entry === undefined) return undefined
+      id = entry.id
+      const head = this.#confirmed(name, id)
+      return head === undefined ? undefined : this.#infoOf(head)
+    } catch (error) {
+      if (!(error instanceof CairnError)) throw error
+      return { name, id, store: this.context.storeName, createdMs: 0, problem: error.message }
+    }
+  }
+
+  /** Deleted volumes that can be brought back. Those whose time is over are the collector's, who alone removes heads. */
+  #deleted(): HeadFile[] {
+    const oldest = this.#clock.now() - limits.undeleteMs
+    return this.heads().filter(({ value }) => value.deletedMs !== undefined && value.deletedMs >= oldest && !isHidden(value))
+  }
+
+  /** Commits where a volume and others parted. */
+  #forkPoints(id: string): Set<string> {
+    const related = this.heads().filter(({ value }) => value.volume === id || value.parent?.id === id)
+    return new Set(related.flatMap(({ value }) => value.parent?.commit ?? []))
+  }
+
+  #readable(id: string): HeadFile | undefined {
+    try {
+      return HeadFile.read(this.context.store, id, this.#random)
+    } catch (error) {
+      if (error instanceof CairnError) return undefined
+      throw error
+    }
+  }
+
+  info(name: string): VolumeInfo {
+    return this.#names.here(name) ?? this.#infoOf(this.#find(name))
+  }
+
+  openVolume(name: string, options: TakeOptions = {}): Volume {
+    checkVolumeName(name)
+    const id = this.#names.here(name)?.id ?? this.#find(name).value.volume
+    const holder = this.#open.get(id)
+    if (holder !== undefined) {
+      holder.count++
+      return holder.volume
+    }
+    const claim = this.#claim(id, name, options)
+    try {
+      const volume = this.#openHead(claim)
+      this.#open.set(id, { volume, count: 1, lease: claim.lease })
+      return volume
+    } catch (error) {
+      this.#leave(claim)
+      throw error
+    }
+  }
+
+  #openHead(claim: Claim): Volume {
+    const { syncer, onSettled, bootId, actor } = this.#options
+    const { head } = claim
+    return new Volume({
+      context: this.context,
+      head,
+      dir: this.#dirOf(claim.id),
+      clock: this.#clock,
+      random: this.#random,
+      bootId,
+      ...(syncer === undefined ? {} : { syncer }),
+      ...(onSettled === undefined ? {} : { onSettled }),
+      actor,
+      newArena: () => this.#takeArena(head.value.arenaFloor),
+      forkPoints: () => this.#forkPoints(claim.id),
+      onClose: () => this.#leave(claim),
+      release: closing => this.#closeOne(closing),
+    })
+  }
+
+  /** Makes this process the one writer of a volume. @throws CairnError ERR_VOLUME_BUSY, ERR_LEASE_HELD, ERR_STORE_UNREACHABLE, ERR_VOLUME_UNKNOWN */
+  #claim(id: string, name: string, options: TakeOptions = {}): Claim {
+    const leaving = this.#leaving.get(id)
+    this.#leaving.delete(id)
+    const lock = leaving?.lock ?? this.#lock(id, name)
+    try {
+      const lease = leaving?.lease ?? this.#newLease(id)
+      lease?.take(options)
+      // Read now: who had the lock or the lease may have published since.
+      const head = HeadFile.read(this.context.store, id, this.#random)
+      if (head === undefined || head.value.deletedMs !== undefined) throw unknown(name, this.#names.all())
+      return { id, lock, head, ...(lease === undefined ? {} : { lease }) }
+    } catch (error) {
+      lock.release()
+      throw error
+    }
+  }
+
+  #newLease(id: string): Lease | undefined {
+    if (this.#remote === undefined) return undefined
+    return new Lease({ store: this.#remote, id, dir: this.#dirOf(id), clock: this.#clock, random: this.#random })
+  }
+
+  /** Ends a claim. What cannot be published now is kept, and tried again. */
+  #leave(claim: Claim): void {
+    if (this.#isCrashed) {
+      claim.lock.release()
+      return
+    }
+    try {
+      claim.lease?.release(claim.head)
+      claim.lock.release()
+    } catch (error) {
+      if (!(error instanceof CairnError)) throw error
+      this.#leaving.set(claim.id, { ...claim, atMs: this.#clock.monotonic() + limits.publishMs })
+    }
+  }
+
+  #tryLeaving(): number {
+    const now = this.#clock.monotonic()
+    let next = Number.POSITIVE_INFINITY
+    for (const [id, claim] of this.#leaving) {
+      if (claim.atMs <= now) {
+        this.#leaving.delete(id)
+        this.#leave(claim)
+      }
+      next = Math.min(next, Math.max(1, claim.atMs - now))
+    }
+    return next
+  }
+
+  #closeOne(volume: Volume): void {
+    const id = volume.head.value.volume
+    const holder = this.#open.get(id)
+    if (holder === undefined || --holder.count > 0) return
+    this.#open.delete(id)
+    volume.shut()
+  }
+
+  #with<T>(name: string, use: (volume: Volume) => T): T {
+    const volume = this.openVolume(name)
+    try {
+      return use(volume)
+    } finally {
+      volume.close()
+    }
+  }
+
+  #dirOf(id: string): string {
+    return join(this.home, 'volumes', id)
+  }
+
+  #lock(id: string, name: string): FileLock {
+    makeFolder(this.#dirOf(id))
+    const lock = FileLock.tryAcquire(join(this.#dirOf(id), 'lock'))
+    if (lock instanceof FileLock) return lock
+    throw new CairnError(
+      'ERR_VOLUME_BUSY',
+      `Volume ${name} is open in process ${lock === 0 ? 'unknown' : lock}.`,
+      'Use it through that process, or end it; mounted volumes can be used by any number of processes through the server.',
+      { retry: 'same-call' },
+    )
+  }
+
+  open(): Volume[] {
+    return [...this.#open.values()].map(holder => holder.volume)
+  }
+
+  statusOf(name: string): VolumeStatus & { open: 'here' | 'elsewhere' | 'no' } {
+    const head = this.#find(name)
+    const { volume: id, epoch, inodes, bytes } = head.value
+    const holder = this.#open.get(id)
+    if (holder !== undefined) return { ...holder.volume.status(), open: 'here' }
+    const dir = this.#dirOf(id)
+    const open = FileLock.isHeld(join(dir, 'lock')) ? 'elsewhere' : 'no'
+    const unsealedBytes = bytesIn(join(dir, 'journal'))
+    return { ...this.#infoOf(head), epoch, inodes, bytes, unsealedBytes, pageCacheBytes: 0, overlayBytes: 0, ...this.#waitingIn(head), open }
+  }
+
+  /** The merge that waits, as of the last seal. What cannot be read is told when the volume is opened. */
+  #waitingIn(head: HeadFile): Pick<VolumeStatus, 'merge'> {
+    try {
+      return mergeStatus(openTree(this.context.pages, head.value.history), head.value.volume)
+    } catch (error) {
+      if (!(error instanceof CorruptError)) throw error
+      return {}
+    }
+  }
+
+  rename(from: string, to: string): VolumeInfo {
+    checkVolumeName(to)
+    const found = this.#find(from)
+    if (from === to) return this.#infoOf(found)
+    const stale = this.#names.get(to)
+    if (stale !== undefined && this.#confirmed(to, stale.id) !== undefined) throw exists(to)
+    return this.#with(from, volume => {
+      // The head's name decides, so the change happens at its compare-and-swap; the entries before and after are hints.
+      if (!this.#names.take(to, volume.head.value.volume, stale)) throw exists(to)
+      volume.head.update({ name: to })
+      this.#leaseOf(volume)?.publishSync()
+      crashPoint('volume.rename.between')
+      this.#names.drop(from)
+      return this.#made(volume.head)
+    })
+  }
+
+  remove(name: string, options: { now?: boolean } = {}): void {
+    const id = this.#find(name).value.volume
+    if (this.#open.has(id)) throw new CairnError('ERR_VOLUME_BUSY', `Volume ${name} is open.`, 'Unmount and close it first.', { retry: 'same-call' })
+    const claim = this.#claim(id, name)
+    try {
+      crashPoint('volume.delete.before-tombstone')
+      claim.head.update({ deletedMs: options.now === true ? LONG_AGO : Math.floor(this.#clock.now()) })
+      claim.lease?.publishSync()
+      this.#names.drop(name)
+      if (options.now !== true) return
+      // The folder itself, with the lock in it, goes with the head, which is the collector's to remove.
+      for (const part of ['journal', 'spool', 'holds']) rmSync(join(this.#dirOf(id), part), { recursive: true, force: true })
+    } finally {
+      this.#leave(claim)
+    }
+  }
+
+  undelete(name: string): VolumeInfo {
+    checkVolumeName(name)
+    const deleted = this.#deleted().filter(head => head.value.name === name || head.value.volume === name)
+    const head = deleted.sort((a, b) => (b.value.deletedMs ?? 0) - (a.value.deletedMs ?? 0))[0]
+    if (head === undefined)
+      throw new CairnError('ERR_VOLUME_UNKNOWN', `There is no deleted volume '${name}'.`, 'See `cairn volumes --deleted` for those that can be brought back.')
+    const stale = this.#names.get(head.value.name)
+    if (stale !== undefined && stale.id !== head.value.volume && this.#confirmed(head.value.name, stale.id) !== undefined) throw exists(head.value.name)
+    if (!this.#names.take(head.value.name, head.value.volume, stale)) throw exists(head.value.name)
+    head.update({ deletedMs: undefined })
+    return this.#made(head)
+  }
+
+  fork(source: string, ref: string | undefined, name: string): VolumeInfo {
+    return this.forkAll(source, ref, [name])[0]
+  }
+
+  /** Several forks of one and the same state, or none; with the syncs of one. */
+  forkAll(source: string, ref: string | undefined, names: readonly string[]): VolumeInfo[] {
+    const twice = names.find((name, i) => names.indexOf(name) !== i)
+    if (twice !== undefined) throw exists(twice)
+    const found = names.map(name => this.#freeName(name))
+    return this.#with(source, volume => {
+      const members = forkMembers(volume, ref)
+      this.#leaseArenas(names.length, members.arenaFloor)
+      const forks = names.map((name, i) => ({
+        makeHead: (id: string) => this.#newHead(id, name, members),
+        name: (id: string) => this.#names.taking(name, id, found[i]),
+      }))
+      const made = this.#makeForks(volume.head, forks)
+      if (made === undefined) throw exists(names.find((name, i) => this.#names.get(name)?.version !== found[i]?.version) ?? names[0])
+      crashPoint('volume.fork.after-head')
+      return made.map(head => {
+        const info = volumeInfo(head, this.context.storeName)
+        this.#names.made(info)
+        return info
+      })
+    })
+  }
+
+  #makeForks(source: HeadFile, forks: readonly NewFork[]): Head[] | undefined {
+    return makeForks({ store: this.context.store, random: this.#random, clock: this.#clock }, source, forks)
+  }
+
+  /** Heads of all volumes that can be read, deleted and hidden ones too. */
+  heads(): HeadFile[] {
+    const ids = allKeys(this.context.store, 'volumes/').flatMap(key => /^volumes\/([0-9a-f]{16})\/head$/.exec(key)?.[1] ?? [])
+    return ids.flatMap(id => this.#readable(id) ?? [])
+  }
+
+  /**
+   * Keeps what a volume holds now from the collector, under a hidden head, until `unpin`; seals first. What a crash leaves pinned is let go of with the deleted
+   * volumes whose time is over.
+   * @throws CairnError ERR_VOLUME_UNKNOWN, ERR_REF_UNKNOWN
+   */
+  pin(name: string, options: { ref?: string; since?: string } = {}): Pinned {
+    return this.#with(name, volume => {
+      const sealed = volume.sealedRoots()
+      const find = (ref: string | undefined): Commit | undefined => (ref === undefined ? undefined : volume.history.resolve(ref))
+      const [ref, since] = [find(options.ref), find(options.since)]
+      const { volume: id, dirHashKey, inodes, bytes, createdMs } = volume.head.value
+      const head = this.#makeHidden(volume.head, {
+        dirHashKey,
+        createdMs,
+        root: ref?.root ?? sealed.root,
+        history: sealed.history,
+        inodes: ref?.inodes ?? inodes,
+        bytes: ref?.bytes ?? bytes,
+        parent: { volume: name, id, commit: ref?.id ?? '' },
+      })
+      return { id: head.value.volume, arenas: nextArena(this.context.store), ...place('ref', ref), ...place('since', since) }
+    })
+  }
+
+  /** @param source that has what the members name, if they name anything */
+  #makeHidden(source: HeadFile | undefined, members: Pick<Head, 'dirHashKey'> & Partial<Head>): HeadFile {
+    const { store } = this.context
+    const make = (id: string): Head => hiddenHead(id, this.#random, this.#clock, members)
+    const made = source && this.#makeForks(source, [{ makeHead: make }])
+    const head = made && HeadFile.read(store, made[0].volume, this.#random)
+    return head ?? HeadFile.create(store, make(this.#random.bytes(8).toString('hex')), this.#random)
+  }
+
+  /** The hidden head that `pin` made, here or in another process of this home. */
+  pinned(id: string): Head {
+    const head = HeadFile.read(this.context.store, id, this.#random)
+    if (head === undefined) throw new CairnError('ERR_VOLUME_UNKNOWN', `What was pinned as ${id} is gone.`, 'Try again.', { retry: 'same-call' })
+    return head.value
+  }
+
+  unpin(id: string): void {
+    this.context.store.deleteSync([HeadFile.key(id)])
+  }
+
+  /**
+   * Begins a volume that is made from its trees.
+   * @param members of its head; `arenaFloor` where inode numbers of another store are in it
+   * @param base has the trees that the members name: they are kept from the collector until then
+   */
+  stage(members: Pick<Head, 'dirHashKey'> & Partial<Head>, base?: HeadFile): StagedVolume {
+    const first = this.#takeArena(members.arenaFloor) * ARENA_INODES
+    const head = this.#makeHidden(base, {
+      ...members,
+      nextIno: Math.max(first, 2),
+      arena: [first, first + ARENA_INODES - 1],
+    })
+    const takeName = (name: string, id: string): void => {
+      if (!this.#names.take(name, id, this.#freeName(name))) throw exists(name)
+    }
+    return new StagedVolume({ context: this.context, head, dir: this.#dirOf(head.value.volume), takeName })
+  }
+
+  /** @throws CairnError ERR_VOLUME_EXISTS, ERR_VOLUME_NAME */
+  checkFree(name: string): void {
+    this.#freeName(name)
+  }
+
+  /** A collection is over: what is open still of packs that it deleted gives its space back. */
+  collected(): void {
+    this.context.store.forgetRemoved()
+    this.#forgetAtMs = this.#clock.monotonic() + limits.storeForgetMs
+  }
+
+  #leaseOf(volume: Volume): Lease | undefined {
+    return this.#open.get(volume.head.value.volume)?.lease
+  }
+
+  #pumpLease(volume: Volume, lease: Lease | undefined): number {
+    if (lease === undefined) return Number.POSITIVE_INFINITY
+    const next = lease.pump(volume.head)
+    // What is written from now on could never be published.
+    if (lease.lost !== undefined) volume.session.readOnly = true
+    return next
+  }
+
+  /**
+   * Stores all that is sealed of an open volume where other hosts see it; nothing to do in a store of this home.
+   * @throws CairnError ERR_LEASE_LOST, ERR_STORE_UNREACHABLE …: it stays here then
+   */
+  publish(volume: Volume): Promise<void> {
+    const lease = this.#leaseOf(volume)
+    if (lease === undefined) return Promise.resolve()
+    return new Promise((resolve, reject) => lease.publishSoon(error => (error === undefined ? resolve() : reject(error))))
+  }
+
+  pump(budgetMs: number): number {
+    // Others collect too, and say nothing.
+    if (this.#clock.monotonic() >= this.#forgetAtMs) this.collected()
+    let next = Number.POSITIVE_INFINITY
+    let failed: unknown
+    for (const { volume, lease } of this.#open.values()) {
+      try {
+        next = Math.min(next, volume.pump(budgetMs), this.#pumpLease(volume, lease))
+      } catch (error) {
+        // The others have their turn all the same.
+        failed ??= error
+      }
+    }
+    if (failed !== undefined) throw failed
+    return Math.min(next, this.#tryLeaving())
+  }
+
+  /** Lets go of all without sealing, as a killed process does. For tests of recovery. */
+  crash(): void {
+    this.#isCrashed = true
+    for (const { volume } of this.#open.values()) volume.abandon()
+    this.#open.clear()
+    void this.context.store.close()
+  }
+
+  close(): void {
+    for (const [id, { volume }] of this.#open) {
+      this.#open.delete(id)
+      volume.shut()
+    }
+    for (const { lock } of this.#leaving.values()) lock.release()
+    void this.context.store.close()
+  }
+}
+
+/** What the heads of forks of a volume say of it; seals what is not in the store. */
+function forkMembers(volume: Volume, ref: string | undefined): Pick<Head, 'root' | 'history' | 'inodes' | 'bytes' | 'dirHashKey'> & Partial<Head> {
+  // What the fork starts from is a commit, which both know: the base of a later merge.
+  const point = ref === undefined ? volume.presentCommit() : undefined
+  // First the seal: a commit that was made just now has its root then.
+  const sealed = volume.sealedRoots()
+  const commit = ref === undefined ? undefined : volume.history.resolve(ref)
+  const { volume: id, name, inodes, bytes, dirHashKey, arenaFloor } = volume.head.value
+  return {
+    root: commit?.root ?? sealed.root,
+    history: sealed.history,
+    inodes: commit?.inodes ?? inodes,
+    bytes: commit?.bytes ?? bytes,
+    dirHashKey,
+    ...(arenaFloor === undefined ? {} : { arenaFloor }),
+    parent: { volume: name, id, commit: (commit ?? point)?.id ?? '' },
+    ...(commit === undefined ? {} : { hidden: { fromMs: commit.timeMs, toMs: volume.history.presentMs() } }),
+  }
+}
+
+function place(name: 'ref' | 'since', commit: Commit | undefined): Pick<Pinned, 'ref' | 'since'> {
+  return commit === undefined ? {} : { [name]: { id: commit.id, timeMs: commit.timeMs } }
+}
+
+/** Bytes of the files in a folder; 0 without one. */
+function bytesIn(folder: string): number {
+  let bytes = 0
+  for (const name of namesIn(folder)) bytes += statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0
+  return bytes
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw error
+  }
+}
+
+function exists(name: string): CairnError {
+  return new CairnError('ERR_VOLUME_EXISTS', `There is a volume '${name}' already.`, 'Choose another name, or see `cairn volumes`.')
+}
+
+function unknown(name: string, names: readonly string[]): CairnError {
+  const near = names.slice(0, 5).join(', ')
+  return new CairnError(
+    'ERR_VOLUME_UNKNOWN',
+    `There is no volume '${name}'.`,
+    near === '' ? `Make it with \`cairn init ${name}\`.` : `There is ${near}; make a new one with \`cairn init ${name}\`.`,
+  )
+}

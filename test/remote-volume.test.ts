@@ -1,0 +1,143 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { FileSystem } from '../src/fs/index.js'
+import { createFs, LocalBackend, LocalOps } from '../src/node/index.js'
+import { Engine } from '../src/volume/engine.js'
+import type { Volume } from '../src/volume/volume.js'
+
+let folder: string
+let address: string
+let engines: Engine[]
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'cairn-remote-'))
+  address = pathToFileURL(join(folder, 'there')).href
+  engines = []
+})
+
+afterEach(() => {
+  for (const engine of engines) engine.crash()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+function host(name: string): Engine {
+  const engine = Engine.open({ home: join(folder, name) })
+  engines.push(engine)
+  return engine
+}
+
+const shape = (volume: Volume) => createFs(new LocalBackend(new LocalOps(new FileSystem(volume.session))))
+const bytes = (size: number, seed: number): Buffer => Buffer.alloc(size, `${seed} of many; `)
+
+describe('a volume in a store that hosts share', () => {
+  it('is made by one, and read and gone on with by the next', async () => {
+    const a = host('a')
+    expect(a.attach('ws', address)).toMatchObject({ name: 'ws', created: true })
+    const volume = a.openVolume('ws')
+    const fs = shape(volume)
+    fs.mkdirSync('/src')
+    for (let i = 0; i < 300; i++) fs.writeFileSync(`/src/${i}`, bytes(1000 + i * 10, i))
+    fs.writeFileSync('/big', bytes(3_000_000, 7))
+    volume.checkpoint('one')
+    volume.flush()
+    await a.publish(volume)
+    fs.writeFileSync('/later', 'later')
+    volume.close()
+
+    const b = host('b')
+    expect(b.attach('ws', address)).toMatchObject({ name: 'ws', created: false, id: volume.info.id })
+    const there = b.openVolume('ws')
+    const found = shape(there)
+    expect(found.readdirSync('/').sort()).toEqual(['big', 'later', 'src'])
+    for (let i = 0; i < 300; i++) expect(found.readFileSync(`/src/${i}`).equals(bytes(1000 + i * 10, i))).toBe(true)
+    expect(found.readFileSync('/big').equals(bytes(3_000_000, 7))).toBe(true)
+    expect(there.fsck()).toMatchObject({ ok: true, findings: [] })
+    found.writeFileSync('/from-b', 'b')
+    there.close()
+
+    const again = a.openVolume('ws')
+    expect(shape(again).readFileSync('/from-b', 'utf8')).toBe('b')
+    again.close()
+  })
+
+  it('has one writer: others hear who it is, may take it over, and nothing of the first one is lost', async () => {
+    const a = host('a')
+    const b = host('b')
+    a.attach('ws', address)
+    b.attach('ws', address)
+    const first = a.openVolume('ws')
+    shape(first).writeFileSync('/published', 'p')
+    first.flush()
+    await a.publish(first)
+    shape(first).writeFileSync('/not-published', 'n')
+    first.flush()
+    expect(() => b.openVolume('ws')).toThrow(/is written by .* since/)
+    const second = b.openVolume('ws', { steal: true, force: true })
+    expect(shape(second).readdirSync('/')).toEqual(['published'])
+    shape(second).writeFileSync('/by-second', 's')
+    second.flush()
+    await b.publish(second)
+    await expect(a.publish(first)).rejects.toMatchObject({ code: 'ERR_LEASE_LOST' })
+    a.pump(10)
+    expect(() => shape(first).writeFileSync('/more', 'm')).toThrow(/EROFS/)
+    first.close()
+    second.close()
+    // Back at the first host: what it had is set aside, and the volume is that of the second.
+    const third = a.openVolume('ws')
+    expect(shape(third).readdirSync('/').sort()).toEqual(['by-second', 'published'])
+    third.close()
+  })
+
+  it('is there after a crash of its host, with what was acknowledged and not published', async () => {
+    const a = host('a')
+    a.attach('ws', address)
+    const volume = a.openVolume('ws')
+    shape(volume).writeFileSync('/sealed', bytes(500_000, 1))
+    volume.flush()
+    shape(volume).writeFileSync('/journaled', bytes(200_000, 2))
+    a.crash()
+    const again = host('a')
+    const found = again.openVolume('ws')
+    expect(shape(found).readFileSync('/sealed').equals(bytes(500_000, 1))).toBe(true)
+    expect(shape(found).readFileSync('/journaled').equals(bytes(200_000, 2))).toBe(true)
+    found.close()
+    const b = host('b')
+    b.attach('ws', address)
+    const there = b.openVolume('ws')
+    expect(shape(there).readFileSync('/journaled').equals(bytes(200_000, 2))).toBe(true)
+    there.close()
+  })
+
+  it('forks, checkpoints, restores, is renamed, deleted and brought back', () => {
+    const a = host('a')
+    a.attach('ws', address)
+    const volume = a.openVolume('ws')
+    shape(volume).writeFileSync('/f', 'one')
+    volume.checkpoint('c')
+    shape(volume).writeFileSync('/f', 'two')
+    a.fork('ws', 'c', 'old')
+    a.fork('ws', undefined, 'new')
+    volume.close()
+    for (const [name, text] of [
+      ['old', 'one'],
+      ['new', 'two'],
+    ]) {
+      const fork = a.openVolume(name)
+      expect(shape(fork).readFileSync('/f', 'utf8')).toBe(text)
+      fork.close()
+    }
+    expect(a.volumes().map(({ name }) => name)).toEqual(['new', 'old', 'ws'])
+    a.rename('ws', 'renamed')
+    a.remove('old')
+    expect(a.volumes().map(({ name }) => name)).toEqual(['new', 'renamed'])
+    a.undelete('old')
+    const b = host('b')
+    expect(b.attach('renamed', address).created).toBe(false)
+    const there = b.openVolume('renamed')
+    expect(shape(there).readFileSync('/f', 'utf8')).toBe('two')
+    there.close()
+  })
+})
