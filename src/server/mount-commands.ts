@@ -71,7 +71,7 @@ export class MountCommands implements Commands {
     return commit
   }
 
-  async undo(count: number, by: Asker): Promise<UndoResult> {
+  async undo(what: number | string, by: Asker): Promise<UndoResult> {
     await this.#writeBack()
     const { volume } = this.#options.open
     const actor = actorOf(by.uid, by.pid, this.#options.record.actor)
@@ -80,7 +80,7 @@ export class MountCommands implements Commands {
       const commit = volume.commits().find(one => one.kind === 'undo')
       return commit === undefined ? undefined : { volume: this.#name, state: 'undone', undone: [], commit, conflicts: [], changes: [] }
     }
-    const options = { last: count, actor, ...(this.#sub === '/' ? {} : { globs: [this.#sub] }) }
+    const options = { ...(typeof what === 'number' ? { last: what } : { commits: [what] }), actor, ...(this.#sub === '/' ? {} : { globs: [this.#sub] }) }
     const result = this.#once(by, again, () => this.#options.call('undo', this.#name, options) as UndoResult)
     await this.#options.tell([])
     return result

@@ -17,8 +17,8 @@ export interface Commands {
   fork(name: string, by: Asker): Promise<VolumeInfo>
   /** Goes back to a ref, with all or with one path: from the root of the mount, or as a program of this machine sees it. */
   restore(ref: string, path: string | undefined, by: Asker): Promise<CommitInfo>
-  /** Takes back the newest change, or so many. */
-  undo(count: number, by: Asker): Promise<UndoResult>
+  /** Takes back so many of the newest changes, or just one commit. */
+  undo(what: number | string, by: Asker): Promise<UndoResult>
   /** What changed since a ref; default the newest checkpoint, or where the volume was forked. */
   diff(ref: string | undefined): Promise<Change[]>
   status(): Promise<VolumeStatus>
@@ -73,10 +73,10 @@ const table: ReadonlyMap<string, Command> = new Map<string, Command>([
   [
     'undo',
     {
-      usage: 'undo [N]',
-      what: 'take back the newest change, or the N newest',
+      usage: 'undo [N | COMMIT]',
+      what: 'take back the newest change, the N newest, or that of COMMIT',
       changes: true,
-      run: async (commands, args, by) => undoText(await commands.undo(countOf(alone(args, 'undo')), by)),
+      run: async (commands, args, by) => undoText(await commands.undo(undoneBy(alone(args, 'undo')), by)),
     },
   ],
   [
@@ -128,18 +128,20 @@ function misused(verb: string): CairnError {
   return new CairnError('ERR_COMMAND_USAGE', `\`${verb}\` is not used like this.`, `Write \`${table.get(verb)?.usage}\`.`, { exitCode: 2 })
 }
 
-function countOf(word: string): number {
+/** A number of changes, or the ref of a commit. */
+function undoneBy(word: string): number | string {
   if (word === '') return 1
+  if (!/^\d+$/.test(word)) return word
   if (!/^[1-9]\d{0,8}$/.test(word)) throw misused('undo')
   return Number(word)
 }
 
 function undoText({ state, undone, commit, conflicts }: UndoResult): string {
   if (state === 'conflicts') {
-    const paths = conflicts.filter(conflict => conflict.resolved === undefined).map(({ path }) => `  ${path}\n`)
+    const paths = conflicts.filter(conflict => conflict.resolved === undefined).map(({ path }) => path)
     throw new CairnError(
       'ERR_UNDO_CONFLICT',
-      `Later changes touched the same:\n${paths.join('')}`,
+      `Later changes touched the same: ${paths.join(', ')}.`,
       'Nothing was changed. `cairn undo` has --ours and --theirs.',
     )
   }

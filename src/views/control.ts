@@ -106,7 +106,7 @@ function errnoOf({ code, exitCode }: CairnError): number {
   const { errno } = constants
   if (code.endsWith('_EXISTS')) return -errno.EEXIST
   if (code.endsWith('_UNKNOWN') && exitCode !== 2) return -errno.ENOENT
-  if (code.endsWith('_BUSY') || code.endsWith('_CONFLICT')) return -errno.EBUSY
+  if (code.endsWith('_BUSY') || code.endsWith('_CONFLICT') || code.endsWith('_WAITING')) return -errno.EBUSY
   if (code === 'ERR_READ_ONLY') return -errno.EROFS
   const posix = Object.entries(errno).find(([name]) => code === name || code === `ERR_${name}`)
   if (posix !== undefined) return -posix[1]

@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
 import { closeSync, openSync, readSync } from 'node:fs'
 import { mkdir, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { constants } from 'node:os'
@@ -63,6 +63,27 @@ describe.skipIf(!canMount)('.cairn in a mount', () => {
     expect(await sh('cp -a .cairn/checkpoints/first/dir . && cp .cairn/checkpoints/first/file file')).toEqual({ code: 0, out: '' })
     expect(await sh('diff -r .cairn/checkpoints/first .')).toEqual({ code: 0, out: '' })
     expect(await out('tar c -C .cairn/checkpoints/first . | tar t | sort | tr "\\n" " "')).toBe('./ ./dir/ ./dir/inner ./file')
+  })
+
+  /** Those that are installed here. */
+  const copiers = [
+    ['cp', 'cp -a .cairn/checkpoints/first/. .'],
+    ['tar', 'tar c -C .cairn/checkpoints/first . | tar x'],
+    ['rsync', 'rsync -a --delete .cairn/checkpoints/first/ ./'],
+  ].filter(([program]) => spawnSync(program, ['--version']).status === 0)
+
+  test.each(copiers)('%s brings a whole checkpoint back into the live tree', async (_program, command) => {
+    await sh('mkdir -p deep/er && ln -s ../file deep/link && ln file deep/hard && chmod 751 deep/er && printf x > deep/er/x && touch -d 2020-01-02 deep/er/x')
+    await sh('head -c 300000 /dev/urandom > deep/large && truncate -s 2M deep/sparse')
+    await cairn.checkpoint('v', 'first')
+    const state = `find . -printf '%p %y %m %n %s %l\\n' | sort; find . -type f -print0 | sort -z | xargs -0 sha256sum; stat -c %Y deep/er/x`
+    const before = await out(state)
+    await sh('rm -rf deep dir && printf changed > file && mkdir dir && printf other > dir/inner && chmod 600 dir/inner')
+    expect(await sh(command)).toEqual({ code: 0, out: '' })
+    // Nothing of the past went along, and nothing was written into it.
+    expect(await out(state)).toBe(before)
+    expect(await out(`cd .cairn/checkpoints/first && ${state}`)).toBe(before)
+    expect((await cairn.fsck('v')).findings).toEqual([])
   })
 
   test('an old file and the present one are two files on one device', async () => {
@@ -241,7 +262,49 @@ print(open('.cairn/control').read())
       await writeFile(at('file'), 'changed\n')
       await control('undo')
       expect(await readFile(at('file'), 'utf8')).toBe('one\ntwo\n')
-      await expect(control('undo many')).rejects.toMatchObject({ code: 'EINVAL' })
+      for (const [word, code] of [
+        ['0', 'EINVAL'],
+        ['1 2', 'EINVAL'],
+        ['many', 'ENOENT'],
+      ])
+        await expect(control(`undo ${word}`)).rejects.toMatchObject({ code })
+    })
+
+    test('undoes one commit; where later changes touched the same it changes nothing and names them', async () => {
+      const all = Array.from({ length: 20 }, (_, i) => `line ${i}\n`)
+      const text = (...changed: number[]) => all.map((line, i) => (changed.includes(i) ? `changed ${i}\n` : line)).join('')
+      await writeFile(at('file'), text())
+      await control('checkpoint first')
+      await writeFile(at('file'), text(1))
+      await writeFile(at('dir/inner'), 'bad\n')
+      await control('checkpoint bad')
+      await writeFile(at('file'), text(1, 18))
+      await writeFile(at('dir/inner'), 'worse\n')
+      const before = await out('cat file dir/inner; grep -c . .cairn/log')
+      await expect(control('undo bad')).rejects.toMatchObject({ code: 'EBUSY' })
+      expect(await readFile(at('.cairn/control'), 'utf8')).toBe(
+        'Error: Later changes touched the same: /dir/inner. Nothing was changed. `cairn undo` has --ours and --theirs.\n',
+      )
+      // What no commit had got one.
+      expect(await out('cat file dir/inner; grep -c . .cairn/log')).toBe(before.replace(/\d+$/, count => String(Number(count) + 1)))
+      await writeFile(at('dir/inner'), 'bad\n')
+      await control('undo bad')
+      expect(await readFile(at('file'), 'utf8')).toBe(text(18))
+      expect(await readFile(at('dir/inner'), 'utf8')).toBe('inner\n')
+    })
+
+    test('undoes nothing while a merge waits', async () => {
+      await control('fork other')
+      await writeFile(at('file'), 'ours\n')
+      const other = await cairn.open('other')
+      await other.fs.promises.writeFile('/file', 'theirs\n')
+      await other.close()
+      expect(await cairn.merge('other')).toMatchObject({ state: 'conflicts' })
+      const marked = await readFile(at('file'), 'utf8')
+      expect(marked).toContain('<<<<<<< v')
+      await expect(control('undo')).rejects.toMatchObject({ code: 'EBUSY' })
+      expect(await readFile(at('.cairn/control'), 'utf8')).toMatch(/^Error: A merge with other waits in v, with 1 conflict\. /)
+      expect(await readFile(at('file'), 'utf8')).toBe(marked)
     })
 
     test('restores the directory that is mounted alone, and nothing beside it', async () => {
