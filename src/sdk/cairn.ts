@@ -293,7 +293,8 @@ export class Cairn implements CairnApi {
   async #parentOf(fork: string): Promise<string[]> {
     const { parent } = (await this.#call('info', fork)) as VolumeInfo
     if (parent === undefined) return []
-    return (await this.volumes()).filter(volume => volume.id === parent.id).map(volume => volume.name)
+    const found = (await this.#call('volumesById', [parent.id])) as Array<VolumeInfo | null | undefined>
+    return found.flatMap(volume => volume?.name ?? [])
   }
 
   async undo(name: string, options: UndoOptions = {}): Promise<UndoResult> {

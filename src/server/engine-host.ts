@@ -85,6 +85,7 @@ export class EngineHost {
       attach: (_: string, name: string, store: string) => engine.attach(name, store),
       volumes: (_: string, options?: { deleted?: boolean }) => engine.volumes(options),
       info: (_: string, name: string) => engine.info(name),
+      volumesById: (_: string, ids: readonly string[]) => ids.map(id => engine.volumeById(id)),
       rename: (_: string, from: string, to: string) => engine.rename(from, to),
       remove: (_: string, name: string, options?: { now?: boolean }) => {
         this.volumes.closeUnused(name, id => this.#options.isMounted?.(id) === true)

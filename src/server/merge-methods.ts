@@ -62,7 +62,7 @@ function parentOf(volumes: OpenVolumes, fork: string, operation: 'merge' | 'reba
   const instead =
     operation === 'merge' ? 'Say with --into which volume it is to be merged into.' : 'Only a fork can be rebased; `cairn volumes --tree` shows them.'
   if (parent === undefined) throw new CairnError('ERR_NO_PARENT', `${fork} is no fork.`, instead)
-  const found = volumes.engine.volumes().find(volume => volume.id === parent.id)
+  const found = volumes.engine.volumeById(parent.id)
   if (found !== undefined) return found.name
   throw new CairnError(
     'ERR_NO_PARENT',

@@ -83,6 +83,11 @@ export class Mounts {
     return this.#byVolume(volumeId) !== undefined
   }
 
+  /** Ids of the volumes that are mounted. */
+  volumeIds(): string[] {
+    return [...new Set(Array.from(this.#mounted.values(), ({ record }) => record.volumeId))]
+  }
+
   /** Mounts as lists show them. `nameOf` gives a volume's present name. */
   list(nameOf: (volumeId: string) => string): MountInfo[] {
     return [...this.#mounted.values()].map(({ record }) => infoOf(record, nameOf(record.volumeId)))

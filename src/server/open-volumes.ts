@@ -86,7 +86,7 @@ export class OpenVolumes {
 
   /** Its name now, whatever it was when it was opened. */
   nameOf(id: string): string {
-    const info = this.engine.volumes().find(volume => volume.id === id)
+    const info = this.engine.volumeById(id)
     if (info === undefined) throw new CairnError('ERR_VOLUME_UNKNOWN', `There is no volume with the id ${id}.`, 'See `cairn volumes`.')
     return info.name
   }

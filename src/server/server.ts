@@ -124,8 +124,9 @@ export class Server implements RpcService {
   }
 
   async report(): Promise<ServerReport> {
-    const volumes = (await this.#engine.call('', 'volumes', [])) as Array<{ id: string; name: string }>
-    const names = new Map(volumes.map(volume => [volume.id, volume.name]))
+    const mounted = this.#mounts.volumeIds()
+    const volumes = (await this.#engine.call('', 'volumesById', [mounted])) as Array<{ id: string; name: string } | undefined>
+    const names = new Map(volumes.map((volume, i) => [mounted[i], volume?.name]))
     return {
       running: true,
       pid: process.pid,

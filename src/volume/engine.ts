@@ -147,6 +147,17 @@ export class Engine implements EngineApi {
     return [...this.dev.volumes(), ...attached].sort((a, b) => (a.name < b.name ? -1 : 1))
   }
 
+  /** The volume with this id, by its name now; undefined when there is none, or it was deleted. Costs the same however many the home's own store has. */
+  volumeById(id: string): VolumeInfo | undefined {
+    return (
+      this.dev.volumeById(id) ??
+      this.#attachments
+        .names()
+        .flatMap(name => this.#attachments.get(name)?.volume ?? [])
+        .find(volume => volume.id === id)
+    )
+  }
+
   info(name: string): VolumeInfo {
     return this.poolOf(name).info(name)
   }

@@ -203,6 +203,14 @@ export class Pool {
     return found
   }
 
+  /** The volume with this id, by its name now; undefined when there is none, or it was deleted. Costs the same however many volumes there are. */
+  volumeById(id: string): VolumeInfo | undefined {
+    const name = this.#open.get(id)?.volume.info.name ?? this.#readable(id)?.value.name
+    const entry = name === undefined || name === '' ? undefined : this.#names.get(name)
+    const head = name === undefined || entry?.id !== id ? undefined : this.#confirmed(name, id)
+    return head === undefined ? undefined : this.#infoOf(head)
+  }
+
   /** One volume that is damaged does not hide the others. */
   #listed(name: string): VolumeInfo | undefined {
     const here = this.#names.here(name)

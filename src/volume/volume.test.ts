@@ -169,17 +169,22 @@ describe('a volume', () => {
   })
 
   it('names follow rename, delete and undelete', () => {
-    engine.create('w')
+    const { id } = engine.create('w')
     expect(() => engine.create('w')).toThrow(/already/)
     engine.rename('w', 'v')
     expect(engine.volumes().map(v => v.name)).toEqual(['v'])
+    expect(engine.volumeById(id)?.name).toBe('v')
     engine.remove('v')
     expect(engine.volumes()).toEqual([])
+    expect(engine.volumeById(id)).toBeUndefined()
+    expect(engine.volumeById('0123456789abcdef')).toBeUndefined()
     expect(engine.volumes({ deleted: true })).toHaveLength(1)
     engine.create('v')
     expect(() => engine.undelete('v')).toThrow(/already/)
+    expect(engine.volumeById(id)).toBeUndefined()
     engine.rename('v', 'u')
     engine.undelete('v')
+    expect(engine.volumeById(id)?.name).toBe('v')
     expect(
       engine
         .volumes()
