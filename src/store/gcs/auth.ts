@@ -21,7 +21,8 @@ export const noTokens: Tokens = { get: async () => undefined }
  */
 export function googleTokens(store: string): Tokens {
   const { GoogleAuth } = optionalPackage<typeof GoogleAuthLibrary>('google-auth-library', 'A store in GCS')
-  const auth = new GoogleAuth({ scopes: [SCOPE] })
+  // It would look for the project first, for seconds where there is none; buckets have names without one.
+  const auth = new GoogleAuth({ scopes: [SCOPE], projectId: 'none' })
   return {
     async get() {
       try {

@@ -69,7 +69,7 @@ export class GcsStore implements ObjectStore {
     const { range, unlessVersion } = options
     if (range?.length === 0) return this.#nothing(key)
     const query = { alt: 'media', ...(unlessVersion !== undefined && { ifGenerationNotMatch: unlessVersion }) }
-    const headers = range === undefined ? {} : { range: `bytes=${range.offset}-${range.offset + range.length - 1}` }
+    const headers: Record<string, string> = range === undefined ? {} : { range: `bytes=${range.offset}-${range.offset + range.length - 1}` }
     const response = await this.#send({ method: 'GET', url: this.#object(key, query), headers, signal: options.signal })
     if (response.status === 304) return { bytes: Buffer.alloc(0), version: unlessVersion ?? '', unchanged: true }
     if (response.status === 416) return this.#nothing(key)
@@ -169,7 +169,7 @@ export class GcsStore implements ObjectStore {
   async #send(request: HttpRequest): Promise<HttpResponse> {
     try {
       const token = await this.#tokens.get()
-      const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` }
+      const authorization: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` }
       return await send(this.#agents, { ...request, headers: { ...request.headers, ...authorization, 'user-agent': 'cairn' } })
     } catch (error) {
       throw translateNetwork(error, this.#place, request.signal)
