@@ -47,6 +47,11 @@ function loadWhenUsed(code, module) {
   return uses.replace('let node_', () => `__seldomLoads("${name}",()=>${load});let node_`)
 }
 
+/** Commander, which is CommonJS, holds it for commands that are programs of their own. */
+function spawnWhenUsed(code) {
+  return code.replace(/const (\w+)=require\("node:child_process"\);/, 'const $1={spawn:(...args)=>require("node:child_process").spawn(...args)};')
+}
+
 const holder = 'const __seldom={},__seldomLoads=(name,load)=>{let loaded;Object.defineProperty(__seldom,name,{get:()=>loaded??=load()})};'
 
 /** A script that comes from kept code may not import. */
@@ -77,6 +82,6 @@ function warm() {
 }
 
 mkdirSync(dirname(target), { recursive: true })
-writeFileSync(`${target}.new`, asAscii(holder + seldom.reduce(loadWhenUsed, withoutImports(await bundle()))))
+writeFileSync(`${target}.new`, asAscii(holder + spawnWhenUsed(seldom.reduce(loadWhenUsed, withoutImports(await bundle())))))
 renameSync(`${target}.new`, target)
 warm()

@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, readFileSync, symlinkSync } from 'node:fs'
+import { cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { CliRun, launcher } from './cli-run.js'
 
@@ -16,6 +16,16 @@ describe('bin/cairn', () => {
     expect(await run.spawned(['ls', 'work'])).toEqual({ code: 0, out: '', err: '' })
     expect((await run.spawned(['ls', 'work:/none'])).code).toBe(1)
     expect((await run.spawned(['lss'])).code).toBe(2)
+  })
+
+  test('a listing loads no module of Node that it does not need: each costs milliseconds', () => {
+    const tell = run.path('tell.cjs')
+    writeFileSync(tell, 'process.on("exit", () => console.error(process.moduleLoadList.join("\\n")))')
+    const { stdout, stderr } = spawnSync(process.execPath, ['--require', tell, launcher, 'ls', 'work:/'], { env: run.env, encoding: 'utf8' })
+    expect(stdout).toBe('')
+    const loaded = new Set(stderr.split('\n').map(line => line.replace(/^NativeModule /, '')))
+    expect(loaded).toContain('crypto')
+    for (const module of ['child_process', 'fs/promises', 'http', 'readline']) expect(loaded).not.toContain(module)
   })
 
   test('a mistake shows no stack trace, unless it is asked for', async () => {

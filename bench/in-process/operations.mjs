@@ -24,9 +24,7 @@ export async function readOperations(report, fs, { directories, files }, runs) {
   }
   report.add('stat, synchronous, random order', await rates(runs, sample.length, statAll(sample)), '/s', '≥ 400,000/s')
   report.add('stat, synchronous, directory by directory', await rates(runs, inOrder.length, statAll(inOrder)), '/s', '')
-  const promised = await rates(runs, sample.length, async () => {
-    for (const file of sample) await fs.promises.stat(file)
-  })
+  const promised = await rates(runs, sample.length, each(sample, file => fs.promises.stat(file)))
   report.add('stat, promise, random order', promised, '/s', '≥ 250,000/s')
   const leaves = directories.filter(directory => directory.split('/').length === 5).slice(0, 5000)
   const list = () => {
@@ -34,6 +32,8 @@ export async function readOperations(report, fs, { directories, files }, runs) {
   }
   list()
   report.add('readdir of 20', await rates(runs, 100_000, list), '/s', '≥ 400,000/s')
+  const listed = Array.from({ length: 100_000 }, (_, i) => leaves[i % leaves.length])
+  report.add('readdir of 20, promise', await rates(runs, listed.length, each(listed, directory => fs.promises.readdir(directory))), '/s', '')
   for (const [what, count] of [
     ['10,000 files', 10_000],
     ['all files', files.length],
@@ -43,6 +43,15 @@ export async function readOperations(report, fs, { directories, files }, runs) {
     }
     read()
     report.add(`read 1 KiB by path, random among ${what}`, await rates(runs, 100_000, read), '/s', '≥ 200,000/s')
+    const some = Array.from({ length: 100_000 }, (_, i) => files[(i * 7919) % count])
+    report.add('… promise', await rates(runs, some.length, each(some, file => fs.promises.readFile(file))), '/s', '')
+  }
+}
+
+/** One after the other, each awaited. */
+function each(list, operation) {
+  return async () => {
+    for (const one of list) await operation(one)
   }
 }
 
@@ -55,6 +64,12 @@ export async function readLarge(report, fs, runs) {
   })
   report.add('read 1 MiB, warm', reads, 'GB/s', '≥ 3 GB/s')
   fs.closeSync(handle)
+  const file = await fs.promises.open('/big', 'r')
+  const promised = await rates(runs, 400 * 1.048576e-3, async () => {
+    for (let i = 0; i < 400; i++) await file.read(into, 0, 1 << 20, (i % 16) << 20)
+  })
+  report.add('… promise', promised, 'GB/s', '')
+  await file.close()
 }
 
 export async function createOperations(report, fs, runs) {
@@ -64,4 +79,8 @@ export async function createOperations(report, fs, runs) {
     for (let i = 0; i < 20_000; i++) fs.writeFileSync(`/acknowledged/f${serial++}`, KIB)
   })
   report.add('create 1 KiB, acknowledged each', create, '/s', '≥ 60,000/s')
+  const promised = await rates(runs, 20_000, async () => {
+    for (let i = 0; i < 20_000; i++) await fs.promises.writeFile(`/acknowledged/f${serial++}`, KIB)
+  })
+  report.add('… promise', promised, '/s', '')
 }

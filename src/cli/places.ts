@@ -34,7 +34,8 @@ export interface PlaceRules {
   writes?: boolean
 }
 
-const host = hostFiles as unknown as Files
+/** A function, because the bundle loads the module when it is first touched. */
+const host = (): Files => hostFiles as unknown as Files
 
 /** True when a relative path is meant inside a mounted directory: nothing named so is a volume, or a file has that name. */
 async function isLocalName(text: string): Promise<boolean> {
@@ -66,7 +67,7 @@ function hostPlace(text: string, rules: PlaceRules): Place {
     throw usageError(`${text} is a path of the host, in no mounted volume.`, remedy)
   }
   // As typed, so that messages are; a trailing slash keeps its meaning.
-  return { kind: mounted ? 'mounted' : 'host', files: host, path: text, prefix: '', shown: text }
+  return { kind: mounted ? 'mounted' : 'host', files: host(), path: text, prefix: '', shown: text }
 }
 
 /** Opens what operands name. */
@@ -104,7 +105,7 @@ export class Places {
   async locate(text: string, rules: PlaceRules = {}): Promise<Place> {
     const address = await this.parse(text)
     if (address.kind === 'stdio') {
-      if (rules.stdio === true) return { kind: 'stdio', files: host, path: '-', prefix: '', shown: '-' }
+      if (rules.stdio === true) return { kind: 'stdio', files: host(), path: '-', prefix: '', shown: '-' }
       throw usageError('`-` is stdin or stdout, which this command does not take.', 'Write VOLUME:/path.')
     }
     if (address.kind === 'host') return hostPlace(address.path, rules)
