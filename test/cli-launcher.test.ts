@@ -38,6 +38,24 @@ describe('bin/cairn', () => {
     expect((await run.spawned(['ls', 'work'])).out).toBe('d\n')
   })
 
+  test('a pipe that does not block and is full gets all of it', async () => {
+    await run.fed(Buffer.alloc(1024 * 1024, 'line\n'), 'write', 'work:/lines')
+    const program = [
+      'import os, subprocess, sys, time',
+      'r, w = os.pipe(); os.set_blocking(w, False)',
+      'child = subprocess.Popen(sys.argv[1:], stdout=w); os.close(w)',
+      'total = 0',
+      'while True:',
+      '  part = os.read(r, 1000)',
+      '  if not part: break',
+      '  total += len(part)',
+      'print(total, child.wait())',
+    ]
+    const args = ['-c', program.join('\n'), process.execPath, launcher, 'cat', 'work:/lines']
+    const { stdout } = spawnSync('python3', args, { env: run.env, encoding: 'utf8' })
+    expect(stdout).toBe(`${1024 * 1024} 0\n`)
+  })
+
   test('a reader that goes away is no failure', async () => {
     await run.fed(Buffer.alloc(8 * 1024 * 1024, 'line\n'), 'write', 'work:/long')
     const child = spawn(process.execPath, [launcher, 'cat', 'work:/long'], { env: run.env, stdio: ['ignore', 'pipe', 'pipe'] })

@@ -1,6 +1,7 @@
 import { writeSync } from 'node:fs'
 import type { Context, OpenCairn } from './context.js'
 import { Output, type Streams } from './output.js'
+import { StandardOutput } from './standard-output.js'
 
 const openCairn: OpenCairn = async (home, logLevel, actor, gc) => {
   const { Cairn } = await import('../sdk/cairn.js')
@@ -75,24 +76,23 @@ async function parse(argv: readonly string[], out: Output) {
 /** The process of `bin/cairn`. */
 export async function runProcess(): Promise<void> {
   // A reader that went away (`cairn ls | head -1`) is no failure.
-  process.stdout.on('error', error => {
-    const { code } = error as NodeJS.ErrnoException
+  const stdout = new StandardOutput(1, ({ code }) => {
     // Written at once: the process ends here.
     if (code !== 'EPIPE') writeSync(2, `cairn: Standard output could not be written (${code}). Make room where it goes to, or write it elsewhere.\n`)
     process.exit(code === 'EPIPE' ? 0 : 1)
   })
-  process.stderr.on('error', () => {})
+  const stderr = new StandardOutput(2, () => {})
   const streams: Streams = {
     // Making this stream takes 3 ms, and few commands read it.
     get stdin() {
       return process.stdin
     },
-    stdout: process.stdout,
-    stderr: process.stderr,
+    stdout,
+    stderr,
     env: process.env,
   }
   const code = await main(process.argv.slice(2), streams)
   // Idle handles must not keep the command alive, and what was printed must be out first.
   process.exitCode = code
-  process.stdout.write('', () => process.exit(code))
+  stdout.finish(() => stderr.finish(() => process.exit(code)))
 }

@@ -1,11 +1,17 @@
-import { once } from 'node:events'
-import type { Writable } from 'node:stream'
+/** Where text goes: what is needed of a Writable. */
+export interface Sink {
+  readonly isTTY?: boolean
+  readonly columns?: number | undefined
+  /** False when `drain` comes before there is room for more. */
+  write(chunk: string | Uint8Array): boolean
+  once(event: 'drain', listener: () => void): unknown
+}
 
 /** The streams of one run; tests pass their own. */
 export interface Streams {
   stdin: NodeJS.ReadableStream & { isTTY?: boolean }
-  stdout: Writable & { isTTY?: boolean; columns?: number }
-  stderr: Writable & { isTTY?: boolean; columns?: number }
+  stdout: Sink
+  stderr: Sink
   env: NodeJS.ProcessEnv
 }
 
@@ -25,7 +31,8 @@ export class Output {
 
   /** Bytes or text to stdout; waits while the reader is slow. */
   async write(chunk: string | Uint8Array): Promise<void> {
-    if (chunk.length > 0 && !this.streams.stdout.write(chunk)) await once(this.streams.stdout, 'drain')
+    const { stdout } = this.streams
+    if (chunk.length > 0 && !stdout.write(chunk)) await new Promise<void>(resolve => stdout.once('drain', resolve))
   }
 
   /** Lines to stdout. */

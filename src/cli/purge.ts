@@ -27,9 +27,9 @@ export async function purge(context: Context, [target]: string[], options: Optio
 }
 
 async function confirmed(context: Context, question: string): Promise<boolean> {
-  const { stdin, stderr } = context.streams
+  const { stdin } = context.streams
   if (stdin.isTTY !== true || context.json) throw usageError('A purge cannot be taken back, and nobody can be asked here.', 'Say --yes when you mean it.')
-  const terminal = createInterface({ input: stdin, output: stderr })
+  const terminal = createInterface({ input: stdin, output: process.stderr })
   try {
     return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `)).trim())
   } finally {
