@@ -114,8 +114,8 @@ describe('a merge', () => {
   })
 
   test('says why the content of two files was not merged by lines', async () => {
-    const lines = (bytes: number, last: string): string => `${'0123456\n'.repeat(bytes / 8 - 1)}${last.padEnd(7)}\n`
-    const files: Record<string, number> = { '/at-limit': limits.mergeTextBytes, '/over': limits.mergeTextBytes + 8 }
+    const lines = (bytes: number, last: string): string => `${`${'x'.repeat(1023)}\n`.repeat(bytes / 1024 - 1)}${last.padEnd(1023)}\n`
+    const files: Record<string, number> = { '/at-limit': limits.mergeTextBytes, '/over': limits.mergeTextBytes + 1024 }
     for (const [path, bytes] of Object.entries(files)) await cli.fed(lines(bytes, ''), 'write', `v:${path}`)
     await cli.fed('\0', 'write', 'v:/bytes')
     await cli.ok('fork', 'v', 'w')
@@ -216,4 +216,13 @@ test.each([
   expect(JSON.parse(json.out)).toMatchObject({ applied: false, error: { line: 2, message: expect.stringContaining(said) } })
   expect(await cli.ok('ls', 'v')).toBe('f\n')
   expect(await cli.ok('log', 'v', '--json')).toBe(before)
+})
+
+test('a symbolic link into a folder that is not there: the folder is what is missing, not what the link says', async () => {
+  await refuses(['ln', '-s', 'anything', 'v:/none/link'], {
+    exit: 1,
+    code: 'ENOENT',
+    message: 'v:/none/link does not exist.',
+    remedy: 'Check the path with `cairn ls`.',
+  })
 })

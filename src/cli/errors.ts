@@ -53,9 +53,11 @@ export function hasCode(error: unknown, ...codes: string[]): boolean {
 
 /** Says which address a failure is about: the paths in it are those within a volume. */
 export function about(error: unknown, prefix: string, path: string): unknown {
-  const errno = errnoOf(error) as { path?: string; dest?: string; shown?: string; code?: string } | undefined
+  const errno = errnoOf(error) as { path?: string; dest?: string; shown?: string; code?: string; syscall?: string } | undefined
   if (errno === undefined || errno.shown !== undefined) return error
-  const blamed = errno.code === 'EEXIST' && errno.dest !== undefined ? errno.dest : errno.path
+  // What a symbolic link says is no path that was looked for.
+  const isDest = errno.dest !== undefined && (errno.code === 'EEXIST' || errno.syscall === 'symlink')
+  const blamed = isDest ? errno.dest : errno.path
   errno.shown = `${prefix}${blamed ?? path}`
   if (errno.code === 'ENOENT' && errno.shown.includes('\uFFFD')) {
     const remedy = 'Name the directory it is in, with -r, or go through a mount, where any name works.'
