@@ -11,10 +11,10 @@ export default defineConfig({
     // Processes, not threads: tests change the working directory, mount, and are killed.
     pool: 'forks',
     maxWorkers: 2,
-    // Tests that need longer say so; a hung mount must not hang the run.
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
-    teardownTimeout: 10_000,
+    // Many times what any needs alone, since none may fail because a machine is slow or busy; a hung mount must not hang the run. Longer ones say so.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    teardownTimeout: 60_000,
     reporters: report === undefined ? ['default'] : ['default', ['json', { outputFile: report }]],
   },
 })

@@ -288,5 +288,5 @@ describe.skipIf(mountSupport().some(check => !check.ok))('batch of a mounted vol
     )
     expect(failed.err).toMatch(/^cairn: Line 2 \(mkdir\): EEXIST/)
     expect(readFileSync(`${at}/copied/1`, 'utf8')).toBe('file 1')
-  }, 120_000)
+  }, 300_000)
 })

@@ -467,5 +467,5 @@ describe.skipIf(mountSupport().some(check => !check.ok))('of a mounted volume', 
     expect(readFileSync(`${mounted.path('mnt2')}/f49`).equals(large(49, 40_000))).toBe(true)
     expect(existsSync(`${mounted.path('mnt2')}/later`)).toBe(false)
     await mounted.ok('fsck', 'copy')
-  }, 120_000)
+  }, 300_000)
 })

@@ -59,7 +59,7 @@ describe('examples', () => {
     for (const line of ['D /README.md', 'nothing differs from the checkpoint', 'Sums of any length.', '└── try-3']) expect(out).toContain(`${line}\n`)
     expect(out).toContain('-- the best one is merged\nMerged try-2 into work')
     expect(out).toContain('return sum(numbers)  # attempt 2\n')
-  }, 60_000)
+  })
 
   test.skipIf(mountSupport().some(check => !check.ok))(
     'mount-and-fork.sh',

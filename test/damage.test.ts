@@ -150,7 +150,7 @@ describe('damage in any file of a home', () => {
     }
     expect(wrong).toEqual([])
     expect(failures).toBeGreaterThan(ROUNDS / 4)
-  }, 600_000)
+  }, 900_000)
 
   function damagedRound(file: string, kind: Kind): boolean {
     let engine: Engine
@@ -250,7 +250,7 @@ describe('the command line on a damaged home', () => {
     } finally {
       await home.end()
     }
-  }, 60_000)
+  })
 
   it('a page that what was written later needs: fsck tells that, and how far the damage goes', async () => {
     await onHome(file => file.startsWith('store/packs/') && file.includes(own('w')), flipMiddle)
@@ -269,7 +269,7 @@ describe('the command line on a damaged home', () => {
     } finally {
       await home.end()
     }
-  }, 60_000)
+  })
 
   it('has nothing to do with files that only help', async () => {
     await onHome(
@@ -282,5 +282,5 @@ describe('the command line on a damaged home', () => {
     } finally {
       await home.end()
     }
-  }, 60_000)
+  })
 })

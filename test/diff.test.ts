@@ -356,5 +356,5 @@ describe('the property', () => {
       }),
       { numRuns: Number(process.env['CAIRN_TEST_RUNS'] ?? 150) },
     )
-  }, 600_000)
+  }, 900_000)
 })

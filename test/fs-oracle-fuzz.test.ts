@@ -11,7 +11,7 @@ import { MemorySession } from '../src/testing/memory-session.js'
 const RUNS = Number(process.env.CAIRN_FUZZ_RUNS ?? 150)
 
 describe('random operations, side by side with native node:fs', () => {
-  it('give the same results, the same errors and the same tree after each step', { timeout: 600_000 }, async () => {
+  it('give the same results, the same errors and the same tree after each step', { timeout: 900_000 }, async () => {
     await fc.assert(
       fc.asyncProperty(fuzzSteps, async steps => {
         const home = nativeFs.realpathSync(nativeFs.mkdtempSync(`${tmpdir()}/cairn-fuzz-`))

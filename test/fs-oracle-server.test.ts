@@ -17,11 +17,11 @@ describe('filesystem suite over the server', () => {
     cairn = await Cairn.open({ home: home.home, via: 'server' })
     await cairn.ensureVolume({ name: 'w' })
     volume = await cairn.open('w')
-  }, 60_000)
+  })
   afterAll(async () => {
     await cairn.close()
     await home.end()
-  }, 60_000)
+  })
 
   for (const { group, cases } of fsSuite) {
     describe(group, () => {
@@ -31,7 +31,7 @@ describe('filesystem suite over the server', () => {
           const root = `/case-${count++}`
           fs.mkdirSync(root)
           await run({ fs, p: fs.promises, root, isRoot })
-        }, 60_000)
+        })
       }
     })
   }

@@ -119,7 +119,7 @@ describe.skipIf(reason !== undefined)(`a full disk${reason === undefined ? '' : 
     expect((await readFile(at('more'))).equals(Buffer.alloc(3 * MB, 7))).toBe(true)
     expect(home.pids().server).toBe(server)
     expect(await home.cairn('fsck', 'w')).toMatchObject({ code: 0 })
-  }, 120_000)
+  }, 300_000)
 
   it('keeps it over a SIGKILL of everything, mounts and reads while it is full', async () => {
     await start(24)
@@ -133,7 +133,7 @@ describe.skipIf(reason !== undefined)(`a full disk${reason === undefined ? '' : 
     await writeFile(at('new'), Buffer.alloc(MB))
     expect(await home.cairn('fsck', 'w')).toMatchObject({ code: 0 })
     await expectWhole(whole)
-  }, 120_000)
+  }, 300_000)
 
   it('refuses each kind of change by ENOSPC or does it; nothing is half done', async () => {
     await start(16)
@@ -178,7 +178,7 @@ describe.skipIf(reason !== undefined)(`a full disk${reason === undefined ? '' : 
     if (!removed) await unlink(at('big'))
     await appendFile(at('log'), 'again')
     expect(await home.cairn('fsck', 'w')).toMatchObject({ code: 0 })
-  }, 120_000)
+  }, 300_000)
 
   it('fails flush, checkpoint, fork and init by one clear sentence, and lets unmount go', async () => {
     await start(16)
@@ -209,5 +209,5 @@ describe.skipIf(reason !== undefined)(`a full disk${reason === undefined ? '' : 
     expect(await home.cairn('fsck', 'w')).toMatchObject({ code: 0 })
     expect(await home.cairn('fsck', 'fork')).toMatchObject({ code: 0 })
     expect((await home.must('volumes')).match(/another|other/g)?.length ?? 0).toBeLessThanOrEqual(2)
-  }, 120_000)
+  }, 300_000)
 })

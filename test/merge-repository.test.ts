@@ -17,7 +17,7 @@ for (const file of readdirSync(folder)) {
 test('total', () => assert.equal(require(join(folder, 'total.js')).total(1, 2, 3), 6))
 `
 
-describe.skipIf(whyNoMount() !== undefined)('a repository worked on in two forks', { timeout: 120_000 }, () => {
+describe.skipIf(whyNoMount() !== undefined)('a repository worked on in two forks', { timeout: 300_000 }, () => {
   let home: MountedHome
   let main: string
   let fork: string

@@ -162,7 +162,7 @@ class Run {
 }
 
 describe('a volume behaves as a map of names to bytes', () => {
-  it('through transactions, checkpoints, forks, seals, restarts and kills', { timeout: 240_000 }, () => {
+  it('through transactions, checkpoints, forks, seals, restarts and kills', { timeout: 600_000 }, () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.constantFrom(...volumes), step), { minLength: 5, maxLength: 40 }), steps => {
         const run = new Run()

@@ -237,7 +237,7 @@ test('any change applies, both ways', async () => {
     }),
     { numRuns: Number(process.env['CAIRN_TEST_RUNS'] ?? 60) },
   )
-}, 600_000)
+}, 900_000)
 
 describe('a patch', () => {
   const side = (path: string, bytes: Uint8Array, mode = 0o100644) => ({ path, mode, size: bytes.length, bytes })

@@ -205,7 +205,7 @@ function check(run: Run, failure: Failure): Map<string, Buffer> {
 afterEach(() => onCrashPoint(undefined))
 
 describe('after a failure of the power', () => {
-  it('a volume is at a state that it had, not older than the last that was synced', { timeout: 240_000 }, async () => {
+  it('a volume is at a state that it had, not older than the last that was synced', { timeout: 600_000 }, async () => {
     let failures = 0
     const first = Number(process.env['CAIRN_POWER_SEED'] ?? 1)
     for (let seed = first; seed < first + Number(process.env['CAIRN_TEST_SEEDS'] ?? 4); seed++) {
@@ -228,7 +228,7 @@ describe('after a failure of the power', () => {
 
   it.each([1, 4, 30])(
     'forks made together (%i) are whole when they were acknowledged, and no collector stumbles over those that were not',
-    { timeout: 120_000 },
+    { timeout: 300_000 },
     async count => {
       const folder = mkdtempSync(join(tmpdir(), 'cairn-power-'))
       const home = join(folder, 'home')

@@ -449,7 +449,7 @@ class World {
 afterEach(() => onCrashPoint(undefined))
 
 describe('several processes on one home, in an order that a seed decides', () => {
-  it('lose nothing that was acknowledged, and never see half of anything', { timeout: 240_000 }, () => {
+  it('lose nothing that was acknowledged, and never see half of anything', { timeout: 600_000 }, () => {
     let kills = 0
     let collections = 0
     const first = Number(process.env['CAIRN_SIMULATION_SEED'] ?? 1)

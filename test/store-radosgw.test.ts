@@ -24,7 +24,7 @@ describe.skipIf(missing !== undefined)(`S3 store on Ceph's gateway${missing === 
       AWS_EC2_METADATA_DISABLED: 'true',
       AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true',
     })
-  }, 90_000)
+  })
 
   afterAll(async () => {
     for (const store of opened) await store.close()

@@ -261,5 +261,5 @@ describe('versions', () => {
       }),
       { numRuns: Number(process.env['CAIRN_TEST_RUNS'] ?? 40), ...(seed === undefined ? {} : { seed: Number(seed) }), endOnFailure: false },
     )
-  }, 300_000)
+  }, 900_000)
 })

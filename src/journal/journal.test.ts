@@ -498,7 +498,7 @@ describe('against a model', () => {
       }),
       { numRuns: 150 },
     )
-  }, 60_000)
+  })
 })
 
 /** Where the zeros begin that were written ahead. */

@@ -52,7 +52,7 @@ export class Mounted {
   /** Runs a shell command in the mount. */
   sh(command: string): Promise<Output> {
     return new Promise(resolve => {
-      execFile('bash', ['-c', command], { cwd: this.dir, timeout: 60_000, maxBuffer: 1 << 26 }, (error, out, err) => {
+      execFile('bash', ['-c', command], { cwd: this.dir, timeout: 300_000, maxBuffer: 1 << 26 }, (error, out, err) => {
         resolve({ code: error === null ? 0 : Number(error.code ?? 99), out: (out + err).trimEnd() })
       })
     })

@@ -183,7 +183,7 @@ describe('a tree against a sorted reference', () => {
         }),
         { numRuns: 100 },
       )
-    }, 60_000)
+    })
   }
 
   it('holds after each step', () => {
@@ -197,7 +197,7 @@ describe('a tree against a sorted reference', () => {
       }),
       { numRuns: 40 },
     )
-  }, 60_000)
+  })
 })
 
 describe('a large tree', () => {
@@ -410,7 +410,7 @@ describe('a source that fails', () => {
       }),
       { numRuns: 100 },
     )
-  }, 60_000)
+  })
 })
 
 describe('limits', () => {

@@ -99,7 +99,7 @@ describe('the difference of two trees', () => {
         }),
         { numRuns: 25 },
       )
-    }, 60_000)
+    })
   }
 
   it('reads pages by the number of changes, not of keys', () => {

@@ -26,7 +26,7 @@ describe.skipIf(!canMount)('.cairn/versions', () => {
 
   function sh(command: string): Promise<{ code: number; out: string }> {
     return new Promise(resolve => {
-      execFile('bash', ['-c', command], { cwd: home.mountpoint, timeout: 60_000 }, (error, out, err) => {
+      execFile('bash', ['-c', command], { cwd: home.mountpoint, timeout: 300_000 }, (error, out, err) => {
         resolve({ code: error === null ? 0 : Number(error.code ?? 99), out: (out + err).trimEnd() })
       })
     })

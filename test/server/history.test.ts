@@ -31,7 +31,7 @@ describe.skipIf(!canMount)('.cairn in a mount', () => {
   /** A shell command in the mount. */
   function sh(command: string): Promise<Output> {
     return new Promise(resolve => {
-      execFile('bash', ['-c', command], { cwd: home.mountpoint, timeout: 60_000, maxBuffer: 1 << 26 }, (error, out, err) => {
+      execFile('bash', ['-c', command], { cwd: home.mountpoint, timeout: 300_000, maxBuffer: 1 << 26 }, (error, out, err) => {
         resolve({ code: error === null ? 0 : Number(error.code ?? 99), out: (out + err).trimEnd() })
       })
     })

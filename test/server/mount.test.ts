@@ -170,7 +170,7 @@ f.close()`
     expect(isMounted()).toBe(false)
   })
 
-  test('lives on when the server is killed: a reader and a writer in the middle finish, and nothing is lost', { timeout: 120_000 }, async () => {
+  test('lives on when the server is killed: a reader and a writer in the middle finish, and nothing is lost', { timeout: 300_000 }, async () => {
     const volume = await cairn.open('v')
     const megabyte = Buffer.alloc(1 << 20)
     const large = await volume.fs.promises.open('/large', 'w')
@@ -234,7 +234,7 @@ f.close()`
     expect(new Set(sizes)).toEqual(new Set([10 * 6 + 40 * 7]))
   })
 
-  test('whose server cannot be kept alive is given up, with a word in the log', { timeout: 120_000 }, async () => {
+  test('whose server cannot be kept alive is given up, with a word in the log', { timeout: 300_000 }, async () => {
     const { limits } = await import('../../src/sys/index.js')
     await mount()
     const { supervisor } = pidsOf(home)

@@ -151,7 +151,7 @@ describe.skipIf(!canMount)('restore of a mounted volume', () => {
   })
 
   for (const mode of ['delete', 'wal']) {
-    test(`under a SQLite writer (${mode}) leaves a whole database`, { timeout: 60_000 }, async () => {
+    test(`under a SQLite writer (${mode}) leaves a whole database`, { timeout: 300_000 }, async () => {
       const writer = python(sqlite, at('db'), mode)
       await writer.printed('inserted 300')
       await cairn.checkpoint('v', 'one')

@@ -14,7 +14,7 @@ export interface Radosgw {
 
 const PROGRAMS = ['ceph-mon', 'ceph-osd', 'radosgw', 'radosgw-admin', 'monmaptool', 'ceph']
 const KEY = 'TESTKEY'
-const START_MS = 60_000
+const START_MS = 300_000
 
 /** Why Ceph's S3 server cannot be started here; undefined when it can. */
 export function radosgwMissing(): string | undefined {
@@ -120,7 +120,7 @@ async function answers(endpoint: string): Promise<void> {
       await fetch(endpoint)
       return
     } catch (error) {
-      if (tries === 300) throw error
+      if (tries === 3000) throw error
       await new Promise(resolve => setTimeout(resolve, 100))
     }
   }
@@ -133,5 +133,5 @@ function kill(pid: number): void {
   } catch {
     return
   }
-  for (let tries = 0; existsSync(`/proc/${pid}`) && tries < 100; tries++) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20)
+  for (let tries = 0; existsSync(`/proc/${pid}`) && tries < 1000; tries++) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20)
 }

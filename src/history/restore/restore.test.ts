@@ -204,7 +204,7 @@ function apply(step: { op: string; path: string; to: string; size: number }): vo
 }
 
 describe('any changes', () => {
-  it('are undone by a restore of all, and those below a path by a restore of the path', { timeout: 120_000 }, () => {
+  it('are undone by a restore of all, and those below a path by a restore of the path', { timeout: 300_000 }, () => {
     fc.assert(
       fc.property(fc.array(change, { maxLength: 12 }), fc.array(change, { maxLength: 12 }), path, (first, then, at) => {
         start()

@@ -111,7 +111,7 @@ describe('several processes on one directory', () => {
     }
     expect(store.getSync('counter')?.bytes.toString()).toBe('100')
     store.closeSync()
-  }, 120_000)
+  }, 300_000)
 
   it('agree on the id of a store that they make at once', async () => {
     mkdirSync(root)
