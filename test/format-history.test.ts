@@ -2,7 +2,23 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { commitIdText, decodeViewRecord, encodeViewRecord, MAX_KEY_BYTES, makeCommitId, Tag, versionNodeKey, viewKey, viewOfKey } from '../src/codec/index.js'
+import {
+  AUDIT_SALT_BYTES,
+  auditHash,
+  auditKey,
+  auditPayloadHash,
+  commitIdText,
+  decodeAudit,
+  decodeViewRecord,
+  encodeAudit,
+  encodeViewRecord,
+  MAX_KEY_BYTES,
+  makeCommitId,
+  Tag,
+  versionNodeKey,
+  viewKey,
+  viewOfKey,
+} from '../src/codec/index.js'
 import { RelocationIndex } from '../src/codec/relocation.js'
 import { GC_RECORD_KEY, readGcRecord, swapGcRecord } from '../src/store/gc-record.js'
 import { MemoryStore } from '../src/store/memory/memory-store.js'
@@ -61,6 +77,19 @@ describe('records of the history tree', () => {
       golden(`value ${name}`, bytes)
       expect(decodeViewRecord(bytes, 0, bytes.length)).toEqual(record)
     }
+  })
+
+  test('audit entries (14), which chain, also redacted', () => {
+    const payload = Buffer.from(
+      JSON.stringify({ salt: '00'.repeat(AUDIT_SALT_BYTES), kind: 'session', actor: 'agent-7', session: '1'.repeat(26), paths: ['/a'] }),
+    )
+    const first = { previous: Buffer.alloc(32), payloadHash: auditPayloadHash(payload), timeMs: 1_700_000_000_123, payload }
+    const second = { previous: auditHash(first), payloadHash: auditPayloadHash(payload), timeMs: 1_700_000_000_456 }
+    golden('key audit entry', K.subarray(0, auditKey(K, 2 ** 33 + 5, 1)))
+    golden('value audit entry', encodeAudit(first))
+    golden('value audit entry, redacted', encodeAudit(second))
+    expect(decodeAudit(encodeAudit(first))).toEqual(first)
+    expect(decodeAudit(encodeAudit(second))).toEqual(second)
   })
 
   test('applied requests (15)', () => {

@@ -1,4 +1,5 @@
 export * from './attr.js'
+export * from './audit.js'
 export * from './batch.js'
 export * from './dirhash.js'
 export * from './history.js'
