@@ -75,7 +75,7 @@ function takeBack(store: LocalStore, heads: readonly Head[], names: readonly Put
   try {
     const taken = names.filter(({ key, bytes }) => Buffer.from(store.getSync(key)?.bytes ?? []).equals(bytes))
     store.deleteSync(taken.map(({ key }) => key))
-    store.deleteSync(heads.map(({ volume }) => HeadFile.key(volume)))
+    store.deleteSync(heads.flatMap(({ volume }) => [HeadFile.key(volume), pinKey(volume)]))
   } catch (error) {
     if (!isOfStorage(error)) throw error
   }

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Head } from '../codec/head.js'
 import { CairnError, CorruptError } from '../errors.js'
 import { allocateArenas, nextArena } from '../store/arena.js'
+import { pinKey } from '../store/pins.js'
 import type { RemoteStore } from '../store/remote/remote-store.js'
 import { makeFolder } from '../store/sync-folder.js'
 import { type Clock, crashPoint, limits, type Random } from '../sys/index.js'
@@ -131,7 +132,7 @@ export class Pool {
   #takeName(name: string, id: string, replaces: NameEntry | undefined): void {
     crashPoint('volume.create.before-name')
     if (!this.#names.take(name, id, replaces)) {
-      this.context.store.deleteSync([HeadFile.key(id)])
+      this.context.store.deleteSync([HeadFile.key(id), pinKey(id)])
       throw exists(name)
     }
     crashPoint('volume.create.after-name')
@@ -526,7 +527,8 @@ export class Pool {
   }
 
   unpin(id: string): void {
-    this.context.store.deleteSync([HeadFile.key(id)])
+    // A pin without a head looks like one whose head is still to be made: it would keep all of it for an hour.
+    this.context.store.deleteSync([HeadFile.key(id), pinKey(id)])
   }
 
   /**

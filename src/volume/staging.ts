@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Head } from '../codec/head.js'
+import { pinKey } from '../store/pins.js'
 import { crashPoint } from '../sys/index.js'
 import { HeadFile } from './head.js'
 import type { StoreContext } from './volume.js'
@@ -39,7 +40,7 @@ export class StagedVolume {
   /** Nothing of it stays; a no-op once it is published. */
   discard(): void {
     if (this.#isPublished) return
-    this.context.store.deleteSync([HeadFile.key(this.id)])
+    this.context.store.deleteSync([HeadFile.key(this.id), pinKey(this.id)])
     rmSync(this.dir, { recursive: true, force: true })
   }
 }

@@ -113,7 +113,7 @@ class Collection {
     crashPoint('gc.marked')
     const plan = planOf(listing, marker.marks, marker.heads, readRelocations(this.#store, this.#record.relocations), this.#options.thorough)
     const outcome = dryRun ? { superseded: false, written: 0, writtenBytes: this.#estimate(plan) } : yield* this.#change(plan)
-    if (!dryRun) this.#removePins(pins)
+    if (!dryRun) this.#removePins(pins, over)
     const report = this.#report(plan, listing, marker, { ...outcome, erased })
     if (!dryRun) this.#store.putSync(GC_REPORT_KEY, encodeSmall(GC_REPORT_FORMAT, report), { relaxed: true })
     return report
@@ -246,9 +246,10 @@ class Collection {
     if (old.length > 0) this.#store.deleteSync(old)
   }
 
-  #removePins(pins: Parameters<Leftovers['donePins']>[0]): void {
+  #removePins(pins: ReadonlyMap<string, Pin>, over: ReadonlySet<string>): void {
     crashPoint('gc.before-pins')
-    const done = this.#leftovers.donePins(pins)
+    // The head of a fork that was over may be gone with it by now.
+    const done = [...new Set([...over, ...this.#leftovers.donePins(pins)])]
     if (done.length > 0) this.#store.deleteSync(done)
   }
 

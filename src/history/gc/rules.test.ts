@@ -219,6 +219,16 @@ describe('collectors', () => {
     expect(store.headSync(pinKey('slow'))).toBeUndefined()
   })
 
+  it('find no pin of what nobody needs any more: a check that is over, a fork that is deleted', () => {
+    const { store } = volume.context
+    engine.unpin('w', engine.pin('w').id)
+    expect(allKeys(store, PINS_PREFIX)).toEqual([])
+    engine.fork('w', undefined, 'f')
+    engine.remove('f', { now: true })
+    collected(engine)
+    expect(allKeys(store, PINS_PREFIX)).toEqual([])
+  })
+
   it('leave a volume alone that has no name yet', () => {
     let met = 0
     onCrashPoint(point => {
