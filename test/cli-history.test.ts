@@ -178,3 +178,31 @@ test('a rebase of what is no fork does not speak of options that it has not', as
 test('a folder is no bundle', async () => {
   expect((await cli.cairn('unbundle', cli.folder, 'w')).err).toMatch(/is a directory\. Name the file/)
 })
+
+test('a time that is still to come is no state', async () => {
+  await cli.fed('1', 'write', 'v:/f')
+  await cli.cairn('checkpoint', 'save', 'v', 'c')
+  expect(await cli.cairn('restore', 'v@2999-01-01')).toMatchObject({ code: 1, err: expect.stringContaining("The time '2999-01-01' is still to come.") })
+})
+
+test('an undo of an undo is a redo in the log, to and fro', async () => {
+  await cli.fed('1', 'write', 'v:/f')
+  for (let i = 0; i < 3; i++) await cli.cairn('undo', 'v')
+  const [third, second, first, made] = await cli.json<Array<{ id: string; message: string }>>('log', 'v')
+  expect([third, second, first].map(({ message }) => message)).toEqual([`undo ${made.id}`, `redo ${made.id}`, `undo ${made.id}`])
+})
+
+test('what stands for the history is told so, not as a matter of rights', async () => {
+  const { code, err } = await cli.cairn('mkdir', 'v:/.cairn')
+  expect({ code, err }).toEqual({
+    code: 1,
+    err: 'cairn: v:/.cairn stands for the history of the volume in its mounts; nothing can have that name. Choose another name.\n',
+  })
+})
+
+test('a plain name is of the host where only the host is meant', async () => {
+  await cli.fed('1', 'write', 'v:/f')
+  expect((await cli.spawned(['export', 'v', 'out'])).code).toBe(0)
+  expect((await cli.spawned(['import', 'out', 'v:/in'])).code).toBe(0)
+  expect(await cli.ok('cat', 'v:/in/f')).toBe('1')
+})

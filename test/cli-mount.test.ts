@@ -56,6 +56,8 @@ describe.skipIf(!possible)('a mounted volume', () => {
       expect(readdirSync(at).sort()).toEqual(['bob', 'mounter'])
       const actors = (await run.json<Array<{ kind: string; actor: string }>>('log', 'shared')).filter(({ kind }) => kind === 'auto').map(({ actor }) => actor)
       expect(actors).toEqual(['bob', 'mounter', 'alice'])
+      writeFileSync(`${at}/new`, '1')
+      expect((await run.ok('log', 'shared', '--names')).split('\n').slice(0, 2)).toEqual(['now         in no commit yet     +1', '  A /new'])
       // Names are enough here, of what is gone too.
       const inside = (...argv: string[]) => run.spawned(argv, { cwd: at })
       expect((await inside('log', 'bob')).out).toContain('bob')
@@ -63,6 +65,28 @@ describe.skipIf(!possible)('a mounted volume', () => {
       expect((await inside('versions', 'alice')).out).toContain('deleted')
       expect((await inside('diff', 'shared', '--', 'nothing')).code).toBe(0)
       await run.ok('unmount', 'shared')
+    },
+    SLOW_MS,
+  )
+
+  test(
+    'a diff from a state of the past and a checkpoint have what a program wrote through a mapping',
+    async () => {
+      const at = run.path('mapped')
+      await run.ok('init', 'mapped')
+      await run.ok('mount', 'mapped', at)
+      const size = 32 * 1024 * 1024
+      writeFileSync(`${at}/f`, Buffer.alloc(size))
+      await run.ok('checkpoint', 'save', 'mapped', 'before')
+      const write = `import mmap, sys; f = open(sys.argv[1], 'r+b'); m = mmap.mmap(f.fileno(), 0); m[:] = b'x' * len(m); print('done', flush=True); sys.stdin.read()`
+      const writer = spawn('python3', ['-c', write, `${at}/f`], { stdio: ['pipe', 'pipe', 'inherit'] })
+      await once(writer.stdout, 'data')
+      expect(await run.cairn('diff', 'mapped@before')).toMatchObject({ code: 1, out: expect.stringMatching(/^M \/f /) })
+      await run.ok('checkpoint', 'save', 'mapped', 'after')
+      expect((await run.ok('cat', 'mapped@after:/f')).replaceAll('x', '')).toBe('')
+      writer.stdin.end()
+      await once(writer, 'exit')
+      await run.ok('unmount', 'mapped')
     },
     SLOW_MS,
   )

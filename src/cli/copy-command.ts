@@ -22,9 +22,10 @@ export type Direction = 'any' | 'into-volume' | 'to-host'
 
 /** cp, import and export. Returns the exit code. */
 export async function copyCommand(context: Context, args: readonly string[], flags: CopyFlags, direction: Direction = 'any'): Promise<number> {
-  const sources = args.slice(0, -1)
+  const sources = args.slice(0, -1).map(text => (direction === 'into-volume' ? hostName(text) : text))
+  const last = args[args.length - 1]
   const rules = { host: true, stdio: direction === 'any' }
-  const target = await context.locate(args[args.length - 1], { ...rules, writes: true })
+  const target = await context.locate(direction === 'to-host' ? hostName(last) : last, { ...rules, writes: true })
   if (direction === 'into-volume') wantVolume(target, 'import', 'cairn import ./project work:/')
   if (target.kind === 'stdio') return toStdout(context, sources)
   const stat = await target.files.stat(target.path).catch(() => undefined)
@@ -44,6 +45,11 @@ export async function copyCommand(context: Context, args: readonly string[], fla
     direction === 'any' ? [] : [`${direction === 'to-host' ? 'Exported' : 'Imported'} ${plural(total.files, 'file')} (${humanSize(total.bytes)}B).`],
   )
   return code
+}
+
+/** A plain name where only the host is meant. */
+function hostName(text: string): string {
+  return text === '' || /[:@/]/.test(text) ? text : `./${text}`
 }
 
 interface Total {

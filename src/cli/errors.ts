@@ -1,4 +1,5 @@
 import { CairnError } from '../errors.js'
+import { HISTORY_NAME } from '../fs/entries.js'
 
 /** What a user is told about a failure. */
 export interface Told {
@@ -62,6 +63,11 @@ export function about(error: unknown, prefix: string, path: string): unknown {
   if (errno.code === 'ENOENT' && errno.shown.includes('\uFFFD')) {
     const remedy = 'Name the directory it is in, with -r, or go through a mount, where any name works.'
     return new CairnError('ENOENT', `${errno.shown} is not UTF-8, and such a name cannot be given to this command.`, remedy, { cause: error })
+  }
+  if (errno.code === 'EPERM' && prefix !== '' && blamed === `/${HISTORY_NAME}`) {
+    return new CairnError('EPERM', `${errno.shown} stands for the history of the volume in its mounts; nothing can have that name.`, 'Choose another name.', {
+      cause: error,
+    })
   }
   if (errno.code === 'EBUSY' && blamed === '/') {
     return new CairnError('EBUSY', `${errno.shown} is the root of the volume, which stays where it is.`, 'Name what is in it.', { cause: error })

@@ -1,3 +1,4 @@
+import { CairnError } from '../errors.js'
 import type { FoundChange } from '../history/diff/diff-read.js'
 import type { LogEntry } from '../sdk/types.js'
 import type { Context } from './context.js'
@@ -9,6 +10,8 @@ import type { Options, Run } from './spec.js'
 
 /** As many characters of a commit's id hold the millisecond it was made in, which no two commits of a volume share. */
 export const SHORT_ID = 10
+/** Of a time. */
+const NOW_WIDTH = 19
 
 export const run: Run = async (context, [target], options) => {
   const { volume, ref, path } = await context.side(target ?? '')
@@ -20,8 +23,9 @@ export const run: Run = async (context, [target], options) => {
     counts: true,
   }
   const cairn = await context.cairn()
+  formOf(options)
   const entries: unknown[] = []
-  let found = false
+  let found = !context.json && asked.actor === undefined && asked.until === undefined && asked.limit !== 0 && (await showNow(context, volume, path, options))
   for await (const entry of await context.helped(async () => cairn.log(volume, asked))) {
     found = true
     if (context.json) entries.push(await withDetails(context, volume, entry, options))
@@ -33,6 +37,32 @@ export const run: Run = async (context, [target], options) => {
   if (context.json) await context.result(entries, () => [])
   else if (!found) context.out.note(nothing(volume, asked))
   return 0
+}
+
+/** What no commit has yet stands above all others. False when that is nothing. */
+async function showNow(context: Context, volume: string, path: string | undefined, options: Options): Promise<boolean> {
+  const { out } = context
+  const entry = { id: '', kind: 'auto', ...(path === undefined || path === '/' ? {} : { path }) } as LogEntry
+  const counts: Record<string, number> = {}
+  try {
+    await eachChange(context, volume, { ...entry, previous: '~0' }, false, async ({ kind }) => {
+      counts[kind] = (counts[kind] ?? 0) + 1
+    })
+  } catch (error) {
+    // There is no commit at all, or no such volume, which the log itself says.
+    if (error instanceof CairnError) return false
+    throw error
+  }
+  if (Object.keys(counts).length === 0) return false
+  await out.lines([`${out.yellow('now'.padEnd(SHORT_ID))}  ${'in no commit yet'.padEnd(NOW_WIDTH)}  ${countsText(counts)}`])
+  await showDetails(context, volume, { ...entry, previous: '~0' }, options)
+  return true
+}
+
+/** @throws CairnError when more than one form is asked for */
+function formOf(options: Options): void {
+  const asked = ['patch', 'stat', 'names'].filter(name => options[name] === true)
+  if (asked.length > 1) throw usageError('Only one of --patch, --stat and --names can be shown.', 'Leave out the others.')
 }
 
 /** What a log that is empty says: a name mistyped looks like this, too. */
@@ -114,7 +144,11 @@ async function eachChange(
   use: (change: FoundChange, reader: Reader) => Promise<void>,
 ): Promise<void> {
   const cairn = await context.cairn()
-  const reader = await cairn.openDiff({ volume, ref: entry.previous ?? '' }, { volume, ref: entry.id }, { files: files || entry.path !== undefined })
+  const reader = await cairn.openDiff(
+    { volume, ref: entry.previous ?? '' },
+    { volume, ...(entry.id === '' ? {} : { ref: entry.id }) },
+    { files: files || entry.path !== undefined },
+  )
   try {
     for await (const change of reader.changes()) {
       if (entry.path === undefined || change.path === entry.path || change.path.startsWith(`${entry.path}/`)) await use(change, reader)

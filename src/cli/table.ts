@@ -456,8 +456,8 @@ export const groups: readonly CommandGroup[] = [
           ['--stat', 'lines added and removed in each file'],
           ['--names', 'what each changed, a line for each path'],
           ['--actor <name>', 'only those of an actor'],
-          ['--since <time>', 'not before a time (2026-11-20T10:00, -2h) or a ref'],
-          ['--until <time>', 'not after it'],
+          ['--since <time>', 'from a time on (2026-11-20T10:00, -2h), or what came after a ref'],
+          ['--until <time>', 'up to a time, or to a ref and with it'],
         ],
         examples: [
           ['cairn log work -n 10', ''],

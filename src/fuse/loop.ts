@@ -97,6 +97,14 @@ export class FuseLoop {
     this.#stopped = false
   }
 
+  /**
+   * Answers what the kernel has asked up to now. Whoever called syncfs(2) needs it: that writes dirty pages back, but waits for no answer
+   * from a file system in user space.
+   */
+  catchUp(): void {
+    for (let turns = 0; turns < limits.fuseCatchUpTurns && this.#turn() > 0; turns++);
+  }
+
   /** Gives every connection its turn. Returns how many requests there were. */
   #turn(): number {
     let served = 0

@@ -340,8 +340,8 @@ export class Cairn implements CairnApi {
   }
 
   async openDiff(a: DiffSide | undefined, b: DiffSide, options: DiffOptions = {}): Promise<DiffReader> {
-    if (a !== undefined && a.ref === undefined) await this.#settle(a.volume)
-    if (b.ref === undefined && b.volume !== a?.volume) await this.#settle(b.volume)
+    const now = [a, b].flatMap(side => (side !== undefined && side.ref === undefined ? [side.volume] : []))
+    for (const name of new Set(now)) await this.#settle(name)
     const { DiffReader } = await import('./diff.js')
     return DiffReader.open(await this.#host(...(a === undefined ? [] : [a.volume]), b.volume), a, b, options)
   }
@@ -403,7 +403,10 @@ export class Cairn implements CairnApi {
     const host = await this.#host(name)
     if (!host.isServer) return
     const { mounts } = (await host.call('server.status')) as ServerStatus
-    for (const mount of mounts) if (mount.name === name && !mount.readOnly) syncMount(mount.mountpoint)
+    const writable = mounts.filter(mount => mount.name === name && !mount.readOnly)
+    if (writable.length === 0) return
+    for (const mount of writable) syncMount(mount.mountpoint)
+    await host.call('caughtUp')
   }
 
   async #call(method: string, ...args: unknown[]): Promise<unknown> {

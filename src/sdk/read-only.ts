@@ -11,7 +11,7 @@ const { O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, W_OK } = constants
 const reads: ReadonlySet<string> = new Set([
   ...['volumes', 'info', 'volumesById', 'status', 'statusOf', 'openVolumes', 'checkpoints', 'commits', 'versions', 'retention', 'stats', 'holders'],
   ...['logOpen', 'logNext', 'blameOpen', 'blameStates', 'blameFile', 'diffOpen', 'diffNext', 'diffFile'],
-  ...['flush', 'pin', 'unpin', 'collected', 'step', 'close', 'job.wait', 'mount', 'unmount', 'server.status', 'server.stop'],
+  ...['flush', 'caughtUp', 'pin', 'unpin', 'collected', 'step', 'close', 'job.wait', 'mount', 'unmount', 'server.status', 'server.stop'],
 ])
 /** Where the options of calls stand that change nothing with `dryRun`; what was in no commit may get one, as when a volume is closed. */
 const dryRuns: ReadonlyMap<string, number> = new Map([

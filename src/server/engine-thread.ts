@@ -88,6 +88,7 @@ class EngineThread {
 
   #run({ session, method, args }: EngineRequest): unknown {
     if (method.startsWith('mount.')) return this.#mounts.call(method, args)
+    if (method === 'caughtUp') return this.#loop.catchUp()
     if (method === 'session.end') return this.#host.sessions.end(session)
     if (method === 'engine.stop') return this.#stop()
     return this.#host.call(session, method, args)

@@ -103,6 +103,8 @@ export const limits = {
   fuseSpinUs: 50,
   /** Requests of one mount answered before the next mount's turn. */
   fuseTurn: 64,
+  /** Turns of all mounts that a request of a client may wait for, when it has just written dirty pages back. */
+  fuseCatchUpTurns: 256,
   /** Views of one mount that the kernel forgot and that keep their numbers, in case somebody comes back to them. */
   idleViews: 64,
   /** Views of one mount that the kernel holds before it is asked to let go of those used longest ago. */

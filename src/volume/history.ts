@@ -167,6 +167,7 @@ export class History {
     if (byId.length === 1) return byId[0]
     if (byId.length > 1) throw ambiguous(ref, byId)
     const time = parseTime(ref, this.#clock.now())
+    if (time !== undefined && time > this.presentMs()) throw toCome(ref)
     const then = time === undefined ? undefined : this.#log.notAfter(time)
     if (then !== undefined) return then
     if (time !== undefined) throw tooEarly(ref, this.#log.oldest())
@@ -220,6 +221,10 @@ function unknownRef(ref: string, names: readonly string[]): CairnError {
     `There is no checkpoint or commit '${ref}'.`,
     names.length === 0 ? 'Make a checkpoint with `cairn checkpoint save`.' : `There is ${names.join(', ')}; see \`cairn checkpoint list\`.`,
   )
+}
+
+function toCome(ref: string): CairnError {
+  return new CairnError('ERR_REF_UNKNOWN', `The time '${ref}' is still to come.`, 'Leave the ref out for the state of now, or write an earlier time.')
 }
 
 function tooEarly(ref: string, oldest: Commit | undefined): CairnError {

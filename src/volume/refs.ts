@@ -5,7 +5,8 @@ export function parseTime(ref: string, nowMs: number): number | undefined {
   const ago = /^-(\d{1,9})([smhdw])$/.exec(ref)
   if (ago !== null) return nowMs - Number(ago[1]) * (units[ago[2]] ?? 0)
   if (!/^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?$/.test(ref)) return undefined
-  const time = Date.parse(ref)
+  // A day alone begins where the user is, as the times of that day do.
+  const time = Date.parse(ref.length === 10 ? `${ref}T00:00` : ref)
   return Number.isNaN(time) ? undefined : time
 }
 

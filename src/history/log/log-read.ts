@@ -18,8 +18,9 @@ export interface LogOptions {
   /** Only commits that changed this file or anything in this directory, followed through renames. */
   path?: string
   actor?: string
-  /** Not before, and not after: a time (`2026-11-20T10:00`, `-2h`), or the time of a ref. */
+  /** From a time on (`2026-11-20T10:00`, `-2h`), or what came after a ref, as for an undo. */
   since?: string
+  /** Up to a time, or to a ref and with it. */
   until?: string
   /** How many changes of each kind; costs a diff per commit. */
   counts?: boolean
@@ -46,7 +47,7 @@ export class LogRead {
   /** @throws CairnError ERR_REF_UNKNOWN of `since` and `until` */
   constructor(volume: Volume, options: LogOptions) {
     this.#volume = volume
-    this.#steps = this.#entries(options, momentOf(volume, options.since), momentOf(volume, options.until))
+    this.#steps = this.#entries(options, momentOf(volume, options.since, 1), momentOf(volume, options.until, 0))
   }
 
   /** Undefined at the end. A page may be empty. */
@@ -114,9 +115,10 @@ function* pairs(volume: Volume): Generator<[Commit, Commit | undefined]> {
   if (newer !== undefined) yield [newer, undefined]
 }
 
-function momentOf(volume: Volume, ref: string | undefined): number | undefined {
+/** No two commits of a volume are of one millisecond. @param later added to the time of a commit */
+function momentOf(volume: Volume, ref: string | undefined, later: number): number | undefined {
   if (ref === undefined) return undefined
-  return parseTime(ref, volume.history.presentMs()) ?? volume.history.resolve(ref).timeMs
+  return parseTime(ref, volume.history.presentMs()) ?? volume.history.resolve(ref).timeMs + later
 }
 
 type Step = Pick<LogEntry, 'change' | 'path' | 'from'>

@@ -86,9 +86,12 @@ function takeBack(
   return { tree, conflicts, parts }
 }
 
+/** An undo of an undo says what it brings back, and so on to and fro. */
 function messageOf(undone: readonly CommitInfo[]): string {
   const [newest] = undone
   const what = newest.message ?? newest.name ?? newest.id
+  const [, before, rest] = newest.kind === 'undo' && undone.length === 1 ? (/^(undo|redo) ([^]*)$/.exec(what) ?? []) : []
+  if (before !== undefined) return `${before === 'undo' ? 'redo' : 'undo'} ${rest}`
   return undone.length === 1 ? `undo ${what}` : `undo ${what} and ${undone.length - 1} before`
 }
 
