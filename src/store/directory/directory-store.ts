@@ -1,12 +1,13 @@
 import { closeSync, copyFileSync, fstatSync, fsyncSync, linkSync, openSync, readSync, renameSync, rmdirSync, statSync, unlinkSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { EIO, posixError } from '../../errors.js'
+import { CairnError, EIO, posixError } from '../../errors.js'
 import { crashPoint, limits, makeFolders, type Random, systemRandom } from '../../sys/index.js'
 import { AsyncLocal } from '../async-local.js'
 import type { GetOptions, ListPage, ObjectInfo, Put, PutOptions, StoredObject } from '../contract.js'
 import { checkKey, checkPrefix, IS_CHANGED, IS_GONE, IS_THERE, preconditionFailed, unlessRefused } from '../keys.js'
 import { sha256 } from '../pack-writer.js'
 import { makeFolder, syncFolder } from '../sync-folder.js'
+import { Claims, isSameFile } from './claims.js'
 import { Descriptors, openIfThere } from './descriptors.js'
 import { listFolder } from './listing.js'
 import { StoreLock } from './lock.js'
@@ -23,7 +24,7 @@ const HASHED_BYTES = 64 * 1024
  *
  * Atomic: bytes are written to a temporary file, which takes the object's name by link(2) or rename(2). Durable when `putSync`
  * returns: the file was synced before it had the name, the folder after. Files are 0600, folders 0700. Correct between threads,
- * processes and, where flock(2) is passed on, hosts.
+ * processes and, where flock(2) is passed on, hosts; when opened as shared, between hosts without locks (`claims.ts`).
  * Errors of the disk (ENOSPC, EACCES, EIO …) are thrown as node:fs does.
  */
 export class DirectoryStore extends AsyncLocal {
@@ -33,18 +34,21 @@ export class DirectoryStore extends AsyncLocal {
   readonly id: string
   readonly #descriptors = new Descriptors()
   readonly #lock: StoreLock
+  /** In place of the lock, on a disk that hosts share. */
+  readonly #claims: Claims | undefined
   readonly #random: Random
   #temporaries = 0
   /** Folders in which others were made whose names are not on the disk yet. */
   readonly #unnamed = new Set<string>()
 
   /** Use `openDirectoryStore`. */
-  constructor(root: string, id: string, random: Random = systemRandom) {
+  constructor(root: string, id: string, random: Random = systemRandom, shared = false) {
     super()
     this.root = root
     this.id = id
     this.description = `directory ${root}`
     this.#lock = new StoreLock(join(root, LOCK_FILE))
+    this.#claims = shared ? new Claims(root, key => this.headSync(key)?.version) : undefined
     this.#random = random
   }
 
@@ -164,6 +168,11 @@ export class DirectoryStore extends AsyncLocal {
       this.#inFolder(path, () => this.#link(key, temporary, path), options.relaxed)
       return
     }
+    if (this.#claims !== undefined) {
+      this.#descriptors.forget(key)
+      this.#inFolder(path, () => this.#claims?.replace(key, path, temporary, options.ifMatch), options.relaxed)
+      return
+    }
     // Replacing goes under the lock even without a condition, so that it never falls between another's comparison and swap.
     this.#lock.hold(() => {
       if (options.ifMatch !== undefined) {
@@ -175,16 +184,27 @@ export class DirectoryStore extends AsyncLocal {
     })
   }
 
+  /**
+   * Without locks a deletion may fall between another's comparison and swap, and the object is there again: it is for objects that nobody replaces
+   * at the time.
+   */
+  #excluding<T>(work: () => T): T {
+    return this.#claims === undefined ? this.#lock.hold(work) : work()
+  }
+
   /** link(2) fails when the name is there: of any number of callers one wins. */
   #link(key: string, temporary: string, path: string): void {
     try {
       linkSync(temporary, path)
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException
+      // The answer of a network disk may have been lost, and its question repeated.
+      if (code === 'EEXIST' && isSameFile(temporary, path)) return
       if (code === 'EEXIST') throw preconditionFailed(key, IS_THERE)
       if (code !== 'EPERM' && code !== 'EOPNOTSUPP' && code !== 'ENOTSUP' && code !== 'ENOSYS') throw error
+      if (this.#claims !== undefined) throw noLinks(this.root, error)
       // A filesystem without links, such as exFAT: then it is so for all callers, and they exclude one another by the lock.
-      this.#lock.hold(() => {
+      this.#excluding(() => {
         if (statSync(path, { throwIfNoEntry: false }) !== undefined) throw preconditionFailed(key, IS_THERE)
         renameSync(temporary, path)
       })
@@ -220,7 +240,7 @@ export class DirectoryStore extends AsyncLocal {
     const fds = paths.map(openIfThere)
     let folders: string[] = []
     try {
-      folders = this.#lock.hold(() => this.#unlink(keys, paths))
+      folders = this.#excluding(() => this.#unlink(keys, paths))
     } finally {
       for (const fd of fds) if (fd >= 0) closeSync(fd)
     }
@@ -268,7 +288,7 @@ export class DirectoryStore extends AsyncLocal {
     const target = this.#path(key)
     if (statSync(path, { throwIfNoEntry: false }) === undefined && statSync(target, { throwIfNoEntry: false }) !== undefined) return
     crashPoint('store.put.before-temporary')
-    this.#lock.hold(() => {
+    this.#excluding(() => {
       this.#descriptors.forget(key)
       try {
         this.#inFolder(target, () => renameOrMissing(path, target))
@@ -296,6 +316,11 @@ export class DirectoryStore extends AsyncLocal {
     unlinkSync(path)
   }
 
+  /** Removes what crashed writers of a shared store left. */
+  sweepClaims(): void {
+    this.#claims?.sweep()
+  }
+
   /** Closes descriptors. */
   closeSync(): void {
     this.#descriptors.close()
@@ -305,6 +330,15 @@ export class DirectoryStore extends AsyncLocal {
   async close(): Promise<void> {
     this.closeSync()
   }
+}
+
+function noLinks(root: string, cause: unknown): CairnError {
+  return new CairnError(
+    'ERR_STORE_LOCK',
+    `The disk of ${root} has no hard links, which a shared store needs.`,
+    'Put the store on another disk, or in a bucket.',
+    { cause },
+  )
 }
 
 /** ENOENT of rename names either side; the source's is not to be tried again. */

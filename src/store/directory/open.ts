@@ -9,6 +9,8 @@ import { DirectoryStore, TEMPORARY_FOLDER } from './directory-store.js'
 export interface OpenDirectoryOptions {
   /** Make a store when the folder is missing or empty. */
   create?: boolean
+  /** On a disk that hosts share, where locks may not hold: `file://`. All who open it must say so. */
+  shared?: boolean
   random?: Random
 }
 
@@ -24,7 +26,9 @@ export function openDirectoryStore(path: string, options: OpenDirectoryOptions =
     prepareFolder(root, options.create === true)
     const id = readId(root, random, options.create === true)
     removeLeftovers(join(root, TEMPORARY_FOLDER))
-    return new DirectoryStore(root, id, random)
+    const store = new DirectoryStore(root, id, random, options.shared === true)
+    store.sweepClaims()
+    return store
   } catch (error) {
     throw explained(root, error)
   }

@@ -1,0 +1,1 @@
+export { type GcsOptions, GcsStore } from './gcs-store.js'

@@ -1,0 +1,44 @@
+import type { ObjectStore } from './contract.js'
+import { openDirectoryStore } from './directory/index.js'
+import { GcsStore } from './gcs/index.js'
+import { openLmdbStore } from './lmdb/index.js'
+import { MemoryStore } from './memory/index.js'
+import { type EtagQuotes, S3Store } from './s3/index.js'
+import { openSqliteStore } from './sqlite/index.js'
+import type { StoreLocation } from './url.js'
+import { Retry, RetryingStore, type RetryOptions } from './wrap/retry.js'
+
+export interface OpenObjectStoreOptions {
+  /** Make the folder or file of a local store that is missing. A bucket is never made. */
+  create?: boolean
+  retry?: RetryOptions
+  etagQuotes?: EtagQuotes
+}
+
+/**
+ * Opens the store at a place, with retries where it is remote. Drivers and their packages are loaded now; a bucket is not asked anything yet.
+ * @throws CairnError ERR_DRIVER_MISSING; for local ones also ERR_STORE_UNKNOWN, ERR_STORE_PATH, ERR_STORE_ACCESS, ERR_FORMAT …
+ */
+export async function openObjectStore(location: StoreLocation, options: OpenObjectStoreOptions = {}): Promise<ObjectStore> {
+  const { create, etagQuotes } = options
+  switch (location.kind) {
+    case 's3': {
+      const retry = new Retry(options.retry)
+      return new RetryingStore(new S3Store({ ...location, etagQuotes, retry }), retry)
+    }
+    case 'gcs': {
+      const retry = new Retry(options.retry)
+      return new RetryingStore(new GcsStore({ ...location, retry }), retry)
+    }
+    case 'directory':
+      return openDirectoryStore(location.path, { create })
+    case 'file':
+      return openDirectoryStore(location.path, { create, shared: true })
+    case 'sqlite':
+      return openSqliteStore(location.path, { create }).store
+    case 'lmdb':
+      return (await openLmdbStore(location.path, { create })).store
+    case 'memory':
+      return new MemoryStore()
+  }
+}

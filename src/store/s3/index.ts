@@ -1,0 +1,1 @@
+export { type EtagQuotes, type S3Options, S3Store } from './s3-store.js'
