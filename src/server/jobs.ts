@@ -5,7 +5,7 @@ import { fromWire, type WireError } from '../sys/wire-error.js'
 import type { VolumeInfo } from '../volume/api.js'
 
 export type JobData =
-  | { kind: 'gc'; home: string; dryRun: boolean; thorough?: boolean; onlyIfWorth?: boolean }
+  | { kind: 'gc'; home: string; dryRun: boolean; thorough?: boolean | string; onlyIfWorth?: boolean }
   /** `state`: id of the hidden head that keeps what is checked; of the volume itself when damage keeps it from being opened or sealed, with what that is. */
   | { kind: 'fsck'; home: string; state: string; unopened?: { object: string; problem: string } }
 
@@ -36,7 +36,8 @@ export interface PreparedJob {
 
 export interface JobOptions {
   dryRun?: boolean
-  thorough?: boolean
+  /** See `GcOptions`. */
+  thorough?: boolean | string
   onlyIfWorth?: boolean
 }
 

@@ -12,7 +12,7 @@ import { allKeys } from '../../volume/names.js'
 import { Copier } from './copier.js'
 import { Leftovers } from './leftovers.js'
 import { Marker } from './mark.js'
-import { type ListedPack, listPacks, type Plan, planOf } from './plan.js'
+import { isOfLineage, type ListedPack, listPacks, type Plan, planOf } from './plan.js'
 import { nameOf, placeOf } from './relocation-list.js'
 import type { GcProgress, GcReport } from './report.js'
 import { RootReader } from './roots.js'
@@ -32,8 +32,8 @@ export interface GcOptions {
   random: Random
   /** Change nothing; say what would be. */
   dryRun?: boolean
-  /** Rewrite every pack that holds anything dead: for content that must not be there any more. */
-  thorough?: boolean
+  /** Rewrite every pack that holds anything dead, for content that must not be there any more: all, or those that may hold what the volume of this id held. */
+  thorough?: boolean | string
 }
 
 /**
@@ -111,7 +111,7 @@ class Collection {
     if (!dryRun) this.#store.deleteSync([...over])
     for (const _ of marker.run()) yield { step: 'marking', done: marker.marks.segments }
     crashPoint('gc.marked')
-    const plan = planOf(listing, marker.marks, marker.heads, readRelocations(this.#store, this.#record.relocations), this.#options.thorough)
+    const plan = planOf(listing, marker.marks, marker.heads, readRelocations(this.#store, this.#record.relocations), id => this.#isThorough(id, marker))
     const outcome = dryRun ? { superseded: false, written: 0, writtenBytes: this.#estimate(plan) } : yield* this.#change(plan)
     if (!dryRun) this.#removePins(pins, over)
     const report = this.#report(plan, listing, marker, { ...outcome, erased })
@@ -131,6 +131,11 @@ class Collection {
       return
     }
     throw new CairnError('ERR_GC_RUNNING', 'Other collections of this store begin again and again.', 'Let one of them end.', { retry: 'same-call' })
+  }
+
+  #isThorough(packId: Buffer, { heads }: Marker): boolean {
+    const { thorough = false } = this.#options
+    return typeof thorough === 'string' ? isOfLineage(packId, thorough, heads) : thorough
   }
 
   #expired(): string[] {

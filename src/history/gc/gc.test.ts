@@ -43,7 +43,8 @@ function bytes(size: number, seed: number): Buffer {
   return b
 }
 
-const collected = (of: Engine, options: { dryRun?: boolean; between?: () => void } = {}): GcReport => collectedAt(of, { clock, ...options })
+const collected = (of: Engine, options: { dryRun?: boolean; thorough?: boolean | string; between?: () => void } = {}): GcReport =>
+  collectedAt(of, { clock, ...options })
 const packs = (): string[] => listPacks(engine.dev.context.store).map(({ key }) => key)
 
 /** Everything of every volume verifies, and nothing more is to be collected. */
@@ -257,6 +258,27 @@ describe('a collection', () => {
     store.putSync(key, whole)
     expect(collected(engine).freedBytes).toBeGreaterThan(2_900_000)
     expect(existsSync(join(home, 'gc'))).toBe(false)
+  })
+
+  it('after a purge rewrites what may hold what was purged, and no packs of other volumes', () => {
+    for (const name of ['purged', 'other']) {
+      engine.create(name)
+      const fs = fsOf(name)
+      fs.writeFileSync('/kept', bytes(2_000_000, 1))
+      fs.writeFileSync('/gone-wal', bytes(100_000, 2))
+      engine.openVolume(name).flush()
+      fs.rmSync('/gone-wal')
+      engine.openVolume(name).flush()
+    }
+    engine.fork('purged', undefined, 'fork')
+    const of = (name: string): string[] => packs().filter(key => key.includes(engine.info(name).id) && contentBytes(key) > 1_000_000)
+    const contentBytes = (key: string): number => engine.openVolume('purged').context.store.headSync(key)?.sizeBytes ?? 0
+    expect([of('purged').length, of('other').length]).toEqual([1, 1])
+    collected(engine, { thorough: engine.info('fork').id })
+    expect([of('purged').length, of('other').length]).toEqual([0, 1])
+    collected(engine, { thorough: true })
+    expect(of('other')).toEqual([])
+    expectWhole()
   })
 
   it('is one at a time', () => {

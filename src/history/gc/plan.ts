@@ -57,13 +57,13 @@ export interface Plan {
   problems: Array<{ pack: string; problem: string }>
 }
 
-/** @param isThorough no byte that nothing names may stay, whatever it costs: after a purge */
+/** @param isThorough no byte that nothing names may stay in this pack, whatever it costs: after a purge */
 export function planOf(
   listing: readonly ListedPack[],
   marks: Marks,
   heads: ReadonlyMap<string, Head>,
   index: RelocationIndex | undefined,
-  isThorough = false,
+  isThorough: (packId: Buffer) => boolean = () => false,
 ): Plan {
   const relocations = new RelocationList(index, marks)
   const plan: Plan = { garbage: [], dropped: [], rewritten: [], kept: [], waiting: [], relocations, problems: [] }
@@ -79,13 +79,20 @@ export function planOf(
       plan.kept.push(pack)
       if (live === undefined) plan.waiting.push(pack)
     } else if (live === undefined) (isCopy(pack.id) ? plan.dropped : plan.garbage).push(pack)
-    else if (live.liveBytes < pack.sizeBytes * limits.gcLivePart || (isThorough && hasDead(pack, live))) plan.rewritten.push({ ...pack, live })
+    else if (live.liveBytes < pack.sizeBytes * limits.gcLivePart || (isThorough(pack.id) && hasDead(pack, live))) plan.rewritten.push({ ...pack, live })
     else if (pack.sizeBytes < limits.gcSmallPackBytes) small.push({ ...pack, live })
     else plan.kept.push(pack)
   }
   if (small.length >= limits.gcSmallPacks) plan.rewritten.push(...small)
   else plan.kept.push(...small)
   return plan
+}
+
+/** Whether a pack may hold what a volume once held: its own, those of its lineage, copies, and those of volumes that are gone. */
+export function isOfLineage(id: Buffer, volume: string, heads: ReadonlyMap<string, Head>): boolean {
+  const head = heads.get(id.toString('hex', 0, 8))
+  const of = heads.get(volume)
+  return isCopy(id) || head === undefined || of === undefined || head.dirHashKey === of.dirHashKey
 }
 
 /** Something in it is neither live nor its own header and index. */
