@@ -88,10 +88,16 @@ function idleSteps(s: State, c: Collector, first: Read, to: To): void {
   if (s.pin !== undefined) to('lets the pin expire', {}, { pin: undefined })
   if (s.fork?.state === 'pending' && s.pin === undefined) to('gives up the pending fork', {}, { fork: { state: 'void', packs: 0 } })
   const epoch = s.gc.epoch + 1
-  const pinsSeen = (s.pin === undefined ? 0 : FORKS_PIN) | (s.taking === undefined ? 0 : MOVERS_PIN)
-  const refs = (s.pin ?? 0) | (s.taking?.packs ?? 0)
+  const { pin, taking } = unfinished(s)
+  const pinsSeen = (pin === undefined ? 0 : FORKS_PIN) | (taking === undefined ? 0 : MOVERS_PIN)
+  const refs = (pin ?? 0) | (taking?.packs ?? 0)
   const begun: Partial<Collector> = { step: first, epoch, listing: s.packs, moved: s.gc.moved, refs, pinsSeen, roundsLeft: c.roundsLeft - 1 }
-  to('claims the gc record and lists the packs', begun, { gc: { ...s.gc, epoch } })
+  to('claims the gc record, removes pins that are done and lists the packs', begun, { gc: { ...s.gc, epoch }, pin, taking })
+}
+
+/** Pins whose content is not where it belongs yet. */
+function unfinished({ pin, taking, fork }: State): Pick<State, 'pin' | 'taking'> {
+  return { pin: fork?.state === 'ready' ? undefined : pin, taking: taking?.done === true ? undefined : taking }
 }
 
 const FORKS_PIN = 1

@@ -359,6 +359,28 @@ describe('sealing', () => {
     del(b, '\x01x')
     expect(sealAll(b, pages).subarray(0, 32)).toEqual(sealAll(a, pages).subarray(0, 32))
   })
+
+  it('names only pages of its own, though another tree with the same cache has equal ones elsewhere', () => {
+    const pages = new MemoryPages()
+    const cache = new PageCache(pages, 1 << 30)
+    const grown = (): Uint8Array => {
+      const tree = BTree.empty(new PageCache(pages, 0))
+      fill(tree, 0, 2000)
+      return sealAll(tree, pages)
+    }
+    const theirs = grown()
+    const theirPages = pages.pages.length
+    const ours = grown()
+    expect(entries(BTree.open(cache, theirs))).toHaveLength(2000)
+    const tree = BTree.open(cache, ours)
+    expect(tree.pointer).toEqual(ours)
+    expect(entries(tree)).toHaveLength(2000)
+    put(tree, '\x01changed', 'x')
+    del(tree, '\x01changed')
+    const root = sealAll(tree, pages)
+    pages.pages.fill(undefined as never, 0, theirPages)
+    expect(entries(BTree.open(new PageCache(pages, 0), root))).toHaveLength(2000)
+  })
 })
 
 describe('a source that fails', () => {

@@ -1,4 +1,4 @@
-import { HASH_BYTES, POINTER_BYTES, packKey, pointerOffset, pointerPack, sameHash } from '../codec/index.js'
+import { HASH_BYTES, POINTER_BYTES, packKey, pointerOffset, pointerPack } from '../codec/index.js'
 import { CorruptError } from '../errors.js'
 import { findDamage, pageCount, pageLevel } from './encode.js'
 import { bytesOf, HEADER_BYTES, PAGE_BYTES, Page, pointerAt } from './page.js'
@@ -73,10 +73,14 @@ export class PageCache {
     return kid
   }
 
-  /** The page that a pointer names: one that is in memory already, or one to be read. @param level -1 when unknown */
+  /**
+   * The page that a pointer names: one that is in memory already, or one to be read. Never an equal page of another place, which a tree would come to
+   * name by what it seals: another volume's pack is nothing that its own roots keep.
+   * @param level -1 when unknown
+   */
   page(pointer: Uint8Array, at: number, level: number): Page {
     const resident = this.#byHash.get(hashNumber(pointer, at))
-    if (resident !== undefined && resident.ptr !== null && sameHash(resident.ptr, resident.ptrAt, pointer, at)) {
+    if (resident !== undefined && resident.ptr !== null && samePointer(resident.ptr, resident.ptrAt, pointer, at)) {
       if (level < 0 || resident.level === level) return resident
     }
     const pg = new Page(null, level, 0)
@@ -177,6 +181,11 @@ function spread(read: Uint8Array, to: Buffer, top: number): void {
   const slots = read.length - top
   to.set(read.subarray(0, slots), 0)
   to.set(read.subarray(slots), PAGE_BYTES - top)
+}
+
+function samePointer(a: Uint8Array, aAt: number, b: Uint8Array, bAt: number): boolean {
+  for (let i = 0; i < POINTER_BYTES; i++) if (a[aAt + i] !== b[bAt + i]) return false
+  return true
 }
 
 function hashNumber(pointer: Uint8Array, at: number): number {

@@ -100,6 +100,8 @@ class Collection {
     const pins = this.#reader.pins()
     // Content that is where it belongs by now is met there; what came of it since may be gone at once, after a purge.
     const over = new Set(this.#leftovers.donePins(pins))
+    // Before the heads that they are done by: without them another collection would take them for needed, and miss what this one deletes.
+    if (!dryRun) this.#store.deleteSync([...over])
     const erased = dryRun ? this.#expired() : this.#leftovers.end()
     const listing = listPacks(this.#store)
     if (!dryRun) this.#leftovers.fence(listing)
@@ -107,8 +109,6 @@ class Collection {
     yield* this.#readRoots(marker, pins, over)
     // A later one removes pins that this one may have missed, and so what they named.
     if (!dryRun && readGcRecord(this.#store).epoch !== this.#record.epoch) throw overtaken()
-    // Before what they name, which nobody may need any more: the next collection would miss it if this one were killed in between.
-    if (!dryRun) this.#store.deleteSync([...over])
     for (const _ of marker.run()) yield { step: 'marking', done: marker.marks.segments }
     crashPoint('gc.marked')
     const plan = planOf(listing, marker.marks, marker.heads, readRelocations(this.#store, this.#record.relocations), id => this.#isThorough(id, marker))
