@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Cairn } from '../dist/index.js'
-import { coldDiff, diffs, forksAndCheckpoints, logs, merges, restores } from './history/cairn.mjs'
+import { checkpoints, coldDiff, diffs, forksAndCheckpoints, logs, merges, restores } from './history/cairn.mjs'
 import { collections } from './history/collection.mjs'
 import { peers } from './history/peers.mjs'
 import { HistoryReport } from './history/report.mjs'
@@ -26,6 +26,10 @@ for (const [name, size] of [
   const volume = await cairn.open(name)
   await build(volume, paths(size))
   await cairn.flush(name)
+  if (name === 'bench') {
+    await checkpoints(cairn, volume, name, paths(size).files)
+    await collections(report, cairn, '100 checkpoints', '≤ 1,000 ms at 100,000 files')
+  }
   await forksAndCheckpoints(report, cairn, volume, name, paths(size).files, home, runs)
   await volume.close()
 }
@@ -39,7 +43,7 @@ await restores(report, cairn, files, folder, runs)
 await cairn.close()
 cairn = await Cairn.open({ home, via: 'process' })
 await logs(report, cairn, files, Math.min(runs, 5))
-await collections(report, cairn, files)
+await collections(report, cairn, '1,500 commits in 1,100 volumes')
 await cairn.close()
 if (process.env.NO_PEERS !== '1') peers(report, folder, files, Math.min(runs, 3))
 report.print(`node bench/history.mjs ${count} ${runs}`)
