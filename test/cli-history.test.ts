@@ -206,3 +206,9 @@ test('a plain name is of the host where only the host is meant', async () => {
   expect((await cli.spawned(['import', 'out', 'v:/in'])).code).toBe(0)
   expect(await cli.ok('cat', 'v:/in/f')).toBe('1')
 })
+
+test.each([[['checkpoint', 'save', 'v', 'c']], [['fork', 'v', 'f']], [['undelete', 'v']]])('settings that allow no change are named by %j', async argv => {
+  cli.env = { ...cli.env, CAIRN_READ_ONLY: '1' }
+  const { code, err } = await cli.cairn(...argv)
+  expect({ code, err }).toEqual({ code: 1, err: 'cairn: The settings allow no change of volumes (readOnly). Change that in CAIRN_READ_ONLY.\n' })
+})

@@ -14,6 +14,7 @@ export const run: Run = async (context, [source, name], options) => {
   const count = countOf(options['count'])
   const names = count === undefined ? [name] : Array.from({ length: count }, (_, i) => `${name}-${i + 1}`)
   names.forEach(checkVolumeName)
+  await context.refuseReadOnly()
   const cairn = await context.cairn()
   const made = await context.helped(() => cairn.forkAll(from.volume, from.ref, names))
   const at = typeof options['mount'] === 'string' ? resolve(options['mount']) : undefined
