@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { allCommands } from '../src/cli/table.js'
-import { CliRun } from './cli-run.js'
+import { CliRun, launcher } from './cli-run.js'
 
 let run: CliRun
 beforeAll(async () => {
@@ -211,6 +211,21 @@ describe('files', () => {
     expect((await run.cairn('mv', 'work:/d', 'work:/d/a/x')).code).toBe(1)
     expect((await run.cairn('mv', 'work:/d/a', 'work:/d/b', 'work:/none')).code).toBe(2)
     expect((await run.cairn('mv', 'work:/d', 'other:/')).err).toMatch(/not in one volume/)
+  })
+
+  test.each([
+    [['mkdir', 'work:/none/d'], 'The directory of work:/none/d'],
+    [['write', 'work:/none/f', 'x'], 'The directory of work:/none/f'],
+    [['touch', 'work:/none/f'], 'The directory of work:/none/f'],
+    [['truncate', '-s', '1', 'work:/none/f'], 'The directory of work:/none/f'],
+    [['ln', '-s', 'x', 'work:/none/l'], 'The directory of work:/none/l'],
+    [['cp', launcher, 'work:/none/f'], 'The directory of work:/none/f'],
+    [['mv', 'work:/there', 'work:/none/f'], 'work:/there, or the directory of work:/none/f,'],
+    [['cat', 'work:/none/f'], 'work:/none/f'],
+    [['chmod', '600', 'work:/none'], 'work:/none'],
+  ])('%j says what is missing', async (args, what) => {
+    await run.ok('write', 'work:/there', 'x')
+    expect(await run.cairn(...args)).toMatchObject({ code: 1, err: expect.stringContaining(`cairn: ${what} does not exist. Check the path`) })
   })
 
   test('rm, rmdir', async () => {

@@ -197,7 +197,7 @@ export class Context {
         place = await this.locate(operand, rules)
         await work(place)
       } catch (error) {
-        const named = place === undefined ? error : about(error, place.prefix, place.path)
+        const named = place === undefined ? error : about(error, place.prefix, place.path, rules.writes === true)
         if (this.json || operands.length === 1) throw named
         code = Math.max(code, await this.failure(named))
       }

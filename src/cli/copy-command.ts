@@ -73,7 +73,8 @@ async function copyOne(context: Context, source: Place, target: Place, into: boo
   const to = into ? joinPath(target.path, targetName(source.path)) : target.path
   let code = 0
   const onError = async (error: unknown, path: Buffer, end: End) => {
-    const named = about(error, end.prefix, path.toString())
+    const failed = (error as NodeJS.ErrnoException).path ?? path
+    const named = about(error, end.prefix, path.toString(), end.prefix === target.prefix && failed.toString().startsWith(to))
     if (context.json) throw named
     code = Math.max(1, await context.failure(named))
   }
@@ -127,7 +128,7 @@ async function fromStdin(context: Context, target: Place, into: boolean): Promis
   if (into) throw usageError(`${target.shown} is a directory, and what comes from stdin has no name.`, `Write ${joinPath(target.shown, 'NAME')}.`)
   if (target.kind === 'host') throw usageError('stdin and the host are both outside of volumes.', 'Write one side as VOLUME:/path.')
   const handle = await target.files.open(target.path, 'w').catch(error => {
-    throw about(error, target.prefix, target.path)
+    throw about(error, target.prefix, target.path, true)
   })
   try {
     for await (const chunk of gathered(context.streams.stdin)) await handle.writeFile(chunk)

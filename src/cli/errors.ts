@@ -52,8 +52,14 @@ export function hasCode(error: unknown, ...codes: string[]): boolean {
   return error instanceof Error && codes.includes((error as NodeJS.ErrnoException).code ?? '')
 }
 
-/** Says which address a failure is about: the paths in it are those within a volume. */
-export function about(error: unknown, prefix: string, path: string): unknown {
+/** Operations that make what they name: when that is not there, its directory is what is missing. */
+const making = new Set(['mkdir', 'symlink', 'mknod'])
+
+/**
+ * Says which address a failure is about: the paths in it are those within a volume.
+ * @param creates opening makes the file
+ */
+export function about(error: unknown, prefix: string, path: string, creates = false): unknown {
   const errno = errnoOf(error) as { path?: string; dest?: string; shown?: string; code?: string; syscall?: string } | undefined
   if (errno === undefined || errno.shown !== undefined) return error
   // What a symbolic link says is no path that was looked for.
@@ -69,10 +75,18 @@ export function about(error: unknown, prefix: string, path: string): unknown {
       cause: error,
     })
   }
+  if (errno.code === 'ENOENT') {
+    if (making.has(errno.syscall ?? '') || (creates && errno.syscall === 'open')) return missing(`The directory of ${errno.shown}`, error)
+    if (errno.dest !== undefined) return missing(`${errno.shown}, or the directory of ${prefix}${errno.dest},`, error)
+  }
   if (errno.code === 'EBUSY' && blamed === '/') {
     return new CairnError('EBUSY', `${errno.shown} is the root of the volume, which stays where it is.`, 'Name what is in it.', { cause: error })
   }
   return error
+}
+
+function missing(what: string, cause: unknown): CairnError {
+  return new CairnError('ENOENT', `${what} does not exist.`, 'Check the path with `cairn ls`; `cairn mkdir -p` makes directories.', { cause })
 }
 
 /** One sentence that says what is wrong and one that says what to do, for any failure. */

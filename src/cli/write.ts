@@ -22,6 +22,6 @@ export const run: Run = async (context, [target, ...words], options) => {
     await context.result({ path: `${place.prefix}${place.path}`, bytes }, () => [])
     return 0
   } catch (error) {
-    throw about(error, place.prefix, place.path)
+    throw about(error, place.prefix, place.path, true)
   }
 }
