@@ -11,6 +11,8 @@ import { Retry, RetryingStore, type RetryOptions } from './wrap/retry.js'
 export interface OpenObjectStoreOptions {
   /** Make the folder or file of a local store that is missing. A bucket is never made. */
   create?: boolean
+  /** Make no `store.json` and ask for none: the caller sees to the identity of the store. */
+  bare?: boolean
   retry?: RetryOptions
   etagQuotes?: EtagQuotes
 }
@@ -20,7 +22,7 @@ export interface OpenObjectStoreOptions {
  * @throws CairnError ERR_DRIVER_MISSING; for local ones also ERR_STORE_UNKNOWN, ERR_STORE_PATH, ERR_STORE_ACCESS, ERR_FORMAT …
  */
 export async function openObjectStore(location: StoreLocation, options: OpenObjectStoreOptions = {}): Promise<ObjectStore> {
-  const { create, etagQuotes } = options
+  const { create, bare, etagQuotes } = options
   switch (location.kind) {
     case 's3': {
       const retry = new Retry(options.retry)
@@ -31,13 +33,12 @@ export async function openObjectStore(location: StoreLocation, options: OpenObje
       return new RetryingStore(new GcsStore({ ...location, retry }), retry)
     }
     case 'directory':
-      return openDirectoryStore(location.path, { create })
     case 'file':
-      return openDirectoryStore(location.path, { create, shared: true })
+      return openDirectoryStore(location.path, { create, bare, shared: location.kind === 'file' })
     case 'sqlite':
-      return openSqliteStore(location.path, { create }).store
+      return openSqliteStore(location.path, { create, bare }).store
     case 'lmdb':
-      return (await openLmdbStore(location.path, { create })).store
+      return (await openLmdbStore(location.path, { create, bare })).store
     case 'memory':
       return new MemoryStore()
   }

@@ -9,6 +9,8 @@ import { DirectoryStore, TEMPORARY_FOLDER } from './directory-store.js'
 export interface OpenDirectoryOptions {
   /** Make a store when the folder is missing or empty. */
   create?: boolean
+  /** Make no `store.json` and ask for none: the store has no id then. */
+  bare?: boolean
   /** On a disk that hosts share, where locks may not hold: `file://`. All who open it must say so. */
   shared?: boolean
   random?: Random
@@ -24,7 +26,7 @@ export function openDirectoryStore(path: string, options: OpenDirectoryOptions =
   const random = options.random ?? systemRandom
   try {
     prepareFolder(root, options.create === true)
-    const id = readId(root, random, options.create === true)
+    const id = options.bare === true ? '' : readId(root, random, options.create === true)
     removeLeftovers(join(root, TEMPORARY_FOLDER))
     const store = new DirectoryStore(root, id, random, options.shared === true)
     store.sweepClaims()

@@ -12,9 +12,13 @@ const MAGIC_AT = 24
 
 /**
  * Opens the store in an LMDB folder.
+ * @param options `bare`: make no `store.json` and ask for none; the id is empty then
  * @throws CairnError ERR_STORE_UNKNOWN (no store there, and not `create`), ERR_STORE_PATH (something else is there), ERR_STORE_ACCESS, ERR_DRIVER_MISSING
  */
-export async function openLmdbStore(path: string, options: LmdbStoreOptions & { create?: boolean } = {}): Promise<{ store: LmdbStore; id: string }> {
+export async function openLmdbStore(
+  path: string,
+  options: LmdbStoreOptions & { create?: boolean; bare?: boolean } = {},
+): Promise<{ store: LmdbStore; id: string }> {
   const folder = resolve(path)
   const found = lookAt(folder)
   if (found !== undefined && !found.isDirectory()) throw new CairnError('ERR_STORE_PATH', `${folder} is a file, not a folder.`, 'Name a folder for the store.')
@@ -27,7 +31,7 @@ export async function openLmdbStore(path: string, options: LmdbStoreOptions & { 
   const store = new LmdbStore(folder, options)
   try {
     if (!isThere) for (const name of ['data.mdb', 'lock.mdb']) chmodSync(join(folder, name), 0o600)
-    return { store, id: identifySync(store, { create: options.create, random: options.random ?? systemRandom }) }
+    return { store, id: options.bare === true ? '' : identifySync(store, { create: options.create, random: options.random ?? systemRandom }) }
   } catch (error) {
     await store.close()
     throw error
