@@ -1,7 +1,9 @@
 import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { allCommands } from '../src/cli/table.js'
+import type { DoctorReport } from '../src/sdk/types.js'
 import { CliRun, launcher } from './cli-run.js'
 
 let run: CliRun
@@ -319,6 +321,30 @@ test('doctor reports as JSON with a fix for each finding', async () => {
   for (const check of report.checks) if (!check.ok) expect(check.fix).toBeTruthy()
   const fresh = await run.json<{ storageBackend: { found: boolean } }>('doctor', '--home', run.path('not-yet'))
   expect(fresh.storageBackend.found).toBe(true)
+})
+
+test.skipIf(process.getuid?.() !== 0)('doctor --install runs what installs fuse3 here, says what it ran, and what failed', async () => {
+  const bin = run.path('fake-bin')
+  mkdirSync(bin)
+  const fake = (script: string) => writeFileSync(join(bin, 'apt-get'), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+  const doctor = async () => {
+    const { code, out } = await run.spawned(['doctor', '--install', '--json'], { env: { PATH: bin } })
+    return { code, ...(JSON.parse(out) as DoctorReport) }
+  }
+  fake('echo "E: no network" >&2; exit 100')
+  const failed = await doctor()
+  expect(failed.ran).toEqual(['apt-get update -qq'])
+  expect(failed.checks.find(check => check.name === 'install')).toMatchObject({
+    ok: false,
+    detail: expect.stringMatching(/no network$/),
+    fix: expect.any(String),
+  })
+  expect(failed.code).toBe(1)
+  fake(`[ "$1" != install ] || : > ${join(bin, 'fusermount3')}`)
+  const done = await doctor()
+  expect(done.ran).toEqual(['apt-get update -qq', 'apt-get install -y -qq --no-install-recommends fuse3'])
+  expect(done.checks.some(check => check.name === 'install')).toBe(false)
+  expect((await doctor()).ran).toEqual([])
 })
 
 test('the completion for bash is a script that completes', async () => {
