@@ -8,7 +8,7 @@ import type { Attempted } from '../remote-errors.js'
 import { Retry } from '../wrap/retry.js'
 import { codeOf, type S3Place, statusOf, translate } from './errors.js'
 import { putInParts } from './multipart.js'
-import { type Client, createClient, loadSdk, type Sdk } from './sdk.js'
+import { type Client, createClient, givenRegion, loadSdk, type Sdk } from './sdk.js'
 
 /** How `If-Match` wants the etag: with the quotes that it came in, without, or found out by trying. */
 export type EtagQuotes = 'keep' | 'strip' | 'auto'
@@ -54,8 +54,8 @@ export class S3Store implements ObjectStore {
     this.description = `s3://${options.bucket}${this.#prefix === '' ? '' : `/${this.#prefix.slice(0, -1)}`}`
     this.#sdk = loadSdk()
     this.#client = createClient(this.#sdk, { ...options, pathStyle: options.pathStyle ?? (options.endpoint === undefined ? undefined : true) })
-    const region = options.region ?? 'that was given'
-    this.#place = { description: this.description, bucket: options.bucket, where: options.endpoint ?? `AWS`, region }
+    const region = givenRegion(options) ?? 'of the profile'
+    this.#place = { description: this.description, bucket: options.bucket, where: options.endpoint ?? 'AWS', region }
     this.#retry = options.retry ?? new Retry()
     this.#quotesKnown = (options.etagQuotes ?? 'auto') !== 'auto'
     this.#quotes = options.etagQuotes === 'strip' ? 'strip' : 'keep'

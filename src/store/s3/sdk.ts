@@ -22,12 +22,17 @@ export function loadSdk(): Sdk {
   return optionalPackage<Sdk>('@aws-sdk/client-s3', 'A store in S3')
 }
 
+/** As far as it is known without the profile. */
+export function givenRegion({ region }: ClientOptions): string | undefined {
+  return region ?? fromEnvironment('AWS_REGION') ?? fromEnvironment('AWS_DEFAULT_REGION')
+}
+
 /**
  * A client that makes each request once: retries are `wrap/retry.ts`. Credentials come from the SDK's own chain: environment, profile, web identity,
  * container, instance.
  */
 export function createClient(sdk: Sdk, options: ClientOptions): Client {
-  const region = options.region ?? fromEnvironment('AWS_REGION') ?? fromEnvironment('AWS_DEFAULT_REGION')
+  const region = givenRegion(options)
   const { httpAgent, httpsAgent } = agentsFor(options.endpoint ?? 'https://s3.amazonaws.com')
   return new sdk.S3Client({
     ...(region !== undefined && { region }),
