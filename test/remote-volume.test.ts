@@ -1,20 +1,20 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { FileSystem } from '../src/fs/index.js'
 import { createFs, LocalBackend, LocalOps } from '../src/node/index.js'
+import type { StoreLocation } from '../src/store/url.js'
 import { Engine } from '../src/volume/engine.js'
 import type { Volume } from '../src/volume/volume.js'
 
 let folder: string
-let address: string
+let address: StoreLocation
 let engines: Engine[]
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'cairn-remote-'))
-  address = pathToFileURL(join(folder, 'there')).href
+  address = { kind: 'directory', path: join(folder, 'there') }
   engines = []
 })
 
@@ -74,6 +74,7 @@ describe('a volume in a store that hosts share', () => {
     await a.publish(first)
     shape(first).writeFileSync('/not-published', 'n')
     first.flush()
+    shape(first).writeFileSync('/journaled', bytes(300_000, 4))
     expect(() => b.openVolume('ws')).toThrow(/is written by .* since/)
     const second = b.openVolume('ws', { steal: true, force: true })
     expect(shape(second).readdirSync('/')).toEqual(['published'])
@@ -89,6 +90,18 @@ describe('a volume in a store that hosts share', () => {
     const third = a.openVolume('ws')
     expect(shape(third).readdirSync('/').sort()).toEqual(['by-second', 'published'])
     third.close()
+    expect(a.statusOf('ws').remote).toMatchObject({ setAside: 1, isWriter: false })
+    expect(a.recover('ws')).toMatchObject([{ name: 'ws-recovered', parent: { volume: 'ws' } }])
+    expect(a.statusOf('ws').remote?.setAside).toBe(0)
+    const recovered = a.openVolume('ws-recovered')
+    expect(shape(recovered).readdirSync('/').sort()).toEqual(['journaled', 'not-published', 'published'])
+    expect(shape(recovered).readFileSync('/journaled').equals(bytes(300_000, 4))).toBe(true)
+    expect(recovered.fsck()).toMatchObject({ ok: true, findings: [] })
+    // Numbers of what the two wrote are not the same.
+    const by = a.openVolume('ws')
+    expect(shape(by).statSync('/by-second').ino).not.toBe(shape(recovered).statSync('/not-published').ino)
+    by.close()
+    recovered.close()
   })
 
   it('is there after a crash of its host, with what was acknowledged and not published', async () => {

@@ -1,15 +1,36 @@
 import { checkVolumeName } from '../sdk/address.js'
-import type { Run } from './spec.js'
+import type { Settings } from '../sdk/config.js'
+import type { NewVolume } from '../sdk/types.js'
+import type { Options, Run } from './spec.js'
 
-export const run: Run = async (context, [name]) => {
+export const run: Run = async (context, [name], options) => {
   checkVolumeName(name)
   const { settings } = await context.config()
   const cairn = await context.cairn()
-  const volume = await cairn.ensureVolume({ name, ...(settings.store !== undefined && { store: settings.store }) })
+  const given = storeOptions(options)
+  const isGiven = Object.keys(given).length > 0
+  const volume = await context.helped(() => cairn.ensureVolume({ name, ...(isGiven || settings.store === undefined ? given : { store: storeIn(settings) }) }))
+  const mount = `Mount it with \`cairn mount ${volume.name} ./${volume.name}\`.`
   await context.result(volume, () => [
     volume.created
-      ? `Created the volume ${volume.name}. Mount it with \`cairn mount ${volume.name} ./${volume.name}\`.`
-      : `The volume ${volume.name} exists already (id ${volume.id}, store ${volume.store}); nothing was changed.`,
+      ? `Created the volume ${volume.name}${volume.store === 'dev' ? '' : ` in ${volume.store}`}. ${mount}`
+      : volume.store === 'dev'
+        ? `The volume ${volume.name} exists already (id ${volume.id}, store ${volume.store}); nothing was changed.`
+        : `The volume ${volume.name} is in ${volume.store} already (id ${volume.id}): attached, nothing was changed. ${mount}`,
   ])
   return 0
+}
+
+function storeOptions(options: Options): Omit<NewVolume, 'name'> {
+  const text = (name: string): Record<string, string> => (typeof options[name] === 'string' ? { [name]: options[name] } : {})
+  return {
+    ...Object.assign({}, ...['store', 'storage', 'bucket', 'region', 'endpoint'].map(text)),
+    ...(options['dev'] === true && { dev: true }),
+    ...(options['pathStyle'] === true && { pathStyle: true }),
+  }
+}
+
+/** The store of the settings, with their prefix behind it. */
+function storeIn({ store = '', prefix }: Settings): string {
+  return prefix === undefined || prefix === '' || store === 'dev' ? store : `${store.replace(/\/+$/, '')}/${prefix.replace(/^\/+/, '')}`
 }

@@ -37,9 +37,20 @@ export const groups: readonly CommandGroup[] = [
       {
         name: 'init',
         operands: '<name>',
-        about: 'Create a volume; no error when it exists already',
-        options: [['--dev', 'keep it in the directory store of this CAIRN_HOME (the default)']],
-        examples: [['cairn init work', 'create the volume work']],
+        about: 'Create a volume, or attach one that another host made; no error when it exists already',
+        options: [
+          ['--dev', 'keep it in the directory store of this CAIRN_HOME (the default)'],
+          ['--store <url>', 'keep it in s3://BUCKET/PREFIX, file:///PATH, sqlite:///PATH or lmdb:///PATH'],
+          ['--storage <kind>', 'kind of the store whose address --bucket gives, such as s3'],
+          ['--bucket <address>', 'address of a bucket as its provider shows it'],
+          ['--region <region>', 'region of the bucket'],
+          ['--endpoint <url>', 'endpoint of a service that is not AWS'],
+          ['--path-style', 'put the bucket into the path of requests, not into the host name'],
+        ],
+        examples: [
+          ['cairn init work', 'create the volume work'],
+          ['cairn init ws --store s3://my-bucket/agents', 'create it in a bucket, or attach it there'],
+        ],
         load: () => import('./init.js'),
       },
     ],

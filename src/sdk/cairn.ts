@@ -2,6 +2,7 @@ import { CairnError, EROFS, posixError } from '../errors.js'
 import type { RpcClient } from '../http/rpc-client.js'
 import { ensureServer, reconnect } from '../server/connect.js'
 import { homeOf, prepareHome } from '../server/home.js'
+import { parseStoreUrl, type StoreLocation } from '../store/url.js'
 import { ownActor } from '../sys/actor.js'
 import { limits } from '../sys/index.js'
 import type { CommitInfo, FsckReport, VersionInfo, VolumeInfo } from '../volume/api.js'
@@ -34,6 +35,7 @@ import type {
   MergeResult,
   MountInfo,
   MountOptions,
+  NewVolume,
   OpenVolume,
   PruneOptions,
   PruneReport,
@@ -46,14 +48,6 @@ import type {
   UndoOptions,
   UndoResult,
 } from './types.js'
-
-/** What a volume is made with. */
-interface VolumeOptions {
-  name: string
-  /** Kept in the directory store of this CAIRN_HOME, the only kind there is yet. */
-  dev?: boolean
-  store?: string
-}
 
 /**
  * The volumes of one CAIRN_HOME. Calls go to its server where one runs, else the volumes are opened in this process; mounts are
@@ -100,14 +94,15 @@ export class Cairn implements CairnApi {
     return Cairn.open({ home, logLevel, readOnly, gc, ...(actor === undefined ? {} : { actor }) })
   }
 
-  async createVolume(options: VolumeOptions): Promise<VolumeInfo> {
-    checkStore(options)
-    return (await this.#call('create', options.name)) as VolumeInfo
+  async createVolume(options: NewVolume): Promise<VolumeInfo> {
+    const store = storeOf(options)
+    return (await this.#call('create', options.name, ...(store === undefined ? [] : [{ store }]))) as VolumeInfo
   }
 
-  async ensureVolume(options: VolumeOptions): Promise<VolumeInfo & { created: boolean }> {
-    checkStore(options)
+  async ensureVolume(options: NewVolume): Promise<VolumeInfo & { created: boolean }> {
     const host = await this.#host()
+    const store = storeOf(options)
+    if (store !== undefined) return (await host.call('attach', options.name, store)) as VolumeInfo & { created: boolean }
     const existing = (await found(host, options.name)) as VolumeInfo | undefined
     if (existing !== undefined) return { ...existing, created: false }
     try {
@@ -461,9 +456,16 @@ export class Cairn implements CairnApi {
   }
 }
 
-function checkStore(options: VolumeOptions): void {
-  if (options.store === undefined || options.store === 'dev') return
-  throw new CairnError('ERR_STORE_UNAVAILABLE', `Volumes cannot be kept in ${options.store} yet.`, 'Leave the store out: the volume is kept in CAIRN_HOME.')
+/** Where else than in the home a volume is to be kept. @throws CairnError ERR_STORE_URL, ERR_STORE_OPTIONS */
+function storeOf({ dev, store, storage, bucket, region, endpoint, pathStyle }: NewVolume): StoreLocation | undefined {
+  const given = { ...(region !== undefined && { region }), ...(endpoint !== undefined && { endpoint }), ...(pathStyle !== undefined && { pathStyle }) }
+  const wrong = (message: string, remedy: string): CairnError => new CairnError('ERR_STORE_OPTIONS', message, remedy, { exitCode: 2 })
+  if ((storage === undefined) !== (bucket === undefined)) throw wrong('--storage and --bucket belong together.', 'Give both, or --store alone.')
+  if (storage !== undefined && bucket !== undefined) return parseStoreUrl(bucket, { ...given, storage })
+  if (dev === true && store !== undefined && store !== 'dev') throw wrong('--dev and --store contradict each other.', 'Give one of them.')
+  if (store !== undefined && store !== 'dev') return parseStoreUrl(store, given)
+  if (Object.keys(given).length > 0) throw wrong('Region, endpoint and path style are those of a store, and none was given.', 'Give one with --store.')
+  return undefined
 }
 
 async function found(host: Host, name: string): Promise<unknown> {

@@ -131,7 +131,24 @@ test('every method of the server is known to read, or to be refused', () => {
   const host = new EngineHost(engine, { makeFs: session => new FileSystem(session) })
   expect(host.methods.filter(method => !isRead(method)).sort()).toEqual(
     [
-      ...['create', 'attach', 'rename', 'remove', 'undelete', 'fork', 'forkAll', 'checkpoint', 'deleteCheckpoint', 'restore', 'merge', 'rebase', 'undo'],
+      ...[
+        'create',
+        'attach',
+        'recover',
+        'takeLease',
+        'releaseLease',
+        'rename',
+        'remove',
+        'undelete',
+        'fork',
+        'forkAll',
+        'checkpoint',
+        'deleteCheckpoint',
+        'restore',
+        'merge',
+        'rebase',
+        'undo',
+      ],
       ...['beginPurge', 'prune', 'setRetention'],
       // By `open` of a host, whose backend refuses changes.
       ...['open', 'begin', 'commit', 'batch'],

@@ -60,6 +60,7 @@ async function row(host: Host, info: VolumeInfo, server: ServerStatus, exact: bo
   const { open, ...known } = (await host.call('statusOf', info.name)) as VolumeStatus & { open: 'here' | 'elsewhere' | 'no' }
   const servedBy = open === 'no' ? 'nobody' : open === 'here' && host.isServer ? 'server' : 'process'
   // Beside a server that is being started again nothing is opened: it goes on where the killed one was.
-  if (open !== 'no' || !exact || server.restarting === true) return { ...known, mounts, servedBy }
+  // One of a store that others write to is not taken from them for that.
+  if (open !== 'no' || !exact || server.restarting === true || known.remote !== undefined) return { ...known, mounts, servedBy }
   return { ...((await host.call('status', info.name)) as VolumeStatus), mounts, servedBy }
 }

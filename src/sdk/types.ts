@@ -73,12 +73,28 @@ export interface GcOptions {
   onProgress?: (done: GcProgress) => void
 }
 
+/** What a volume is made with. */
+export interface NewVolume {
+  name: string
+  /** Kept in the directory store of this CAIRN_HOME: so it is where nothing else is said. */
+  dev?: boolean
+  /** Where else: `s3://bucket/prefix`, `gs://bucket/prefix`, `file:///folder`, `sqlite:///file`, `lmdb:///file`. Credentials come from the environment, never from here. */
+  store?: string
+  /** A kind of store (`s3` …), and in `bucket` its address as the provider shows it. */
+  storage?: string
+  bucket?: string
+  region?: string
+  endpoint?: string
+  /** The bucket in the path of requests, not in the host's name. */
+  pathStyle?: boolean
+}
+
 /** What the CLI drives. The class `Cairn` in `sdk/cairn.ts` implements it. */
 export interface CairnApi {
   readonly home: string
-  createVolume(options: { name: string; dev?: boolean; store?: string }): Promise<VolumeInfo>
-  /** Creates it or finds it. */
-  ensureVolume(options: { name: string; dev?: boolean; store?: string }): Promise<VolumeInfo & { created: boolean }>
+  createVolume(options: NewVolume): Promise<VolumeInfo>
+  /** Creates it or finds it, also in a store where another host made it. */
+  ensureVolume(options: NewVolume): Promise<VolumeInfo & { created: boolean }>
   volumes(options?: { deleted?: boolean }): Promise<VolumeInfo[]>
   renameVolume(from: string, to: string): Promise<VolumeInfo>
   deleteVolume(name: string, options?: { now?: boolean }): Promise<void>

@@ -7,9 +7,11 @@ import { type RestoreOptions, restore, restoreInto } from '../history/restore/re
 import { isOpName, LocalBackend, type OpArgs } from '../node/backend.js'
 import { type BatchAnswer, type BatchOp, runBatchOps } from '../node/batch-ops.js'
 import { LocalOps } from '../node/ops.js'
+import type { StoreLocation } from '../store/url.js'
 import { limits, systemClock } from '../sys/index.js'
 import type { CommitInfo, VolumeInfo } from '../volume/api.js'
 import type { Engine } from '../volume/engine.js'
+import type { TakeOptions } from '../volume/lease.js'
 import type { Volume } from '../volume/volume.js'
 import { ChangeLog } from './changes.js'
 import { historyMethods } from './history-methods.js'
@@ -81,8 +83,8 @@ export class EngineHost {
 
   #volumeMethods(engine: Engine) {
     return {
-      create: (_: string, name: string, options?: { store?: string }) => engine.create(name, options),
-      attach: (_: string, name: string, store: string) => engine.attach(name, store),
+      create: (_: string, name: string, options?: { store?: StoreLocation }) => engine.create(name, options),
+      attach: (_: string, name: string, store: StoreLocation) => engine.attach(name, store),
       volumes: (_: string, options?: { deleted?: boolean }) => engine.volumes(options),
       info: (_: string, name: string) => engine.info(name),
       volumesById: (_: string, ids: readonly string[]) => ids.map(id => engine.volumeById(id)),
@@ -91,6 +93,9 @@ export class EngineHost {
         this.volumes.closeUnused(name, id => this.#options.isMounted?.(id) === true)
         engine.remove(name, options)
       },
+      recover: (_: string, name: string) => engine.recover(name),
+      takeLease: (_: string, name: string, options: TakeOptions) => this.volumes.release(this.volumes.acquire(name, false, options)),
+      releaseLease: (_: string, name: string) => this.volumes.closeUnused(name, id => this.#options.isMounted?.(id) === true),
       undelete: (_: string, name: string) => engine.undelete(name),
       flush: (_: string, name: string) => this.#published(name),
       status: (_: string, name: string) => this.volumes.use(name, ({ volume }) => volume.status()),

@@ -28,7 +28,7 @@ class EngineThread {
     this.#port = port
     this.#loop = new FuseLoop({ onWake: () => this.#onWake(), pump: budgetMs => this.#pump(budgetMs), log: line => this.#say({ log: line }) })
     this.#sync = new SyncThread(this.#loop.waker)
-    this.#engine = Engine.open({ home, syncer: this.#sync, onSettled: () => this.#loop.pause() })
+    this.#engine = Engine.open({ home, syncer: this.#sync, onSettled: () => this.#loop.pause(), waker: this.#loop.waker.handle })
     const space = (): { totalBytes: number; freeBytes: number } => {
       const host = statfsSync(home)
       return { totalBytes: host.blocks * host.bsize, freeBytes: host.bavail * host.bsize }

@@ -2,6 +2,7 @@ import { CairnError } from '../errors.js'
 import type { FileSystemApi } from '../fs/filesystem.js'
 import { systemClock } from '../sys/index.js'
 import type { Engine } from '../volume/engine.js'
+import type { TakeOptions } from '../volume/lease.js'
 import type { Session } from '../volume/session.js'
 import type { Volume } from '../volume/volume.js'
 
@@ -39,15 +40,15 @@ export class OpenVolumes {
    * @param resumed a mount holds files of it still, also unlinked ones; else nobody does, and what was unlinked is removed
    * @throws CairnError ERR_VOLUME_UNKNOWN, ERR_VOLUME_BUSY
    */
-  acquire(name: string, resumed = false): OpenVolume {
+  acquire(name: string, resumed = false, options: TakeOptions = {}): OpenVolume {
     const id = this.engine.info(name).id
-    const open = this.#byId.get(id) ?? this.#open(name, id, resumed)
+    const open = this.#byId.get(id) ?? this.#open(name, id, resumed, options)
     open.users++
     return open
   }
 
-  #open(name: string, id: string, resumed: boolean): OpenVolume {
-    const volume = this.engine.openVolume(name)
+  #open(name: string, id: string, resumed: boolean, options: TakeOptions): OpenVolume {
+    const volume = this.engine.openVolume(name, options)
     const open: OpenVolume = { volume, id, fs: this.#makeFs(volume.session, id), users: 0, idleSinceMs: 0 }
     this.#byId.set(id, open)
     this.#onOpen(open)

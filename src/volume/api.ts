@@ -1,3 +1,4 @@
+import type { StoreLocation } from '../store/url.js'
 import type { BTree } from '../tree/index.js'
 import type { NewCommit, PreparedCommit } from './history.js'
 import type { Session } from './session.js'
@@ -87,8 +88,26 @@ export interface VolumeStatus extends VolumeInfo {
   lastSealMs?: number
   pageCacheBytes: number
   overlayBytes: number
+  /** Of a store that other hosts reach too. */
+  remote?: RemoteStatus
   /** A merge whose conflicts wait to be resolved. */
   merge?: { operation: 'merge' | 'rebase'; other: string; conflicts: number }
+}
+
+/** How a volume stands to its store, where other hosts reach that too. */
+export interface RemoteStatus {
+  /** Acknowledged bytes that are on this host only. */
+  unpublishedBytes: number
+  lastPublishMs?: number
+  /** Who writes it; missing when nobody does, or when that is not known because the store cannot be reached. */
+  lease?: { holder: string; sinceMs: number; untilMs: number }
+  /** This host writes it. */
+  isWriter: boolean
+  /** Why the store was not reached, or nothing published, the last time. */
+  problem?: string
+  /** Work of this host that another one overtook: what `cairn recover` makes forks of. */
+  setAside: number
+  cache: { bytes: number; maxBytes: number; hits: number; misses: number }
 }
 
 export interface Finding {
@@ -145,7 +164,7 @@ export interface TransactionSession extends Session {
 export interface EngineApi {
   readonly home: string
   /** @throws CairnError ERR_VOLUME_EXISTS, ERR_VOLUME_NAME */
-  create(name: string, options?: { store?: string }): VolumeInfo
+  create(name: string, options?: { store?: StoreLocation }): VolumeInfo
   volumes(options?: { deleted?: boolean }): VolumeInfo[]
   /** @throws CairnError ERR_VOLUME_UNKNOWN */
   info(name: string): VolumeInfo

@@ -4,6 +4,7 @@ import { CorruptError } from '../errors.js'
 import type { LocalStore, Put } from '../store/contract.js'
 import { decodeSmall, encodeSmall } from '../store/small-object.js'
 import { makeFolder } from '../store/sync-folder.js'
+import type { StoreLocation } from '../store/url.js'
 import { writeFileDurably } from '../store/write-durably.js'
 import type { VolumeInfo } from './api.js'
 import { type NameEntry, Names } from './names.js'
@@ -13,8 +14,8 @@ const SUFFIX = '.json'
 
 /** A volume of a store that other hosts reach too, as this home knows it. */
 export interface Attachment {
-  /** Address of the store, without credentials. */
-  store: string
+  /** Where the store is, without credentials. */
+  location: StoreLocation
   /** Of its `store.json`. */
   storeId: string
   /** As it was when it was attached. */
@@ -34,9 +35,9 @@ export class Attachments {
     const path = this.#path(name)
     const bytes = readIfThere(path)
     if (bytes === undefined) return undefined
-    const { store, storeId, volume } = decodeSmall(bytes, path, FORMAT)
-    if (typeof store !== 'string' || typeof storeId !== 'string' || typeof volume !== 'object') throw new CorruptError(path, 'its members are not right')
-    return { store, storeId, volume: { ...(volume as VolumeInfo), name, store } }
+    const { location, storeId, volume } = decodeSmall(bytes, path, FORMAT)
+    if (typeof location !== 'object' || typeof storeId !== 'string' || typeof volume !== 'object') throw new CorruptError(path, 'its members are not right')
+    return { location: location as StoreLocation, storeId, volume: { ...(volume as VolumeInfo), name } }
   }
 
   put(name: string, attachment: Attachment): void {
@@ -84,14 +85,14 @@ export class OwnNames extends Names implements VolumeNames {
 export class AttachedNames implements VolumeNames {
   readonly #stored: Names
   readonly #attachments: Attachments
-  readonly #store: string
+  readonly #location: StoreLocation
   readonly #storeId: string
 
-  constructor(store: LocalStore, attachments: Attachments, address: { store: string; storeId: string }) {
+  constructor(store: LocalStore, attachments: Attachments, place: { location: StoreLocation; storeId: string }) {
     this.#stored = new Names(store)
     this.#attachments = attachments
-    this.#store = address.store
-    this.#storeId = address.storeId
+    this.#location = place.location
+    this.#storeId = place.storeId
   }
 
   here(name: string): VolumeInfo | undefined {
@@ -113,7 +114,7 @@ export class AttachedNames implements VolumeNames {
   }
 
   made(volume: VolumeInfo): void {
-    this.#attachments.put(volume.name, { store: this.#store, storeId: this.#storeId, volume })
+    this.#attachments.put(volume.name, { location: this.#location, storeId: this.#storeId, volume })
   }
 
   drop(name: string): void {

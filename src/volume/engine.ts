@@ -4,6 +4,7 @@ import { CairnError } from '../errors.js'
 import { openDirectoryStore } from '../store/directory/index.js'
 import { Packs } from '../store/packs.js'
 import { openRemoteStore } from '../store/remote/index.js'
+import type { StoreLocation } from '../store/url.js'
 import { ownActor } from '../sys/actor.js'
 import { type Clock, limits, type Random, systemClock, systemRandom } from '../sys/index.js'
 import type { WakerHandle } from '../sys/waker.js'
@@ -52,7 +53,7 @@ export class Engine implements EngineApi {
   readonly #options: EngineOptions
   readonly #pool: PoolOptions
   readonly #attachments: Attachments
-  /** By address. */
+  /** By location. */
   readonly #elsewhere = new Map<string, Pool>()
 
   private constructor(options: EngineOptions) {
@@ -81,13 +82,13 @@ export class Engine implements EngineApi {
 
   /**
    * Makes a volume, in the home's own store or in another one.
-   * @param options store: its address, such as `s3://bucket/prefix`
+   * @param options store: where else
    * @throws CairnError ERR_VOLUME_EXISTS, ERR_VOLUME_NAME; what the store says
    */
-  create(name: string, options: { store?: string } = {}): VolumeInfo {
+  create(name: string, options: { store?: StoreLocation } = {}): VolumeInfo {
     checkVolumeName(name)
     if (this.#attachments.get(name) !== undefined) throw exists(name)
-    if (options.store === undefined || options.store === 'dev') return this.dev.create(name)
+    if (options.store === undefined) return this.dev.create(name)
     this.dev.checkFree(name)
     return this.#poolAt(options.store).create(name)
   }
@@ -96,33 +97,45 @@ export class Engine implements EngineApi {
    * The volume that has this name in a store, from now on a volume of this home; made when there is none.
    * @throws CairnError ERR_VOLUME_EXISTS when this home has another volume of that name
    */
-  attach(name: string, address: string): VolumeInfo & { created: boolean } {
+  attach(name: string, location: StoreLocation): VolumeInfo & { created: boolean } {
     checkVolumeName(name)
-    const pool = this.#poolAt(address)
+    const pool = this.#poolAt(location)
     const known = this.#attachments.get(name)
-    if (known !== undefined && known.store !== pool.context.storeName) throw exists(name)
+    if (known !== undefined && known.volume.store !== pool.context.storeName) throw exists(name)
     if (known !== undefined) return { ...known.volume, created: false }
     this.dev.checkFree(name)
     const found = pool.attach(name)
     return found === undefined ? { ...pool.create(name), created: true } : { ...found, created: false }
   }
 
+  /** See `Pool.recover`. The volumes are called NAME-recovered, NAME-recovered-2 … */
+  recover(name: string): VolumeInfo[] {
+    const isFree = (candidate: string): boolean => this.volumes().every(volume => volume.name !== candidate)
+    return this.poolOf(name).recover(name, () => {
+      for (let n = 1; ; n++) {
+        const candidate = n === 1 ? `${name}-recovered` : `${name}-recovered-${n}`
+        if (isFree(candidate)) return candidate
+      }
+    })
+  }
+
   /** The store that has a volume of this name, else the home's own. */
   poolOf(name: string): Pool {
     const attachment = this.#attachments.get(name)
-    return attachment === undefined ? this.dev : this.#poolAt(attachment.store, attachment.storeId)
+    return attachment === undefined ? this.dev : this.#poolAt(attachment.location, attachment.storeId)
   }
 
-  /** A store by its address; the home's own without one. */
-  pool(address?: string): Pool {
-    return address === undefined || address === 'dev' ? this.dev : this.#poolAt(address)
+  /** A store; the home's own without a location. */
+  pool(location?: StoreLocation): Pool {
+    return location === undefined ? this.dev : this.#poolAt(location)
   }
 
-  #poolAt(address: string, storeId?: string): Pool {
+  #poolAt(location: StoreLocation, storeId?: string): Pool {
+    const address = JSON.stringify(Object.entries(location).sort())
     const known = this.#elsewhere.get(address)
     if (known !== undefined) return known
     const { cacheBytes, waker, onSettled } = this.#options
-    const store = openRemoteStore(address, {
+    const store = openRemoteStore(location, {
       folder: id => join(this.home, 'stores', id),
       random: this.#pool.random,
       ...(storeId === undefined ? {} : { id: storeId }),
@@ -130,10 +143,9 @@ export class Engine implements EngineApi {
       ...(waker === undefined ? {} : { waker }),
       ...(onSettled === undefined ? {} : { onSettled }),
     })
-    const names = new AttachedNames(store, this.#attachments, { store: store.description, storeId: store.id })
+    const names = new AttachedNames(store, this.#attachments, { location, storeId: store.id })
     const pool = new Pool(this.#pool, contextOf(store, store.description), names, store)
     this.#elsewhere.set(address, pool)
-    this.#elsewhere.set(store.description, pool)
     return pool
   }
 

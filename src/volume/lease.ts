@@ -10,6 +10,7 @@ import { makeFolder } from '../store/sync-folder.js'
 import { writeFileDurably } from '../store/write-durably.js'
 import { type Clock, crashPoint, limits, type Random } from '../sys/index.js'
 import { HeadFile } from './head.js'
+import { ARENA_INODES } from './live-session.js'
 
 export interface TakeOptions {
   /** Take it from a writer whose lease has run out by this host's clock; else some minutes more are waited for, because clocks differ. */
@@ -45,6 +46,7 @@ export class Lease {
   readonly #dir: string
   readonly #clock: Clock
   readonly #random: Random
+  readonly #newArena: () => number
   #renewAtMs = 0
   #publishAtMs = 0
   #failures = 0
@@ -57,13 +59,15 @@ export class Lease {
   /** Why the last publication failed. */
   failed: Error | undefined
 
-  constructor(parts: { store: RemoteStore; id: string; dir: string; clock: Clock; random: Random }) {
+  /** @param parts newArena: an arena of inode numbers that nobody has */
+  constructor(parts: { store: RemoteStore; id: string; dir: string; clock: Clock; random: Random; newArena: () => number }) {
     this.#store = parts.store
     this.#id = parts.id
     this.#key = HeadFile.key(parts.id)
     this.#dir = parts.dir
     this.#clock = parts.clock
     this.#random = parts.random
+    this.#newArena = parts.newArena
   }
 
   /**
@@ -87,7 +91,9 @@ export class Lease {
     }
     const left = isOurs ? this.#store.leftSync(this.#key) : undefined
     const claim = this.#claim(stored)
-    const claimed: Head = { ...stored, ...claim, sequence: stored.sequence + 1 }
+    // Whoever is pushed out goes on in the numbers that it has.
+    const numbers = isOurs || stored.lease === undefined ? {} : this.#freshNumbers()
+    const claimed: Head = { ...stored, ...claim, ...numbers, sequence: stored.sequence + 1 }
     this.#write({ epoch: record?.epoch ?? 0, stored: stored.nonce, next: claim.nonce })
     crashPoint('lease.before-claim')
     const version = this.#put(claimed, found.version)
@@ -125,6 +131,11 @@ export class Lease {
   #claim(stored: Head): Pick<Head, 'epoch' | 'fenced' | 'mark' | 'lease' | 'nonce'> {
     const epoch = (strideOf(stored.epoch) + 1) * limits.epochStride
     return { epoch, fenced: epoch, mark: [epoch, 1], lease: this.#term(), nonce: this.#nonce() }
+  }
+
+  #freshNumbers(): Pick<Head, 'nextIno' | 'arena'> {
+    const first = this.#newArena() * ARENA_INODES
+    return { nextIno: first, arena: [first, first + ARENA_INODES - 1] }
   }
 
   #term(sinceMs = Math.floor(this.#clock.now())): NonNullable<Head['lease']> {

@@ -1,13 +1,13 @@
-import { readdirSync, rmSync, statSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Head } from '../codec/head.js'
+import { decodeHead, type Head } from '../codec/head.js'
 import { CairnError, CorruptError } from '../errors.js'
 import { allocateArenas, nextArena } from '../store/arena.js'
 import { pinKey } from '../store/pins.js'
 import type { RemoteStore } from '../store/remote/remote-store.js'
 import { makeFolder } from '../store/sync-folder.js'
 import { type Clock, crashPoint, limits, type Random } from '../sys/index.js'
-import type { VolumeInfo, VolumeStatus } from './api.js'
+import type { RemoteStatus, VolumeInfo, VolumeStatus } from './api.js'
 import type { VolumeNames } from './attached.js'
 import { makeForks, type NewFork } from './fork.js'
 import { HeadFile, volumeInfo } from './head.js'
@@ -273,13 +273,52 @@ export class Pool {
     }
   }
 
-  #openHead(claim: Claim): Volume {
+  /**
+   * Makes a volume of each state of a volume that this host had acknowledged and not published when another host took the volume over.
+   * @param nameOf name of the volume that comes of the nth of them
+   * @throws CairnError ERR_VOLUME_EXISTS …: what is not done yet stays set aside
+   */
+  recover(name: string, nameOf: (n: number) => string): VolumeInfo[] {
+    const store = this.#remote
+    const id = this.#names.here(name)?.id ?? this.#find(name).value.volume
+    const folder = join(this.#dirOf(id), 'aside')
+    if (store === undefined) return []
+    return namesIn(folder)
+      .sort()
+      .map((aside, i) => this.#recoverOne(store, id, name, join(folder, aside), nameOf(i + 1)))
+  }
+
+  #recoverOne(store: RemoteStore, id: string, name: string, aside: string, newName: string): VolumeInfo {
+    const found = this.#freeName(newName)
+    const head = decodeHead(readFileSync(join(aside, 'head')), join(aside, 'head'))
+    const newId = this.#random.bytes(8).toString('hex')
+    if (existsSync(join(aside, 'packs'))) store.bringBack(HeadFile.key(id), join(aside, 'packs'))
+    const parent = { volume: name, id, commit: head.parent?.commit ?? '' }
+    const { lease: _, ...members } = head
+    // Putting it stores the packs that it names.
+    HeadFile.create(store, { ...members, volume: newId, name: newName, parent, nonce: this.#random.bytes(8).toString('hex') }, this.#random)
+    makeFolder(this.#dirOf(newId))
+    for (const part of ['journal', 'spool']) if (existsSync(join(aside, part))) cpSync(join(aside, part), join(this.#dirOf(newId), part), { recursive: true })
+    const claim = this.#claim(newId, newName)
+    const volume = this.#openHead(claim, id)
+    volume.flush()
+    volume.shut()
+    this.#takeName(newName, newId, found)
+    const made = HeadFile.read(store, newId, this.#random)
+    if (made === undefined) throw unknown(newName, this.#names.all())
+    rmSync(aside, { recursive: true, force: true })
+    return this.#made(made)
+  }
+
+  /** @param journalOf the volume that the journal in its folder was written for, where it was another one */
+  #openHead(claim: Claim, journalOf = claim.id): Volume {
     const { syncer, onSettled, bootId, actor } = this.#options
     const { head } = claim
     return new Volume({
       context: this.context,
       head,
       dir: this.#dirOf(claim.id),
+      journalOf,
       clock: this.#clock,
       random: this.#random,
       bootId,
@@ -313,7 +352,7 @@ export class Pool {
 
   #newLease(id: string): Lease | undefined {
     if (this.#remote === undefined) return undefined
-    return new Lease({ store: this.#remote, id, dir: this.#dirOf(id), clock: this.#clock, random: this.#random })
+    return new Lease({ store: this.#remote, id, dir: this.#dirOf(id), clock: this.#clock, random: this.#random, newArena: () => this.#takeArena() })
   }
 
   /** Ends a claim. What cannot be published now is kept, and tried again. */
@@ -382,14 +421,49 @@ export class Pool {
   }
 
   statusOf(name: string): VolumeStatus & { open: 'here' | 'elsewhere' | 'no' } {
-    const head = this.#find(name)
-    const { volume: id, epoch, inodes, bytes } = head.value
-    const holder = this.#open.get(id)
-    if (holder !== undefined) return { ...holder.volume.status(), open: 'here' }
+    const here = this.#names.here(name)
+    const holder = this.#open.get(here?.id ?? this.#find(name).value.volume)
+    if (holder !== undefined) {
+      const status = holder.volume.status()
+      return { ...status, ...this.#remoteStatus(status.id, holder.volume.head, holder.lease, status.unsealedBytes), open: 'here' }
+    }
+    const head = this.#reachable(() => this.#find(name))
+    const id = head?.value.volume ?? here?.id ?? ''
     const dir = this.#dirOf(id)
     const open = FileLock.isHeld(join(dir, 'lock')) ? 'elsewhere' : 'no'
     const unsealedBytes = bytesIn(join(dir, 'journal'))
-    return { ...this.#infoOf(head), epoch, inodes, bytes, unsealedBytes, pageCacheBytes: 0, overlayBytes: 0, ...this.#waitingIn(head), open }
+    const nothing = { epoch: 0, inodes: 0, bytes: 0, unsealedBytes, pageCacheBytes: 0, overlayBytes: 0 }
+    const remote = this.#remoteStatus(id, head, undefined, unsealedBytes)
+    if (head === undefined) return { ...this.info(name), ...nothing, ...remote, open }
+    const { epoch, inodes, bytes } = head.value
+    return { ...this.#infoOf(head), ...nothing, epoch, inodes, bytes, ...this.#waitingIn(head), ...remote, open }
+  }
+
+  /** Undefined while the store cannot be reached. */
+  #reachable<T>(work: () => T): T | undefined {
+    try {
+      return work()
+    } catch (error) {
+      if (error instanceof CairnError && error.code === 'ERR_STORE_UNREACHABLE') return undefined
+      throw error
+    }
+  }
+
+  #remoteStatus(id: string, head: HeadFile | undefined, lease: Lease | undefined, unsealedBytes: number): Pick<VolumeStatus, 'remote'> {
+    const store = this.#remote
+    if (store === undefined) return {}
+    const { bytes, maxBytes, hits, misses } = store.cacheStats
+    const problem = lease?.lost ?? lease?.failed ?? store.unreachable
+    const remote: RemoteStatus = {
+      unpublishedBytes: store.unpublishedBytesOf(HeadFile.key(id)) + unsealedBytes,
+      isWriter: lease !== undefined && lease.lost === undefined,
+      setAside: namesIn(join(this.#dirOf(id), 'aside')).length,
+      cache: { bytes, maxBytes, hits, misses },
+      ...(lease?.lastPublishMs === undefined ? {} : { lastPublishMs: lease.lastPublishMs }),
+      ...(head?.value.lease === undefined ? {} : { lease: head.value.lease }),
+      ...(problem === undefined ? {} : { problem: problem.message }),
+    }
+    return { remote }
   }
 
   /** The merge that waits, as of the last seal. What cannot be read is told when the volume is opened. */

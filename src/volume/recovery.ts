@@ -15,6 +15,8 @@ export interface RecoverOptions {
   context: StoreContext
   head: Head
   journalDir: string
+  /** Id of the volume that the journal was written for. */
+  journalOf: string
   random: Random
   bootId: string
   spool: Spool
@@ -63,7 +65,7 @@ function replay(options: RecoverOptions, references: Reference[]): Recovered & {
   state.usage.inodes = head.inodes
   state.usage.bytes = head.bytes
   const journal = Journal.open(options.journalDir, {
-    volume: Buffer.from(head.volume, 'hex'),
+    volume: Buffer.from(options.journalOf, 'hex'),
     afterSequence: head.watermark,
     random: options.random,
     bootId: options.bootId,

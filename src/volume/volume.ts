@@ -47,6 +47,8 @@ export interface VolumeOptions {
   head: HeadFile
   /** This host's folder of the volume: journal and spool. */
   dir: string
+  /** Id of the volume that a journal in the folder was written for; default this one. */
+  journalOf?: string
   clock: Clock
   random: Random
   bootId: string
@@ -191,10 +193,10 @@ export class Volume implements VolumeApi {
     return this.head.value.epoch
   }
 
-  #recover(journalDir: string, { context, head, random, bootId }: VolumeOptions): Recovered {
+  #recover(journalDir: string, { context, head, random, bootId, journalOf = head.value.volume }: VolumeOptions): Recovered {
     try {
       this.#spool.recover()
-      return recover({ context, head: head.value, journalDir, random, bootId, spool: this.#spool })
+      return recover({ context, head: head.value, journalOf, journalDir, random, bootId, spool: this.#spool })
     } catch (error) {
       this.#spool.close()
       throw error

@@ -1,8 +1,8 @@
 import type { ObjectStore } from '../contract.js'
 import { openObjectStore } from '../open-object-store.js'
-import { parseStoreUrl } from '../url.js'
+import type { StoreLocation } from '../url.js'
 
-/** Opens the store that an address names. Runs in the store's own thread. @throws CairnError ERR_STORE_URL; what `openObjectStore` throws */
-export async function openDriver(url: string): Promise<ObjectStore> {
-  return openObjectStore(parseStoreUrl(url), { create: true, bare: true })
+/** Opens the store at a place. Runs in the store's own thread, which loads the packages that it needs. @throws what `openObjectStore` throws */
+export async function openDriver(location: StoreLocation): Promise<ObjectStore> {
+  return openObjectStore(location, { create: true, bare: true })
 }

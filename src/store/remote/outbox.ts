@@ -27,9 +27,9 @@ export class Outbox {
   }
 
   /** Bytes that are nowhere else. */
-  get bytes(): number {
+  bytesOf(prefix: string): number {
     let bytes = 0
-    for (const pack of this.#packs.values()) if (!pack.isStored) bytes += pack.bytes
+    for (const [key, pack] of this.#packs) if (!pack.isStored && key.startsWith(prefix)) bytes += pack.bytes
     return bytes
   }
 

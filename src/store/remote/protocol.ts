@@ -2,11 +2,11 @@ import type { MessagePort } from 'node:worker_threads'
 import type { WakerHandle } from '../../sys/waker.js'
 import type { WireError } from '../../sys/wire-error.js'
 import type { ListPage, ObjectInfo, StoredObject } from '../contract.js'
+import type { StoreLocation } from '../url.js'
 
 /** What the thread of a store is started with. */
 export interface StoreThreadData {
-  /** Where the store is, as `openDriver` reads it. */
-  url: string
+  location: StoreLocation
   /** Requests of a thread that waits for them, one at a time, and their answers. */
   blocking: MessagePort
   /** Raised and notified after each answer. */

@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { afterEach, beforeEach, describe, it } from 'vitest'
 import { localStoreCases, storeCases } from '../../testing/store-suite.js'
 import { RemoteStore } from './remote-store.js'
@@ -22,7 +21,7 @@ afterEach(async () => {
 /** What a host has of the store in `there`. */
 function open(host = 'host', options: { cacheBytes?: number } = {}): RemoteStore {
   const there = join(folder, 'there')
-  const store = new RemoteStore({ url: pathToFileURL(there).href, id: '00', folder: join(folder, host), ...options })
+  const store = new RemoteStore({ location: { kind: 'directory', path: there }, id: '00', folder: join(folder, host), ...options })
   stores.push(store)
   return store
 }

@@ -7,6 +7,7 @@ import { AsyncLocal } from '../async-local.js'
 import type { GetOptions, ListPage, ObjectInfo, Put, PutOptions, StoredObject } from '../contract.js'
 import { type DirectoryStore, openDirectoryStore } from '../directory/index.js'
 import { unlessRefused } from '../keys.js'
+import { formatStoreUrl, type StoreLocation } from '../url.js'
 import { type CacheStats, PackCache } from './cache.js'
 import { mergedPage } from './merged-page.js'
 import { Outbox } from './outbox.js'
@@ -14,8 +15,7 @@ import type { LocalPack, StoreCalls } from './protocol.js'
 import { type Done, StoreThread } from './thread-client.js'
 
 export interface RemoteStoreOptions {
-  /** Where the store is: `s3://bucket/prefix`, `file:///folder` … Without any credential. */
-  url: string
+  location: StoreLocation
   /** Of its `store.json`. */
   id: string
   /** This host's folder for it: what is not published yet, and the cache. */
@@ -57,11 +57,11 @@ export class RemoteStore extends AsyncLocal {
 
   constructor(options: RemoteStoreOptions) {
     super()
-    const { url, id, folder } = options
-    this.description = url
+    const { location, id, folder } = options
+    this.description = formatStoreUrl(location)
     this.id = id
     const cache = join(folder, 'cache')
-    this.#thread = options.thread ?? new StoreThread(url, options)
+    this.#thread = options.thread ?? new StoreThread(location, options)
     this.#thread.cacheIn(cache)
     this.#local = openDirectoryStore(join(folder, 'local'), { create: true })
     this.#outbox = new Outbox(this.#local, join(folder, 'local'))
@@ -77,9 +77,9 @@ export class RemoteStore extends AsyncLocal {
     return this.cache.stats
   }
 
-  /** Bytes of packs that are only here. */
-  get unpublishedBytes(): number {
-    return this.#outbox.bytes
+  /** Bytes that only this host has, of a volume's packs. @param key of its head */
+  unpublishedBytesOf(key: string): number {
+    return this.#outbox.bytesOf(packsOf(key))
   }
 
   #ask<Op extends keyof StoreCalls>(op: Op, ...args: Parameters<StoreCalls[Op]>): ReturnType<StoreCalls[Op]> {

@@ -3,6 +3,7 @@ import { CairnError } from '../../errors.js'
 import { entry, limits, systemClock } from '../../sys/index.js'
 import type { WakerHandle } from '../../sys/waker.js'
 import { fromWire } from '../../sys/wire-error.js'
+import { formatStoreUrl, type StoreLocation } from '../url.js'
 import type { StoreAnswer, StoreCalls, StoreRequest, StoreThreadData } from './protocol.js'
 
 /** What becomes of a request. */
@@ -20,15 +21,15 @@ export class StoreThread {
   #next = 1
   #ended: Error | undefined
 
-  constructor(url: string, options: { waker?: WakerHandle; onSettled?: () => void } = {}) {
-    this.#url = url
+  constructor(location: StoreLocation, options: { waker?: WakerHandle; onSettled?: () => void } = {}) {
+    this.#url = formatStoreUrl(location)
     this.#onSettled = options.onSettled ?? (() => {})
     const calls = new MessageChannel()
     const blocking = new MessageChannel()
     this.#port = calls.port1
     this.#blocking = blocking.port1
     const data: StoreThreadData = {
-      url,
+      location,
       blocking: blocking.port2,
       answers: this.#answers.buffer as SharedArrayBuffer,
       port: calls.port2,

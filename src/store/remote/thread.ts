@@ -19,7 +19,7 @@ class StoreThread {
   readonly #calls: Calls
 
   constructor(data: StoreThreadData) {
-    this.#store = openDriver(data.url)
+    this.#store = openDriver(data.location)
     // Whoever asks first hears why it failed.
     this.#store.catch(() => undefined)
     this.#fetcher = new Promise(resolve => {
