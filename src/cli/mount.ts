@@ -45,6 +45,8 @@ async function mountIt(context: Context, what: { volume: string; sub: string; pa
       ...(what.sub !== '/' && { sub: what.sub }),
       ...((options['readOnly'] === true || readOnly) && { readOnly: true }),
       ...(options['allowOther'] === true && { allowOther: true }),
+      ...(options['steal'] === true && { steal: true }),
+      ...(options['force'] === true && { force: true }),
     }),
   )
 }

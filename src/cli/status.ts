@@ -35,5 +35,24 @@ function volumeLines(volume: StatusReport['volumes'][number]): string[] {
   )
   const served = volume.servedBy === 'nobody' ? '' : `, open in ${volume.servedBy === 'server' ? 'the server' : 'another program'}`
   if (volume.problem !== undefined) return [`${volume.name}: damaged: ${volume.problem}`, ...mounts]
-  return [`${volume.name}: ${plural(volume.inodes, 'inode')}, ${humanSize(volume.bytes)}B${unsealed}${served}`, ...waitingLines(volume), ...mounts]
+  return [
+    `${volume.name}: ${plural(volume.inodes, 'inode')}, ${humanSize(volume.bytes)}B${unsealed}${served}`,
+    ...remoteLines(volume),
+    ...waitingLines(volume),
+    ...mounts,
+  ]
+}
+
+function remoteLines({ name, store, remote }: StatusReport['volumes'][number]): string[] {
+  if (remote === undefined) return []
+  const { unpublishedBytes, lastPublishMs, lease, isWriter, problem, setAside, cache } = remote
+  const reads = cache.hits + cache.misses
+  const published = lastPublishMs === undefined ? '' : `, published ${ago(lastPublishMs, Date.now())}`
+  const writer = isWriter ? 'this host' : lease === undefined ? 'nobody' : lease.holder
+  return [
+    `  in ${store}: ${unpublishedBytes === 0 ? 'all is published' : `${humanSize(unpublishedBytes)}B not published`}${published}; written by ${writer}`,
+    `  cache: ${humanSize(cache.bytes)}B of ${humanSize(cache.maxBytes)}B${reads === 0 ? '' : `, ${Math.round((100 * cache.hits) / reads)} % of reads`}`,
+    ...(problem === undefined ? [] : [`  problem: ${problem}`]),
+    ...(setAside === 0 ? [] : [`  ${plural(setAside, 'state')} of this host that another one overtook: \`cairn recover ${name}\``]),
+  ]
 }

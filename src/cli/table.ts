@@ -3,6 +3,7 @@ import type { CommandGroup, CommandSpec } from './spec.js'
 /** Groups of subcommands, with what their help says. */
 export const parents: ReadonlyMap<string, string> = new Map([
   ['checkpoint', 'Save, list and delete named states of a volume'],
+  ['lease', 'Say and change which host writes a volume'],
   ['config', 'Show settings and where they come from'],
 ])
 
@@ -67,6 +68,8 @@ export const groups: readonly CommandGroup[] = [
           ['--read-only', 'refuse all changes through this mount'],
           ['--check-storage', 'verify the whole volume first'],
           ['--allow-other', 'let other users of this machine in'],
+          ['--steal', 'take it from a host whose lease has run out'],
+          ['--force', 'with --steal: also from one whose lease has not'],
         ],
         examples: [
           ['cairn mount work ./work', 'mount it'],
@@ -244,6 +247,39 @@ export const groups: readonly CommandGroup[] = [
         examples: [['cairn checkpoint delete work before-refactor', '']],
         completes: 'volume',
         load: () => import('./checkpoint-delete.js'),
+      },
+      {
+        name: 'recover',
+        operands: '[volume]',
+        about: 'Make forks of what this host had not published when another one took a volume over',
+        examples: [['cairn recover ws', '']],
+        completes: 'volume',
+        load: () => import('./recover.js'),
+      },
+      {
+        name: 'lease show',
+        operands: '[volume]',
+        about: 'Say who writes a volume of a store that hosts share',
+        examples: [['cairn lease show ws', '']],
+        completes: 'volume',
+        load: () => import('./lease-show.js'),
+      },
+      {
+        name: 'lease release',
+        operands: '[volume]',
+        about: 'Publish, and let other hosts write',
+        examples: [['cairn lease release ws', '']],
+        completes: 'volume',
+        load: () => import('./lease-release.js'),
+      },
+      {
+        name: 'lease steal',
+        operands: '[volume]',
+        about: 'Take a volume over from a host whose lease has run out',
+        options: [['--force', 'also from one whose lease has not']],
+        examples: [['cairn lease steal ws --force', '']],
+        completes: 'volume',
+        load: () => import('./lease-steal.js'),
       },
       {
         name: 'fork',

@@ -127,6 +127,18 @@ export class Cairn implements CairnApi {
     await this.#call('remove', name, options)
   }
 
+  async takeLease(name: string, options: { steal?: boolean; force?: boolean } = {}): Promise<void> {
+    await this.#call('takeLease', name, options)
+  }
+
+  async releaseLease(name: string): Promise<void> {
+    await this.#call('releaseLease', name)
+  }
+
+  async recover(name: string): Promise<VolumeInfo[]> {
+    return (await this.#call('recover', name)) as VolumeInfo[]
+  }
+
   async undeleteVolume(name: string): Promise<VolumeInfo> {
     return (await this.#call('undelete', name)) as VolumeInfo
   }
@@ -156,7 +168,10 @@ export class Cairn implements CairnApi {
   }
 
   async #mount(options: MountOptions): Promise<MountInfo> {
-    return (await this.#guarded(await this.#server()).call('mount', { actor: this.actor, ...options })) as MountInfo
+    const server = this.#guarded(await this.#server())
+    const { steal, force, ...mount } = options
+    if (steal === true || force === true) await server.call('takeLease', options.name, { steal, force })
+    return (await server.call('mount', { actor: this.actor, ...mount })) as MountInfo
   }
 
   async unmount(target: string, options: { force?: boolean } = {}): Promise<boolean> {

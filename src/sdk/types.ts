@@ -99,6 +99,15 @@ export interface CairnApi {
   renameVolume(from: string, to: string): Promise<VolumeInfo>
   deleteVolume(name: string, options?: { now?: boolean }): Promise<void>
   undeleteVolume(name: string): Promise<VolumeInfo>
+  /**
+   * Makes this host the writer of a volume in a store that hosts share. Whoever was can publish nothing more.
+   * @throws CairnError ERR_LEASE_HELD naming who has it and since when
+   */
+  takeLease(name: string, options?: { steal?: boolean; force?: boolean }): Promise<void>
+  /** Publishes, and lets other hosts write. @throws CairnError ERR_VOLUME_MOUNTED, ERR_VOLUME_IN_USE, ERR_STORE_UNREACHABLE */
+  releaseLease(name: string): Promise<void>
+  /** Makes a fork of each state that this host had acknowledged and not published when another host took the volume over. */
+  recover(name: string): Promise<VolumeInfo[]>
   mount(options: MountOptions): Promise<MountInfo>
   /** By volume name or mount path. Flushes first. Not mounted is no error: returns false. */
   unmount(target: string, options?: { force?: boolean }): Promise<boolean>

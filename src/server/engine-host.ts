@@ -93,7 +93,10 @@ export class EngineHost {
         this.volumes.closeUnused(name, id => this.#options.isMounted?.(id) === true)
         engine.remove(name, options)
       },
-      recover: (_: string, name: string) => engine.recover(name),
+      recover: (_: string, name: string) => {
+        this.volumes.closeUnused(name, id => this.#options.isMounted?.(id) === true)
+        return engine.recover(name)
+      },
       takeLease: (_: string, name: string, options: TakeOptions) => this.volumes.release(this.volumes.acquire(name, false, options)),
       releaseLease: (_: string, name: string) => this.volumes.closeUnused(name, id => this.#options.isMounted?.(id) === true),
       undelete: (_: string, name: string) => engine.undelete(name),

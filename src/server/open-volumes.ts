@@ -63,7 +63,8 @@ export class OpenVolumes {
     open.users--
     if (open.users > 0) return
     open.idleSinceMs = systemClock.monotonic()
-    if (this.#idleMs === 0) this.#close(open)
+    // One that another host has taken over shows what is no more.
+    if (this.#idleMs === 0 || open.volume.session.readOnly) this.#close(open)
   }
 
   /** Runs `work` on a volume and lets go of it. */

@@ -18,6 +18,9 @@ export interface MountOptions {
   readOnly?: boolean
   /** Let other users of this machine in. */
   allowOther?: boolean
+  /** Take it from a host whose lease has run out; with `force` also from one whose lease has not. */
+  steal?: boolean
+  force?: boolean
   /** Who changes through it, as commits say; default the actor of this `Cairn`. */
   actor?: string
 }

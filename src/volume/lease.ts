@@ -84,10 +84,10 @@ export class Lease {
     const found = this.#stored(record)
     if (found === undefined) return this.#resume()
     const stored = decodeHead(found.bytes, this.#key)
-    const isOurs = record !== undefined && (stored.nonce === record.next || strideOf(stored.epoch) === strideOf(record.epoch))
+    const isOurs = record !== undefined && isOf(record, stored)
     if (!isOurs) {
-      checkFree(stored, this.#clock.now(), options)
       if (record !== undefined) this.#setAside(record)
+      checkFree(stored, this.#clock.now(), options)
     }
     const left = isOurs ? this.#store.leftSync(this.#key) : undefined
     const claim = this.#claim(stored)
@@ -107,6 +107,13 @@ export class Lease {
     this.#write({ epoch: claim.epoch, stored: claim.nonce })
     this.#renewAtMs = this.#clock.monotonic() + limits.leaseMs / 3
     return true
+  }
+
+  /** Sets aside what this host had not published, if another one has taken the volume over since. */
+  look(): void {
+    const record = this.#record()
+    const found = record === undefined ? undefined : this.#stored(record)
+    if (record !== undefined && found !== undefined && !isOf(record, decodeHead(found.bytes, this.#key))) this.#setAside(record)
   }
 
   /** The head where the store is; undefined where that cannot be told and this host has it. */
@@ -333,6 +340,11 @@ export class Lease {
     if (found !== undefined && hasFrames(this.#dir, decodeHead(found.bytes, this.#key).watermark)) this.#store.letGo(this.#key, true)
     else this.#forget()
   }
+}
+
+/** What is stored is what this host stored, or was about to store. */
+function isOf(record: LeaseRecord, stored: Head): boolean {
+  return stored.nonce === record.next || strideOf(stored.epoch) === strideOf(record.epoch)
 }
 
 function strideOf(epoch: number): number {

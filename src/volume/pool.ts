@@ -283,6 +283,14 @@ export class Pool {
     const id = this.#names.here(name)?.id ?? this.#find(name).value.volume
     const folder = join(this.#dirOf(id), 'aside')
     if (store === undefined) return []
+    if (this.#open.has(id))
+      throw new CairnError('ERR_VOLUME_IN_USE', `The volume ${name} is in use.`, 'Unmount it and close the programs that use it, and try again.')
+    const lock = this.#lock(id, name)
+    try {
+      this.#newLease(id)?.look()
+    } finally {
+      lock.release()
+    }
     return namesIn(folder)
       .sort()
       .map((aside, i) => this.#recoverOne(store, id, name, join(folder, aside), nameOf(i + 1)))
