@@ -90,7 +90,7 @@ function takeBack(
 function messageOf(undone: readonly CommitInfo[]): string {
   const [newest] = undone
   const what = newest.message ?? newest.name ?? newest.id
-  const [, before, rest] = newest.kind === 'undo' && undone.length === 1 ? (/^(undo|redo) ([^]*)$/.exec(what) ?? []) : []
+  const [, before, rest] = newest.kind === 'undo' && undone.length === 1 ? (/^(undo|redo) ([\s\S]*)$/.exec(what) ?? []) : []
   if (before !== undefined) return `${before === 'undo' ? 'redo' : 'undo'} ${rest}`
   return undone.length === 1 ? `undo ${what}` : `undo ${what} and ${undone.length - 1} before`
 }
