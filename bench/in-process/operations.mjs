@@ -24,7 +24,11 @@ export async function readOperations(report, fs, { directories, files }, runs) {
   }
   report.add('stat, synchronous, random order', await rates(runs, sample.length, statAll(sample)), '/s', '≥ 400,000/s')
   report.add('stat, synchronous, directory by directory', await rates(runs, inOrder.length, statAll(inOrder)), '/s', '')
-  const promised = await rates(runs, sample.length, each(sample, file => fs.promises.stat(file)))
+  const promised = await rates(
+    runs,
+    sample.length,
+    each(sample, file => fs.promises.stat(file)),
+  )
   report.add('stat, promise, random order', promised, '/s', '≥ 250,000/s')
   const leaves = directories.filter(directory => directory.split('/').length === 5).slice(0, 5000)
   const list = () => {
@@ -33,7 +37,16 @@ export async function readOperations(report, fs, { directories, files }, runs) {
   list()
   report.add('readdir of 20', await rates(runs, 100_000, list), '/s', '≥ 400,000/s')
   const listed = Array.from({ length: 100_000 }, (_, i) => leaves[i % leaves.length])
-  report.add('readdir of 20, promise', await rates(runs, listed.length, each(listed, directory => fs.promises.readdir(directory))), '/s', '')
+  report.add(
+    'readdir of 20, promise',
+    await rates(
+      runs,
+      listed.length,
+      each(listed, directory => fs.promises.readdir(directory)),
+    ),
+    '/s',
+    '',
+  )
   for (const [what, count] of [
     ['10,000 files', 10_000],
     ['all files', files.length],
@@ -44,7 +57,16 @@ export async function readOperations(report, fs, { directories, files }, runs) {
     read()
     report.add(`read 1 KiB by path, random among ${what}`, await rates(runs, 100_000, read), '/s', '≥ 200,000/s')
     const some = Array.from({ length: 100_000 }, (_, i) => files[(i * 7919) % count])
-    report.add('… promise', await rates(runs, some.length, each(some, file => fs.promises.readFile(file))), '/s', '')
+    report.add(
+      '… promise',
+      await rates(
+        runs,
+        some.length,
+        each(some, file => fs.promises.readFile(file)),
+      ),
+      '/s',
+      '',
+    )
   }
 }
 
