@@ -1,15 +1,10 @@
 import { execFileSync } from 'node:child_process'
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Cairn, doctor } from '../../dist/index.js'
 import { median, spread } from '../lib.mjs'
-
-export function bytesIn(folder) {
-  let bytes = 0
-  for (const entry of readdirSync(folder, { withFileTypes: true, recursive: true }))
-    if (entry.isFile()) bytes += statSync(join(entry.parentPath ?? entry.path, entry.name)).size
-  return bytes
-}
+import { bytesIn } from './bytes-in.mjs'
+import { chain, opened, siblings, syncs } from './forks.mjs'
 
 let changes = 0
 
@@ -51,19 +46,6 @@ const WARM = 5
 
 const time = (runs, work) => timed(runs, () => {}, work)
 
-/** Microseconds per look-up, directory by directory through a sample. */
-function lookups(fs, files) {
-  const sample = Array.from({ length: 20_000 }, (_, i) => files[(i * 7919) % Math.min(files.length, 20_000)])
-  const all = () => {
-    for (const file of sample) fs.statSync(file)
-  }
-  all()
-  all()
-  const start = performance.now()
-  for (let i = 0; i < 3; i++) all()
-  return ((performance.now() - start) / (3 * sample.length)) * 1000
-}
-
 /** 100 of them, with 10 changes each, for the collection. */
 export async function checkpoints(cairn, volume, name, files) {
   for (let i = 0; i < 100; i++) {
@@ -100,8 +82,10 @@ export async function forksAndCheckpoints(report, cairn, volume, name, files, ho
   )
   report.add('first write in a fork', first, 'ms', '≤ 1 ms')
   for (let i = 0; i < runs; i++) await (await cairn.open(`first-${i}`)).close()
-  await chain(report, cairn, volume, files)
-  await siblings(report, cairn, volume, files)
+  syncs(report, home, runs)
+  await chain(report, cairn, volume, files, runs)
+  await opened(report, cairn, volume, files)
+  await siblings(report, cairn, volume, files, home, runs)
 }
 
 /** What a checkpoint of an unchanged volume adds, sealed. */
@@ -112,33 +96,6 @@ async function checkpointBytes(report, cairn, name, size, home) {
   for (let i = 0; i < count; i++) await cairn.checkpoint(name, `b-${i}`)
   await cairn.flush(name)
   report.value(`checkpoint, ${size} files, on disk, of 100 sealed together`, (bytesIn(join(home, 'store')) - before) / count / 1024, 'KiB', '≤ 1 KiB')
-}
-
-async function chain(report, cairn, volume, files) {
-  const none = lookups(volume.fs, files)
-  let last = 'bench'
-  for (let i = 0; i < 100; i++) {
-    await cairn.fork(last, undefined, `chain-${i}`)
-    last = `chain-${i}`
-  }
-  const fork = await cairn.open(last)
-  const behind = lookups(fork.fs, files)
-  report.value('look-up after a chain of 100 forks, over none', behind / none, '×', '0.8 – 1.2')
-  await fork.close()
-}
-
-async function siblings(report, cairn, volume, files) {
-  const directories = [...new Set(files.map(file => file.slice(0, file.lastIndexOf('/'))))].slice(0, 2000)
-  const list = () => {
-    const start = performance.now()
-    for (let i = 0; i < 20_000; i++) volume.fs.readdirSync(directories[i % directories.length])
-    return performance.now() - start
-  }
-  list()
-  const none = spread([list(), list(), list()]).median
-  const names = Array.from({ length: 1000 }, (_, i) => `sibling-${i}`)
-  report.add('1,000 forks of one volume', await time(1, () => cairn.forkAll('bench', undefined, names)), 'ms', 'about 1,000 ms')
-  report.value('readdir beside 1,000 sibling forks, over none', spread([list(), list(), list()]).median / none, '×', '0.8 – 1.2')
 }
 
 export async function diffs(report, cairn, files, runs) {
