@@ -122,7 +122,8 @@ export class LmdbStore extends AsyncLocal {
       const piece = this.#read(this.#piece(version, n))
       if (piece === undefined) break
       const from = offset + done - n * PIECE_BYTES
-      const part = piece.subarray(from, from + length - done)
+      // Its memory is longer than it says, which newer versions of Node go by.
+      const part = piece.subarray(from, Math.min(from + length - done, piece.length))
       into.set(part, at + done)
       done += part.length
     }

@@ -265,7 +265,7 @@ export class SqliteStore extends AsyncLocal {
   /** Brings everything into the one file, and gives back the space of what was deleted. Where others read at the moment, it does what it can. */
   settleSync(): void {
     this.#run(() => {
-      this.#statement('PRAGMA incremental_vacuum').all()
+      this.#db.exec('PRAGMA incremental_vacuum')
       this.#row('PRAGMA wal_checkpoint(TRUNCATE)')
     })
   }
