@@ -1,3 +1,4 @@
+import './support/without-syncs.js'
 import { execFileSync } from 'node:child_process'
 import * as host from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,3 +1,4 @@
+import '../../test/support/without-syncs.js'
 import { constants, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,3 +1,4 @@
+import '../../../test/support/without-syncs.js'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { MergeRig, Workspace } from '../../testing/merge-rig.js'
 import { Engine } from '../../volume/engine.js'

@@ -1,3 +1,4 @@
+import '../../../test/support/without-syncs.js'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { MergeRig, type Saving, type Workspace } from '../../testing/merge-rig.js'
 
