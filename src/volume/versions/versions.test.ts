@@ -200,8 +200,10 @@ describe('a version', () => {
   it('of a later time is hidden in a fork of an earlier one', () => {
     fs.writeFileSync('/f', 'one')
     fs.writeFileSync('/f', 'two')
+    // Versions are hidden by the millisecond, before as after.
+    const writtenMs = Date.now()
+    while (Date.now() <= writtenMs);
     const { timeMs } = volume.checkpoint('then')
-    // Versions are hidden by the millisecond.
     while (Date.now() <= timeMs);
     fs.writeFileSync('/f', 'three')
     fs.writeFileSync('/f', 'four')
