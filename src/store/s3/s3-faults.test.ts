@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { CairnError } from '../../errors.js'
 import { cloudEnvironment, TEST_VARIABLES } from '../../testing/object-server/environment.js'
 import type { FaultKind } from '../../testing/object-server/faults.js'
 import { S3Server } from '../../testing/object-server/s3-server.js'
@@ -157,4 +158,43 @@ describe('faults of the service', () => {
     await patient.put('head', bytes('2'), { ifMatch: first.version })
     expect(await text('head')).toBe('2')
   })
+
+  it.each([1, 2, 3])('writers who hit all of them at random: what was acknowledged is there, once (seed %i)', async seed => {
+    const random = mulberry(seed)
+    for (const kind of [...passing, 'conflict'] as FaultKind[]) server.faults.add({ kind, operation: [put, 'HeadObject', 'GetObject'], rate: 0.05, random })
+    await store.put('list', bytes(''), { ifAbsent: true })
+    const acknowledged: string[] = []
+    const append = async (mine: RetryingStore, name: string, times: number): Promise<void> => {
+      for (let i = 0, attempt = 0; i < times; attempt++) {
+        const entry = `${name}.${i}.${attempt}`
+        try {
+          const before = await mine.get('list')
+          await mine.put('list', bytes(`${before?.bytes.toString()}${entry}\n`), { ifMatch: before?.version })
+          acknowledged.push(entry)
+          i++
+        } catch (error) {
+          if (!/ERR_PRECONDITION|ERR_STORE_(UNCERTAIN|FAILED|UNREACHABLE|CONFLICT)/.test((error as CairnError).code)) throw error
+        }
+      }
+    }
+    const others = ['a', 'b', 'c'].map(name => [open(), name] as const)
+    await Promise.all(others.map(([mine, name]) => append(mine, name, 15)))
+    server.faults.clear()
+    const entries = (await text('list'))?.trim().split('\n') ?? []
+    expect(new Set(entries).size).toBe(entries.length)
+    expect(acknowledged.filter(entry => !entries.includes(entry))).toEqual([])
+    expect([...server.faults.struck.values()].reduce((sum, count) => sum + count, 0)).toBeGreaterThan(20)
+    for (const [mine] of others) await mine.close()
+  })
 })
+
+/** Numbers from 0 to 1, the same for the same seed. */
+function mulberry(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296
+  }
+}
