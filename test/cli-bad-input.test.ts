@@ -222,7 +222,7 @@ test('a symbolic link into a folder that is not there: the folder is what is mis
   await refuses(['ln', '-s', 'anything', 'v:/none/link'], {
     exit: 1,
     code: 'ENOENT',
-    message: 'v:/none/link does not exist.',
-    remedy: 'Check the path with `cairn ls`.',
+    message: 'The directory of v:/none/link does not exist.',
+    remedy: 'Check the path with `cairn ls`; `cairn mkdir -p` makes directories.',
   })
 })
