@@ -1,6 +1,7 @@
-import { execFileSync, spawnSync } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,10 +10,10 @@ export interface Radosgw {
   endpoint: string
   accessKeyId: string
   secretAccessKey: string
-  stop(): void
+  stop(): Promise<void>
 }
 
-const PROGRAMS = ['ceph-mon', 'ceph-osd', 'radosgw', 'radosgw-admin', 'monmaptool', 'ceph']
+const PROGRAMS = ['ceph-mon', 'ceph-osd', 'radosgw', 'radosgw-admin', 'monmaptool', 'ceph', 'setpriv']
 const KEY = 'TESTKEY'
 const START_MS = 300_000
 
@@ -33,27 +34,32 @@ export async function startRadosgw(): Promise<Radosgw> {
   const conf = join(folder, 'ceph.conf')
   writeFileSync(conf, configuration(folder, cluster, monitors, http))
   const env = { ...process.env, CEPH_CONF: conf, CEPH_ARGS: `--conf ${conf}` }
-  // Daemons keep what they inherit open, so that nobody may wait for its end.
   const run = (program: string, ...args: string[]): void => void execFileSync(program, args, { env, stdio: 'ignore', timeout: START_MS })
-  const stop = (): void => {
-    for (const name of readdirSync(join(folder, 'run')).filter(one => one.endsWith('.pid'))) kill(Number(readFileSync(join(folder, 'run', name), 'utf8')))
+  const servers: ChildProcess[] = []
+  // In the foreground, and gone when this process is killed.
+  const serve = (...command: string[]): void => void servers.push(spawn('setpriv', ['--pdeathsig', 'KILL', ...command, '-f'], { env, stdio: 'ignore' }))
+  const stop = async (): Promise<void> => {
+    const running = servers.filter(server => server.exitCode === null && server.signalCode === null)
+    const ended = running.map(server => once(server, 'exit'))
+    for (const server of running) server.kill('SIGKILL')
+    await Promise.all(ended)
     rmSync(folder, { recursive: true, force: true })
   }
   try {
     run('monmaptool', '--create', '--fsid', cluster, '--addv', 'a', monitors, join(folder, 'monmap'))
     run('ceph-mon', '-i', 'a', '--mkfs', '--monmap', join(folder, 'monmap'))
-    run('ceph-mon', '-i', 'a')
+    serve('ceph-mon', '-i', 'a')
     const disk = randomUUID()
     run('ceph', 'osd', 'new', disk)
     run('ceph-osd', '-i', '0', '--mkfs', '--osd-uuid', disk)
-    run('ceph-osd', '-i', '0')
+    serve('ceph-osd', '-i', '0')
     run('radosgw-admin', 'user', 'create', '--uid=t', '--display-name=t', `--access-key=${KEY}`, `--secret=${KEY}`)
-    run('radosgw', '-n', 'client.rgw')
+    serve('radosgw', '-n', 'client.rgw')
     const endpoint = `http://127.0.0.1:${http}`
     await answers(endpoint)
     return { endpoint, accessKeyId: KEY, secretAccessKey: KEY, stop }
   } catch (error) {
-    stop()
+    await stop()
     throw error
   }
 }
@@ -124,14 +130,4 @@ async function answers(endpoint: string): Promise<void> {
       await new Promise(resolve => setTimeout(resolve, 100))
     }
   }
-}
-
-/** Waits for it, so that nothing writes into the folder while it is removed. */
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch {
-    return
-  }
-  for (let tries = 0; existsSync(`/proc/${pid}`) && tries < 1000; tries++) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20)
 }
