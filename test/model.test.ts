@@ -108,8 +108,10 @@ class Run {
     if (known.checkpoints.has(checkpoint))
       expect(() => this.#open(volume).checkpoint(checkpoint)).toThrow(expect.objectContaining({ code: 'ERR_CHECKPOINT_EXISTS' }))
     else {
-      this.#open(volume).checkpoint(checkpoint)
+      const { timeMs } = this.#open(volume).checkpoint(checkpoint)
       known.checkpoints.set(checkpoint, new Map(known.files))
+      // A fork knows what is not later than the state that it is made from, by the millisecond.
+      while (Date.now() <= timeMs);
     }
   }
 
@@ -133,7 +135,9 @@ class Run {
     } else if (this.reference.has(to)) expect(() => this.engine.fork(volume, at, to)).toThrow(expect.objectContaining({ code: 'ERR_VOLUME_EXISTS' }))
     else {
       this.engine.fork(volume, at, to)
-      this.reference.set(to, { files: new Map(state), checkpoints: new Map(known.checkpoints) })
+      const checkpoints = [...known.checkpoints]
+      const last = at === undefined ? checkpoints.length - 1 : checkpoints.findIndex(([name]) => name === at)
+      this.reference.set(to, { files: new Map(state), checkpoints: new Map(checkpoints.slice(0, last + 1)) })
     }
   }
 
