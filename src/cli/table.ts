@@ -112,6 +112,7 @@ export const groups: readonly CommandGroup[] = [
         name: 'flush',
         operands: '[volume]',
         about: 'Seal, sync and publish everything acknowledged so far',
+        options: [['--timeout <time>', 'how long to try while the store cannot be reached, such as 30s (the default)']],
         examples: [['cairn flush work', '']],
         completes: 'volume',
         load: () => import('./flush.js'),

@@ -189,9 +189,9 @@ export class Cairn implements CairnApi {
   }
 
   /** Everything acknowledged is sealed and published when it resolves; through a mount also what programs have mapped. */
-  async flush(name: string): Promise<{ bytes: number }> {
+  async flush(name: string, options: { timeoutMs?: number } = {}): Promise<{ bytes: number }> {
     await this.#settle(name)
-    return (await this.#call('flush', name)) as { bytes: number }
+    return (await this.#call('flush', name, options)) as { bytes: number }
   }
 
   /** @throws CairnError ERR_SERVER_SILENT when a server is there that does not answer */

@@ -47,7 +47,18 @@ export class LocalHost implements Host {
   }
 
   async call(method: string, ...args: unknown[]): Promise<unknown> {
-    return this.#patiently(() => this.#host.call(SESSION, method, args))
+    const result = this.#patiently(() => this.#host.call(SESSION, method, args))
+    return method === 'flush' ? this.#pumped(result) : result
+  }
+
+  /** Pumps until it is done, and keeps the process alive so long: a store may have to be asked again. */
+  async #pumped<T>(result: Promise<T>): Promise<T> {
+    const timer = setInterval(() => this.#work(), PUMP_MS)
+    try {
+      return await result
+    } finally {
+      clearInterval(timer)
+    }
   }
 
   async open(name: string, ref?: string, actor?: string, version?: VersionPlace): Promise<Opened> {

@@ -111,7 +111,8 @@ export interface CairnApi {
   mount(options: MountOptions): Promise<MountInfo>
   /** By volume name or mount path. Flushes first. Not mounted is no error: returns false. */
   unmount(target: string, options?: { force?: boolean }): Promise<boolean>
-  flush(name: string): Promise<{ bytes: number }>
+  /** @param options timeoutMs: how long it is tried while the store cannot be reached, default 30,000 */
+  flush(name: string, options?: { timeoutMs?: number }): Promise<{ bytes: number }>
   status(name?: string): Promise<StatusReport>
   fork(source: string, ref: string | undefined, name: string): Promise<VolumeInfo>
   /** Several forks of one and the same state, or none. */

@@ -100,7 +100,7 @@ export class EngineHost {
       takeLease: (_: string, name: string, options: TakeOptions) => this.volumes.release(this.volumes.acquire(name, false, options)),
       releaseLease: (_: string, name: string) => this.volumes.closeUnused(name, id => this.#options.isMounted?.(id) === true),
       undelete: (_: string, name: string) => engine.undelete(name),
-      flush: (_: string, name: string) => this.#published(name),
+      flush: (_: string, name: string, options?: { timeoutMs?: number }) => this.#published(name, options?.timeoutMs),
       status: (_: string, name: string) => this.volumes.use(name, ({ volume }) => volume.status()),
       statusOf: (_: string, name: string) => engine.statusOf(name),
       collected: () => engine.collected(),
@@ -153,13 +153,13 @@ export class EngineHost {
   }
 
   /** Everything acknowledged is sealed, and stored where other hosts see it. */
-  #published(name: string): { bytes: number } | Promise<{ bytes: number }> {
+  #published(name: string, timeoutMs?: number): { bytes: number } | Promise<{ bytes: number }> {
     const open = this.volumes.acquire(name)
     const { engine } = this.volumes
     const work = async (): Promise<{ bytes: number }> => {
       try {
         const { bytes } = this.#options.flushesInSlices === true ? await open.volume.flushSoon() : open.volume.flush()
-        await engine.publish(open.volume)
+        await engine.publish(open.volume, timeoutMs)
         return { bytes }
       } finally {
         this.volumes.release(open)

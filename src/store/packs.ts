@@ -55,6 +55,8 @@ export class Packs {
   /** The pack of the last read, which is mostly that of the next. */
   readonly #lastId = Buffer.alloc(PACK_ID_BYTES)
   #last: Source | undefined
+  /** Where the last read of the store began. */
+  #lastOffset = 0
   readonly #relocations: Relocations
   #scratch = Buffer.allocUnsafeSlow(128 * 1024)
   readonly #runsSeen = new Set<number>()
@@ -148,6 +150,8 @@ export class Packs {
     for (let i = 0; i < count; i++) {
       const from = i * stored
       const problem = segmentProblem(this.#scratch, from, stored, this.#header)
+      // One by one they are read again where a cache was at fault.
+      if (problem !== '' && this.#store.discardSync?.(source.key, offset, length) === true) return false
       if (problem !== '') throw new CorruptError(`${source.key} at ${offset + from}`, problem)
       if (this.#header.kind !== SegmentKind.block || this.#header.codec !== SegmentCodec.plain) return false
       const plain = this.#scratch.subarray(from + SEGMENT_HEADER_BYTES, from + stored)
@@ -189,7 +193,18 @@ export class Packs {
     return isGone && this.#relocations.explains(id, isCopy(id)) ? undefined : packProblem(this.#store, id)
   }
 
+  /** What a cache has damaged is read again, where the object is. */
   #loadPlain(pointer: Uint8Array, at: number, kind: number): Uint8Array {
+    try {
+      return this.#loadOnce(pointer, at, kind)
+    } catch (error) {
+      const isCached = error instanceof CorruptError && this.#store.discardSync?.(this.lastPack, this.#lastOffset, pointerLength(pointer, at)) === true
+      if (!isCached) throw error
+      return this.#loadOnce(pointer, at, kind)
+    }
+  }
+
+  #loadOnce(pointer: Uint8Array, at: number, kind: number): Uint8Array {
     const length = this.#load(pointer, at)
     const header = this.#header
     const problem = segmentProblem(this.#scratch, 0, length, header)
@@ -237,6 +252,7 @@ export class Packs {
   #read(id: Uint8Array, at: number, offset: number, length: number): number {
     const source = this.#source(id, at)
     if (source.fd >= 0) return readSync(source.fd, this.#scratch, 0, length, offset)
+    this.#lastOffset = offset
     const n = this.#store.readSync(source.key, offset, this.#scratch, 0, length)
     source.gone = n < 0
     return n

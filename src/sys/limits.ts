@@ -240,6 +240,8 @@ export const limits = {
   cacheBytes: 1024 ** 3,
   /** What is sealed here is in the store after this, while it can be reached. */
   publishMs: 5000,
+  /** A flush that cannot reach the store fails after this, unless it is told otherwise. */
+  flushMs: 30_000,
   /** A publication that failed is tried again after this, at first and at most. */
   publishRetryMs: 500,
   publishRetryMaxMs: 60_000,

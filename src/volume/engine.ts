@@ -183,8 +183,8 @@ export class Engine implements EngineApi {
   }
 
   /** See `Pool.publish`. */
-  publish(volume: Volume): Promise<void> {
-    return this.poolOf(volume.info.name).publish(volume)
+  publish(volume: Volume, timeoutMs?: number): Promise<void> {
+    return this.poolOf(volume.info.name).publish(volume, timeoutMs)
   }
 
   statusOf(name: string): VolumeStatus & { open: 'here' | 'elsewhere' | 'no' } {

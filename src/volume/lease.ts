@@ -52,7 +52,7 @@ export class Lease {
   #failures = 0
   /** Nonce of the head that was published last, or is being. */
   #tried: string | undefined
-  readonly #after: Array<() => void> = []
+  #waiting: Array<{ untilMs: number; done: (error: Error | undefined) => void }> = []
   lastPublishMs: number | undefined
   /** Why nothing is published any more: another host has taken the volume. */
   lost: CairnError | undefined
@@ -214,16 +214,17 @@ export class Lease {
    * @returns in how many milliseconds it wants to be called again
    */
   pump(head: HeadFile): number {
-    if (this.lost !== undefined || this.#store.isPublishing(this.#key)) return Number.POSITIVE_INFINITY
+    const waited = this.#settle()
+    if (this.lost !== undefined || this.#store.isPublishing(this.#key)) return waited
     const now = this.#clock.monotonic()
     if (now >= this.#renewAtMs) {
       this.#renewAtMs = now + limits.leaseMs / 3
       head.update({ lease: this.#term(head.value.lease?.sinceMs) })
     }
     if (this.isPublished) return Math.max(1, this.#renewAtMs - now)
-    if (now < this.#publishAtMs) return this.#publishAtMs - now
+    if (now < this.#publishAtMs) return Math.min(waited, this.#publishAtMs - now)
     this.publish(() => {})
-    return Number.POSITIVE_INFINITY
+    return waited
   }
 
   /** Publishes what is sealed. @param done with what went wrong */
@@ -235,22 +236,29 @@ export class Lease {
     this.#tried = this.#here()?.nonce
     this.#store.publish(this.#key, error => {
       done(this.#published(error))
-      for (const next of this.#after.splice(0)) next()
+      this.#settle()
     })
   }
 
-  /** As `publish`, of all that is sealed now; when one is under way, after that. */
-  publishSoon(done: (error: Error | undefined) => void): void {
-    if (this.lost !== undefined) {
-      done(this.lost)
-      return
-    }
-    if (this.isPublished) {
-      done(undefined)
-      return
-    }
-    if (this.#store.isPublishing(this.#key)) this.#after.push(() => this.publishSoon(done))
-    else this.publish(error => done(error))
+  /**
+   * Publishes all that is sealed, and tries again while the store cannot be reached, as `pump` is called.
+   * @param done with why it is not published when that takes longer than `timeoutMs`, or when another attempt would be no use
+   */
+  publishWithin(timeoutMs: number, done: (error: Error | undefined) => void): void {
+    this.#waiting.push({ untilMs: this.#clock.monotonic() + timeoutMs, done })
+    this.#publishAtMs = 0
+    this.#settle()
+    if (this.#waiting.length > 0 && !this.#store.isPublishing(this.#key)) this.publish(() => {})
+  }
+
+  /** Answers those who wait, where there is an answer. Returns in how many milliseconds the first of them has waited enough. */
+  #settle(): number {
+    const now = this.#clock.monotonic()
+    const final = this.lost ?? (isTransient(this.failed) ? undefined : this.failed)
+    const answered = this.#waiting.filter(({ untilMs }) => this.isPublished || final !== undefined || untilMs <= now)
+    this.#waiting = this.#waiting.filter(waiting => !answered.includes(waiting))
+    for (const { done } of answered) done(this.isPublished ? undefined : (final ?? this.failed ?? notInTime()))
+    return Math.min(...this.#waiting.map(({ untilMs }) => Math.max(1, untilMs - now)), Number.POSITIVE_INFINITY)
   }
 
   #here(): Head | undefined {
@@ -361,6 +369,22 @@ function hasFrames(dir: string, watermark: number): boolean {
     found = true
   })
   return found
+}
+
+/** Another attempt may succeed. */
+function isTransient(error: Error | undefined): boolean {
+  return error instanceof CairnError && error.retry === 'same-call'
+}
+
+function notInTime(): CairnError {
+  return new CairnError(
+    'ERR_FLUSH_TIMEOUT',
+    'The store has not taken all of it in this time.',
+    'It goes on in the background: see `cairn status`, and flush again.',
+    {
+      retry: 'same-call',
+    },
+  )
 }
 
 /** @throws CairnError ERR_LEASE_HELD */

@@ -656,12 +656,13 @@ export class Pool {
 
   /**
    * Stores all that is sealed of an open volume where other hosts see it; nothing to do in a store of this home.
+   * @param timeoutMs how long it is tried while the store cannot be reached; `pump` must be called meanwhile
    * @throws CairnError ERR_LEASE_LOST, ERR_STORE_UNREACHABLE …: it stays here then
    */
-  publish(volume: Volume): Promise<void> {
+  publish(volume: Volume, timeoutMs: number = limits.flushMs): Promise<void> {
     const lease = this.#leaseOf(volume)
     if (lease === undefined) return Promise.resolve()
-    return new Promise((resolve, reject) => lease.publishSoon(error => (error === undefined ? resolve() : reject(error))))
+    return new Promise((resolve, reject) => lease.publishWithin(timeoutMs, error => (error === undefined ? resolve() : reject(error))))
   }
 
   pump(budgetMs: number): number {
