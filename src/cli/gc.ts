@@ -1,22 +1,32 @@
 import { CairnError } from '../errors.js'
-import type { GcProgress, GcReport } from '../sdk/types.js'
+import type { CairnApi, GcProgress, GcReport } from '../sdk/types.js'
 import { duration, humanSize, plural } from './format.js'
 import type { Run } from './spec.js'
 import { usageLines } from './stats.js'
 import { StepLine } from './step-line.js'
 
 export const run: Run = async (context, [store], options) => {
-  if (store !== undefined && store !== 'dev')
-    throw new CairnError('ERR_STORE_UNAVAILABLE', `There is no store ${store} here.`, 'Leave it out: the volumes of this CAIRN_HOME are in one store.', {
-      exitCode: 2,
-    })
   const dryRun = options['dryRun'] === true
   if (!dryRun) await context.refuseReadOnly()
   const cairn = await context.cairn()
+  const volume = store === undefined || store === 'dev' ? undefined : await volumeIn(cairn, store)
   const line = new StepLine(context.out)
-  const report = await cairn.gc({ dryRun, onProgress: done => line.say(stepOf(done)) }).finally(() => line.end())
+  const report = await cairn.gc({ dryRun, ...(volume === undefined ? {} : { volume }), onProgress: done => line.say(stepOf(done)) }).finally(() => line.end())
   await context.result(report, () => lines(report))
   return 0
+}
+
+/** A volume of this home that lies in a store. */
+async function volumeIn(cairn: CairnApi, store: string): Promise<string> {
+  const volumes = await cairn.volumes()
+  const found = volumes.find(volume => volume.store === store.replace(/\/+$/, ''))
+  if (found !== undefined) return found.name
+  const known = [...new Set(volumes.map(volume => volume.store))].join(', ')
+  throw new CairnError(
+    'ERR_STORE_UNKNOWN',
+    `No volume of this CAIRN_HOME is in ${store}.`,
+    known === '' ? 'Attach one with `cairn init NAME --store …`.' : `There is ${known}.`,
+  )
 }
 
 function stepOf({ step, done, total }: GcProgress): string {

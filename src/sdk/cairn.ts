@@ -383,7 +383,8 @@ export class Cairn implements CairnApi {
 
   async gc(options: GcOptions = {}): Promise<GcReport> {
     if (this.#readOnly && options.dryRun !== true) throw posixError(EROFS, 'gc')
-    return (await runJobOn(await this.#host(), this.home, 'gc', options)) as GcReport
+    const { volume, ...rest } = options
+    return (await runJobOn(await this.#host(), this.home, 'gc', { ...rest, ...(volume === undefined ? {} : { name: volume }) })) as GcReport
   }
 
   async stats(name?: string): Promise<StatsReport> {

@@ -42,14 +42,18 @@ export async function purgeVolume(host: Host, home: string, name: string, path: 
     }
     heldBy = await holders()
   }
-  const collected = await collection(host, home, id, options)
+  const collected = await collection(host, home, name, id, options)
   return { ...report, volume: name, forks, heldBy, collected, remains: remains(report, heldBy, collected) }
 }
 
 /** Beside whoever uses the store. A failure is no failure of the purge: any later collection does the same. */
-async function collection(host: Host, home: string, id: string, { onProgress }: PurgeOptions): Promise<PurgeResult['collected']> {
+async function collection(host: Host, home: string, name: string, id: string, { onProgress }: PurgeOptions): Promise<PurgeResult['collected']> {
   try {
-    const report = (await runJobOn(host, home, 'gc', { thorough: id, ...(onProgress === undefined ? {} : { onProgress: () => onProgress() }) })) as GcReport
+    const report = (await runJobOn(host, home, 'gc', {
+      name,
+      thorough: id,
+      ...(onProgress === undefined ? {} : { onProgress: () => onProgress() }),
+    })) as GcReport
     return { freedBytes: report.freedBytes, waiting: report.packs.waiting + report.problems.length }
   } catch (error) {
     if (!(error instanceof CairnError)) throw error

@@ -70,6 +70,8 @@ export interface DoctorReport {
 export interface GcOptions {
   /** Change nothing; say what would go. */
   dryRun?: boolean
+  /** A volume whose store is collected; default the home's own store. */
+  volume?: string
   onProgress?: (done: GcProgress) => void
 }
 

@@ -87,6 +87,7 @@ export class EngineHost {
       attach: (_: string, name: string, store: StoreLocation) => engine.attach(name, store),
       volumes: (_: string, options?: { deleted?: boolean }) => engine.volumes(options),
       info: (_: string, name: string) => engine.info(name),
+      storeOf: (_: string, name: string) => engine.storeOf(name),
       volumesById: (_: string, ids: readonly string[]) => ids.map(id => engine.volumeById(id)),
       rename: (_: string, from: string, to: string) => engine.rename(from, to),
       remove: (_: string, name: string, options?: { now?: boolean }) => {

@@ -5,8 +5,10 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { CairnError } from '../errors.js'
 import { collect } from '../history/gc/collect.js'
 import { isWorthCollecting } from '../history/gc/worth.js'
+import type { LocalStore } from '../store/contract.js'
 import { openDirectoryStore } from '../store/directory/index.js'
 import { Packs } from '../store/packs.js'
+import { openRemoteStore } from '../store/remote/index.js'
 import { limits, systemClock, systemRandom } from '../sys/index.js'
 import { toWire } from '../sys/wire-error.js'
 import { PageCache } from '../tree/index.js'
@@ -17,22 +19,27 @@ import type { JobData, JobMessage } from './jobs.js'
 
 const STORE_NAME = 'dev'
 
+function opened(data: JobData): { store: LocalStore; name: string } {
+  const { store, home } = data
+  if (store === undefined) return { store: openDirectoryStore(join(home, 'store'), { create: data.kind === 'gc' }), name: STORE_NAME }
+  const remote = openRemoteStore(store.location, { id: store.id, folder: id => join(home, 'stores', id) })
+  return { store: remote, name: remote.description }
+}
+
 function run(data: JobData, say: (progress: object) => void): unknown {
-  const store = openDirectoryStore(join(data.home, 'store'), { create: data.kind === 'gc' })
+  const { store, name } = opened(data)
   try {
-    return data.kind === 'gc' ? collection(data, store, say) : check(data, store, say)
+    return data.kind === 'gc' ? collection(data, store, name, say) : check(data, store, say)
   } finally {
-    store.closeSync()
+    void store.close()
   }
 }
 
-type Store = ReturnType<typeof openDirectoryStore>
-
-function collection(data: Extract<JobData, { kind: 'gc' }>, store: Store, say: (progress: object) => void): unknown {
+function collection(data: Extract<JobData, { kind: 'gc' }>, store: LocalStore, storeName: string, say: (progress: object) => void): unknown {
   if (data.onlyIfWorth === true && !isWorthCollecting(store, systemClock)) return null
   const work = collect({
     store,
-    storeName: STORE_NAME,
+    storeName,
     home: data.home,
     clock: systemClock,
     random: systemRandom,
@@ -46,7 +53,7 @@ function collection(data: Extract<JobData, { kind: 'gc' }>, store: Store, say: (
   }
 }
 
-function check(data: Extract<JobData, { kind: 'fsck' }>, store: Store, say: (progress: object) => void): FsckReport {
+function check(data: Extract<JobData, { kind: 'fsck' }>, store: LocalStore, say: (progress: object) => void): FsckReport {
   const state = HeadFile.read(store, data.state, systemRandom)?.value
   const volume = data.unopened === undefined ? HeadFile.read(store, state?.parent?.id ?? '', systemRandom)?.value : state
   if (state === undefined || volume === undefined) throw new CairnError('ERR_VOLUME_UNKNOWN', 'The volume was deleted while it was checked.', 'Check another.')

@@ -1,13 +1,21 @@
 import { Worker } from 'node:worker_threads'
 import { CairnError, CorruptError } from '../errors.js'
+import type { StoreLocation } from '../store/url.js'
 import { entry } from '../sys/entry.js'
 import { fromWire, type WireError } from '../sys/wire-error.js'
 import type { VolumeInfo } from '../volume/api.js'
 
+/** Of a volume that lies elsewhere than in the home. */
+export interface StorePlace {
+  location: StoreLocation
+  id: string
+}
+
+/** `store` is missing for the home's own. */
 export type JobData =
-  | { kind: 'gc'; home: string; dryRun: boolean; thorough?: boolean | string; onlyIfWorth?: boolean }
+  | { kind: 'gc'; store?: StorePlace; home: string; dryRun: boolean; thorough?: boolean | string; onlyIfWorth?: boolean }
   /** `state`: id of the hidden head that keeps what is checked; of the volume itself when damage keeps it from being opened or sealed, with what that is. */
-  | { kind: 'fsck'; home: string; state: string; unopened?: { object: string; problem: string } }
+  | { kind: 'fsck'; store?: StorePlace; home: string; state: string; unopened?: { object: string; problem: string } }
 
 export type JobMessage = { progress: object } | { result: unknown } | { error: WireError }
 
@@ -43,20 +51,25 @@ export interface JobOptions {
 
 /**
  * Brings the volumes into the state that a job is to look at: what was acknowledged is sealed first.
- * @param name of the volume to check; for `gc` none
+ * @param name of the volume to check; for `gc` of one whose store is collected, else it is the home's own
  * @throws CairnError ERR_VOLUME_UNKNOWN …
  */
 export async function prepareJob(call: EngineCall, home: string, kind: JobData['kind'], name?: string, options: JobOptions = {}): Promise<PreparedJob> {
   if (kind === 'fsck') return prepareCheck(call, home, name)
   const { dryRun = false, thorough = false, onlyIfWorth = false } = options
   if (!onlyIfWorth) await flushAll(call)
-  return { data: { kind, home, dryRun, thorough, onlyIfWorth }, end: () => call('collected') }
+  return { data: { kind, ...(await storeOf(call, name)), home, dryRun, thorough, onlyIfWorth }, end: () => call('collected') }
+}
+
+async function storeOf(call: EngineCall, name: string | undefined): Promise<{ store?: StorePlace }> {
+  const store = name === undefined ? undefined : ((await call('storeOf', name)) as StorePlace | undefined)
+  return store === undefined ? {} : { store }
 }
 
 async function prepareCheck(call: EngineCall, home: string, name?: string): Promise<PreparedJob> {
   try {
     const { id } = (await call('pin', name)) as { id: string }
-    return { data: { kind: 'fsck', home, state: id }, end: () => call('unpin', name, id) }
+    return { data: { kind: 'fsck', ...(await storeOf(call, name)), home, state: id }, end: () => call('unpin', name, id) }
   } catch (error) {
     if (!(error instanceof CorruptError)) throw error
     // What was sealed last can be checked all the same, as long as the head says where it is.

@@ -51,6 +51,8 @@ export interface LocalStore extends ObjectStore {
    * the file is gone from `path` afterwards. A no-op when the object is there already and `path` is not.
    */
   adoptSync(key: string, path: string): void
+  /** Of a store elsewhere: the object is on this host and not stored yet. Asks nobody. */
+  waitsHere?(key: string): boolean
   /** Of a store with a cache: forgets what is cached of a part of an object, which did not verify. False when nothing was: the object itself is damaged. */
   discardSync?(key: string, offset: number, length: number): boolean
   /** Lets go of what it keeps open of objects that others have deleted. */

@@ -119,6 +119,14 @@ export class Engine implements EngineApi {
     })
   }
 
+  /** Where a volume is that does not lie in the home's own store. @throws CairnError ERR_VOLUME_UNKNOWN */
+  storeOf(name: string): { location: StoreLocation; id: string } | undefined {
+    const attachment = this.#attachments.get(name)
+    if (attachment !== undefined) return { location: attachment.location, id: attachment.storeId }
+    this.dev.info(name)
+    return undefined
+  }
+
   /** The store that has a volume of this name, else the home's own. */
   poolOf(name: string): Pool {
     const attachment = this.#attachments.get(name)

@@ -257,7 +257,7 @@ export class Lease {
     const final = this.lost ?? (isTransient(this.failed) ? undefined : this.failed)
     const answered = this.#waiting.filter(({ untilMs }) => this.isPublished || final !== undefined || untilMs <= now)
     this.#waiting = this.#waiting.filter(waiting => !answered.includes(waiting))
-    for (const { done } of answered) done(this.isPublished ? undefined : (final ?? this.failed ?? notInTime()))
+    for (const { done } of answered) done(this.isPublished ? undefined : (final ?? this.failed ?? this.#store.unreachable ?? notInTime()))
     return Math.min(...this.#waiting.map(({ untilMs }) => Math.max(1, untilMs - now)), Number.POSITIVE_INFINITY)
   }
 
@@ -373,7 +373,7 @@ function hasFrames(dir: string, watermark: number): boolean {
 
 /** Another attempt may succeed. */
 function isTransient(error: Error | undefined): boolean {
-  return error instanceof CairnError && error.retry === 'same-call'
+  return error instanceof CairnError && (error.retry === 'same-call' || error.code === 'ERR_STORE_UNCERTAIN')
 }
 
 function notInTime(): CairnError {

@@ -1,4 +1,4 @@
-import { CorruptError, posixError } from '../errors.js'
+import { CairnError, CorruptError, posixError } from '../errors.js'
 import type { Journal } from '../journal/index.js'
 import { assert, type Clock, crashPoint, limits } from '../sys/index.js'
 import type { Durability } from './durability.js'
@@ -337,7 +337,8 @@ export class Sealing {
   }
 }
 
-/** The disk failed, or what it holds is damaged: no fault of the caller's or our own. */
+/** The disk or the store failed, or what they hold is damaged: no fault of the caller's or our own. */
 export function isOfStorage(error: unknown): boolean {
+  if (error instanceof CairnError && error.code.startsWith('ERR_STORE_')) return true
   return error instanceof CorruptError || typeof (error as NodeJS.ErrnoException).syscall === 'string'
 }

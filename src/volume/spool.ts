@@ -135,7 +135,12 @@ export class Spool implements FoldSink {
 
   /** Also by a file of which not even the header can be read. */
   #isTaken(id: Uint8Array): boolean {
-    return this.#packs.isSpooled(id) || existsSync(this.#pathOf(id)) || this.#store.headSync(packKey(id)) !== undefined
+    return this.#packs.isSpooled(id) || existsSync(this.#pathOf(id)) || this.#isStored(packKey(id))
+  }
+
+  /** A store elsewhere is not asked: epochs are given to one host, and what it made lately waits here. */
+  #isStored(key: string): boolean {
+    return this.#store.waitsHere?.(key) ?? this.#store.headSync(key) !== undefined
   }
 
   #pathOf(id: Uint8Array): string {

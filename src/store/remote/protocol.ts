@@ -44,4 +44,7 @@ export interface StoreRequest {
   args: unknown[]
 }
 
+/** Id of what is no answer: why an attempt failed that is made again. */
+export const TROUBLE = 0
+
 export type StoreAnswer = { id: number; result: unknown } | { id: number; error: WireError }

@@ -52,6 +52,8 @@ export class RemoteStore extends AsyncLocal {
   readonly #outbox: Outbox
   readonly #held = new Map<string, Held>()
   #unreachable: CairnError | undefined
+  /** Why the last attempt of a request failed that is made again. */
+  #trouble: Error | undefined
   #failures = 0
   #askAgainMs = 0
 
@@ -62,6 +64,9 @@ export class RemoteStore extends AsyncLocal {
     this.id = id
     const cache = join(folder, 'cache')
     this.#thread = options.thread ?? new StoreThread(location, options)
+    this.#thread.onTrouble = error => {
+      this.#trouble = error
+    }
     this.#thread.cacheIn(cache)
     this.#local = openDirectoryStore(join(folder, 'local'), { create: true })
     this.#outbox = new Outbox(this.#local, join(folder, 'local'))
@@ -69,8 +74,8 @@ export class RemoteStore extends AsyncLocal {
   }
 
   /** Why the store could not be reached the last time; undefined when it could. */
-  get unreachable(): CairnError | undefined {
-    return this.#unreachable
+  get unreachable(): Error | undefined {
+    return this.#unreachable ?? this.#trouble
   }
 
   get cacheStats(): CacheStats {
@@ -103,6 +108,7 @@ export class RemoteStore extends AsyncLocal {
   }
 
   #reached(): void {
+    this.#trouble = undefined
     this.#unreachable = undefined
     this.#failures = 0
   }
@@ -134,6 +140,10 @@ export class RemoteStore extends AsyncLocal {
   /** Deletes what is cached of a part of an object, which does not verify. @returns false when it was not a cache that it came from */
   discardSync(key: string, offset: number, length: number): boolean {
     return this.cache.discard(key, offset, length)
+  }
+
+  waitsHere(key: string): boolean {
+    return this.#outbox.has(key)
   }
 
   putSync(key: string, bytes: Uint8Array, options: PutOptions = {}): { version: string } {

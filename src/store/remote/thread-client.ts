@@ -4,7 +4,7 @@ import { entry, limits, systemClock } from '../../sys/index.js'
 import type { WakerHandle } from '../../sys/waker.js'
 import { fromWire } from '../../sys/wire-error.js'
 import { formatStoreUrl, type StoreLocation } from '../url.js'
-import type { StoreAnswer, StoreCalls, StoreRequest, StoreThreadData } from './protocol.js'
+import { type StoreAnswer, type StoreCalls, type StoreRequest, type StoreThreadData, TROUBLE } from './protocol.js'
 
 /** What becomes of a request. */
 export type Done<T> = (error: Error | undefined, result?: T) => void
@@ -18,6 +18,8 @@ export class StoreThread {
   readonly #worker: Worker
   readonly #waiting = new Map<number, Done<unknown>>()
   readonly #onSettled: () => void
+  /** Told why an attempt failed that is made again. */
+  onTrouble: (error: Error) => void = () => {}
   #next = 1
   #ended: Error | undefined
 
@@ -96,6 +98,10 @@ export class StoreThread {
   }
 
   #settle(answer: StoreAnswer): void {
+    if (answer.id === TROUBLE && 'error' in answer) {
+      this.onTrouble(fromWire(answer.error))
+      return
+    }
     const done = this.#waiting.get(answer.id)
     this.#waiting.delete(answer.id)
     if (this.#waiting.size === 0) this.#port.unref()

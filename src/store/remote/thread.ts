@@ -8,7 +8,7 @@ import { toWire } from '../../sys/wire-error.js'
 import type { ObjectStore } from '../contract.js'
 import { ChunkFetcher } from './chunk-fetcher.js'
 import { openDriver } from './driver.js'
-import type { LocalPack, StoreAnswer, StoreCalls, StoreRequest, StoreThreadData } from './protocol.js'
+import { type LocalPack, type StoreAnswer, type StoreCalls, type StoreRequest, type StoreThreadData, TROUBLE } from './protocol.js'
 
 type Calls = { [Op in keyof StoreCalls]: (...args: Parameters<StoreCalls[Op]>) => Promise<ReturnType<StoreCalls[Op]>> }
 
@@ -19,7 +19,9 @@ class StoreThread {
   readonly #calls: Calls
 
   constructor(data: StoreThreadData) {
-    this.#store = openDriver(data.location)
+    this.#store = openDriver(data.location, error => {
+      data.port.postMessage({ id: TROUBLE, error: toWire(error) } satisfies StoreAnswer)
+    })
     // Whoever asks first hears why it failed.
     this.#store.catch(() => undefined)
     this.#fetcher = new Promise(resolve => {
