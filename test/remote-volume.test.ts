@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { FileSystem } from '../src/fs/index.js'
 import { createFs, LocalBackend, LocalOps } from '../src/node/index.js'
 import type { StoreLocation } from '../src/store/url.js'
+import { type CrashPoint, onCrashPoint } from '../src/sys/index.js'
 import { Engine } from '../src/volume/engine.js'
 import type { Volume } from '../src/volume/volume.js'
 
@@ -153,5 +154,72 @@ describe('a volume in a store that hosts share', () => {
     const there = b.openVolume('renamed')
     expect(shape(there).readFileSync('/f', 'utf8')).toBe('two')
     there.close()
+  })
+
+  /** Opens a volume in a process that is killed at a point on the way. */
+  function killedAt(point: CrashPoint, home: string): void {
+    const engine = host(home)
+    onCrashPoint(reached => {
+      if (reached === point) throw new Error(`killed at ${reached}`)
+    })
+    try {
+      expect(() => engine.openVolume('ws')).toThrow(`killed at ${point}`)
+    } finally {
+      onCrashPoint(undefined)
+      engine.crash()
+    }
+  }
+
+  it.each(['lease.before-claim', 'lease.after-claim', 'lease.before-record'] as const)('loses nothing when its writer is killed at %s', async point => {
+    const a = host('a')
+    a.attach('ws', address)
+    const volume = a.openVolume('ws')
+    shape(volume).writeFileSync('/published', 'p')
+    volume.flush()
+    await a.publish(volume)
+    shape(volume).writeFileSync('/sealed', bytes(200_000, 1))
+    volume.flush()
+    shape(volume).writeFileSync('/journaled', bytes(200_000, 2))
+    a.crash()
+    killedAt(point, 'a')
+    killedAt(point, 'a')
+    const again = host('a')
+    const found = again.openVolume('ws')
+    expect(shape(found).readdirSync('/').sort()).toEqual(['journaled', 'published', 'sealed'])
+    shape(found).writeFileSync('/after', 'a')
+    found.close()
+    const b = host('b')
+    b.attach('ws', address)
+    const there = b.openVolume('ws')
+    expect(shape(there).readdirSync('/').sort()).toEqual(['after', 'journaled', 'published', 'sealed'])
+    expect(shape(there).readFileSync('/journaled').equals(bytes(200_000, 2))).toBe(true)
+    expect(there.fsck()).toMatchObject({ ok: true, findings: [] })
+    there.close()
+  })
+
+  it.each(['lease.before-aside', 'lease.set-aside'] as const)('keeps what another host overtook when it is killed at %s', point => {
+    const a = host('a')
+    a.attach('ws', address)
+    const volume = a.openVolume('ws')
+    shape(volume).writeFileSync('/sealed', bytes(200_000, 1))
+    volume.flush()
+    shape(volume).writeFileSync('/journaled', bytes(200_000, 2))
+    a.crash()
+    const b = host('b')
+    b.attach('ws', address)
+    const taken = b.openVolume('ws', { force: true })
+    shape(taken).writeFileSync('/by-b', 'b')
+    taken.close()
+    killedAt(point, 'a')
+    const again = host('a')
+    expect(again.recover('ws')).toMatchObject([{ name: 'ws-recovered' }])
+    expect(again.recover('ws')).toEqual([])
+    const recovered = again.openVolume('ws-recovered')
+    expect(shape(recovered).readdirSync('/').sort()).toEqual(['journaled', 'sealed'])
+    expect(recovered.fsck()).toMatchObject({ ok: true, findings: [] })
+    recovered.close()
+    const now = again.openVolume('ws')
+    expect(shape(now).readdirSync('/')).toEqual(['by-b'])
+    now.close()
   })
 })

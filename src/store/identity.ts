@@ -1,6 +1,7 @@
 import { CairnError } from '../errors.js'
 import type { Random } from '../sys/index.js'
 import type { LocalStore, ObjectStore } from './contract.js'
+import { PROBE_PREFIX } from './keys.js'
 import { decodeStoreInfo, encodeStoreInfo, STORE_INFO_KEY } from './store-info.js'
 
 export interface IdentityOptions {
@@ -17,7 +18,7 @@ export function identifySync(store: LocalStore, { create, random }: IdentityOpti
   const found = store.getSync(STORE_INFO_KEY)
   if (found !== undefined) return decodeStoreInfo(found.bytes, `${STORE_INFO_KEY} of ${store.description}`).id
   if (create !== true) throw noStore(store.description)
-  if (store.listSync('').objects.length > 0) throw holdsOthers(store.description)
+  if (hasOthers(store.listSync('').objects)) throw holdsOthers(store.description)
   const id = random.bytes(8).toString('hex')
   try {
     store.putSync(STORE_INFO_KEY, encodeStoreInfo({ id }), { ifAbsent: true })
@@ -33,7 +34,7 @@ export async function identify(store: ObjectStore, { create, random }: IdentityO
   const found = await store.get(STORE_INFO_KEY)
   if (found !== undefined) return { id: decodeStoreInfo(found.bytes, `${STORE_INFO_KEY} of ${store.description}`).id, created: false }
   if (create !== true) throw noStore(store.description)
-  if ((await store.list('')).objects.length > 0) throw holdsOthers(store.description)
+  if (hasOthers((await store.list('')).objects)) throw holdsOthers(store.description)
   const id = random.bytes(8).toString('hex')
   try {
     await store.put(STORE_INFO_KEY, encodeStoreInfo({ id }), { ifAbsent: true })
@@ -42,6 +43,11 @@ export async function identify(store: ObjectStore, { create, random }: IdentityO
     if (!isRefused(error)) throw error
     return identify(store, { random })
   }
+}
+
+/** What a probe leaves that was killed, or does at this moment, is nothing. */
+function hasOthers(objects: ReadonlyArray<{ key: string }>): boolean {
+  return objects.some(({ key }) => !key.startsWith(PROBE_PREFIX))
 }
 
 function isRefused(error: unknown): boolean {

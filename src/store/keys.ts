@@ -45,3 +45,6 @@ export function unlessRefused<T>(put: () => T): T | undefined {
     throw error
   }
 }
+
+/** Where a store is tried out. */
+export const PROBE_PREFIX = 'probe/'

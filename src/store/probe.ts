@@ -1,6 +1,7 @@
 import { CairnError } from '../errors.js'
 import { type Random, systemClock, systemRandom } from '../sys/index.js'
 import type { ObjectStore, PutOptions } from './contract.js'
+import { PROBE_PREFIX } from './keys.js'
 
 export interface ProbeOptions {
   /** The store must keep the nonce of a write, as remote ones need for lost answers. */
@@ -24,7 +25,7 @@ const bytesOf = (text: string): Buffer => Buffer.from(text)
  */
 export async function probeStore(store: ObjectStore, options: ProbeOptions = {}): Promise<ProbeReport> {
   const random = options.random ?? systemRandom
-  const probe = new Probe(store, `probe/${random.bytes(8).toString('hex')}/`, random)
+  const probe = new Probe(store, `${PROBE_PREFIX}${random.bytes(8).toString('hex')}/`, random)
   try {
     // Whoever may not list is told wrong things of keys that are missing.
     await probe.nothing()

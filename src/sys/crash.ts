@@ -52,6 +52,7 @@ export const crashPoints = [
   'lease.before-claim',
   'lease.after-claim',
   'lease.before-record',
+  'lease.before-aside',
   'lease.set-aside',
   'gc.after-copy',
   'gc.before-index',

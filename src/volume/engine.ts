@@ -145,7 +145,6 @@ export class Engine implements EngineApi {
     const { cacheBytes, waker, onSettled } = this.#options
     const store = openRemoteStore(location, {
       folder: id => join(this.home, 'stores', id),
-      random: this.#pool.random,
       ...(storeId === undefined ? {} : { id: storeId }),
       ...(cacheBytes === undefined ? {} : { cacheBytes }),
       ...(waker === undefined ? {} : { waker }),

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { decodeHead, encodeHead, type Head } from '../codec/head.js'
@@ -179,21 +179,20 @@ export class Lease {
   #setAside(record: LeaseRecord): void {
     const left = this.#store.leftSync(this.#key)
     const head = this.#here()
-    const isPublished = head === undefined || ((head.nonce === record.stored || head.nonce === record.next) && !hasFrames(this.#dir, head.watermark))
+    const isBegun = existsSync(join(this.#dir, 'aside', String(record.epoch)))
+    const isPublished =
+      head === undefined || (!isBegun && (head.nonce === record.stored || head.nonce === record.next) && !hasFrames(this.#dir, head.watermark))
     if (!isPublished && left !== undefined) {
-      const folder = this.#newAside()
-      writeFileDurably(join(folder, 'head'), left.bytes)
+      // The same folder when a crash came in between; the head is there last, and says that all is.
+      const folder = join(this.#dir, 'aside', String(record.epoch))
+      makeFolder(folder)
       this.#store.setAside(this.#key, join(folder, 'packs'))
       for (const part of ['journal', 'spool']) if (existsSync(join(this.#dir, part))) renameSync(join(this.#dir, part), join(folder, part))
+      crashPoint('lease.before-aside')
+      writeFileDurably(join(folder, 'head'), left.bytes)
       crashPoint('lease.set-aside')
     }
     this.#forget()
-  }
-
-  #newAside(): string {
-    const all = join(this.#dir, 'aside')
-    makeFolder(all)
-    return mkdtempSync(join(all, `${Math.floor(this.#clock.now())}-`))
   }
 
   /** Nothing of what this host had as the writer counts any more. */

@@ -291,9 +291,7 @@ export class Pool {
     } finally {
       lock.release()
     }
-    return namesIn(folder)
-      .sort()
-      .map((aside, i) => this.#recoverOne(store, id, name, join(folder, aside), nameOf(i + 1)))
+    return asideIn(folder).map((aside, i) => this.#recoverOne(store, id, name, join(folder, aside), nameOf(i + 1)))
   }
 
   #recoverOne(store: RemoteStore, id: string, name: string, aside: string, newName: string): VolumeInfo {
@@ -465,7 +463,7 @@ export class Pool {
     const remote: RemoteStatus = {
       unpublishedBytes: store.unpublishedBytesOf(HeadFile.key(id)) + unsealedBytes,
       isWriter: lease !== undefined && lease.lost === undefined,
-      setAside: namesIn(join(this.#dirOf(id), 'aside')).length,
+      setAside: asideIn(join(this.#dirOf(id), 'aside')).length,
       cache: { bytes, maxBytes, hits, misses },
       ...(lease?.lastPublishMs === undefined ? {} : { lastPublishMs: lease.lastPublishMs }),
       ...(head?.value.lease === undefined ? {} : { lease: head.value.lease }),
@@ -718,6 +716,13 @@ function forkMembers(volume: Volume, ref: string | undefined): Pick<Head, 'root'
     parent: { volume: name, id, commit: (commit ?? point)?.id ?? '' },
     ...(commit === undefined ? {} : { hidden: { fromMs: commit.timeMs, toMs: volume.history.presentMs() } }),
   }
+}
+
+/** Those that are whole. */
+function asideIn(folder: string): string[] {
+  return namesIn(folder)
+    .filter(name => existsSync(join(folder, name, 'head')))
+    .sort()
 }
 
 function place(name: 'ref' | 'since', commit: Commit | undefined): Pick<Pinned, 'ref' | 'since'> {

@@ -30,6 +30,8 @@ export interface StoreCalls {
   head: (key: string) => ObjectInfo | undefined
   list: (prefix: string, cursor?: string) => ListPage
   delete: (keys: readonly string[]) => void
+  /** The id of the store, which is tried out and made where there is none. */
+  identify: () => string
   /** Where chunks are kept. */
   cacheIn: (folder: string) => void
   /** Brings chunks of an object into the cache, and returns when the first of them is there: its length, -1 when there is no such object. */

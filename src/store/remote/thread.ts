@@ -2,10 +2,13 @@
 import { readFile } from 'node:fs/promises'
 import { type MessagePort, workerData } from 'node:worker_threads'
 import { CairnError } from '../../errors.js'
-import { limits } from '../../sys/index.js'
+import { limits, systemRandom } from '../../sys/index.js'
 import { Waker } from '../../sys/waker.js'
 import { toWire } from '../../sys/wire-error.js'
 import type { ObjectStore } from '../contract.js'
+import { identify } from '../identity.js'
+import { probeStore } from '../probe.js'
+import type { StoreLocation } from '../url.js'
 import { ChunkFetcher } from './chunk-fetcher.js'
 import { openDriver } from './driver.js'
 import { type LocalPack, type StoreAnswer, type StoreCalls, type StoreRequest, type StoreThreadData, TROUBLE } from './protocol.js'
@@ -18,10 +21,9 @@ class StoreThread {
   #cacheIn: (folder: string) => void = () => {}
   readonly #calls: Calls
 
-  constructor(data: StoreThreadData) {
-    this.#store = openDriver(data.location, error => {
-      data.port.postMessage({ id: TROUBLE, error: toWire(error) } satisfies StoreAnswer)
-    })
+  /** @param onTrouble told why an attempt failed that is made again */
+  constructor(data: StoreThreadData, onTrouble: (error: CairnError) => void) {
+    this.#store = openDriver(data.location, onTrouble)
     // Whoever asks first hears why it failed.
     this.#store.catch(() => undefined)
     this.#fetcher = new Promise(resolve => {
@@ -33,6 +35,7 @@ class StoreThread {
       head: async key => (await this.#store).head(key),
       list: async (prefix, cursor) => (await this.#store).list(prefix, cursor),
       delete: async keys => (await this.#store).delete(keys),
+      identify: () => this.#identify(data.location.kind),
       cacheIn: async folder => this.#cacheIn(folder),
       fetch: async (key, chunk, ahead) => (await this.#fetcher).fetch(key, chunk, ahead),
       upload: packs => this.#upload(packs),
@@ -46,6 +49,17 @@ class StoreThread {
     } catch (error) {
       return { id, error: toWire(error) }
     }
+  }
+
+  async #identify(kind: StoreLocation['kind']): Promise<string> {
+    const store = await this.#store
+    try {
+      return (await identify(store, { random: systemRandom })).id
+    } catch (error) {
+      if (!(error instanceof CairnError) || error.code !== 'ERR_STORE_UNKNOWN') throw error
+    }
+    await probeStore(store, { keepsNonce: kind === 's3' || kind === 'gcs' })
+    return (await identify(store, { create: true, random: systemRandom })).id
   }
 
   async #upload(packs: readonly LocalPack[]): Promise<void> {
@@ -70,9 +84,12 @@ async function storePack(store: ObjectStore, { key, path }: LocalPack): Promise<
 }
 
 function serve(data: StoreThreadData): void {
-  const thread = new StoreThread(data)
   const answers = new Int32Array(data.answers)
   const waker = data.waker === undefined ? undefined : new Waker(data.waker)
+  const thread = new StoreThread(data, error => {
+    data.port.postMessage({ id: TROUBLE, error: toWire(error) } satisfies StoreAnswer)
+    waker?.wake()
+  })
   const listen = (port: MessagePort): void => {
     port.on('message', (request: StoreRequest) => {
       void thread.run(request).then(answer => {
