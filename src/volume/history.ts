@@ -102,7 +102,12 @@ export class History {
     this.#newest ??= this.newest() ?? null
     const last = this.#newest
     // Later than all that is known, and than all that is hidden.
-    const timeMs = Math.max(Math.floor(this.#clock.now()), (last?.timeMs ?? 0) + 1, (this.#log.windows.at(-1)?.toMs ?? 0) + 1)
+    const timeMs = Math.max(
+      Math.floor(this.#clock.now()),
+      (last?.timeMs ?? 0) + 1,
+      (this.#log.windows.at(-1)?.toMs ?? 0) + 1,
+      Math.floor(this.#state.versionSequence / 1000),
+    )
     const id = makeCommitId(timeMs, this.#random.bytes(10))
     const message = commit.message === undefined ? undefined : cut(commit.message, MAX_MESSAGE_BYTES)
     const parents = commit.parents ?? (last === null ? [] : [last.id])
@@ -124,9 +129,9 @@ export class History {
     return typeof found === 'number' ? undefined : found
   }
 
-  /** A moment not before any commit. */
+  /** A moment not before any commit, nor the end of any version. */
   presentMs(): number {
-    return Math.max(Math.floor(this.#clock.now()), this.newest()?.timeMs ?? 0)
+    return Math.max(Math.floor(this.#clock.now()), this.newest()?.timeMs ?? 0, Math.ceil(this.#state.versionSequence / 1000))
   }
 
   /** Newest first. */

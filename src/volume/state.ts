@@ -1,4 +1,16 @@
-import { type BatchReader, commitIdText, decodeCommit, getIno, Item, MAX_KEY_BYTES, PREFIX_BYTES, pastNameEnd, SEQUENCE_BYTES, Tag } from '../codec/index.js'
+import {
+  type BatchReader,
+  commitIdText,
+  commitIdTime,
+  decodeCommit,
+  getIno,
+  Item,
+  MAX_KEY_BYTES,
+  PREFIX_BYTES,
+  pastNameEnd,
+  SEQUENCE_BYTES,
+  Tag,
+} from '../codec/index.js'
 import { CorruptError } from '../errors.js'
 import { assert, limits } from '../sys/index.js'
 import type { BTree } from '../tree/index.js'
@@ -120,6 +132,8 @@ export class VolumeState {
         if (K[0] === Tag.incarnation) this.incarnations.applied(K, V.subarray(0, batch.vl))
         if (K[0] === Tag.commit || K[0] === Tag.checkpoint) this.historyChanges++
         if (K[0] === Tag.version || K[0] === Tag.pastName) this.#noteSequence(batch.kl)
+        // What ends after a commit ends in a later millisecond: commits tell no less apart.
+        if (K[0] === Tag.commit) this.versionSequence = Math.max(this.versionSequence, commitIdTime(K, 1) * 1000 + 999)
         if (K[0] === Tag.commit && decodeCommit(V, 0, batch.vl).root === '') this.#freezeCommit(Buffer.from(K.subarray(0, batch.kl)))
         break
       case Item.historyDel:
