@@ -5,8 +5,12 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { FileSystem } from '../src/fs/index.js'
+import { mergeFork } from '../src/history/merge/merge.js'
+import { undo } from '../src/history/merge/undo.js'
+import { purge } from '../src/history/purge/purge.js'
 import { restore } from '../src/history/restore/restore.js'
 import { createFs, LocalBackend, LocalOps } from '../src/node/index.js'
+import { collected } from '../src/testing/collected.js'
 import { Engine } from '../src/volume/engine.js'
 import type { Session } from '../src/volume/session.js'
 import { applyToModel, applyToVolume, contents, type Step, sameContents } from './programs/workload.mjs'
@@ -35,8 +39,15 @@ const step = fc.oneof(
   fc.record({ op: fc.constant('checkpoint'), name: fc.constantFrom('one', 'two') }),
   fc.record({ op: fc.constant('fork'), to: fc.constantFrom(...volumes), at: fc.option(fc.constantFrom('one', 'two'), { nil: undefined }) }),
   fc.record({ op: fc.constant('remove'), volume: fc.constantFrom(...volumes) }),
+  fc.record({ op: fc.constantFrom('collect', 'collectAll', 'prune') }),
+  fc.record({ op: fc.constant('undo'), name, content }),
+  fc.record({ op: fc.constant('merge'), name, other: name, content }),
+  fc.record({ op: fc.constant('purge'), content }),
 )
-type ModelStep = { op: string; name?: string; to?: string; at?: string | number; volume?: string }
+type ModelStep = { op: string; name?: string; to?: string; at?: string | number; volume?: string; other?: string; content?: Content }
+type Content = { size: number; seed: number }
+/** A file that is only there between two steps. */
+const SECRET = 'secret'
 
 function shaped(session: Session): ReturnType<typeof createFs> {
   return createFs(new LocalBackend(new LocalOps(new FileSystem(session))))
@@ -79,6 +90,22 @@ class Run {
         break
       case 'remove':
         this.#remove(step.volume ?? '')
+        break
+      case 'collect':
+      case 'collectAll':
+        collected(this.engine, { thorough: step.op === 'collectAll' })
+        break
+      case 'prune':
+        this.#open(volume).versions.prune({ keep: 1 })
+        break
+      case 'undo':
+        this.#undo(volume, known, step)
+        break
+      case 'merge':
+        this.#merge(volume, known, step)
+        break
+      case 'purge':
+        this.#purge(volume, known, step)
         break
       default:
         applyToModel(known.files, step as Step)
@@ -141,6 +168,41 @@ class Run {
     }
   }
 
+  /** What a change brought is taken back, whatever it met. */
+  #undo(volume: string, known: Reference, { name = '', content }: ModelStep): void {
+    const open = this.#open(volume)
+    open.commitChanges()
+    this.#write(this.#fs(volume), new Map(known.files), name, content)
+    if (open.commitChanges() === undefined) return
+    expect(undo(open, { last: 1 }).conflicts).toEqual([])
+  }
+
+  /** A fork that changed one file comes home beside a change of another one. */
+  #merge(volume: string, known: Reference, { name = '', other = '', content }: ModelStep): void {
+    this.engine.fork(volume, undefined, 'short')
+    const fork = this.engine.openVolume('short')
+    this.#write(shaped(fork.session), known.files, name, content)
+    if (other !== name) this.#write(this.#fs(volume), known.files, other, { size: 5000, seed: 3 })
+    expect(mergeFork(this.#open(volume), fork).conflicts).toEqual([])
+    fork.close()
+    this.engine.remove('short', { now: true })
+  }
+
+  #purge(volume: string, known: Reference, { content }: ModelStep): void {
+    const open = this.#open(volume)
+    const files = new Map(known.files)
+    this.#write(this.#fs(volume), files, SECRET, content)
+    open.commitChanges()
+    this.#write(this.#fs(volume), files, SECRET, { size: 100_000, seed: 1 })
+    for (const _ of purge(open, `/${SECRET}`));
+  }
+
+  #write(fs: ReturnType<typeof createFs>, files: Map<string, Buffer>, name: string, { size, seed }: Content = { size: 1, seed: 1 }): void {
+    const bytes = Buffer.alloc(size, `${seed} is what it is; `)
+    fs.writeFileSync(`/${name}`, bytes)
+    files.set(name, bytes)
+  }
+
   #remove(volume: string): void {
     if (volume === 'w' || !this.reference.has(volume)) return
     for (const open of this.engine.open()) if (open.info.name === volume) open.close()
@@ -167,7 +229,7 @@ class Run {
 }
 
 describe('a volume behaves as a map of names to bytes', () => {
-  it('through transactions, checkpoints, forks, seals, restarts and kills', { timeout: 600_000 }, () => {
+  it('through transactions, checkpoints, forks, merges, undos, purges, collections, seals, restarts and kills', { timeout: 600_000 }, () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.constantFrom(...volumes), step), { minLength: 5, maxLength: 40 }), steps => {
         const run = new Run()
@@ -180,7 +242,7 @@ describe('a volume behaves as a map of names to bytes', () => {
           run.finish()
         }
       }),
-      { numRuns: Number(process.env['CAIRN_TEST_RUNS'] ?? 25) },
+      { numRuns: Number(process.env['CAIRN_TEST_RUNS'] ?? 60) },
     )
   })
 })
