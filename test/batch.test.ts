@@ -1,6 +1,6 @@
 import './support/without-syncs.js'
 import { createHash } from 'node:crypto'
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, statSync } from 'node:fs'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { cleanUp } from '../src/cli/demo-cleanup.js'
 import type { BatchAnswer, BatchOp } from '../src/index.js'
@@ -289,5 +289,26 @@ describe.skipIf(mountSupport().some(check => !check.ok))('batch of a mounted vol
     )
     expect(failed.err).toMatch(/^cairn: Line 2 \(mkdir\): EEXIST/)
     expect(readFileSync(`${at}/copied/1`, 'utf8')).toBe('file 1')
+  }, 300_000)
+
+  test('content that one request does not hold', async () => {
+    const bytes = Buffer.from(Array.from({ length: 10_000_000 }, (_, i) => (i * 31) % 253))
+    const ops = [
+      { op: 'put', path: '/long/file', base64: bytes.toString('base64'), parents: true, mode: '0640' },
+      { op: 'put', path: '/long/file', text: 'and more', append: true },
+    ]
+    const { code, out, err } = await run.fed(lines(ops), 'batch', 'work')
+    expect({ code, err }).toEqual({ code: 0, err: '' })
+    const answers = out
+      .trimEnd()
+      .split('\n')
+      .map(line => JSON.parse(line) as BatchAnswer)
+    expect(answers).toMatchObject([
+      { op: 'put', path: '/long/file', size: bytes.length },
+      { op: 'put', path: '/long/file', size: bytes.length + 8 },
+    ])
+    const at = `${run.path('mnt')}/long/file`
+    expect(readFileSync(at).equals(Buffer.concat([bytes, Buffer.from('and more')]))).toBe(true)
+    expect(statSync(at).mode & 0o777).toBe(0o640)
   }, 300_000)
 })

@@ -52,6 +52,7 @@ export class Batch {
       throw this.#malformed(checked.problem)
     }
     const { op } = checked
+    if (op.op === 'put' && contentOf(op).length > limits.rpcChunkBytes) return this.#putLong(op)
     const isLong = op.op === 'copy' || op.ifMatch?.sha256 !== undefined
     if (isLong) await this.#send()
     if (op.ifMatch?.sha256 !== undefined) await this.#named(op, () => this.#checkHash(op))
@@ -97,6 +98,23 @@ export class Batch {
     for await (const part of this.#fs.createReadStream(path)) hash.update(part as Buffer)
     const is = hash.digest('hex')
     if (is !== op.ifMatch?.sha256) throw unmet(`${path} has other content: its SHA-256 is ${is}`)
+  }
+
+  /** In pieces that a request takes: the first is the put, the others are appended to it. */
+  async #putLong(op: BatchOp & { op: 'put' }): Promise<void> {
+    await this.#send()
+    const { text: _, base64: __, bytes: ___, mode, ...put } = op
+    await this.#named(op, async () => {
+      if (op.ifMatch?.sha256 !== undefined) await this.#checkHash(op)
+      const bytes = contentOf(op)
+      const pieces: BatchOp[] = [{ ...put, bytes: bytes.subarray(0, limits.rpcChunkBytes) }]
+      for (let at = limits.rpcChunkBytes; at < bytes.length; at += limits.rpcChunkBytes)
+        pieces.push({ op: 'put', path: op.path, append: true, bytes: bytes.subarray(at, at + limits.rpcChunkBytes) })
+      if (mode !== undefined) pieces.push({ op: 'chmod', path: op.path, mode })
+      const answers: BatchAnswer[] = []
+      for (const piece of pieces) answers.push(...(await this.#transaction.batch([piece])))
+      this.answers.push({ ...answers[answers.length - 1], op: 'put', result: answers[0].result })
+    })
   }
 
   async #copy(op: BatchOp & { op: 'copy' }): Promise<void> {
