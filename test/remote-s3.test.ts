@@ -22,8 +22,8 @@ afterEach(async () => {
 })
 
 /** Nothing here may block: the server of the bucket runs in this process. A host of its own: another home, the same bucket. */
-function host(): MountedHome {
-  const made = new MountedHome({ ...TEST_VARIABLES, CAIRN_IDLE_MS: '2000' })
+function host(env: Record<string, string> = {}): MountedHome {
+  const made = new MountedHome({ ...TEST_VARIABLES, CAIRN_IDLE_MS: '2000', ...env })
   hosts.push(made)
   return made
 }
@@ -147,6 +147,25 @@ describe('a volume in a bucket', { timeout: 120_000 }, () => {
     await must(a, 'cp', 'w:/file', join(a.scratch, 'again'))
     expect(readFileSync(join(a.scratch, 'again')).equals(content)).toBe(true)
     expect(existsSync(cache)).toBe(true)
+  })
+
+  it('keeps no more of it in the cache than it may', async () => {
+    const a = host({ CAIRN_CACHE_SIZE: '1M' })
+    await init(a)
+    for (let i = 0; i < 4; i++) {
+      writeFileSync(join(a.scratch, 'file'), Buffer.alloc(1_500_000, `${i} of four; `))
+      await must(a, 'cp', join(a.scratch, 'file'), `w:/file-${i}`)
+    }
+    for (let i = 0; i < 4; i++) {
+      await must(a, 'cp', `w:/file-${i}`, join(a.scratch, 'back'))
+      expect(readFileSync(join(a.scratch, 'back')).equals(Buffer.alloc(1_500_000, `${i} of four; `))).toBe(true)
+    }
+    const { cache } = JSON.parse(await must(a, 'status', 'w', '--json')).volumes[0].remote
+    expect(cache.maxBytes).toBe(2 ** 20)
+    const [id] = readdirSync(join(a.home, 'stores'))
+    const onDisk = everything(join(a.home, 'stores', id, 'cache')).reduce((sum, bytes) => sum + bytes.length, 0)
+    expect(onDisk).toBe(cache.bytes)
+    expect(onDisk).toBeLessThanOrEqual(2 ** 20)
   })
 
   it('says in one sentence what is wrong with a store', async () => {

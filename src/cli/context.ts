@@ -11,7 +11,7 @@ import { type Place, type PlaceRules, Places } from './places.js'
 import { nearest } from './suggest.js'
 
 /** How a run reaches volumes; a test passes a fake. */
-export type OpenCairn = (home: string, logLevel: LogLevel, actor?: string, gc?: boolean) => Promise<CairnApi>
+export type OpenCairn = (home: string, logLevel: LogLevel, actor?: string, gc?: boolean, cacheBytes?: number) => Promise<CairnApi>
 
 /** What a command is given: output, settings, volumes; everything is opened when first asked for. */
 export class Context {
@@ -53,7 +53,9 @@ export class Context {
   }
 
   cairn(): Promise<CairnApi> {
-    this.opening ??= this.config().then(({ settings }) => this.openCairn(settings.home, settings.logLevel, this.actorArgument ?? settings.actor, settings.gc))
+    this.opening ??= this.config().then(({ settings }) =>
+      this.openCairn(settings.home, settings.logLevel, this.actorArgument ?? settings.actor, settings.gc, settings.cacheSize),
+    )
     return this.opening
   }
 

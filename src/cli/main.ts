@@ -3,9 +3,9 @@ import type { Context, OpenCairn } from './context.js'
 import { Output, type Streams } from './output.js'
 import { StandardOutput } from './standard-output.js'
 
-const openCairn: OpenCairn = async (home, logLevel, actor, gc) => {
+const openCairn: OpenCairn = async (home, logLevel, actor, gc, cacheBytes) => {
   const { Cairn } = await import('../sdk/cairn.js')
-  return Cairn.open({ home, logLevel, gc, ...(actor === undefined ? {} : { actor }) })
+  return Cairn.open({ home, logLevel, gc, ...(cacheBytes === undefined ? {} : { cacheBytes }), ...(actor === undefined ? {} : { actor }) })
 }
 
 /**

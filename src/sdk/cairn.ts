@@ -61,6 +61,7 @@ export class Cairn implements CairnApi {
   readonly #logLevel: CairnOptions['logLevel']
   readonly #readOnly: boolean
   readonly #gc: boolean | undefined
+  readonly #cacheBytes: number | undefined
   #local: Promise<LocalHost> | undefined
   #remote: RemoteHost | undefined
   readonly #open = new Set<VolumeHandle>()
@@ -72,6 +73,7 @@ export class Cairn implements CairnApi {
     this.#logLevel = options.logLevel
     this.#readOnly = options.readOnly ?? isReadOnlyByEnvironment()
     this.#gc = options.gc
+    this.#cacheBytes = options.cacheBytes
   }
 
   /**
@@ -90,8 +92,8 @@ export class Cairn implements CairnApi {
    */
   static async fromEnv(): Promise<Cairn> {
     const { loadSettings } = await import('./config.js')
-    const { home, logLevel, actor, readOnly, gc } = (await loadSettings()).settings
-    return Cairn.open({ home, logLevel, readOnly, gc, ...(actor === undefined ? {} : { actor }) })
+    const { home, logLevel, actor, readOnly, gc, cacheSize } = (await loadSettings()).settings
+    return Cairn.open({ home, logLevel, readOnly, gc, cacheBytes: cacheSize, ...(actor === undefined ? {} : { actor }) })
   }
 
   async createVolume(options: NewVolume): Promise<VolumeInfo> {
@@ -444,7 +446,7 @@ export class Cairn implements CairnApi {
 
   #localHost(): Promise<LocalHost> {
     // The engine is loaded where it is used: most commands only talk to the server.
-    this.#local ??= import('./local-host.js').then(({ LocalHost }) => new LocalHost(this.home, this.actor))
+    this.#local ??= import('./local-host.js').then(({ LocalHost }) => new LocalHost(this.home, this.actor, this.#cacheBytes))
     this.#local.catch(() => {
       this.#local = undefined
     })
@@ -463,7 +465,7 @@ export class Cairn implements CairnApi {
   }
 
   async #server(): Promise<RemoteHost> {
-    return (await this.#runningServer()) ?? this.#use(await ensureServer(this.home, { logLevel: this.#logLevel, gc: this.#gc }))
+    return (await this.#runningServer()) ?? this.#use(await ensureServer(this.home, { logLevel: this.#logLevel, gc: this.#gc, cacheBytes: this.#cacheBytes }))
   }
 
   #use(client: RpcClient): RemoteHost {

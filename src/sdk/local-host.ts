@@ -25,8 +25,8 @@ export class LocalHost implements Host {
   #pump: NodeJS.Timeout | undefined
 
   /** @param actor who changes, where `open` does not say it */
-  constructor(home: string, actor?: string) {
-    this.#engine = Engine.open({ home, ...(actor === undefined ? {} : { actor }) })
+  constructor(home: string, actor?: string, cacheBytes?: number) {
+    this.#engine = Engine.open({ home, ...(actor === undefined ? {} : { actor }), ...(cacheBytes === undefined ? {} : { cacheBytes }) })
     this.#host = new EngineHost(this.#engine, {
       makeFs: session => new FileSystem(session),
       space: () => {

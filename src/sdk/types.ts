@@ -30,6 +30,8 @@ export interface CairnOptions {
   readOnly?: boolean
   /** How much a server that is started writes to its log; default CAIRN_LOG_LEVEL, else `info`. */
   logLevel?: LogLevel
+  /** What the cache of each store elsewhere may take on the disk, in bytes; default 1 GiB. For a server when this starts it. */
+  cacheBytes?: number
   /** False: a server that is started collects only when it is asked to; default CAIRN_GC, else true. */
   gc?: boolean
 }

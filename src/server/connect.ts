@@ -23,6 +23,8 @@ export interface ServerOptions {
   logLevel?: LogLevel | undefined
   /** Collects by itself. */
   gc?: boolean | undefined
+  /** What the cache of each store elsewhere may take on the disk, in bytes; default that of the environment, else 1 GiB. */
+  cacheBytes?: number | undefined
 }
 
 interface Hello {
@@ -108,14 +110,19 @@ export async function ensureServer(home: string, options: ServerOptions = {}): P
   }
 }
 
-function startSupervisor(home: string, { logLevel, gc }: ServerOptions): ChildProcess {
+function startSupervisor(home: string, { logLevel, gc, cacheBytes }: ServerOptions): ChildProcess {
   // Its last words, should it have any.
   const log = openSync(homePaths(home).log, 'a', 0o600)
   const child = spawn(process.execPath, [entry('server/supervise'), home], {
     cwd: '/',
     detached: true,
     stdio: ['ignore', 'ignore', log],
-    env: { ...process.env, ...(logLevel !== undefined && { CAIRN_LOG_LEVEL: logLevel }), ...(gc !== undefined && { CAIRN_GC: String(gc) }) },
+    env: {
+      ...process.env,
+      ...(logLevel !== undefined && { CAIRN_LOG_LEVEL: logLevel }),
+      ...(gc !== undefined && { CAIRN_GC: String(gc) }),
+      ...(cacheBytes !== undefined && { CAIRN_CACHE_BYTES: String(cacheBytes) }),
+    },
   })
   closeSync(log)
   child.unref()

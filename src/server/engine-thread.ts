@@ -28,7 +28,7 @@ class EngineThread {
     this.#port = port
     this.#loop = new FuseLoop({ onWake: () => this.#onWake(), pump: budgetMs => this.#pump(budgetMs), log: line => this.#say({ log: line }) })
     this.#sync = new SyncThread(this.#loop.waker)
-    this.#engine = Engine.open({ home, syncer: this.#sync, onSettled: () => this.#loop.pause(), waker: this.#loop.waker.handle })
+    this.#engine = Engine.open({ home, syncer: this.#sync, onSettled: () => this.#loop.pause(), waker: this.#loop.waker.handle, ...cacheBytes() })
     const space = (): { totalBytes: number; freeBytes: number } => {
       const host = statfsSync(home)
       return { totalBytes: host.blocks * host.bsize, freeBytes: host.bavail * host.bsize }
@@ -127,6 +127,12 @@ class EngineThread {
       return PUMP_RETRY_MS
     }
   }
+}
+
+/** As whoever started the server says. */
+function cacheBytes(): { cacheBytes?: number } {
+  const given = Number(process.env['CAIRN_CACHE_BYTES'])
+  return Number.isSafeInteger(given) && given > 0 ? { cacheBytes: given } : {}
 }
 
 function start(port: MessagePort, home: string): void {
