@@ -32,14 +32,18 @@ export class CairnError extends Error {
 export class CorruptError extends CairnError {
   /** The damaged object, such as a pack's key and the offset within it. */
   readonly object: string
+  /** It is not damaged but gone. */
+  readonly isGone: boolean
 
   constructor(
     object: string,
     what: string,
     remedy = 'Run `cairn fsck` to see the extent of it, and restore the object from a copy or the volume from a checkpoint.',
+    isGone = false,
   ) {
     super('ERR_CORRUPT', `${object} is damaged: ${what}.`, remedy)
     this.object = object
+    this.isGone = isGone
   }
 
   /** The message without the object, which lists of damage name beside it. */

@@ -2,21 +2,23 @@ import { existsSync, realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { CairnError } from '../errors.js'
 import { looksLikeHostPath, parseVolumeRef } from '../sdk/address.js'
-import type { LogLevel, Resolved } from '../sdk/config.js'
+import type { Resolved } from '../sdk/config.js'
 import { mountOf } from '../sdk/mount-table.js'
-import type { CairnApi, MountInfo, OpenVolume } from '../sdk/types.js'
+import type { CairnApi, CairnOptions, MountInfo, OpenVolume } from '../sdk/types.js'
 import { about, type Told, tell, usageError } from './errors.js'
 import type { Output, Streams } from './output.js'
 import { type Place, type PlaceRules, Places } from './places.js'
 import { nearest } from './suggest.js'
 
 /** How a run reaches volumes; a test passes a fake. */
-export type OpenCairn = (home: string, logLevel: LogLevel, actor?: string, gc?: boolean, cacheBytes?: number) => Promise<CairnApi>
+export type OpenCairn = (options: CairnOptions) => Promise<CairnApi>
 
 /** What a command is given: output, settings, volumes; everything is opened when first asked for. */
 export class Context {
   readonly json: boolean
   readonly out: Output
+  /** The command changes no volume. */
+  private onlyReads: boolean
   /** Operands behind `--`, of a command that takes globs there. */
   readonly globs: readonly string[]
   private readonly openCairn: OpenCairn
@@ -26,10 +28,11 @@ export class Context {
   private resolved: Promise<Resolved> | undefined
   private readonly places: Places
 
-  constructor(options: { json: boolean; out: Output; home?: string; actor?: string; globs?: readonly string[]; open: OpenCairn }) {
+  constructor(options: { json: boolean; out: Output; home?: string; actor?: string; globs?: readonly string[]; reads?: boolean; open: OpenCairn }) {
     this.json = options.json
     this.out = options.out
     this.globs = options.globs ?? []
+    this.onlyReads = options.reads === true
     this.homeArgument = options.home
     this.actorArgument = options.actor
     this.openCairn = options.open
@@ -53,9 +56,11 @@ export class Context {
   }
 
   cairn(): Promise<CairnApi> {
-    this.opening ??= this.config().then(({ settings }) =>
-      this.openCairn(settings.home, settings.logLevel, this.actorArgument ?? settings.actor, settings.gc, settings.cacheSize),
-    )
+    this.opening ??= this.config().then(({ settings }) => {
+      const { home, logLevel, gc, cacheSize: cacheBytes, metadataTtl: refreshMs } = settings
+      const actor = this.actorArgument ?? settings.actor
+      return this.openCairn({ home, logLevel, gc, cacheBytes, refreshMs, ...(actor === undefined ? {} : { actor }) })
+    })
     return this.opening
   }
 
@@ -73,12 +78,17 @@ export class Context {
     throw new CairnError('EROFS', 'The settings allow no change of volumes (readOnly).', `Change that in ${origins.readOnly.name ?? 'the settings'}.`)
   }
 
+  /** From here on nothing in volumes is changed. */
+  readsOnly(): void {
+    this.onlyReads = true
+  }
+
   volume(name: string, ref?: string): Promise<OpenVolume> {
     return this.places.volume(name, ref)
   }
 
   private async openVolume(name: string, ref?: string): Promise<OpenVolume> {
-    return this.helped(async () => (await this.cairn()).open(name, ref === undefined ? {} : { ref }))
+    return this.helped(async () => (await this.cairn()).open(name, { ...(ref !== undefined && { ref }), ...(this.onlyReads && { mode: 'readonly' }) }))
   }
 
   /** Runs `work`; an unknown volume or checkpoint in its failure gets the nearest one that exists. */

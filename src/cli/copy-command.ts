@@ -25,8 +25,10 @@ export async function copyCommand(context: Context, args: readonly string[], fla
   const sources = args.slice(0, -1).map(text => (direction === 'into-volume' ? hostName(text) : text))
   const last = args[args.length - 1]
   const rules = { host: true, stdio: direction === 'any' }
+  if (last === '-') context.readsOnly()
   const target = await context.locate(direction === 'to-host' ? hostName(last) : last, { ...rules, writes: true })
   if (direction === 'into-volume') wantVolume(target, 'import', 'cairn import ./project work:/')
+  if (target.kind === 'host') context.readsOnly()
   if (target.kind === 'stdio') return toStdout(context, sources)
   const stat = await target.files.stat(target.path).catch(() => undefined)
   const into = stat?.isDirectory() === true

@@ -3,9 +3,9 @@ import type { Context, OpenCairn } from './context.js'
 import { Output, type Streams } from './output.js'
 import { StandardOutput } from './standard-output.js'
 
-const openCairn: OpenCairn = async (home, logLevel, actor, gc, cacheBytes) => {
+const openCairn: OpenCairn = async options => {
   const { Cairn } = await import('../sdk/cairn.js')
-  return Cairn.open({ home, logLevel, gc, ...(cacheBytes === undefined ? {} : { cacheBytes }), ...(actor === undefined ? {} : { actor }) })
+  return Cairn.open(options)
 }
 
 /**
@@ -27,7 +27,7 @@ export async function main(argv: readonly string[], streams: Streams, open: Open
     const dashes = parsed.spec.globs === true ? argv.indexOf('--') : -1
     const args = dashes < 0 ? parsed.args : parsed.args.slice(0, parsed.args.length - (argv.length - dashes - 1))
     const given = { ...(typeof home === 'string' && { home }), ...(typeof actor === 'string' && { actor }) }
-    context = new Context({ json, out, open, globs: parsed.args.slice(args.length), ...given })
+    context = new Context({ json, out, open, globs: parsed.args.slice(args.length), reads: parsed.spec.reads === true, ...given })
     const { run } = await parsed.spec.load()
     return (await run(context, args, parsed.options)) ?? 0
   } catch (error) {

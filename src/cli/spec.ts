@@ -19,6 +19,8 @@ export interface CommandSpec {
   options?: ReadonlyArray<readonly [flags: string, about: string]>
   /** Command lines with what they do. */
   examples: ReadonlyArray<readonly [line: string, about: string]>
+  /** It changes no volume: one that another host writes is read as it was published. */
+  reads?: true
   /** Operands that start with `-` and are no options go to the command (`chmod -x`). */
   looseOptions?: boolean
   /** Operands behind `--` are globs, in `context.globs`; the rest are the command's. */

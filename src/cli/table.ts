@@ -65,7 +65,7 @@ export const groups: readonly CommandGroup[] = [
         about: 'Show a volume, or a directory of it, as a real directory',
         options: [
           ['--foreground', 'stay, log to stderr, unmount on Ctrl-C'],
-          ['--read-only', 'refuse all changes through this mount'],
+          ['--read-only', 'refuse all changes through this mount; a volume in a shared store is followed as another host writes it'],
           ['--check-storage', 'verify the whole volume first'],
           ['--allow-other', 'let other users of this machine in'],
           ['--steal', 'take it from a host whose lease has run out'],
@@ -116,6 +116,14 @@ export const groups: readonly CommandGroup[] = [
         examples: [['cairn flush work', '']],
         completes: 'volume',
         load: () => import('./flush.js'),
+      },
+      {
+        name: 'refresh',
+        operands: '[volume]',
+        about: 'Go on to what the host that writes a volume has published by now',
+        examples: [['cairn refresh ws', 'as happens by itself every second (CAIRN_METADATA_TTL)']],
+        completes: 'volume',
+        load: () => import('./refresh.js'),
       },
     ],
   },
@@ -543,6 +551,7 @@ export const groups: readonly CommandGroup[] = [
     commands: [
       {
         name: 'ls',
+        reads: true,
         operands: '[address...]',
         about: 'List a directory',
         options: [
@@ -562,6 +571,7 @@ export const groups: readonly CommandGroup[] = [
       },
       {
         name: 'cat',
+        reads: true,
         operands: '<address...>',
         about: 'Write files to stdout',
         options: [['--version <n>', 'as it was: a number that `cairn versions` shows']],
@@ -628,6 +638,7 @@ export const groups: readonly CommandGroup[] = [
       },
       {
         name: 'export',
+        reads: true,
         aliases: ['checkout'],
         operands: '<source> <target...>',
         usage: '<source...> <target>',
@@ -684,6 +695,7 @@ export const groups: readonly CommandGroup[] = [
       },
       {
         name: 'tree',
+        reads: true,
         operands: '[address]',
         about: 'Draw a directory and all below it',
         options: [
@@ -696,6 +708,7 @@ export const groups: readonly CommandGroup[] = [
       },
       {
         name: 'stat',
+        reads: true,
         operands: '<address...>',
         about: 'All that is known about files',
         options: [['-L, --dereference', 'follow symbolic links']],
@@ -766,6 +779,7 @@ export const groups: readonly CommandGroup[] = [
       },
       {
         name: 'du',
+        reads: true,
         operands: '[address...]',
         about: 'Space that directories use',
         options: [
@@ -779,6 +793,7 @@ export const groups: readonly CommandGroup[] = [
       },
       {
         name: 'df',
+        reads: true,
         operands: '[volume...]',
         about: 'Space that volumes use and that is left',
         options: [['-h, --human-readable', 'sizes as 1.5K, 3.2M']],

@@ -78,6 +78,8 @@ export interface HandlerHooks {
    * Without it `session.syncNow` is called. `alone`: since the last sync only this process has asked for anything.
    */
   sync?: (uniqueHigh: number, uniqueLow: number, fs: FileSystemApi, alone: boolean) => number
+  /** Whether what a request met is gone because the volume went on to another state since: the client is told ESTALE, and finds that. */
+  isStale?: (error: unknown) => boolean
   /** One line for the log: damage, or a fault of our own that was answered with EIO. */
   log?: (line: string) => void
   /** Called before and after each request, so that its changes are not announced to the kernel that asked for them. */
@@ -205,8 +207,9 @@ export class FuseHandler {
     const x = this.exchange
     x.tagged = false
     x.fs.session.discard()
+    const errno = this.#hooks.isStale?.(error) === true ? ESTALE : EIO
     const what = error instanceof CorruptError ? error.message : error instanceof Error ? error.stack : String(error)
-    this.#hooks.log?.(`request ${opcode} for inode ${x.ino} answered ${errnoName(EIO)}: ${what}`)
-    return opcode === Op.forget || opcode === Op.batchForget ? NO_REPLY : x.fail(-EIO)
+    this.#hooks.log?.(`request ${opcode} for inode ${x.ino} answered ${errnoName(errno)}: ${what}`)
+    return opcode === Op.forget || opcode === Op.batchForget ? NO_REPLY : x.fail(-errno)
   }
 }

@@ -61,10 +61,16 @@ export class LocalBackend implements Backend {
   readonly ops: LocalOps
   readonly #as: (<T>(work: () => T) => T) | undefined
 
-  /** @param as runs what is an operation's in the name of somebody; default: as it is */
-  constructor(ops: LocalOps, as?: <T>(work: () => T) => T) {
+  readonly #explain: ((error: unknown) => Error | undefined) | undefined
+
+  /**
+   * @param as runs what is an operation's in the name of somebody; default: as it is
+   * @param explain what is to be thrown in the place of an error
+   */
+  constructor(ops: LocalOps, as?: <T>(work: () => T) => T, explain?: (error: unknown) => Error | undefined) {
     this.ops = ops
     this.#as = as
+    this.#explain = explain
   }
 
   call<M extends OpName>(method: M, args: OpArgs<M>): MaybePromise<OpResult<M>> {
@@ -72,7 +78,7 @@ export class LocalBackend implements Backend {
       const run = this.ops[method] as (...args: unknown[]) => MaybePromise<OpResult<M>>
       return this.#as === undefined ? run.apply(this.ops, args) : this.#as(() => run.apply(this.ops, args))
     } catch (error) {
-      throw asIoError(error, method, args[0])
+      throw this.#explain?.(error) ?? asIoError(error, method, args[0])
     }
   }
 
@@ -80,7 +86,7 @@ export class LocalBackend implements Backend {
     try {
       return this.ops.readInto(handle, into, at, length, position)
     } catch (error) {
-      throw asIoError(error, 'read', undefined)
+      throw this.#explain?.(error) ?? asIoError(error, 'read', undefined)
     }
   }
 

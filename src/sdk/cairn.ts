@@ -16,7 +16,7 @@ import type { LocalHost } from './local-host.js'
 import { awaitMount, clearStaleMount, syncMount } from './mounted.js'
 import { VolumeHandle } from './open-volume.js'
 import type { PurgeOptions, PurgeResult } from './purge.js'
-import { isReadOnlyByEnvironment, ReadOnlyHost } from './read-only.js'
+import { isReadOnlyByEnvironment, ReadOnlyHost, readOnly } from './read-only.js'
 import { RemoteHost } from './remote-host.js'
 import { answered, statusOf } from './status.js'
 import type {
@@ -62,6 +62,7 @@ export class Cairn implements CairnApi {
   readonly #readOnly: boolean
   readonly #gc: boolean | undefined
   readonly #cacheBytes: number | undefined
+  readonly #refreshMs: number | undefined
   #local: Promise<LocalHost> | undefined
   #remote: RemoteHost | undefined
   readonly #open = new Set<VolumeHandle>()
@@ -74,6 +75,7 @@ export class Cairn implements CairnApi {
     this.#readOnly = options.readOnly ?? isReadOnlyByEnvironment()
     this.#gc = options.gc
     this.#cacheBytes = options.cacheBytes
+    this.#refreshMs = options.refreshMs
   }
 
   /**
@@ -92,8 +94,8 @@ export class Cairn implements CairnApi {
    */
   static async fromEnv(): Promise<Cairn> {
     const { loadSettings } = await import('./config.js')
-    const { home, logLevel, actor, readOnly, gc, cacheSize } = (await loadSettings()).settings
-    return Cairn.open({ home, logLevel, readOnly, gc, cacheBytes: cacheSize, ...(actor === undefined ? {} : { actor }) })
+    const { home, logLevel, actor, readOnly, gc, cacheSize, metadataTtl } = (await loadSettings()).settings
+    return Cairn.open({ home, logLevel, readOnly, gc, cacheBytes: cacheSize, refreshMs: metadataTtl, ...(actor === undefined ? {} : { actor }) })
   }
 
   async createVolume(options: NewVolume): Promise<VolumeInfo> {
@@ -194,6 +196,10 @@ export class Cairn implements CairnApi {
   async flush(name: string, options: { timeoutMs?: number } = {}): Promise<{ bytes: number }> {
     await this.#settle(name)
     return (await this.#call('flush', name, options)) as { bytes: number }
+  }
+
+  async refresh(name: string): Promise<{ changed: boolean; isWriter: boolean; sequence: number }> {
+    return (await this.#call('refresh', name)) as { changed: boolean; isWriter: boolean; sequence: number }
   }
 
   /** @throws CairnError ERR_SERVER_SILENT when a server is there that does not answer */
@@ -393,9 +399,11 @@ export class Cairn implements CairnApi {
     return (await this.#call('stats', ...(name === undefined ? [] : [name]))) as StatsReport
   }
 
-  async open(name: string, options: { ref?: string; actor?: string } = {}): Promise<OpenVolume> {
+  async open(name: string, options: { ref?: string; actor?: string; mode?: 'readonly' | 'readwrite' } = {}): Promise<OpenVolume> {
     const host = await this.#host(name)
-    const opened = await host.open(name, options.ref, options.actor ?? this.actor)
+    const isRead = options.mode === 'readonly'
+    const found = await host.open(name, options.ref, options.actor ?? this.actor, undefined, isRead)
+    const opened = isRead ? readOnly(found) : found
     const handle: VolumeHandle = new VolumeHandle(name, options.ref, opened, this, () => this.#open.delete(handle), options.actor)
     this.#open.add(handle)
     return handle
@@ -446,7 +454,9 @@ export class Cairn implements CairnApi {
 
   #localHost(): Promise<LocalHost> {
     // The engine is loaded where it is used: most commands only talk to the server.
-    this.#local ??= import('./local-host.js').then(({ LocalHost }) => new LocalHost(this.home, this.actor, this.#cacheBytes))
+    this.#local ??= import('./local-host.js').then(
+      ({ LocalHost }) => new LocalHost(this.home, { actor: this.actor, cacheBytes: this.#cacheBytes, refreshMs: this.#refreshMs }),
+    )
     this.#local.catch(() => {
       this.#local = undefined
     })
@@ -465,7 +475,10 @@ export class Cairn implements CairnApi {
   }
 
   async #server(): Promise<RemoteHost> {
-    return (await this.#runningServer()) ?? this.#use(await ensureServer(this.home, { logLevel: this.#logLevel, gc: this.#gc, cacheBytes: this.#cacheBytes }))
+    return (
+      (await this.#runningServer()) ??
+      this.#use(await ensureServer(this.home, { logLevel: this.#logLevel, gc: this.#gc, cacheBytes: this.#cacheBytes, refreshMs: this.#refreshMs }))
+    )
   }
 
   #use(client: RpcClient): RemoteHost {

@@ -22,7 +22,10 @@ export interface Host {
   readonly isServer: boolean
   /** The methods of `server/engine-host.ts`, by name. */
   call(method: string, ...args: unknown[]): Promise<unknown>
-  /** @param version only that file, in a root directory of its own */
-  open(name: string, ref?: string, actor?: string, version?: VersionPlace): Promise<Opened>
+  /**
+   * @param version only that file, in a root directory of its own
+   * @param readOnly nothing is changed: the volume may be one that another host writes
+   */
+  open(name: string, ref?: string, actor?: string, version?: VersionPlace, readOnly?: boolean): Promise<Opened>
   close(): Promise<void>
 }

@@ -25,8 +25,8 @@ export class LocalHost implements Host {
   #pump: NodeJS.Timeout | undefined
 
   /** @param actor who changes, where `open` does not say it */
-  constructor(home: string, actor?: string, cacheBytes?: number) {
-    this.#engine = Engine.open({ home, ...(actor === undefined ? {} : { actor }), ...(cacheBytes === undefined ? {} : { cacheBytes }) })
+  constructor(home: string, options: { actor?: string | undefined; cacheBytes?: number | undefined; refreshMs?: number | undefined } = {}) {
+    this.#engine = Engine.open({ home, ...given(options) })
     this.#host = new EngineHost(this.#engine, {
       makeFs: session => new FileSystem(session),
       space: () => {
@@ -61,8 +61,8 @@ export class LocalHost implements Host {
     }
   }
 
-  async open(name: string, ref?: string, actor?: string, version?: VersionPlace): Promise<Opened> {
-    const target = await this.#patiently(() => this.#host.call(SESSION, 'open', [name, ref, actor, version]) as number)
+  async open(name: string, ref?: string, actor?: string, version?: VersionPlace, readOnly?: boolean): Promise<Opened> {
+    const target = await this.#patiently(() => this.#host.call(SESSION, 'open', [name, ref, actor, version, readOnly]) as number)
     this.#schedule(PUMP_MS)
     return this.#opened(target)
   }
@@ -122,4 +122,9 @@ export class LocalHost implements Host {
     this.#host.sessions.end(SESSION)
     this.#engine.close()
   }
+}
+
+/** Without those that nobody gave. */
+function given<T extends object>(options: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as { [K in keyof T]: Exclude<T[K], undefined> }
 }

@@ -11,7 +11,7 @@ const { O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, W_OK } = constants
 const reads: ReadonlySet<string> = new Set([
   ...['volumes', 'info', 'storeOf', 'volumesById', 'status', 'statusOf', 'openVolumes', 'checkpoints', 'commits', 'versions', 'retention', 'stats', 'holders'],
   ...['logOpen', 'logNext', 'blameOpen', 'blameStates', 'blameFile', 'diffOpen', 'diffNext', 'diffFile'],
-  ...['flush', 'caughtUp', 'pin', 'unpin', 'collected', 'step', 'close', 'job.wait', 'mount', 'unmount', 'server.status', 'server.stop'],
+  ...['flush', 'refresh', 'caughtUp', 'pin', 'unpin', 'collected', 'step', 'close', 'job.wait', 'mount', 'unmount', 'server.status', 'server.stop'],
 ])
 /** Where the options of calls stand that change nothing with `dryRun`; what was in no commit may get one, as when a volume is closed. */
 const dryRuns: ReadonlyMap<string, number> = new Map([
@@ -60,7 +60,7 @@ export class ReadOnlyHost implements Host {
   }
 
   async open(name: string, ref?: string, actor?: string, version?: VersionPlace): Promise<Opened> {
-    return readOnly(await this.#host.open(name, ref, actor, version))
+    return readOnly(await this.#host.open(name, ref, actor, version, true))
   }
 
   close(): Promise<void> {
@@ -68,7 +68,8 @@ export class ReadOnlyHost implements Host {
   }
 }
 
-function readOnly(opened: Opened): Opened {
+/** The same, of which nothing can be changed. */
+export function readOnly(opened: Opened): Opened {
   return {
     backend: readOnlyBackend(opened.backend),
     begin: async (): Promise<OpenedTransaction> => {

@@ -87,8 +87,8 @@ export class RemoteHost implements Host {
     this.#client = client
   }
 
-  async open(name: string, ref?: string, actor?: string, version?: VersionPlace): Promise<Opened> {
-    const again = async () => (await this.call('open', name, ref, actor, version)) as number
+  async open(name: string, ref?: string, actor?: string, version?: VersionPlace, readOnly?: boolean): Promise<Opened> {
+    const again = async () => (await this.call('open', name, ref, actor, version, readOnly)) as number
     const target = new RemoteTarget(this, await again(), again)
     return this.#opened(target)
   }

@@ -32,6 +32,8 @@ export interface CairnOptions {
   logLevel?: LogLevel
   /** What the cache of each store elsewhere may take on the disk, in bytes; default 1 GiB. For a server when this starts it. */
   cacheBytes?: number
+  /** A volume that is read while another host writes it is looked at for what is new after so many milliseconds; default 1,000. */
+  refreshMs?: number
   /** False: a server that is started collects only when it is asked to; default CAIRN_GC, else true. */
   gc?: boolean
 }
@@ -117,6 +119,11 @@ export interface CairnApi {
   unmount(target: string, options?: { force?: boolean }): Promise<boolean>
   /** @param options timeoutMs: how long it is tried while the store cannot be reached, default 30,000 */
   flush(name: string, options?: { timeoutMs?: number }): Promise<{ bytes: number }>
+  /**
+   * A volume that another host writes shows what it has published by now; mounts are told before this resolves.
+   * @throws CairnError ERR_STORE_UNREACHABLE …: it stays as it was
+   */
+  refresh(name: string): Promise<{ changed: boolean; isWriter: boolean; sequence: number }>
   status(name?: string): Promise<StatusReport>
   fork(source: string, ref: string | undefined, name: string): Promise<VolumeInfo>
   /** Several forks of one and the same state, or none. */
@@ -181,8 +188,12 @@ export interface CairnApi {
   gc(options?: GcOptions): Promise<GcReport>
   /** What each volume held when the store was collected last. @throws CairnError ERR_VOLUME_UNKNOWN, ERR_STATS_UNKNOWN */
   stats(name?: string): Promise<StatsReport>
-  /** A volume with the whole of node:fs/promises. `ref`: read-only, at that state. `actor`: who changes through it. */
-  open(name: string, options?: { ref?: string; actor?: string }): Promise<OpenVolume>
+  /**
+   * A volume with the whole of node:fs/promises. `ref`: read-only, at that state. `actor`: who changes through it. `mode` `readonly`: every change fails with
+   * EROFS, and a volume in a store that hosts share is read as its writer published it, without a lease; what is new is seen after `refreshMs`, or after `refresh`.
+   * @throws CairnError ERR_LEASE_HELD when another host writes it, and it is not `readonly`
+   */
+  open(name: string, options?: { ref?: string; actor?: string; mode?: 'readonly' | 'readwrite' }): Promise<OpenVolume>
   close(): Promise<void>
 }
 

@@ -25,6 +25,7 @@ export interface ServerOptions {
   gc?: boolean | undefined
   /** What the cache of each store elsewhere may take on the disk, in bytes; default that of the environment, else 1 GiB. */
   cacheBytes?: number | undefined
+  refreshMs?: number | undefined
 }
 
 interface Hello {
@@ -110,7 +111,7 @@ export async function ensureServer(home: string, options: ServerOptions = {}): P
   }
 }
 
-function startSupervisor(home: string, { logLevel, gc, cacheBytes }: ServerOptions): ChildProcess {
+function startSupervisor(home: string, { logLevel, gc, cacheBytes, refreshMs }: ServerOptions): ChildProcess {
   // Its last words, should it have any.
   const log = openSync(homePaths(home).log, 'a', 0o600)
   const child = spawn(process.execPath, [entry('server/supervise'), home], {
@@ -122,6 +123,7 @@ function startSupervisor(home: string, { logLevel, gc, cacheBytes }: ServerOptio
       ...(logLevel !== undefined && { CAIRN_LOG_LEVEL: logLevel }),
       ...(gc !== undefined && { CAIRN_GC: String(gc) }),
       ...(cacheBytes !== undefined && { CAIRN_CACHE_BYTES: String(cacheBytes) }),
+      ...(refreshMs !== undefined && { CAIRN_REFRESH_MS: String(refreshMs) }),
     },
   })
   closeSync(log)

@@ -12,6 +12,7 @@ import { limits, systemClock } from '../sys/index.js'
 import type { CommitInfo, VolumeInfo } from '../volume/api.js'
 import type { Engine } from '../volume/engine.js'
 import type { TakeOptions } from '../volume/lease.js'
+import type { OpenOptions } from '../volume/pool.js'
 import type { Volume } from '../volume/volume.js'
 import { ChangeLog } from './changes.js'
 import { historyMethods } from './history-methods.js'
@@ -102,8 +103,9 @@ export class EngineHost {
       releaseLease: (_: string, name: string) => this.volumes.closeUnused(name, id => this.#options.isMounted?.(id) === true),
       undelete: (_: string, name: string) => engine.undelete(name),
       flush: (_: string, name: string, options?: { timeoutMs?: number }) => this.#published(name, options?.timeoutMs),
-      status: (_: string, name: string) => this.volumes.use(name, ({ volume }) => volume.status()),
+      status: (_: string, name: string) => this.volumes.read(name, ({ volume }) => volume.status()),
       statusOf: (_: string, name: string) => engine.statusOf(name),
+      refresh: (_: string, name: string) => this.volumes.read(name, ({ volume }) => refreshed(engine, volume)),
       collected: () => engine.collected(),
       stats: (_: string, name?: string) => statsOf(name === undefined ? engine.dev : engine.poolOf(name), name),
       openVolumes: () => this.volumes.list().map(open => open.volume.info.name),
@@ -118,21 +120,22 @@ export class EngineHost {
         this.#flushed(name, () => this.#beginSteps(session, name, volume => purge(volume, path, options))),
       step: (session: string, target: number) => this.#step(session, target),
       holders: (_: string, name: string, id: string, inodes: number[], path: string) => holdersOf(engine.poolOf(name), id, inodes, path),
-      pin: (_: string, name: string, options?: { ref?: string; since?: string }) => this.#flushed(name, () => engine.pin(name, options)),
+      pin: (_: string, name: string, options?: { ref?: string; since?: string }) => this.#flushed(name, () => engine.pin(name, options), true),
       unpin: (_: string, name: string, id: string) => engine.unpin(name, id),
       checkpoint: (_: string, name: string, checkpoint?: string, options?: { message?: string; actor?: string }) =>
         this.volumes.use(name, ({ volume }) => volume.checkpoint(checkpoint, options)),
       restore: (_: string, name: string, options?: RestoreOptions) => this.volumes.use(name, ({ volume }) => restore(volume, options)),
-      checkpoints: (_: string, name: string) => this.volumes.use(name, ({ volume }) => volume.commits({ checkpointsOnly: true })),
-      commits: (_: string, name: string, options?: { limit?: number }) => this.volumes.use(name, ({ volume }) => volume.commits(options)),
+      checkpoints: (_: string, name: string) => this.volumes.read(name, ({ volume }) => volume.commits({ checkpointsOnly: true })),
+      commits: (_: string, name: string, options?: { limit?: number }) => this.volumes.read(name, ({ volume }) => volume.commits(options)),
       deleteCheckpoint: (_: string, name: string, checkpoint: string) => this.volumes.use(name, ({ volume }) => volume.deleteCheckpoint(checkpoint)),
     }
   }
 
   /** Runs `then` when all that was acknowledged is sealed: what it seals itself is only what came meanwhile. */
-  #flushed<T>(name: string, then: (flushed: { bytes: number }, open: OpenVolume) => T): T | Promise<T> {
-    if (this.#options.flushesInSlices !== true) return this.volumes.use(name, open => then(open.volume.flush(), open))
-    const open = this.volumes.acquire(name)
+  #flushed<T>(name: string, then: (flushed: { bytes: number }, open: OpenVolume) => T, readOnly = false): T | Promise<T> {
+    const options: OpenOptions = { readOnly }
+    if (this.#options.flushesInSlices !== true) return this.volumes.use(name, open => then(open.volume.flush(), open), options)
+    const open = this.volumes.acquire(name, false, options)
     return open.volume
       .flushSoon()
       .then(flushed => then(flushed, open))
@@ -144,18 +147,19 @@ export class EngineHost {
     const fork = (): VolumeInfo[] => engine.forkAll(source, ref, names)
     if (this.#options.flushesInSlices !== true) return fork()
     for (const name of names) engine.checkFree(name)
-    const isMuch = this.volumes.use(source, ({ volume }) => volume.hasMuchToSeal)
+    const isMuch = this.volumes.read(source, ({ volume }) => volume.hasMuchToSeal)
     const begin = (): VolumeInfo[] | Promise<VolumeInfo[]> => {
-      if (ref === undefined) this.volumes.use(source, ({ volume }) => volume.presentCommit())
-      return this.#flushed(source, fork)
+      if (ref === undefined) this.volumes.read(source, ({ volume }) => volume.isReader || volume.presentCommit())
+      return this.#flushed(source, fork, true)
     }
     // Much is folded in slices first.
-    return isMuch ? Promise.resolve(this.#flushed(source, () => {})).then(begin) : begin()
+    return isMuch ? Promise.resolve(this.#flushed(source, () => {}, true)).then(begin) : begin()
   }
 
   /** Everything acknowledged is sealed, and stored where other hosts see it. */
   #published(name: string, timeoutMs?: number): { bytes: number } | Promise<{ bytes: number }> {
-    const open = this.volumes.acquire(name)
+    // What this host does not write has nothing to be published.
+    const open = this.volumes.acquire(name, false, { readOnly: true })
     const { engine } = this.volumes
     const work = async (): Promise<{ bytes: number }> => {
       try {
@@ -171,7 +175,8 @@ export class EngineHost {
 
   #targetMethods() {
     return {
-      open: (session: string, name: string, ref?: string, actor?: string, version?: VersionPlace) => this.#open(session, name, ref, actor, version),
+      open: (session: string, name: string, ref?: string, actor?: string, version?: VersionPlace, readOnly?: boolean) =>
+        this.#open(session, name, { ref, actor, version, readOnly }),
       begin: (session: string, target: number) => this.#begin(session, target),
       commit: (session: string, target: number, record?: CommitOptions) => this.#commit(session, target, record),
       batch: (session: string, target: number, ops: BatchOp[]) => this.#batch(this.sessions.get(session, target), ops),
@@ -197,8 +202,9 @@ export class EngineHost {
     return { done: false }
   }
 
-  #open(session: string, name: string, ref: string | undefined, actor: string | undefined, version: VersionPlace | undefined): number {
-    const open = this.volumes.acquire(name)
+  #open(session: string, name: string, { ref, actor, version, readOnly }: OpenTarget): number {
+    const isPast = ref !== undefined || version !== undefined
+    const open = this.volumes.acquire(name, false, { readOnly: isPast || readOnly === true })
     try {
       const past = version !== undefined ? openVersion(open.volume, version) : ref !== undefined ? open.volume.at(ref) : undefined
       const fs = past === undefined ? open.fs : this.#options.makeFs(past, open.id)
@@ -250,6 +256,10 @@ export class EngineHost {
   /** @param actor of whose changes versions say that they are; only where it is not the volume's own, because that costs a little each time */
   #backend(fs: FileSystemApi, open?: OpenVolume, actor?: string): LocalBackend {
     const ops = new LocalOps(fs, { space: this.#options.space })
+    if (open?.volume.isReader === true) {
+      const { volume } = open
+      return new LocalBackend(ops, undefined, error => (this.volumes.engine.isStale(volume, error) ? stale(volume) : undefined))
+    }
     if (open === undefined || actor === undefined) return new LocalBackend(ops)
     // A mount may give the volume another actor at any time.
     if (this.#options.isMounted === undefined && open.volume.session.actor === actor) return new LocalBackend(ops)
@@ -294,6 +304,28 @@ export class EngineHost {
     if (target.second !== undefined) this.volumes.release(target.second)
     this.volumes.release(target.open)
   }
+}
+
+interface OpenTarget {
+  ref: string | undefined
+  actor: string | undefined
+  version: VersionPlace | undefined
+  readOnly: boolean | undefined
+}
+
+function stale({ info }: Volume): CairnError {
+  return new CairnError(
+    'ERR_STALE',
+    `What the volume ${info.name} showed here was collected since another host published the next state.`,
+    'Read it again: the newest state is shown now.',
+    { retry: 'same-call' },
+  )
+}
+
+/** Of a volume that this host writes there is nothing newer than what it has. */
+function refreshed(engine: Engine, volume: Volume): { changed: boolean; isWriter: boolean; sequence: number } {
+  const changed = engine.refresh(volume)
+  return { changed, isWriter: !volume.isReader, sequence: volume.head.value.sequence }
 }
 
 /** Runs `work`, whose changes are those of `actor`. */

@@ -28,7 +28,13 @@ class EngineThread {
     this.#port = port
     this.#loop = new FuseLoop({ onWake: () => this.#onWake(), pump: budgetMs => this.#pump(budgetMs), log: line => this.#say({ log: line }) })
     this.#sync = new SyncThread(this.#loop.waker)
-    this.#engine = Engine.open({ home, syncer: this.#sync, onSettled: () => this.#loop.pause(), waker: this.#loop.waker.handle, ...cacheBytes() })
+    this.#engine = Engine.open({
+      ...{ home, syncer: this.#sync, waker: this.#loop.waker.handle },
+      onSettled: () => this.#loop.pause(),
+      onRefreshed: () => void this.#mounts.tell('', []),
+      ...ofStarter('cacheBytes', 'CAIRN_CACHE_BYTES'),
+      ...ofStarter('refreshMs', 'CAIRN_REFRESH_MS'),
+    })
     const space = (): { totalBytes: number; freeBytes: number } => {
       const host = statfsSync(home)
       return { totalBytes: host.blocks * host.bsize, freeBytes: host.bavail * host.bsize }
@@ -130,9 +136,9 @@ class EngineThread {
 }
 
 /** As whoever started the server says. */
-function cacheBytes(): { cacheBytes?: number } {
-  const given = Number(process.env['CAIRN_CACHE_BYTES'])
-  return Number.isSafeInteger(given) && given > 0 ? { cacheBytes: given } : {}
+function ofStarter<Name extends string>(name: Name, variable: string): { [N in Name]?: number } {
+  const given = Number(process.env[variable])
+  return (Number.isSafeInteger(given) && given > 0 ? { [name]: given } : {}) as { [N in Name]?: number }
 }
 
 function start(port: MessagePort, home: string): void {

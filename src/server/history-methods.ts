@@ -6,6 +6,9 @@ import type { LocalBackend } from '../node/backend.js'
 import type { OpenVolume, OpenVolumes } from './open-volumes.js'
 import type { Sessions, Target } from './sessions.js'
 
+/** What another host writes can be read all the same. */
+const READ = { readOnly: true }
+
 /** Reading of history in pages: what is read is a target of the client, and ends with it. */
 export function historyMethods(volumes: OpenVolumes, sessions: Sessions, backend: (open: OpenVolume) => LocalBackend) {
   const reader = (session: string, id: number): DiffRead => {
@@ -25,7 +28,7 @@ export function historyMethods(volumes: OpenVolumes, sessions: Sessions, backend
   }
   return {
     logOpen: (session: string, name: string, options: LogOptions) => {
-      const open = volumes.acquire(name)
+      const open = volumes.acquire(name, false, READ)
       try {
         return sessions.add(session, { open, fs: open.fs, backend: backend(open), log: new LogRead(open.volume, options) })
       } catch (error) {
@@ -34,7 +37,7 @@ export function historyMethods(volumes: OpenVolumes, sessions: Sessions, backend
       }
     },
     blameOpen: (session: string, name: string, path: string, ref: string | undefined) => {
-      const open = volumes.acquire(name)
+      const open = volumes.acquire(name, false, READ)
       try {
         return sessions.add(session, { open, fs: open.fs, backend: backend(open), blame: new BlameRead(open.volume, path, ref) })
       } catch (error) {
@@ -51,10 +54,10 @@ export function historyMethods(volumes: OpenVolumes, sessions: Sessions, backend
     logNext: (session: string, id: number) => log(session, id).next(),
     /** `from` without a ref and of the same volume: since the newest checkpoint, or the fork. */
     diffOpen: (session: string, from: DiffSide | undefined, to: DiffSide, options: DiffOptions) => {
-      const two = volumes.acquire(to.volume)
+      const two = volumes.acquire(to.volume, false, READ)
       let one: OpenVolume | undefined
       try {
-        one = volumes.acquire(from?.volume ?? to.volume)
+        one = volumes.acquire(from?.volume ?? to.volume, false, READ)
         const side = from ?? { ...to, ref: baseRef(two.volume) }
         const { read, ...about } = diffRead({ volume: one.volume, side }, { volume: two.volume, side: to }, options)
         return { id: sessions.add(session, { open: two, second: one, fs: two.fs, backend: backend(two), diff: read }), ...about }

@@ -54,7 +54,7 @@ export class MountTable {
   call(method: string, args: unknown[]): unknown {
     switch (method) {
       case 'mount.prepare':
-        return this.#prepare(...(args as [string, string]))
+        return this.#prepare(...(args as [string, string, boolean]))
       case 'mount.attach':
         return this.#attach(...(args as [MountRecord, number, boolean]))
       case 'mount.flush':
@@ -70,19 +70,20 @@ export class MountTable {
     }
   }
 
-  #prepare(name: string, sub: string): Prepared {
-    return this.#options.volumes.use(name, ({ id, fs }) => {
+  #prepare(name: string, sub: string, readOnly: boolean): Prepared {
+    const look = ({ id, fs }: OpenVolume): Prepared => {
       const ino = fs.resolve(Buffer.from(sub).toString('latin1'), true)
       if (ino < 0) throw posixError(-ino, 'mount', `${name}:${sub}`)
       if (!isDirectory(fs.attr.mode))
         throw new CairnError('ERR_MOUNT_PATH', `${name}:${sub} is not a directory.`, 'Mount a directory of the volume, or the whole.')
       return { volumeId: id, name, rootIno: ino }
-    })
+    }
+    return this.#options.volumes.use(name, look, { readOnly })
   }
 
   #attach(record: MountRecord, fd: number, resumed: boolean): void {
     const { volumes, loop, sync, space, say } = this.#options
-    const open = volumes.acquire(volumes.nameOf(record.volumeId), resumed)
+    const open = volumes.acquire(volumes.nameOf(record.volumeId), resumed, { readOnly: record.readOnly })
     if (record.actor !== undefined) open.volume.session.actor = record.actor
     const { readOnly, rootIno, id } = record
     const past = makePast({ record, open, fd, resumed, loop, call: this.#options.call, tell: changes => this.tell(record.volumeId, changes) })
@@ -90,7 +91,7 @@ export class MountTable {
       loop.frame,
       open.fs,
       { readOnly, rootIno, mountId: id, space, past },
-      { sync: syncPolicy(fd, sync), log: line => say({ log: `${record.mountpoint}: ${line}` }) },
+      { sync: syncPolicy(fd, sync), isStale: error => this.#isStale(open, error), log: line => say({ log: `${record.mountpoint}: ${line}` }) },
     )
     // Nobody tells what is open on a read-only mount, or was when the last server died.
     if (readOnly || resumed) handler.keepAllUnlinked()
@@ -113,6 +114,12 @@ export class MountTable {
     if (!resumed) return
     this.#askAgain(fd)
     open.volume.tellAgain()
+  }
+
+  #isStale(open: OpenVolume, error: unknown): boolean {
+    const isStale = this.#options.volumes.engine.isStale(open.volume, error)
+    if (isStale) void this.tell('', [])
+    return isStale
   }
 
   /** Resolves when the kernel was told of changes of a mounted volume, and of all that calls changed since the last time. */

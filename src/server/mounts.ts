@@ -149,7 +149,7 @@ export class Mounts {
 
   async #mount(options: MountOptions): Promise<MountInfo> {
     const path = await canonical(resolve(options.path))
-    const prepared = (await this.#engine.call('', 'mount.prepare', [options.name, options.sub ?? '/'])) as Prepared
+    const prepared = (await this.#engine.call('', 'mount.prepare', [options.name, options.sub ?? '/', options.readOnly === true])) as Prepared
     const existing = this.#byVolume(prepared.volumeId)
     if (existing !== undefined) return this.#again(existing, path, options, prepared)
     checkPlace(path, await canonical(this.#paths.home), this.#kernel.list())

@@ -2,7 +2,7 @@ import { CairnError } from '../errors.js'
 import type { FileSystemApi } from '../fs/filesystem.js'
 import { systemClock } from '../sys/index.js'
 import type { Engine } from '../volume/engine.js'
-import type { TakeOptions } from '../volume/lease.js'
+import { type OpenOptions, refuseReader } from '../volume/pool.js'
 import type { Session } from '../volume/session.js'
 import type { Volume } from '../volume/volume.js'
 
@@ -38,21 +38,22 @@ export class OpenVolumes {
   /**
    * Opens it, or counts one more user.
    * @param resumed a mount holds files of it still, also unlinked ones; else nobody does, and what was unlinked is removed
-   * @throws CairnError ERR_VOLUME_UNKNOWN, ERR_VOLUME_BUSY
+   * @throws CairnError ERR_VOLUME_UNKNOWN, ERR_VOLUME_BUSY, ERR_LEASE_HELD, ERR_VOLUME_READ_ONLY
    */
-  acquire(name: string, resumed = false, options: TakeOptions = {}): OpenVolume {
+  acquire(name: string, resumed = false, options: OpenOptions = {}): OpenVolume {
     const id = this.engine.info(name).id
-    const open = this.#byId.get(id) ?? this.#open(name, id, resumed, options)
+    const open = this.#byId.get(id) ?? this.#open(name, id, { ...options, resumed })
+    if (options.readOnly !== true) refuseReader(open.volume)
     open.users++
     return open
   }
 
-  #open(name: string, id: string, resumed: boolean, options: TakeOptions): OpenVolume {
+  #open(name: string, id: string, options: OpenOptions): OpenVolume {
     const volume = this.engine.openVolume(name, options)
     const open: OpenVolume = { volume, id, fs: this.#makeFs(volume.session, id), users: 0, idleSinceMs: 0 }
     this.#byId.set(id, open)
     this.#onOpen(open)
-    if (!resumed) {
+    if (options.resumed !== true && !volume.isReader) {
       volume.forgetHandles()
       open.fs.collectOrphans()
     }
@@ -68,13 +69,18 @@ export class OpenVolumes {
   }
 
   /** Runs `work` on a volume and lets go of it. */
-  use<T>(name: string, work: (open: OpenVolume) => T): T {
-    const open = this.acquire(name)
+  use<T>(name: string, work: (open: OpenVolume) => T, options: OpenOptions = {}): T {
+    const open = this.acquire(name, false, options)
     try {
       return work(open)
     } finally {
       this.release(open)
     }
+  }
+
+  /** As `use`, for work that changes nothing: the volume may be one that another host writes. */
+  read<T>(name: string, work: (open: OpenVolume) => T): T {
+    return this.use(name, work, { readOnly: true })
   }
 
   /** The volume with this id when it is open. */

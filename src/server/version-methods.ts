@@ -25,8 +25,8 @@ function pathBytes(path: string): string {
 /** What clients ask about versions of files, by method name. @param inSlices somebody pumps the engine: long work goes on between requests */
 export function versionMethods(volumes: OpenVolumes, inSlices: boolean) {
   return {
-    versions: (_: string, name: string, path: string) => volumes.use(name, ({ volume }) => volume.versions.list(pathBytes(path))),
-    retention: (_: string, name: string) => volumes.use(name, ({ volume }) => volume.versions.retention),
+    versions: (_: string, name: string, path: string) => volumes.read(name, ({ volume }) => volume.versions.list(pathBytes(path))),
+    retention: (_: string, name: string) => volumes.read(name, ({ volume }) => volume.versions.retention),
     setRetention: (_: string, name: string, retention: Retention) => volumes.use(name, ({ volume }) => volume.versions.setRetention(retention)),
     prune: (_: string, name: string, options?: PruneOptions): PruneReport | Promise<PruneReport> => {
       if (!inSlices) return volumes.use(name, ({ volume }) => volume.versions.prune(options))

@@ -228,7 +228,7 @@ export class Packs {
     const offset = pointerOffset(pointer, at)
     if (length > this.#scratch.length) this.#scratch = Buffer.allocUnsafeSlow(length)
     const n = this.#readMoved(pointer, at + HASH_BYTES, offset, length)
-    if (n < 0) throw this.#corrupt(pointer, at, 'the pack is missing')
+    if (n < 0) throw this.#corrupt(pointer, at, 'the pack is missing', true)
     if (n < length) throw this.#corrupt(pointer, at, `the pack ends after ${n} of ${length} bytes`)
     this.bytesRead += n
     return length
@@ -283,9 +283,9 @@ export class Packs {
     this.#sources = new Map(kept)
   }
 
-  #corrupt(pointer: Uint8Array, at: number, what: string): CorruptError {
+  #corrupt(pointer: Uint8Array, at: number, what: string, isGone = false): CorruptError {
     const source = this.#source(pointer, at + HASH_BYTES)
-    return new CorruptError(`${source.key} at ${pointerOffset(pointer, at)}`, what)
+    return new CorruptError(`${source.key} at ${pointerOffset(pointer, at)}`, what, undefined, isGone)
   }
 
   /** Closes the descriptors of local files. */

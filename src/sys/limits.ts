@@ -242,6 +242,8 @@ export const limits = {
   publishMs: 5000,
   /** A flush that cannot reach the store fails after this, unless it is told otherwise. */
   flushMs: 30_000,
+  /** A volume that another host writes is looked at for what is new after this, where nothing else is said. */
+  refreshMs: 1000,
   /** A publication that failed is tried again after this, at first and at most. */
   publishRetryMs: 500,
   publishRetryMaxMs: 60_000,

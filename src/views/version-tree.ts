@@ -7,6 +7,7 @@ import { namesBelow } from '../volume/versions/names-below.js'
 import type { Entry as VersionEntry } from '../volume/versions/past.js'
 import type { Volume } from '../volume/volume.js'
 import type { Entry } from './folder.js'
+import { keep } from './keep.js'
 import { View } from './numbers.js'
 import { isReadable, nameOfVersion } from './version-names.js'
 
@@ -100,7 +101,7 @@ export class VersionTree {
     session.tick()
     this.#dropForgotten()
     session.historyPut(K, versionNodeKey(K, mountId, View.versions, ino), value, value.length)
-    const failed = session.commit()
+    const failed = keep(session)
     if (failed === 0) this.#known.set(ino, { ...node, lookups: 1 })
     return failed
   }

@@ -14,6 +14,7 @@ import { CairnError, ENFILE, ENOENT, ESTALE } from '../errors.js'
 import { FileSystem, type FileSystemApi, isDirectory } from '../fs/index.js'
 import { limits } from '../sys/index.js'
 import type { Volume } from '../volume/volume.js'
+import { keep } from './keep.js'
 import { View } from './numbers.js'
 
 /** A commit seen through a mount under one name. */
@@ -196,7 +197,7 @@ export class Views {
     const root = this.#rootOf(commit)
     const value = encodeViewRecord({ name, commit, ...(root === '' ? {} : { root }) })
     session.historyPut(K, viewKey(K, mountId, number), value, value.length)
-    const failed = session.commit()
+    const failed = keep(session)
     if (failed < 0) for (const view of dropped) this.#add(view)
     return failed < 0 ? failed : number
   }

@@ -99,6 +99,8 @@ export interface RemoteStatus {
   /** Acknowledged bytes that are on this host only. */
   unpublishedBytes: number
   lastPublishMs?: number
+  /** Of a reader: when what it shows was last known to be the newest. */
+  refreshedMs?: number
   /** Who writes it; missing when nobody does, or when that is not known because the store cannot be reached. */
   lease?: { holder: string; sinceMs: number; untilMs: number }
   /** This host writes it. */

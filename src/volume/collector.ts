@@ -1,5 +1,5 @@
 import { BatchWriter, type DirHash, extentKey, Item } from '../codec/index.js'
-import { CairnError, EIO, ENOSPC, errnoName } from '../errors.js'
+import { CairnError, EIO, ENOSPC, EROFS, errnoName } from '../errors.js'
 import { type Clock, limits } from '../sys/index.js'
 import type { Tree } from '../tree/tree.js'
 import { type BlockSink, EXTENT_BYTES, EXTENT_STORED } from './content.js'
@@ -168,5 +168,6 @@ export function diskErrno(error: unknown): number {
 /** What a caller is told when the journal refused a change. @param result negated errno */
 export function refusedByDisk(what: string, result: number): CairnError {
   const name = errnoName(-result)
+  if (result === -EROFS) return new CairnError('EROFS', `${what}: the volume is open read-only here.`, 'Open it to write it, where no other host does.')
   return new CairnError(`ERR_${name}`, `${what}: ${name}.`, 'Make room on the disk of CAIRN_HOME and try again.')
 }

@@ -14,9 +14,8 @@ import { AttachedNames, Attachments, OwnNames } from './attached.js'
 import { diffStates } from './diff.js'
 import type { HeadFile } from './head.js'
 import { openHome } from './home.js'
-import type { TakeOptions } from './lease.js'
 import { checkVolumeName } from './names.js'
-import { type Pinned, Pool, type PoolOptions } from './pool.js'
+import { type OpenOptions, type Pinned, Pool, type PoolOptions } from './pool.js'
 import type { VolumeState } from './state.js'
 import type { Syncer } from './syncer.js'
 import type { StoreContext, Volume } from './volume.js'
@@ -36,6 +35,10 @@ export interface EngineOptions {
   onSettled?: () => void
   /** Wakes this thread where it runs a loop of its own. */
   waker?: WakerHandle
+  /** After this a volume that another host writes is looked at for what is new; default one second. */
+  refreshMs?: number
+  /** Called when a volume that is read went on to another state by itself. */
+  onRefreshed?: () => void
   /** What the cache of each store elsewhere may take on the disk. */
   cacheBytes?: number
 }
@@ -70,6 +73,8 @@ export class Engine implements EngineApi {
       actor: options.actor ?? ownActor(),
       bootId: options.bootId ?? readBootId(),
       onSettled: options.onSettled,
+      refreshMs: options.refreshMs ?? limits.refreshMs,
+      onRefreshed: options.onRefreshed,
     }
     const store = openDirectoryStore(join(home, 'store'), { create: true })
     this.dev = new Pool(this.#pool, contextOf(store, 'dev'), new OwnNames(store))
@@ -181,7 +186,7 @@ export class Engine implements EngineApi {
     return this.poolOf(name).info(name)
   }
 
-  openVolume(name: string, options?: TakeOptions): Volume {
+  openVolume(name: string, options?: OpenOptions): Volume {
     return this.poolOf(name).openVolume(name, options)
   }
 
@@ -192,6 +197,16 @@ export class Engine implements EngineApi {
   /** See `Pool.publish`. */
   publish(volume: Volume, timeoutMs?: number): Promise<void> {
     return this.poolOf(volume.info.name).publish(volume, timeoutMs)
+  }
+
+  /** See `Pool.refresh`. */
+  refresh(volume: Volume): boolean {
+    return this.poolOf(volume.info.name).refresh(volume)
+  }
+
+  /** See `Pool.isStale`. */
+  isStale(volume: Volume, error: unknown): boolean {
+    return volume.isReader && this.poolOf(volume.info.name).isStale(volume, error)
   }
 
   statusOf(name: string): VolumeStatus & { open: 'here' | 'elsewhere' | 'no' } {
@@ -246,11 +261,11 @@ export class Engine implements EngineApi {
   }
 
   diff(a: Side, b: Side): Change[] {
-    return this.#with(a.volume, one => this.#with(b.volume, two => diffStates(stateOf(one, a.ref), stateOf(two, b.ref))))
+    return this.#read(a.volume, one => this.#read(b.volume, two => diffStates(stateOf(one, a.ref), stateOf(two, b.ref))))
   }
 
-  #with<T>(name: string, use: (volume: Volume) => T): T {
-    const volume = this.openVolume(name)
+  #read<T>(name: string, use: (volume: Volume) => T): T {
+    const volume = this.openVolume(name, { readOnly: true })
     try {
       return use(volume)
     } finally {

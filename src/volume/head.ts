@@ -1,6 +1,6 @@
 import { decodeHead, encodeHead, type Head } from '../codec/head.js'
 import { CairnError, CorruptError } from '../errors.js'
-import type { LocalStore, Put } from '../store/contract.js'
+import type { LocalStore, Put, StoredObject } from '../store/contract.js'
 import type { Random } from '../sys/index.js'
 import type { VolumeInfo } from './api.js'
 
@@ -27,7 +27,12 @@ export class HeadFile {
   static read(store: LocalStore, id: string, random: Random): HeadFile | undefined {
     const key = HeadFile.key(id)
     const found = store.getSync(key)
-    if (found === undefined) return undefined
+    return found === undefined ? undefined : HeadFile.of(found, store, id, random)
+  }
+
+  /** The head of a volume with its stored bytes. @throws CorruptError; CairnError ERR_FORMAT */
+  static of(found: StoredObject, store: LocalStore, id: string, random: Random): HeadFile {
+    const key = HeadFile.key(id)
     const head = decodeHead(found.bytes, key)
     if (head.volume !== id) throw new CorruptError(key, `it is the head of volume ${head.volume}`)
     return new HeadFile(store, key, random, head, found.version)
@@ -38,6 +43,22 @@ export class HeadFile {
     const key = HeadFile.key(head.volume)
     const { version } = store.putSync(key, encodeHead(head), { ...options, ifAbsent: true })
     return new HeadFile(store, key, random, head, version)
+  }
+
+  /** Of the stored object, as far as is known. */
+  get version(): string {
+    return this.#version
+  }
+
+  /** What a stored head of this volume says. @throws CorruptError; CairnError ERR_FORMAT */
+  decode(found: StoredObject): Head {
+    return decodeHead(found.bytes, this.#key)
+  }
+
+  /** Takes what another writer stored. */
+  follow(found: StoredObject): void {
+    this.value = this.decode(found)
+    this.#version = found.version
   }
 
   /** Nobody has changed it in the store since. */

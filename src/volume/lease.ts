@@ -70,6 +70,11 @@ export class Lease {
     this.#newArena = parts.newArena
   }
 
+  /** This host has been the writer, and has not let go: there may be work that nobody else has. @param dir its folder of the volume */
+  static isKept(dir: string): boolean {
+    return existsSync(join(dir, 'lease'))
+  }
+
   /**
    * Takes the volume, or goes on with it after a crash. Where the store cannot be reached a volume that this host has not let go of is worked on all the same.
    * @throws CairnError ERR_LEASE_HELD, ERR_STORE_UNREACHABLE, ERR_VOLUME_UNKNOWN

@@ -93,6 +93,12 @@ export class LiveSession extends Collector {
     this.look()
   }
 
+  /** The state is another one, which somebody else has made. */
+  wentOn(sequence: number): void {
+    this.sequence = sequence
+    this.#changes++
+  }
+
   /** Whoever changes something next is announced. */
   forgetAuthor(): void {
     this.#author = undefined

@@ -3,12 +3,14 @@ import { join } from 'node:path'
 import { decodeHead, type Head } from '../codec/head.js'
 import { CairnError, CorruptError } from '../errors.js'
 import { allocateArenas, nextArena } from '../store/arena.js'
+import type { StoredObject } from '../store/contract.js'
 import { pinKey } from '../store/pins.js'
 import type { RemoteStore } from '../store/remote/remote-store.js'
 import { makeFolder } from '../store/sync-folder.js'
 import { type Clock, crashPoint, limits, type Random } from '../sys/index.js'
 import type { RemoteStatus, VolumeInfo, VolumeStatus } from './api.js'
 import type { VolumeNames } from './attached.js'
+import { Follower, keptHead } from './follower.js'
 import { makeForks, type NewFork } from './fork.js'
 import { HeadFile, volumeInfo } from './head.js'
 import { hiddenHead, isHidden } from './hidden-heads.js'
@@ -25,8 +27,20 @@ import { mergeStatus } from './waiting-merge.js'
 
 /** Arenas taken from the store at once: a fork then costs no round trip for its numbers. */
 const ARENAS_LEASED = 64
+const READ: OpenOptions = { readOnly: true }
 /** When a volume was deleted that nobody is to bring back. */
 const LONG_AGO = 1
+
+/** How a volume is opened. */
+export interface OpenOptions extends TakeOptions {
+  /**
+   * Only to be read. In a store that other hosts reach, a volume that this host does not write already is then opened at what is published, whoever writes it: no
+   * lease is taken and nothing stored.
+   */
+  readOnly?: boolean
+  /** A mount shows what the last reader here saw: begin with that. */
+  resumed?: boolean
+}
 
 /** What the pools of an engine share. */
 export interface PoolOptions {
@@ -37,6 +51,10 @@ export interface PoolOptions {
   actor: string
   bootId: string
   onSettled: (() => void) | undefined
+  /** Readers look for what is new after this. */
+  refreshMs: number
+  /** A reader went on to another state by itself. */
+  onRefreshed: (() => void) | undefined
 }
 
 /** A state that the collector leaves alone. */
@@ -57,7 +75,9 @@ export interface CommitPlace {
 interface Holder {
   volume: Volume
   count: number
-  lease: Lease | undefined
+  lease?: Lease
+  /** Of a reader. */
+  follower?: Follower
 }
 
 /** What makes this process the one writer of a volume. */
@@ -254,23 +274,94 @@ export class Pool {
     return this.#names.here(name) ?? this.#infoOf(this.#find(name))
   }
 
-  openVolume(name: string, options: TakeOptions = {}): Volume {
+  openVolume(name: string, options: OpenOptions = {}): Volume {
     checkVolumeName(name)
     const id = this.#names.here(name)?.id ?? this.#find(name).value.volume
     const holder = this.#open.get(id)
     if (holder !== undefined) {
+      if (options.readOnly !== true) refuseReader(holder.volume)
       holder.count++
       return holder.volume
     }
+    if (this.#remote !== undefined && options.readOnly === true) return this.#openToRead(this.#remote, id, name, options)
+    return this.#openToWrite(id, name, options)
+  }
+
+  #openToWrite(id: string, name: string, options: OpenOptions): Volume {
     const claim = this.#claim(id, name, options)
     try {
       const volume = this.#openHead(claim)
-      this.#open.set(id, { volume, count: 1, lease: claim.lease })
+      this.#open.set(id, { volume, count: 1, ...(claim.lease === undefined ? {} : { lease: claim.lease }) })
       return volume
     } catch (error) {
       this.#leave(claim)
       throw error
     }
+  }
+
+  /** What this host wrote and has not let go of is newer here than in the store: then it is its writer who reads. */
+  #openToRead(store: RemoteStore, id: string, name: string, options: OpenOptions): Volume {
+    if (this.#leaving.has(id) || Lease.isKept(this.#dirOf(id))) {
+      try {
+        return this.#openToWrite(id, name, {})
+      } catch (error) {
+        if (!(error instanceof CairnError) || (error.code !== 'ERR_LEASE_HELD' && error.code !== 'ERR_VOLUME_BUSY')) throw error
+      }
+    }
+    return this.#openReader(store, id, name, options.resumed === true)
+  }
+
+  #openReader(store: RemoteStore, id: string, name: string, resumed: boolean): Volume {
+    const dir = join(this.#dirOf(id), 'read')
+    makeFolder(dir)
+    const kept = keptHead(dir)
+    const stored = resumed && kept !== undefined ? undefined : this.#storedHead(id, kept !== undefined)
+    const found = stored ?? kept
+    const head = found && HeadFile.of(found, this.context.store, id, this.#random)
+    if (head === undefined || head.value.deletedMs !== undefined) throw unknown(name, this.#names.all())
+    const { bootId, actor, refreshMs, onRefreshed } = this.#options
+    const volume = new Volume({
+      ...{ context: this.context, head, dir, clock: this.#clock, random: this.#random, bootId, actor, isReader: true },
+      newArena: () => this.#takeArena(),
+      forkPoints: () => new Set(),
+      onClose: () => {},
+      release: closing => this.#closeOne(closing),
+    })
+    const follower = new Follower({ store, volume, dir, clock: this.#clock, everyMs: refreshMs, isNew: stored !== undefined }, () => onRefreshed?.())
+    this.#open.set(id, { volume, count: 1, follower })
+    return volume
+  }
+
+  /** @param mayFail where the store cannot be reached there is something else to begin with */
+  #storedHead(id: string, mayFail: boolean): StoredObject | undefined {
+    try {
+      return this.context.store.getSync(HeadFile.key(id))
+    } catch (error) {
+      if (mayFail && error instanceof CairnError && error.code === 'ERR_STORE_UNREACHABLE') return undefined
+      throw error
+    }
+  }
+
+  /** A reader goes on to what is published now; a writer knows it. True when there was something new. @throws what the store says */
+  refresh(volume: Volume): boolean {
+    return this.#open.get(volume.head.value.volume)?.follower?.look() ?? false
+  }
+
+  /**
+   * Whether a reader met what is no more because its writer has published another state, and that before was collected. The reader has gone on to it then.
+   * @param error what an operation of the volume threw, or its cause
+   */
+  isStale(volume: Volume, error: unknown): boolean {
+    const { cause } = (error ?? {}) as { cause?: unknown }
+    const met = cause instanceof CorruptError ? cause : error
+    if (!volume.isReader || !(met instanceof CorruptError) || !met.isGone) return false
+    const { sequence } = volume.head.value
+    try {
+      this.refresh(volume)
+    } catch {
+      // As it was.
+    }
+    return volume.head.value.sequence !== sequence
   }
 
   /**
@@ -394,11 +485,12 @@ export class Pool {
     const holder = this.#open.get(id)
     if (holder === undefined || --holder.count > 0) return
     this.#open.delete(id)
+    holder.follower?.end()
     volume.shut()
   }
 
-  #with<T>(name: string, use: (volume: Volume) => T): T {
-    const volume = this.openVolume(name)
+  #with<T>(name: string, use: (volume: Volume) => T, options?: OpenOptions): T {
+    const volume = this.openVolume(name, options)
     try {
       return use(volume)
     } finally {
@@ -431,7 +523,7 @@ export class Pool {
     const holder = this.#open.get(here?.id ?? this.#find(name).value.volume)
     if (holder !== undefined) {
       const status = holder.volume.status()
-      return { ...status, ...this.#remoteStatus(status.id, holder.volume.head, holder.lease, status.unsealedBytes), open: 'here' }
+      return { ...status, ...this.#remoteStatus(status.id, holder.volume.head, holder, status.unsealedBytes), open: 'here' }
     }
     const head = this.#reachable(() => this.#find(name))
     const id = head?.value.volume ?? here?.id ?? ''
@@ -439,10 +531,12 @@ export class Pool {
     const open = FileLock.isHeld(join(dir, 'lock')) ? 'elsewhere' : 'no'
     const unsealedBytes = bytesIn(join(dir, 'journal'))
     const nothing = { epoch: 0, inodes: 0, bytes: 0, unsealedBytes, pageCacheBytes: 0, overlayBytes: 0 }
-    const remote = this.#remoteStatus(id, head, undefined, unsealedBytes)
+    // First what reads from the store: the cache is told as it is then.
+    const waiting = head === undefined ? {} : this.#waitingIn(head)
+    const remote = this.#remoteStatus(id, head, {}, unsealedBytes)
     if (head === undefined) return { ...this.info(name), ...nothing, ...remote, open }
     const { epoch, inodes, bytes } = head.value
-    return { ...this.#infoOf(head), ...nothing, epoch, inodes, bytes, ...this.#waitingIn(head), ...remote, open }
+    return { ...this.#infoOf(head), ...nothing, epoch, inodes, bytes, ...waiting, ...remote, open }
   }
 
   /** Undefined while the store cannot be reached. */
@@ -455,17 +549,23 @@ export class Pool {
     }
   }
 
-  #remoteStatus(id: string, head: HeadFile | undefined, lease: Lease | undefined, unsealedBytes: number): Pick<VolumeStatus, 'remote'> {
+  #remoteStatus(
+    id: string,
+    head: HeadFile | undefined,
+    { lease, follower }: Pick<Holder, 'lease' | 'follower'>,
+    unsealedBytes: number,
+  ): Pick<VolumeStatus, 'remote'> {
     const store = this.#remote
     if (store === undefined) return {}
     const { bytes, maxBytes, hits, misses } = store.cacheStats
-    const problem = lease?.lost ?? lease?.failed ?? store.unreachable
+    const problem = lease?.lost ?? lease?.failed ?? follower?.failed ?? store.unreachable
     const remote: RemoteStatus = {
       unpublishedBytes: store.unpublishedBytesOf(HeadFile.key(id)) + unsealedBytes,
       isWriter: lease !== undefined && lease.lost === undefined,
       setAside: asideIn(join(this.#dirOf(id), 'aside')).length,
       cache: { bytes, maxBytes, hits, misses },
       ...(lease?.lastPublishMs === undefined ? {} : { lastPublishMs: lease.lastPublishMs }),
+      ...(follower?.refreshedMs === undefined ? {} : { refreshedMs: follower.refreshedMs }),
       ...(head?.value.lease === undefined ? {} : { lease: head.value.lease }),
       ...(problem === undefined ? {} : { problem: problem.message }),
     }
@@ -538,22 +638,26 @@ export class Pool {
     const twice = names.find((name, i) => names.indexOf(name) !== i)
     if (twice !== undefined) throw exists(twice)
     const found = names.map(name => this.#freeName(name))
-    return this.#with(source, volume => {
-      const members = forkMembers(volume, ref)
-      this.#leaseArenas(names.length, members.arenaFloor)
-      const forks = names.map((name, i) => ({
-        makeHead: (id: string) => this.#newHead(id, name, members),
-        name: (id: string) => this.#names.taking(name, id, found[i]),
-      }))
-      const made = this.#makeForks(volume.head, forks)
-      if (made === undefined) throw exists(names.find((name, i) => this.#names.get(name)?.version !== found[i]?.version) ?? names[0])
-      crashPoint('volume.fork.after-head')
-      return made.map(head => {
-        const info = volumeInfo(head, this.context.storeName)
-        this.#names.made(info)
-        return info
-      })
-    })
+    return this.#with(
+      source,
+      volume => {
+        const members = forkMembers(volume, ref)
+        this.#leaseArenas(names.length, members.arenaFloor)
+        const forks = names.map((name, i) => ({
+          makeHead: (id: string) => this.#newHead(id, name, members),
+          name: (id: string) => this.#names.taking(name, id, found[i]),
+        }))
+        const made = this.#makeForks(volume.head, forks)
+        if (made === undefined) throw exists(names.find((name, i) => this.#names.get(name)?.version !== found[i]?.version) ?? names[0])
+        crashPoint('volume.fork.after-head')
+        return made.map(head => {
+          const info = volumeInfo(head, this.context.storeName)
+          this.#names.made(info)
+          return info
+        })
+      },
+      READ,
+    )
   }
 
   #makeForks(source: HeadFile, forks: readonly NewFork[]): Head[] | undefined {
@@ -572,22 +676,26 @@ export class Pool {
    * @throws CairnError ERR_VOLUME_UNKNOWN, ERR_REF_UNKNOWN
    */
   pin(name: string, options: { ref?: string; since?: string } = {}): Pinned {
-    return this.#with(name, volume => {
-      const sealed = volume.sealedRoots()
-      const find = (ref: string | undefined): Commit | undefined => (ref === undefined ? undefined : volume.history.resolve(ref))
-      const [ref, since] = [find(options.ref), find(options.since)]
-      const { volume: id, dirHashKey, inodes, bytes, createdMs } = volume.head.value
-      const head = this.#makeHidden(volume.head, {
-        dirHashKey,
-        createdMs,
-        root: ref?.root ?? sealed.root,
-        history: sealed.history,
-        inodes: ref?.inodes ?? inodes,
-        bytes: ref?.bytes ?? bytes,
-        parent: { volume: name, id, commit: ref?.id ?? '' },
-      })
-      return { id: head.value.volume, arenas: nextArena(this.context.store), ...place('ref', ref), ...place('since', since) }
-    })
+    return this.#with(
+      name,
+      volume => {
+        const sealed = volume.sealedRoots()
+        const find = (ref: string | undefined): Commit | undefined => (ref === undefined ? undefined : volume.history.resolve(ref))
+        const [ref, since] = [find(options.ref), find(options.since)]
+        const { volume: id, dirHashKey, inodes, bytes, createdMs } = volume.head.value
+        const head = this.#makeHidden(volume.head, {
+          dirHashKey,
+          createdMs,
+          root: ref?.root ?? sealed.root,
+          history: sealed.history,
+          inodes: ref?.inodes ?? inodes,
+          bytes: ref?.bytes ?? bytes,
+          parent: { volume: name, id, commit: ref?.id ?? '' },
+        })
+        return { id: head.value.volume, arenas: nextArena(this.context.store), ...place('ref', ref), ...place('since', since) }
+      },
+      READ,
+    )
   }
 
   /** @param source that has what the members name, if they name anything */
@@ -668,9 +776,9 @@ export class Pool {
     if (this.#clock.monotonic() >= this.#forgetAtMs) this.collected()
     let next = Number.POSITIVE_INFINITY
     let failed: unknown
-    for (const { volume, lease } of this.#open.values()) {
+    for (const { volume, lease, follower } of this.#open.values()) {
       try {
-        next = Math.min(next, volume.pump(budgetMs), this.#pumpLease(volume, lease))
+        next = Math.min(next, volume.pump(budgetMs), this.#pumpLease(volume, lease), follower?.pump() ?? Number.POSITIVE_INFINITY)
       } catch (error) {
         // The others have their turn all the same.
         failed ??= error
@@ -683,14 +791,18 @@ export class Pool {
   /** Lets go of all without sealing, as a killed process does. For tests of recovery. */
   crash(): void {
     this.#isCrashed = true
-    for (const { volume } of this.#open.values()) volume.abandon()
+    for (const { volume, follower } of this.#open.values()) {
+      follower?.end()
+      volume.abandon()
+    }
     this.#open.clear()
     void this.context.store.close()
   }
 
   close(): void {
-    for (const [id, { volume }] of this.#open) {
+    for (const [id, { volume, follower }] of this.#open) {
       this.#open.delete(id)
+      follower?.end()
       volume.shut()
     }
     for (const { lock } of this.#leaving.values()) lock.release()
@@ -701,7 +813,7 @@ export class Pool {
 /** What the heads of forks of a volume say of it; seals what is not in the store. */
 function forkMembers(volume: Volume, ref: string | undefined): Pick<Head, 'root' | 'history' | 'inodes' | 'bytes' | 'dirHashKey'> & Partial<Head> {
   // What the fork starts from is a commit, which both know: the base of a later merge.
-  const point = ref === undefined ? volume.presentCommit() : undefined
+  const point = ref !== undefined ? undefined : volume.isReader ? volume.history.newest() : volume.presentCommit()
   // First the seal: a commit that was made just now has its root then.
   const sealed = volume.sealedRoots()
   const commit = ref === undefined ? undefined : volume.history.resolve(ref)
@@ -743,6 +855,17 @@ function namesIn(folder: string): string[] {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
     throw error
   }
+}
+
+/** @throws CairnError ERR_VOLUME_READ_ONLY for a volume that is open to be read only */
+export function refuseReader(volume: Volume): void {
+  if (!volume.isReader) return
+  const { name } = volume.info
+  throw new CairnError(
+    'ERR_VOLUME_READ_ONLY',
+    `The volume ${name} is open read-only on this host.`,
+    `Unmount it with \`cairn unmount ${name}\` and close the programs that read it, then write it.`,
+  )
 }
 
 function exists(name: string): CairnError {

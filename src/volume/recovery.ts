@@ -20,6 +20,8 @@ export interface RecoverOptions {
   random: Random
   bootId: string
   spool: Spool
+  /** Handles of the writer's mounts mean nothing here. */
+  isReader?: boolean
 }
 
 export interface Recovered {
@@ -59,7 +61,7 @@ function replay(options: RecoverOptions, references: Reference[]): Recovered & {
   const state = new VolumeState(openTree(context.pages, head.root), openTree(context.pages, head.history), context.packs)
   state.sink = spool
   state.loadApplied()
-  state.incarnations.load(state.history)
+  if (options.isReader !== true) state.incarnations.load(state.history)
   state.loadVersionSequence()
   state.nextIno = head.nextIno
   state.usage.inodes = head.inodes

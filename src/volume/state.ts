@@ -101,6 +101,17 @@ export class VolumeState {
     this.overlays.takeOver(other.overlays)
   }
 
+  /** Another state that is stored, in which nothing is left of this one. For those that only read. */
+  goTo(tree: BTree, history: BTree, counts: Usage & { nextIno: number }): void {
+    assert(this.overlays.byId.size === 0 && this.pendingCommits.length === 0, 'what somebody else wrote is taken only where nothing was written')
+    this.tree.takeOver(tree)
+    this.history.takeOver(history)
+    this.usage.inodes = counts.inodes
+    this.usage.bytes = counts.bytes
+    this.nextIno = counts.nextIno
+    this.historyChanges++
+  }
+
   #applyItem(batch: BatchReader): void {
     const b = batch.buffer
     switch (batch.op) {

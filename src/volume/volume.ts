@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { ATTR_BYTES, Attr, commitIdText, DirHash, encodeAttr, inodeKey, Tag } from '../codec/index.js'
 import { CairnError, posixError } from '../errors.js'
 import type { Journal } from '../journal/index.js'
-import type { LocalStore } from '../store/contract.js'
+import type { LocalStore, StoredObject } from '../store/contract.js'
 import type { Packs } from '../store/packs.js'
 import { writePin } from '../store/pins.js'
 import { makeFolder } from '../store/sync-folder.js'
@@ -21,6 +21,7 @@ import { type Commit, History, type NewCommit, type PreparedCommit } from './his
 import { Holds } from './holds.js'
 import type { HistoryItem } from './incarnations.js'
 import { LiveSession } from './live-session.js'
+import { noteDifferences } from './published.js'
 import { refusePurged } from './purged.js'
 import { openTree, type Recovered, recover } from './recovery.js'
 import { isOfStorage, Sealing } from './sealing.js'
@@ -60,6 +61,8 @@ export interface VolumeOptions {
   /** Commits where this volume and others parted. */
   forkPoints: () => ReadonlySet<string>
   onClose: () => void
+  /** Another host writes it, or may: what is published is read, and nothing is changed. */
+  isReader?: boolean
   /** Called when promises were settled: a thread that runs a loop of its own must give them a turn. */
   onSettled?: () => void
   /** Called by `close`: the engine counts who has the volume open. */
@@ -74,8 +77,9 @@ export interface StoredPages {
   end(): void
 }
 
-/** An open volume: the one writer. */
+/** An open volume: the one writer, or a reader of what the writer published (`isReader`). */
 export class Volume implements VolumeApi {
+  readonly isReader: boolean
   readonly session: LiveSession
   readonly context: StoreContext
   readonly head: HeadFile
@@ -106,6 +110,7 @@ export class Volume implements VolumeApi {
 
   constructor(options: VolumeOptions) {
     const { context, head, dir, clock, random } = options
+    this.isReader = options.isReader === true
     this.context = context
     this.head = head
     this.#clock = clock
@@ -171,6 +176,7 @@ export class Volume implements VolumeApi {
     this.session.onAuthor = actor => this.#authors.begins(actor, () => this.#commitOf())
     if (sequence > h.watermark) this.#changedMs = clock.monotonic()
     this.history = new History(this.session, this.state, clock, random)
+    this.session.readOnly = this.isReader
     try {
       this.#makeRoot()
     } catch (error) {
@@ -194,9 +200,10 @@ export class Volume implements VolumeApi {
   }
 
   #recover(journalDir: string, { context, head, random, bootId, journalOf = head.value.volume }: VolumeOptions): Recovered {
+    const { isReader } = this
     try {
       this.#spool.recover()
-      return recover({ context, head: head.value, journalOf, journalDir, random, bootId, spool: this.#spool })
+      return recover({ context, head: head.value, journalOf, journalDir, random, bootId, spool: this.#spool, isReader })
     } catch (error) {
       this.#spool.close()
       throw error
@@ -249,6 +256,11 @@ export class Volume implements VolumeApi {
     attr.atimeNs = attr.mtimeNs = attr.ctimeNs = attr.btimeNs = session.nowNs
     const V = Buffer.alloc(ATTR_BYTES)
     encodeAttr(attr, V, 0)
+    // Nothing is published yet. Pages that nobody seals stay in memory.
+    if (this.isReader) {
+      this.state.tree.put(K, inodeKey(K, Tag.attr, 1), V, ATTR_BYTES)
+      return
+    }
     session.put(K, inodeKey(K, Tag.attr, 1), V, ATTR_BYTES)
     session.addUsage(1, 0)
     const result = session.commit()
@@ -264,6 +276,7 @@ export class Volume implements VolumeApi {
    * wants to be called again.
    */
   pump(budgetMs: number): number {
+    if (this.isReader) return Number.POSITIVE_INFINITY
     const due = this.#durability.dueInMs()
     if (due === 0) this.#durability.startRound()
     const commit = this.#commitInTime(budgetMs)
@@ -315,6 +328,7 @@ export class Volume implements VolumeApi {
   }
 
   flush(): { bytes: number } {
+    if (this.isReader) return { bytes: 0 }
     return this.#sealing.flush()
   }
 
@@ -325,6 +339,7 @@ export class Volume implements VolumeApi {
 
   /** As `flush`, in slices of `pump`. */
   flushSoon(): Promise<{ bytes: number }> {
+    if (this.isReader) return Promise.resolve({ bytes: 0 })
     return this.#sealing.flushSoon()
   }
 
@@ -437,6 +452,7 @@ export class Volume implements VolumeApi {
    * @throws CairnError, or what the disk says; nothing is recorded then
    */
   commitChanges(): CommitInfo | undefined {
+    if (this.isReader) return undefined
     this.#sealing.foldAll()
     if (this.session.sequence === this.#lookedAt) return undefined
     const next = this.#autoCommit()
@@ -460,6 +476,32 @@ export class Volume implements VolumeApi {
   /** The commit of the present state: the last one when nothing changed since, else one that is made now. */
   presentCommit(options: { actor?: string } = {}): CommitInfo {
     return this.commitChanges() ?? this.history.newest() ?? this.#committed(this.history.add({ kind: 'auto', ...this.#present(), ...options }))
+  }
+
+  /**
+   * A reader goes on to what is published now. Nothing that was opened before is closed: whatever is still there shows what it holds now.
+   * @param found the head as it is stored
+   * @returns what changed, which `onBecame` has heard of too; undefined when nothing did
+   * @throws what the store says; the state is the one before then
+   * Cost: what differs.
+   */
+  refresh(found: StoredObject): TreeChanges | undefined {
+    assert(this.isReader, 'a writer knows what it wrote')
+    const before = this.head.value
+    const now = this.head.decode(found)
+    if (now.nonce === before.nonce) return undefined
+    const changes = new TreeChanges()
+    if (now.root !== before.root || now.history !== before.history) {
+      const { pages } = this.context
+      const next = openTree(pages, now.root)
+      noteDifferences(this.state.tree, next, changes)
+      this.state.goTo(next, openTree(pages, now.history), now)
+      this.session.wentOn(now.watermark)
+      this.#makeRoot()
+    }
+    this.head.follow(found)
+    this.onBecame?.(changes)
+    return changes
   }
 
   /** Records the present state, with other records of the history in the same batch. @throws CairnError; nothing is recorded then */
@@ -545,7 +587,7 @@ export class Volume implements VolumeApi {
 
   /** What cannot be deleted is deleted another time: it only costs its place. */
   #changeHistory(items: readonly HistoryItem[]): void {
-    if (items.length === 0) return
+    if (items.length === 0 || this.isReader) return
     this.session.look()
     for (const { key } of items) this.session.historyDel(key, key.length)
     this.session.commit()
@@ -594,7 +636,7 @@ export class Volume implements VolumeApi {
       epoch: h.epoch,
       inodes: this.state.usage.inodes,
       bytes: this.state.usage.bytes,
-      unsealedBytes: this.#sealing.unsealedBytes(),
+      unsealedBytes: this.isReader ? 0 : this.#sealing.unsealedBytes(),
       ...(this.#sealing.lastSealMs === undefined ? {} : { lastSealMs: this.#sealing.lastSealMs }),
       pageCacheBytes: this.context.pages.counters.residentBytes,
       overlayBytes: this.state.overlays.bytes,

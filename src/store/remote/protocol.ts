@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { WakerHandle } from '../../sys/waker.js'
 import type { WireError } from '../../sys/wire-error.js'
-import type { ListPage, ObjectInfo, StoredObject } from '../contract.js'
+import type { GetOptions, ListPage, ObjectInfo, StoredObject } from '../contract.js'
 import type { StoreLocation } from '../url.js'
 
 /** What the thread of a store is started with. */
@@ -25,7 +25,7 @@ export interface LocalPack {
 
 /** What a store is asked for, by name: arguments and result. */
 export interface StoreCalls {
-  get: (key: string, range?: { offset: number; length: number }) => StoredObject | undefined
+  get: (key: string, options?: Pick<GetOptions, 'range' | 'unlessVersion'>) => StoredObject | undefined
   put: (key: string, bytes: Uint8Array, options: { ifAbsent?: boolean; ifMatch?: string }) => { version: string }
   head: (key: string) => ObjectInfo | undefined
   list: (prefix: string, cursor?: string) => ListPage

@@ -125,8 +125,13 @@ export class RemoteStore extends AsyncLocal {
   }
 
   /** What is stored elsewhere, whatever is newer here. */
-  storedSync(key: string, options: GetOptions = {}): StoredObject | undefined {
-    return this.#ask('get', key, options.range)
+  storedSync(key: string, { range, unlessVersion }: GetOptions = {}): StoredObject | undefined {
+    return this.#ask('get', key, { ...(range !== undefined && { range }), ...(unlessVersion !== undefined && { unlessVersion }) })
+  }
+
+  /** As `storedSync`, without waiting for it. */
+  storedSoon(key: string, unlessVersion: string, done: Done<StoredObject | undefined>): void {
+    this.#request('get', [key, { unlessVersion }], done)
   }
 
   readSync(key: string, offset: number, into: Uint8Array, at: number, length: number): number {

@@ -30,7 +30,7 @@ class StoreThread {
       this.#cacheIn = folder => resolve(new ChunkFetcher(this.#store, folder))
     })
     this.#calls = {
-      get: async (key, range) => (await this.#store).get(key, range === undefined ? {} : { range }),
+      get: async (key, options) => (await this.#store).get(key, options ?? {}),
       put: async (key, bytes, options) => (await this.#store).put(key, bytes, options),
       head: async key => (await this.#store).head(key),
       list: async (prefix, cursor) => (await this.#store).list(prefix, cursor),
