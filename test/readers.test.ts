@@ -261,7 +261,11 @@ describe('the SDK', () => {
     expect(await reader.fs.promises.readFile('/a', 'utf8')).toBe('more')
     expect(await other.flush('ws')).toEqual({ bytes: 0 })
     await reader.close()
-    await writer.close()
+    // Or it waits until it may write.
+    await expect(other.open('ws', { waitMs: 1 })).rejects.toMatchObject({ code: 'ERR_LEASE_HELD' })
+    const next = await other.open('ws', { waitMs: 60_000, onWait: () => void writer.close() })
+    await next.fs.promises.writeFile('/b', 'b')
+    await next.close()
     await one.close()
     await other.close()
   })

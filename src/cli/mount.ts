@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { parseAddress } from '../sdk/address.js'
+import { parseSpan } from '../sdk/config.js'
 import type { MountInfo } from '../sdk/types.js'
 import type { Context } from './context.js'
 import { usageError } from './errors.js'
@@ -38,8 +39,13 @@ async function announce(context: Context, mount: MountInfo): Promise<void> {
 
 async function mountIt(context: Context, what: { volume: string; sub: string; path: string }, options: Options, readOnly: boolean): Promise<MountInfo> {
   const cairn = await context.cairn()
+  const { wait } = options
+  const waitMs = typeof wait === 'string' ? parseSpan(wait) : 0
+  if (waitMs === undefined) throw usageError(`${wait} is no time.`, 'Write a number of seconds, or a time such as 500ms, 30s or 5m.')
   return context.helped(() =>
     cairn.mount({
+      waitMs,
+      onWait: held => context.out.note(`cairn: ${held.message} Waiting for it.`),
       name: what.volume,
       path: what.path,
       ...(what.sub !== '/' && { sub: what.sub }),

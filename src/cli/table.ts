@@ -68,6 +68,7 @@ export const groups: readonly CommandGroup[] = [
           ['--read-only', 'refuse all changes through this mount; a volume in a shared store is followed as another host writes it'],
           ['--check-storage', 'verify the whole volume first'],
           ['--allow-other', 'let other users of this machine in'],
+          ['--wait <time>', 'wait so long, such as 5m, for another host that writes it'],
           ['--steal', 'take it from a host whose lease has run out'],
           ['--force', 'with --steal: also from one whose lease has not'],
         ],

@@ -12,6 +12,7 @@ import type { Bundle, UnbundleOptions } from './bundle.js'
 import type { DiffReader } from './diff.js'
 import type { Host } from './host.js'
 import { runJobOn } from './jobs.js'
+import { type LeaseWait, whileHeld } from './lease-wait.js'
 import type { LocalHost } from './local-host.js'
 import { awaitMount, clearStaleMount, syncMount } from './mounted.js'
 import { VolumeHandle } from './open-volume.js'
@@ -131,8 +132,8 @@ export class Cairn implements CairnApi {
     await this.#call('remove', name, options)
   }
 
-  async takeLease(name: string, options: { steal?: boolean; force?: boolean } = {}): Promise<void> {
-    await this.#call('takeLease', name, options)
+  async takeLease(name: string, { steal, force, ...wait }: { steal?: boolean; force?: boolean } & LeaseWait = {}): Promise<void> {
+    await whileHeld(() => this.#call('takeLease', name, { steal, force }), wait)
   }
 
   async releaseLease(name: string): Promise<void> {
@@ -151,7 +152,7 @@ export class Cairn implements CairnApi {
    * Shows a volume as a directory, which answers when this resolves. The same mount again is no error. Served by the server, never from this process.
    * @throws CairnError ERR_MOUNT_PATH, ERR_MOUNT_NOT_EMPTY, ERR_ALREADY_MOUNTED, ERR_FUSE_MISSING, ERR_FUSE_PERMISSION, ERR_VOLUME_UNKNOWN, ERR_VOLUME_BUSY
    */
-  async mount(options: MountOptions): Promise<MountInfo> {
+  async mount({ waitMs, onWait, ...options }: MountOptions & LeaseWait): Promise<MountInfo> {
     const { resolve } = await import('node:path')
     if ((await this.#local)?.openNames().includes(options.name)) {
       throw new CairnError(
@@ -160,15 +161,24 @@ export class Cairn implements CairnApi {
         'Close it before it is mounted; opened again, it is reached through the server.',
       )
     }
-    const info = await this.#mount({ ...options, path: resolve(options.path) }).catch(error => {
-      // Mounting twice is mounting once: a server that was killed a moment ago may still have taken the call.
-      if ((error as CairnError).code !== 'ERR_SERVER_LOST') throw error
-      this.#remote?.close()
-      this.#remote = undefined
-      return this.#mount({ ...options, path: resolve(options.path) })
+    const info = await whileHeld(() => this.#mountAgain({ ...options, path: resolve(options.path) }), {
+      ...(waitMs === undefined ? {} : { waitMs }),
+      ...(onWait === undefined ? {} : { onWait }),
     })
     await awaitMount(info.mountpoint)
     return info
+  }
+
+  /** Mounting twice is mounting once: a server that was killed a moment ago may still have taken the call. */
+  async #mountAgain(options: MountOptions): Promise<MountInfo> {
+    try {
+      return await this.#mount(options)
+    } catch (error) {
+      if ((error as CairnError).code !== 'ERR_SERVER_LOST') throw error
+      this.#remote?.close()
+      this.#remote = undefined
+      return this.#mount(options)
+    }
   }
 
   async #mount(options: MountOptions): Promise<MountInfo> {
@@ -399,10 +409,10 @@ export class Cairn implements CairnApi {
     return (await this.#call('stats', ...(name === undefined ? [] : [name]))) as StatsReport
   }
 
-  async open(name: string, options: { ref?: string; actor?: string; mode?: 'readonly' | 'readwrite' } = {}): Promise<OpenVolume> {
+  async open(name: string, options: { ref?: string; actor?: string; mode?: 'readonly' | 'readwrite' } & LeaseWait = {}): Promise<OpenVolume> {
     const host = await this.#host(name)
     const isRead = options.mode === 'readonly'
-    const found = await host.open(name, options.ref, options.actor ?? this.actor, undefined, isRead)
+    const found = await whileHeld(() => host.open(name, options.ref, options.actor ?? this.actor, undefined, isRead), options)
     const opened = isRead ? readOnly(found) : found
     const handle: VolumeHandle = new VolumeHandle(name, options.ref, opened, this, () => this.#open.delete(handle), options.actor)
     this.#open.add(handle)

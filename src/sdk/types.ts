@@ -15,6 +15,7 @@ import type { BackupOptions } from './backup.js'
 import type { Batch, BatchOptions, BatchResult } from './batch.js'
 import type { Bundle, UnbundleOptions } from './bundle.js'
 import type { DiffReader } from './diff.js'
+import type { LeaseWait } from './lease-wait.js'
 import type { PurgeOptions, PurgeResult } from './purge.js'
 
 export type { LogEntry, LogOptions } from '../history/log/log-read.js'
@@ -109,12 +110,13 @@ export interface CairnApi {
    * Makes this host the writer of a volume in a store that hosts share. Whoever was can publish nothing more.
    * @throws CairnError ERR_LEASE_HELD naming who has it and since when
    */
-  takeLease(name: string, options?: { steal?: boolean; force?: boolean }): Promise<void>
+  takeLease(name: string, options?: { steal?: boolean; force?: boolean } & LeaseWait): Promise<void>
   /** Publishes, and lets other hosts write. @throws CairnError ERR_VOLUME_MOUNTED, ERR_VOLUME_IN_USE, ERR_STORE_UNREACHABLE */
   releaseLease(name: string): Promise<void>
   /** Makes a fork of each state that this host had acknowledged and not published when another host took the volume over. */
   recover(name: string): Promise<VolumeInfo[]>
-  mount(options: MountOptions): Promise<MountInfo>
+  /** @param options waitMs: how long to wait for a host that writes the volume, instead of failing with ERR_LEASE_HELD */
+  mount(options: MountOptions & LeaseWait): Promise<MountInfo>
   /** By volume name or mount path. Flushes first. Not mounted is no error: returns false. */
   unmount(target: string, options?: { force?: boolean }): Promise<boolean>
   /** @param options timeoutMs: how long it is tried while the store cannot be reached, default 30,000 */
@@ -191,9 +193,10 @@ export interface CairnApi {
   /**
    * A volume with the whole of node:fs/promises. `ref`: read-only, at that state. `actor`: who changes through it. `mode` `readonly`: every change fails with
    * EROFS, and a volume in a store that hosts share is read as its writer published it, without a lease; what is new is seen after `refreshMs`, or after `refresh`.
+   * @param options waitMs: how long to wait for another host that writes it
    * @throws CairnError ERR_LEASE_HELD when another host writes it, and it is not `readonly`
    */
-  open(name: string, options?: { ref?: string; actor?: string; mode?: 'readonly' | 'readwrite' }): Promise<OpenVolume>
+  open(name: string, options?: { ref?: string; actor?: string; mode?: 'readonly' | 'readwrite' } & LeaseWait): Promise<OpenVolume>
   close(): Promise<void>
 }
 

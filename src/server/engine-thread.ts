@@ -95,9 +95,17 @@ class EngineThread {
   #run({ session, method, args }: EngineRequest): unknown {
     if (method.startsWith('mount.')) return this.#mounts.call(method, args)
     if (method === 'caughtUp') return this.#loop.catchUp()
+    if (method === 'refresh') return this.#refresh(session, args)
     if (method === 'session.end') return this.#host.sessions.end(session)
     if (method === 'engine.stop') return this.#stop()
     return this.#host.call(session, method, args)
+  }
+
+  /** What a look in the background went on to a moment ago may not have reached the kernel. */
+  async #refresh(session: string, args: unknown[]): Promise<unknown> {
+    const result = this.#host.call(session, 'refresh', args)
+    await this.#mounts.allTold()
+    return result
   }
 
   #stop(): void {

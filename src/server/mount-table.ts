@@ -36,6 +36,8 @@ export class MountTable {
   readonly #served = new Map<number, Served>()
   readonly #handlers = new Map<string, FuseHandler>()
   readonly #announced = new Map<number, () => void>()
+  /** The kernel is being told. */
+  #telling: Promise<unknown> = Promise.resolve()
   #nextToken = 1
 
   constructor(options: MountTableOptions) {
@@ -129,7 +131,14 @@ export class MountTable {
     if (all.length === 0) return Promise.resolve()
     const token = this.#nextToken++
     this.#options.say({ tell: all, token })
-    return new Promise(resolve => this.#announced.set(token, resolve))
+    const told = new Promise<void>(resolve => this.#announced.set(token, resolve))
+    this.#telling = Promise.all([this.#telling, told])
+    return told
+  }
+
+  /** Resolves when the kernel has heard all that it is being told. */
+  async allTold(): Promise<void> {
+    await this.#telling
   }
 
   #announcedOf(token: number): void {

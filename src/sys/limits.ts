@@ -249,6 +249,8 @@ export const limits = {
   publishRetryMaxMs: 60_000,
   /** A writer's claim of a volume runs out after this unless it is renewed, which happens at a third of it. */
   leaseMs: 60_000,
+  /** Who waits for a lease asks again after this. */
+  leaseAskMs: 1000,
   /** By how much clocks of two hosts may differ before a lease that seems to have run out is only believed after it was watched. */
   clockSkewMs: 300_000,
   /** Epochs that a writer may use after it took a volume over, without asking the store. */
