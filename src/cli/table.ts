@@ -446,6 +446,24 @@ export const groups: readonly CommandGroup[] = [
         load: () => import('./prune.js'),
       },
       {
+        name: 'quota',
+        operands: '<volume> [action]',
+        usage: '<volume> [show|set|clear]',
+        about: 'Show or limit what a volume may hold; its history counts for nothing, and deleting always works',
+        options: [
+          ['--bytes <size>', 'of content in all, such as 10G'],
+          ['--files <n>', 'files and directories, such as 1M'],
+          ['--file-size <size>', 'of one file; `none` takes a limit away'],
+        ],
+        examples: [
+          ['cairn quota work', 'show it'],
+          ['cairn quota work set --bytes 10G --files 1M --file-size 1G', ''],
+          ['cairn quota work clear', 'no limits any more'],
+        ],
+        completes: 'volume',
+        load: () => import('./quota.js'),
+      },
+      {
         name: 'retention',
         operands: '<volume>',
         about: 'Show or set how long versions of files are kept, and which files have none',

@@ -1,7 +1,7 @@
 import { ContentKind } from '../codec/index.js'
 import { EFBIG, EINVAL, EISDIR, ENODEV, ENXIO, EOPNOTSUPP } from '../errors.js'
 import { limits } from '../sys/index.js'
-import { BLOCK, blockCount, checkWritable, finish, lastBlock, loadWhole, setWhole, tailCounted, unitsOf } from './content.js'
+import { BLOCK, blockCount, checkWritable, finish, lastBlock, loadWhole, maxFileBytes, setWhole, tailCounted, unitsOf } from './content.js'
 import type { Context, Inode } from './context.js'
 import { isDirectory, isRegular } from './mode.js'
 import { endShortening, resizeLoaded, truncate } from './truncate.js'
@@ -27,7 +27,7 @@ export function fallocate(c: Context, ino: number, mode: number, offset: number,
   if (!isRegular(n.attr.mode)) return isDirectory(n.attr.mode) ? -EISDIR : -ENODEV
   const refused = checkWritable(c, n)
   if (refused < 0) return refused
-  if (length > limits.fileSizeBytes - offset) return -EFBIG
+  if (length > maxFileBytes(c, n.attr.size) - offset) return -EFBIG
   const end = offset + length
   const clears = (mode & (PUNCH_HOLE | ZERO_RANGE)) !== 0 && offset < n.attr.size
   const through = clears ? clearLong(c, n, offset, end, handle) : handle

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs'
 import { AttrFlag } from '../codec/index.js'
 import { EACCES, EFBIG, EINVAL, EISDIR, ELOOP, ENOENT, ENOTDIR, ENXIO, EPERM, EROFS } from '../errors.js'
-import { limits } from '../sys/index.js'
+import { maxFileBytes } from './content.js'
 import type { Context, Inode } from './context.js'
 import { type Cred, Set as Field, type SetAttr } from './filesystem.js'
 import { isDirectory, isRegular, isSymlink, PERMISSIONS, S_IFMT, S_ISGID } from './mode.js'
@@ -60,7 +60,7 @@ function checkSetattr(c: Context, n: Inode, valid: number, set: SetAttr, cred: C
   if ((valid & Field.size) !== 0) {
     if (!isRegular(a.mode)) return isDirectory(a.mode) ? -EISDIR : -EINVAL
     if (set.size < 0 || Number.isNaN(set.size)) return -EINVAL
-    if (set.size > limits.fileSizeBytes) return -EFBIG
+    if (set.size > maxFileBytes(c, a.size)) return -EFBIG
     if (!allowed(a, WRITE, cred)) return -EACCES
   }
   if (!restricted(cred)) return 0

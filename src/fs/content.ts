@@ -163,13 +163,18 @@ export function write(
   const start = append ? n.attr.size : offset
   if (start < 0 || length < 0) return -EINVAL
   if (length === 0) return 0
-  const room = limits.fileSizeBytes - start
+  const room = maxFileBytes(c, n.attr.size) - start
   if (room <= 0) return -EFBIG
   const count = Math.min(length, room)
   c.begin(handle)
   putBytes(c, n, start, from, at, count)
   if (killPriv) dropPrivileges(c, n)
   return finish(c, n, count)
+}
+
+/** Length that a file may be made to have: one that is longer already may stay so. */
+export function maxFileBytes(c: Context, size: number): number {
+  return Math.max(c.session.quota?.fileSize ?? limits.fileSizeBytes, size)
 }
 
 /** Stamps, stores, commits and announces a change of content. */

@@ -2,6 +2,7 @@
 import { AttrFlag } from '../codec/index.js'
 import { type Cred, type SetAttr, Set as Valid } from '../fs/filesystem.js'
 import { limits } from '../sys/index.js'
+import { freeBytes, freeInodes } from '../volume/quota.js'
 import type { Exchange } from './exchange.js'
 import { ATTR_OUT_BYTES, REPLY_WORD, SetattrValid, STATFS_OUT_BYTES, STATX_OUT_BYTES } from './protocol.js'
 
@@ -104,15 +105,16 @@ const FREE_INODES = 2 ** 32
 
 export function statfs(x: Exchange): number {
   const space = x.options.space?.() ?? UNKNOWN_SPACE
-  const usage = x.fs.session.usage
+  const { usage, quota } = x.fs.session
   const o = x.out32
-  const free = Math.floor(space.freeBytes / STATFS_UNIT)
+  const free = Math.floor(freeBytes(quota, usage, space.freeBytes) / STATFS_UNIT)
+  const inodes = freeInodes(quota, usage, FREE_INODES)
   o.fill(0, REPLY_WORD, REPLY_WORD + STATFS_OUT_BYTES / 4)
   x.putU64(REPLY_WORD, free + Math.ceil(usage.bytes / STATFS_UNIT))
   x.putU64(REPLY_WORD + 2, free)
   x.putU64(REPLY_WORD + 4, free)
-  x.putU64(REPLY_WORD + 6, FREE_INODES + usage.inodes)
-  x.putU64(REPLY_WORD + 8, FREE_INODES)
+  x.putU64(REPLY_WORD + 6, inodes + usage.inodes)
+  x.putU64(REPLY_WORD + 8, inodes)
   o[REPLY_WORD + 10] = STATFS_UNIT
   o[REPLY_WORD + 11] = limits.nameBytes
   o[REPLY_WORD + 12] = STATFS_UNIT

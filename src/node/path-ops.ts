@@ -2,6 +2,7 @@ import { constants } from 'node:fs'
 import { EACCES, EEXIST, EINVAL, EISDIR, ENAMETOOLONG, ENOENT, ENOTDIR, EOPNOTSUPP, posixError } from '../errors.js'
 import { type Cred, Set as Field, type FileSystemApi, Rename, type SetAttr } from '../fs/filesystem.js'
 import { limits } from '../sys/index.js'
+import { freeBytes, freeInodes } from '../volume/quota.js'
 import { join, shown, toByteString, toText } from './paths.js'
 import type { SpaceRecord, StatRecord } from './stats.js'
 import type { Path } from './validate.js'
@@ -266,10 +267,11 @@ export class PathOps {
 
   statfs(path: Path): SpaceRecord {
     this.resolve(path, true, 'statfs')
-    const { inodes, bytes } = this.fs.session.usage
+    const { usage, quota } = this.fs.session
+    const { inodes, bytes } = usage
     const space = this.space?.() ?? { totalBytes: DEFAULT_CAPACITY_BYTES, freeBytes: DEFAULT_CAPACITY_BYTES - bytes }
-    const free = Math.floor(space.freeBytes / limits.pageBytes)
-    const ffree = Math.min(2 ** 32, free)
+    const free = Math.floor(freeBytes(quota, usage, space.freeBytes) / limits.pageBytes)
+    const ffree = freeInodes(quota, usage, Math.min(2 ** 32, free))
     const blocks = Math.ceil(bytes / limits.pageBytes) + free
     return { type: STATFS_MAGIC, bsize: limits.pageBytes, blocks, bfree: free, bavail: free, files: inodes + ffree, ffree }
   }

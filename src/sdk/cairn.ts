@@ -40,6 +40,8 @@ import type {
   OpenVolume,
   PruneOptions,
   PruneReport,
+  Quota,
+  QuotaReport,
   Restored,
   RestoreOptions,
   Retention,
@@ -346,6 +348,14 @@ export class Cairn implements CairnApi {
 
   async prune(name: string, options: PruneOptions = {}): Promise<PruneReport> {
     return (await this.#call('prune', name, options)) as PruneReport
+  }
+
+  async quota(name: string): Promise<QuotaReport> {
+    return (await this.#call('quota', name)) as QuotaReport
+  }
+
+  async setQuota(name: string, quota: Quota): Promise<QuotaReport> {
+    return (await this.#call('setQuota', name, quota)) as QuotaReport
   }
 
   async retention(name: string): Promise<Retention> {

@@ -9,7 +9,22 @@ const { O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, W_OK } = constants
 
 /** Calls that change no volume. Whatever is not named here is refused. */
 const reads: ReadonlySet<string> = new Set([
-  ...['volumes', 'info', 'storeOf', 'volumesById', 'status', 'statusOf', 'openVolumes', 'checkpoints', 'commits', 'versions', 'retention', 'stats', 'holders'],
+  ...[
+    'volumes',
+    'info',
+    'storeOf',
+    'volumesById',
+    'status',
+    'statusOf',
+    'openVolumes',
+    'checkpoints',
+    'commits',
+    'versions',
+    'retention',
+    'quota',
+    'stats',
+    'holders',
+  ],
   ...['logOpen', 'logNext', 'blameOpen', 'blameStates', 'blameFile', 'diffOpen', 'diffNext', 'diffFile'],
   ...['flush', 'refresh', 'caughtUp', 'pin', 'unpin', 'collected', 'step', 'close', 'job.wait', 'mount', 'unmount', 'server.status', 'server.stop'],
 ])

@@ -11,7 +11,7 @@ import { RemoteHandles } from './remote-handles.js'
 
 /** Calls that change nothing: after a lost answer they are simply asked again. */
 const reads: ReadonlySet<string> = new Set([
-  ...['volumes', 'info', 'volumesById', 'status', 'statusOf', 'openVolumes', 'checkpoints', 'commits', 'versions', 'retention', 'stats', 'holders'],
+  ...['volumes', 'info', 'volumesById', 'status', 'statusOf', 'openVolumes', 'checkpoints', 'commits', 'versions', 'retention', 'quota', 'stats', 'holders'],
   ...['logOpen', 'blameOpen', 'diffOpen', 'flush', 'server.status'],
   ...['access', 'getxattr', 'listxattr', 'lstat', 'readdir', 'readlink', 'realpath', 'stat', 'statfs', 'statIfExists', 'readFile'].map(name => `fs.${name}`),
 ])

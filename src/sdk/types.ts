@@ -7,8 +7,10 @@ import type { BatchOp, StagedWrite, TransactionFs, VolumeFs } from '../node/inde
 import type { LogLevel } from '../server/log.js'
 import type { MergeCall } from '../server/merge-methods.js'
 import type { MountInfo, MountOptions, ServerStatus } from '../server/protocol.js'
+import type { QuotaReport } from '../server/quota-methods.js'
 import type { Change, CommitInfo, FsckReport, VersionInfo, VolumeInfo, VolumeStatus } from '../volume/api.js'
 import type { FsckProgress } from '../volume/fsck.js'
+import type { Quota } from '../volume/quota.js'
 import type { Retention } from '../volume/versions/settings.js'
 import type { PruneOptions, PruneReport } from '../volume/versions/versions.js'
 import type { BackupOptions } from './backup.js'
@@ -19,6 +21,8 @@ import type { LeaseWait } from './lease-wait.js'
 import type { PurgeOptions, PurgeResult } from './purge.js'
 
 export type { LogEntry, LogOptions } from '../history/log/log-read.js'
+export type { QuotaReport } from '../server/quota-methods.js'
+export type { Quota } from '../volume/quota.js'
 
 export interface CairnOptions {
   /** Default: CAIRN_HOME, else `~/.cairn`. */
@@ -162,6 +166,13 @@ export interface CairnApi {
    * @throws CairnError ERR_RETENTION
    */
   prune(name: string, options?: PruneOptions): Promise<PruneReport>
+  /** What the volume holds now, and may hold. Exact at any moment; its history counts for nothing. */
+  quota(name: string): Promise<QuotaReport>
+  /**
+   * Replaces what the volume may hold. Whatever would take more then fails with EDQUOT, a longer file with EFBIG; deleting always works. A fork begins with its parent's.
+   * @throws CairnError ERR_QUOTA, ERR_VOLUME_READ_ONLY, ERR_LEASE_HELD
+   */
+  setQuota(name: string, quota: Quota): Promise<QuotaReport>
   retention(name: string): Promise<Retention>
   /** @throws CairnError ERR_RETENTION */
   setRetention(name: string, retention: Retention): Promise<void>

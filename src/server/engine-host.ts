@@ -18,6 +18,7 @@ import { ChangeLog } from './changes.js'
 import { historyMethods } from './history-methods.js'
 import { mergeMethods } from './merge-methods.js'
 import { type MakeFs, type OpenVolume, OpenVolumes } from './open-volumes.js'
+import { quotaMethods } from './quota-methods.js'
 import { Sessions, type Target } from './sessions.js'
 import { openVersion, type VersionPlace, versionMethods } from './version-methods.js'
 
@@ -57,6 +58,7 @@ export class EngineHost {
         ...this.#targetMethods(),
         ...mergeMethods(this.volumes, (name, then) => this.#flushed(name, then)),
         ...historyMethods(this.volumes, this.sessions, open => this.#backend(open.fs)),
+        ...quotaMethods(this.volumes),
         ...versionMethods(this.volumes, options.flushesInSlices === true),
       }),
     )

@@ -1,5 +1,5 @@
 import { BatchWriter, type DirHash, extentKey, Item } from '../codec/index.js'
-import { CairnError, EIO, ENOSPC, EROFS, errnoName } from '../errors.js'
+import { CairnError, EDQUOT, EIO, ENOSPC, EROFS, errnoName } from '../errors.js'
 import { type Clock, limits } from '../sys/index.js'
 import type { Tree } from '../tree/tree.js'
 import { type BlockSink, EXTENT_BYTES, EXTENT_STORED } from './content.js'
@@ -169,5 +169,7 @@ export function diskErrno(error: unknown): number {
 export function refusedByDisk(what: string, result: number): CairnError {
   const name = errnoName(-result)
   if (result === -EROFS) return new CairnError('EROFS', `${what}: the volume is open read-only here.`, 'Open it to write it, where no other host does.')
+  if (result === -EDQUOT)
+    return new CairnError('EDQUOT', `${what}: the quota of the volume is reached.`, 'Delete files, or raise it with `cairn quota VOL set`.')
   return new CairnError(`ERR_${name}`, `${what}: ${name}.`, 'Make room on the disk of CAIRN_HOME and try again.')
 }

@@ -8,6 +8,7 @@ import { Collector, diskErrno } from './collector.js'
 import type { Durability } from './durability.js'
 import { checkChangeBytes, type ItemLog } from './item-log.js'
 import { readAttr } from './paths.js'
+import { checkQuota, type Quota } from './quota.js'
 import type { Spool } from './spool.js'
 import type { VolumeState } from './state.js'
 import { VersionRecorder } from './versions/recorder.js'
@@ -31,6 +32,7 @@ export class LiveSession extends Collector {
   /** Sequence of the last committed batch. */
   sequence: number
   readOnly = false
+  quota: Quota = {}
   /** Saves the versions that changes replace. */
   readonly versions: VersionRecorder
   readonly #afterCommit: () => void
@@ -157,7 +159,7 @@ export class LiveSession extends Collector {
   }
 
   commit(): number {
-    const problem = this.readOnly ? -EROFS : this.failed || this.versions.end()
+    const problem = this.readOnly ? -EROFS : this.failed || checkQuota(this.quota, this.usage, this.inodesDelta, this.bytesDelta) || this.versions.end()
     if (problem !== 0 || this.batch.items === 0) {
       this.discard()
       return problem
@@ -179,6 +181,8 @@ export class LiveSession extends Collector {
   commitItems(log: ItemLog, made: Made, become: VolumeState | undefined, inodesDelta: number, bytesDelta: number): number {
     if (this.readOnly) return -EROFS
     if (this.#halfApplied) return -EIO
+    const over = checkQuota(this.quota, this.usage, inodesDelta, bytesDelta)
+    if (over !== 0) return over
     if (this.nowMs === 0) this.look()
     const items = log.take()
     const { request } = this.batch

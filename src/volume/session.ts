@@ -1,5 +1,6 @@
 import type { DirHash } from '../codec/index.js'
 import type { Tree } from '../tree/tree.js'
+import type { Quota } from './quota.js'
 
 /**
  * What the POSIX layer sees of a volume: a tree to read and one batch of changes to commit.
@@ -19,6 +20,8 @@ export interface Session {
   readonly rootIno: 1
   /** Inodes in use and bytes of content allocated, as committed. */
   readonly usage: Readonly<Usage>
+  /** What may be in use; without it all that there is room for. */
+  readonly quota?: Quota
   /** Wall clock of the current operation: whole seconds and nanoseconds. Call `tick()` once at the start of an operation. */
   nowS: number
   nowNs: number

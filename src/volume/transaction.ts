@@ -9,6 +9,7 @@ import { Collector } from './collector.js'
 import type { NewCommit, PreparedCommit } from './history.js'
 import { ItemLog } from './item-log.js'
 import type { LiveSession } from './live-session.js'
+import type { Quota } from './quota.js'
 import { ReadSet, TrackedTree } from './read-set.js'
 import type { Spool } from './spool.js'
 import { VolumeState } from './state.js'
@@ -60,6 +61,12 @@ export class TransactionLive extends Collector implements TransactionSession {
     this.#startSequence = live.sequence
     this.#startSeals = liveState.tree.seals
     this.tree = new TrackedTree(state.tree, this.#reads)
+  }
+
+  /** Found out at the end: what others delete meanwhile makes room. */
+  get quota(): Quota {
+    const { fileSize } = this.#live.quota
+    return fileSize === undefined ? {} : { fileSize }
   }
 
   override get changes(): number {

@@ -23,6 +23,7 @@ import type { HistoryItem } from './incarnations.js'
 import { LiveSession } from './live-session.js'
 import { noteDifferences } from './published.js'
 import { refusePurged } from './purged.js'
+import { type Quota, quotaRecord, readQuota } from './quota.js'
 import { openTree, type Recovered, recover } from './recovery.js'
 import { isOfStorage, Sealing } from './sealing.js'
 import { SnapshotSession } from './snapshot-session.js'
@@ -177,6 +178,7 @@ export class Volume implements VolumeApi {
     if (sequence > h.watermark) this.#changedMs = clock.monotonic()
     this.history = new History(this.session, this.state, clock, random)
     this.session.readOnly = this.isReader
+    this.session.quota = readQuota(this.state.history)
     try {
       this.#makeRoot()
     } catch (error) {
@@ -497,6 +499,7 @@ export class Volume implements VolumeApi {
       noteDifferences(this.state.tree, next, changes)
       this.state.goTo(next, openTree(pages, now.history), now)
       this.session.wentOn(now.watermark)
+      this.session.quota = readQuota(this.state.history)
       this.#makeRoot()
     }
     this.head.follow(found)
@@ -619,6 +622,21 @@ export class Volume implements VolumeApi {
       },
       end: () => release(),
     }
+  }
+
+  get quota(): Quota {
+    return this.session.quota
+  }
+
+  /** What may be in use from now on; what is in use already stays. @throws CairnError ERR_QUOTA; of a full disk */
+  setQuota(quota: Quota): void {
+    const { session } = this
+    const { key, value } = quotaRecord(quota)
+    session.look()
+    session.historyPut(key, key.length, value, value.length)
+    const result = session.commit()
+    if (result !== 0) throw refusedByDisk('The quota could not be changed', result)
+    session.quota = readQuota(this.state.history)
   }
 
   deleteCheckpoint(name: string): void {

@@ -1,0 +1,33 @@
+import type { Quota } from '../volume/quota.js'
+import type { Volume } from '../volume/volume.js'
+import type { OpenVolumes } from './open-volumes.js'
+
+/** What a volume holds now, and what it may hold. */
+export interface QuotaReport {
+  bytes: { used: number; limit?: number }
+  files: { used: number; limit?: number }
+  /** Of one file. */
+  fileSize?: number
+}
+
+/** What clients ask about quotas, by method name. */
+export function quotaMethods(volumes: OpenVolumes) {
+  return {
+    quota: (_: string, name: string) => volumes.read(name, ({ volume }) => reportOf(volume)),
+    setQuota: (_: string, name: string, quota: Quota) =>
+      volumes.use(name, ({ volume }) => {
+        volume.setQuota(quota)
+        return reportOf(volume)
+      }),
+  }
+}
+
+function reportOf({ quota, session }: Volume): QuotaReport {
+  const { bytes, files, fileSize } = quota
+  const { usage } = session
+  return {
+    bytes: { used: usage.bytes, ...(bytes === undefined ? {} : { limit: bytes }) },
+    files: { used: usage.inodes, ...(files === undefined ? {} : { limit: files }) },
+    ...(fileSize === undefined ? {} : { fileSize }),
+  }
+}
