@@ -5,6 +5,7 @@ import { CairnError, EIO, posixError } from '../errors.js'
 import { makeFolder } from '../store/sync-folder.js'
 import { assert, crashPoint, limits, type Random } from '../sys/index.js'
 import { JournalFile, listJournal, removeReleased, unlinkIfThere } from './journal-file.js'
+import type { RedoLog } from './redo-log.js'
 import { type ScanEnd, scanFrames } from './scan.js'
 
 /** Where syncs are rare: from here on writing over zeros of the page cache, made 64 pages at once, takes less time than making pages one by one. */
@@ -41,7 +42,7 @@ export interface ReplayReport {
  * prefix of those appended. A file once left is never appended to again: after recovery, and after `truncateAfter`, a new file
  * with a nonce of its own supersedes what follows, so that stale frames cannot come back.
  */
-export class Journal {
+export class Journal implements RedoLog {
   readonly dir: string
   readonly #options: JournalOptions
   readonly #segmentBytes: number

@@ -7,8 +7,8 @@ import { collect } from '../history/gc/collect.js'
 import { isWorthCollecting } from '../history/gc/worth.js'
 import type { LocalStore } from '../store/contract.js'
 import { openDirectoryStore } from '../store/directory/index.js'
+import { openElsewhere } from '../store/elsewhere.js'
 import { Packs } from '../store/packs.js'
-import { openRemoteStore } from '../store/remote/index.js'
 import { limits, systemClock, systemRandom } from '../sys/index.js'
 import { toWire } from '../sys/wire-error.js'
 import { PageCache } from '../tree/index.js'
@@ -22,8 +22,8 @@ const STORE_NAME = 'dev'
 function opened(data: JobData): { store: LocalStore; name: string } {
   const { store, home } = data
   if (store === undefined) return { store: openDirectoryStore(join(home, 'store'), { create: data.kind === 'gc' }), name: STORE_NAME }
-  const remote = openRemoteStore(store.location, { id: store.id, folder: id => join(home, 'stores', id) })
-  return { store: remote, name: remote.description }
+  const { store: opened, description } = openElsewhere(store.location, { id: store.id, folder: id => join(home, 'stores', id) })
+  return { store: opened, name: description }
 }
 
 function run(data: JobData, say: (progress: object) => void): unknown {

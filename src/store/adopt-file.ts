@@ -3,8 +3,9 @@ import { closeSync, fstatSync, openSync, readSync, unlinkSync } from 'node:fs'
 /**
  * Hands the bytes of a finished file to `put` and removes it; for stores that are no folder.
  * @param isThere whether the object is there already, so that a missing file is no error
+ * @param from where the bytes begin that are wanted
  */
-export function adoptFile(path: string, isThere: () => boolean, put: (bytes: Buffer) => void): void {
+export function adoptFile(path: string, isThere: () => boolean, put: (bytes: Buffer) => void, from = 0): void {
   let fd: number
   try {
     fd = openSync(path, 'r')
@@ -13,10 +14,10 @@ export function adoptFile(path: string, isThere: () => boolean, put: (bytes: Buf
     throw error
   }
   try {
-    const bytes = Buffer.allocUnsafeSlow(fstatSync(fd).size)
+    const bytes = Buffer.allocUnsafeSlow(Math.max(0, fstatSync(fd).size - from))
     let done = 0
     while (done < bytes.length) {
-      const n = readSync(fd, bytes, done, bytes.length - done, done)
+      const n = readSync(fd, bytes, done, bytes.length - done, from + done)
       if (n === 0) break
       done += n
     }

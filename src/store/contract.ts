@@ -1,3 +1,5 @@
+import type { StoreLogs } from './store-logs.js'
+
 /**
  * Where bytes live: a pool of immutable objects plus a few small mutable ones (heads, names, counters).
  * Every backend implements this and passes `testing/store-suite.ts`. Keys are `/`-separated ASCII
@@ -57,6 +59,12 @@ export interface LocalStore extends ObjectStore {
   discardSync?(key: string, offset: number, length: number): boolean
   /** Lets go of what it keeps open of objects that others have deleted. */
   forgetRemoved(): void
+  /** Of a store that is one file: the journals of its volumes are in it too, instead of in a folder of this host. */
+  readonly logs?: StoreLogs
+  /** Of a store that is one file: nobody else has it open, in any process. */
+  isAlone?(): boolean
+  /** Of a store that is one file: brings all that was written into that file, so that a copy of it is the store. */
+  settleSync?(): void
 }
 
 export interface GetOptions {

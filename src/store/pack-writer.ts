@@ -36,6 +36,8 @@ export class PackWriter {
   /** 16 bytes. */
   readonly packId: Buffer
   readonly kind: number
+  /** The store has what is in the file, which need not outlive the power: it is never synced. */
+  isCopy = false
   /** Of the last segment: where its header stands, stored bytes with the header, SHA-256 of the plain bytes. */
   lastOffset = 0
   lastLength = 0
@@ -95,7 +97,7 @@ export class PackWriter {
   }
 
   get unsynced(): boolean {
-    return this.#unsyncedBytes > 0
+    return !this.isCopy && this.#unsyncedBytes > 0
   }
 
   /** Segments in it. */

@@ -52,6 +52,8 @@ export const limits = {
   casAttempts: 100,
   /** A store that another process keeps locked for longer than this is reported as busy. */
   storeLockMs: 10_000,
+  /** Free pages that a SQLite file gives back at once. */
+  sqliteVacuumPages: 8192,
   /** Temporary files of a store older than this are leftovers of a crash. */
   storeTemporaryMs: 24 * 3600 * 1000,
   /** Attempts of one request to a remote store, and the waits between them: a random part of a bound that doubles from the first to the longest. */

@@ -161,6 +161,8 @@ export abstract class Collector implements Session {
 export function diskErrno(error: unknown): number {
   const code = (error as NodeJS.ErrnoException).code
   if (code === 'ENOSPC' || code === 'EDQUOT') return -ENOSPC
+  // Of a journal that another process writes by now.
+  if (code === 'EROFS') return -EROFS
   if (typeof (error as NodeJS.ErrnoException).syscall === 'string') return -EIO
   throw error
 }

@@ -1,5 +1,5 @@
 import { posixError } from '../errors.js'
-import type { Journal } from '../journal/index.js'
+import type { RedoLog } from '../journal/index.js'
 import { type Clock, limits } from '../sys/index.js'
 import { diskErrno } from './collector.js'
 import type { PackSync, Spool } from './spool.js'
@@ -10,7 +10,7 @@ import type { Syncer } from './syncer.js'
  * share one round; changes that nobody asked about follow within the commit interval.
  */
 export class Durability {
-  readonly #journal: Journal
+  readonly #journal: RedoLog
   readonly #spool: Spool
   readonly #syncer: Syncer
   readonly #clock: Clock
@@ -27,7 +27,7 @@ export class Durability {
    * @param changed sequence of the last change
    * @param synced sequence up to which all is on the disk: what recovery replayed behind it may be in the page cache only
    */
-  constructor(journal: Journal, spool: Spool, syncer: Syncer, clock: Clock, changed: number, synced: number) {
+  constructor(journal: RedoLog, spool: Spool, syncer: Syncer, clock: Clock, changed: number, synced: number) {
     this.#journal = journal
     this.#spool = spool
     this.#syncer = syncer

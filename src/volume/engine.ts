@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CairnError } from '../errors.js'
 import { openDirectoryStore } from '../store/directory/index.js'
+import { openElsewhere } from '../store/elsewhere.js'
 import { Packs } from '../store/packs.js'
-import { openRemoteStore } from '../store/remote/index.js'
 import type { StoreLocation } from '../store/url.js'
 import { ownActor } from '../sys/actor.js'
 import { type Clock, limits, type Random, systemClock, systemRandom } from '../sys/index.js'
@@ -148,15 +148,15 @@ export class Engine implements EngineApi {
     const known = this.#elsewhere.get(address)
     if (known !== undefined) return known
     const { cacheBytes, waker, onSettled } = this.#options
-    const store = openRemoteStore(location, {
-      folder: id => join(this.home, 'stores', id),
+    const { store, id, description, remote } = openElsewhere(location, {
+      folder: of => join(this.home, 'stores', of),
       ...(storeId === undefined ? {} : { id: storeId }),
       ...(cacheBytes === undefined ? {} : { cacheBytes }),
       ...(waker === undefined ? {} : { waker }),
       ...(onSettled === undefined ? {} : { onSettled }),
     })
-    const names = new AttachedNames(store, this.#attachments, { location, storeId: store.id })
-    const pool = new Pool(this.#pool, contextOf(store, store.description), names, store)
+    const names = new AttachedNames(store, this.#attachments, { location, storeId: id })
+    const pool = new Pool(this.#pool, contextOf(store, description), names, remote)
     this.#elsewhere.set(address, pool)
     return pool
   }

@@ -2,9 +2,9 @@ import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { encodeHead } from '../codec/head.js'
 import type { StoredObject } from '../store/contract.js'
-import type { RemoteStore } from '../store/remote/remote-store.js'
 import { type Clock, limits } from '../sys/index.js'
 import { HeadFile } from './head.js'
+import type { PublishedHeads } from './published-heads.js'
 import type { Volume } from './volume.js'
 
 /** Of a head that was read in another process: no store has it. */
@@ -12,7 +12,7 @@ const UNKNOWN_VERSION = 'unknown'
 
 /** Keeps a reader at what its volume's writer published: looks at the head every so often, without waiting for the answer. */
 export class Follower {
-  readonly #store: RemoteStore
+  readonly #store: PublishedHeads
   readonly #volume: Volume
   readonly #dir: string
   readonly #clock: Clock
@@ -31,7 +31,7 @@ export class Follower {
    * @param parts dir: this host's folder for reading the volume; everyMs: between two looks; isNew: the volume was opened at the head that is stored
    * @param onRefreshed called when a look from `pump` went on to another state
    */
-  constructor(parts: { store: RemoteStore; volume: Volume; dir: string; clock: Clock; everyMs: number; isNew: boolean }, onRefreshed: () => void) {
+  constructor(parts: { store: PublishedHeads; volume: Volume; dir: string; clock: Clock; everyMs: number; isNew: boolean }, onRefreshed: () => void) {
     this.#store = parts.store
     this.#volume = parts.volume
     this.#dir = parts.dir

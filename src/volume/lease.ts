@@ -11,6 +11,7 @@ import { writeFileDurably } from '../store/write-durably.js'
 import { type Clock, crashPoint, limits, type Random } from '../sys/index.js'
 import { HeadFile } from './head.js'
 import { ARENA_INODES } from './live-session.js'
+import type { WriterLease } from './writer-lease.js'
 
 export interface TakeOptions {
   /** Take it from a writer whose lease has run out by this host's clock; else some minutes more are waited for, because clocks differ. */
@@ -38,7 +39,7 @@ const UNKNOWN_VERSION = 'unknown'
  * from then on the head is this host's, changed here and stored by `publish`, until `release`. What makes it safe is the compare-and-swap of the head; the time
  * that a lease runs is politeness.
  */
-export class Lease {
+export class Lease implements WriterLease {
   readonly #store: RemoteStore
   readonly #id: string
   readonly #key: string
@@ -363,8 +364,9 @@ function strideOf(epoch: number): number {
   return Math.floor(epoch / limits.epochStride)
 }
 
-function holder(): string {
-  return `${hostname()} (process ${process.pid})`
+/** How a process of this host signs. */
+export function holder(pid: number = process.pid): string {
+  return `${hostname()} (process ${pid})`
 }
 
 function hasFrames(dir: string, watermark: number): boolean {
@@ -392,7 +394,7 @@ function notInTime(): CairnError {
 }
 
 /** @throws CairnError ERR_LEASE_HELD */
-function checkFree({ name, lease }: Head, now: number, { steal, force }: TakeOptions): void {
+export function checkFree({ name, lease }: Head, now: number, { steal, force }: TakeOptions): void {
   if (lease === undefined || force === true) return
   const left = lease.untilMs - now
   if (left < (steal === true ? 0 : -limits.clockSkewMs)) return
@@ -407,13 +409,13 @@ function checkFree({ name, lease }: Head, now: number, { steal, force }: TakeOpt
   )
 }
 
-function leaseLost(stored: Head | undefined): CairnError {
+export function leaseLost(stored: Head | undefined, advice?: string): CairnError {
   if (stored === undefined) return new CairnError('ERR_LEASE_LOST', 'The volume was deleted by another host.', 'See `cairn recover`.')
   const by = stored.lease === undefined ? 'another host' : stored.lease.holder
   return new CairnError(
     'ERR_LEASE_LOST',
     `The volume ${stored.name} was taken over by ${by}.`,
-    `What was not published is kept here: unmount it, and \`cairn recover ${stored.name}\` makes a fork of it.`,
+    advice ?? `What was not published is kept here: unmount it, and \`cairn recover ${stored.name}\` makes a fork of it.`,
     { retry: 'reopen' },
   )
 }

@@ -1,7 +1,7 @@
 import { FRAME_HEADROOM } from '../codec/frame.js'
 import { BATCH_HEADER_BYTES, BatchReader, BatchWriter, type DirHash, Item } from '../codec/index.js'
 import { EIO, EROFS } from '../errors.js'
-import type { Journal } from '../journal/index.js'
+import type { RedoLog } from '../journal/index.js'
 import type { Clock } from '../sys/index.js'
 import type { Tree } from '../tree/tree.js'
 import { Collector, diskErrno } from './collector.js'
@@ -26,7 +26,7 @@ export interface Made {
 
 /** The writable session of an open volume: one for all its front ends. */
 export class LiveSession extends Collector {
-  readonly #journal: Journal
+  readonly #journal: RedoLog
   readonly #durability: Durability
   readonly #reader = new BatchReader()
   /** Sequence of the last committed batch. */
@@ -52,7 +52,7 @@ export class LiveSession extends Collector {
     dirHash: DirHash
     spool: Spool
     clock: Clock
-    journal: Journal
+    journal: RedoLog
     durability: Durability
     sequence: number
     afterCommit: () => void

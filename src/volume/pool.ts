@@ -10,6 +10,7 @@ import { makeFolder } from '../store/sync-folder.js'
 import { type Clock, crashPoint, limits, type Random } from '../sys/index.js'
 import type { RemoteStatus, VolumeInfo, VolumeStatus } from './api.js'
 import type { VolumeNames } from './attached.js'
+import { FileLease } from './file-lease.js'
 import { Follower, keptHead } from './follower.js'
 import { makeForks, type NewFork } from './fork.js'
 import { HeadFile, volumeInfo } from './head.js'
@@ -19,11 +20,13 @@ import { Lease, type TakeOptions } from './lease.js'
 import { ARENA_INODES } from './live-session.js'
 import { FileLock } from './lock.js'
 import { allKeys, checkVolumeName, type NameEntry } from './names.js'
+import { headsIn, type PublishedHeads } from './published-heads.js'
 import { openTree } from './recovery.js'
 import { StagedVolume } from './staging.js'
 import type { Syncer } from './syncer.js'
 import { type StoreContext, Volume } from './volume.js'
 import { mergeStatus } from './waiting-merge.js'
+import type { WriterLease } from './writer-lease.js'
 
 /** Arenas taken from the store at once: a fork then costs no round trip for its numbers. */
 const ARENAS_LEASED = 64
@@ -75,7 +78,7 @@ export interface CommitPlace {
 interface Holder {
   volume: Volume
   count: number
-  lease?: Lease
+  lease?: WriterLease
   /** Of a reader. */
   follower?: Follower
 }
@@ -85,7 +88,7 @@ interface Claim {
   id: string
   lock: FileLock
   /** In a store that other hosts reach too. */
-  lease?: Lease
+  lease?: WriterLease
   head: HeadFile
 }
 
@@ -283,7 +286,8 @@ export class Pool {
       holder.count++
       return holder.volume
     }
-    if (this.#remote !== undefined && options.readOnly === true) return this.#openToRead(this.#remote, id, name, options)
+    const heads = this.#remote ?? (this.context.store.logs === undefined ? undefined : headsIn(this.context.store))
+    if (heads !== undefined && options.readOnly === true) return this.#openToRead(heads, id, name, options)
     return this.#openToWrite(id, name, options)
   }
 
@@ -300,7 +304,7 @@ export class Pool {
   }
 
   /** What this host wrote and has not let go of is newer here than in the store: then it is its writer who reads. */
-  #openToRead(store: RemoteStore, id: string, name: string, options: OpenOptions): Volume {
+  #openToRead(heads: PublishedHeads, id: string, name: string, options: OpenOptions): Volume {
     if (this.#leaving.has(id) || Lease.isKept(this.#dirOf(id))) {
       try {
         return this.#openToWrite(id, name, {})
@@ -308,10 +312,22 @@ export class Pool {
         if (!(error instanceof CairnError) || (error.code !== 'ERR_LEASE_HELD' && error.code !== 'ERR_VOLUME_BUSY')) throw error
       }
     }
-    return this.#openReader(store, id, name, options.resumed === true)
+    this.#sealLeft(id, name)
+    return this.#openReader(heads, id, name, options.resumed === true)
   }
 
-  #openReader(store: RemoteStore, id: string, name: string, resumed: boolean): Volume {
+  /** What a writer that died had acknowledged is in the file: it is sealed, so that readers see it. */
+  #sealLeft(id: string, name: string): void {
+    if ((this.context.store.logs?.bytesOf(id) ?? 0) === 0) return
+    try {
+      this.#openToWrite(id, name, {}).close()
+    } catch (error) {
+      // Its writer lives.
+      if (!(error instanceof CairnError) || (error.code !== 'ERR_LEASE_HELD' && error.code !== 'ERR_VOLUME_BUSY')) throw error
+    }
+  }
+
+  #openReader(heads: PublishedHeads, id: string, name: string, resumed: boolean): Volume {
     const dir = join(this.#dirOf(id), 'read')
     makeFolder(dir)
     const kept = keptHead(dir)
@@ -327,7 +343,7 @@ export class Pool {
       onClose: () => {},
       release: closing => this.#closeOne(closing),
     })
-    const follower = new Follower({ store, volume, dir, clock: this.#clock, everyMs: refreshMs, isNew: stored !== undefined }, () => onRefreshed?.())
+    const follower = new Follower({ store: heads, volume, dir, clock: this.#clock, everyMs: refreshMs, isNew: stored !== undefined }, () => onRefreshed?.())
     this.#open.set(id, { volume, count: 1, follower })
     return volume
   }
@@ -447,7 +463,9 @@ export class Pool {
     }
   }
 
-  #newLease(id: string): Lease | undefined {
+  #newLease(id: string): WriterLease | undefined {
+    const { store } = this.context
+    if (store.logs !== undefined) return new FileLease({ store, id, clock: this.#clock, random: this.#random })
     if (this.#remote === undefined) return undefined
     return new Lease({ store: this.#remote, id, dir: this.#dirOf(id), clock: this.#clock, random: this.#random, newArena: () => this.#takeArena() })
   }
@@ -529,7 +547,7 @@ export class Pool {
     const id = head?.value.volume ?? here?.id ?? ''
     const dir = this.#dirOf(id)
     const open = FileLock.isHeld(join(dir, 'lock')) ? 'elsewhere' : 'no'
-    const unsealedBytes = bytesIn(join(dir, 'journal'))
+    const unsealedBytes = this.context.store.logs?.bytesOf(id) ?? bytesIn(join(dir, 'journal'))
     const nothing = { epoch: 0, inodes: 0, bytes: 0, unsealedBytes, pageCacheBytes: 0, overlayBytes: 0 }
     // First what reads from the store: the cache is told as it is then.
     const waiting = head === undefined ? {} : this.#waitingIn(head)
@@ -556,7 +574,7 @@ export class Pool {
     unsealedBytes: number,
   ): Pick<VolumeStatus, 'remote'> {
     const store = this.#remote
-    if (store === undefined) return {}
+    if (store === undefined) return this.context.store.logs === undefined ? {} : { remote: fileStatus(head, lease) }
     const { bytes, maxBytes, hits, misses } = store.cacheStats
     const problem = lease?.lost ?? lease?.failed ?? follower?.failed ?? store.unreachable
     const remote: RemoteStatus = {
@@ -611,6 +629,7 @@ export class Pool {
       if (options.now !== true) return
       // The folder itself, with the lock in it, goes with the head, which is the collector's to remove.
       for (const part of ['journal', 'spool', 'holds']) rmSync(join(this.#dirOf(id), part), { recursive: true, force: true })
+      this.context.store.logs?.drop(id)
     } finally {
       this.#leave(claim)
     }
@@ -748,11 +767,11 @@ export class Pool {
     this.#forgetAtMs = this.#clock.monotonic() + limits.storeForgetMs
   }
 
-  #leaseOf(volume: Volume): Lease | undefined {
+  #leaseOf(volume: Volume): WriterLease | undefined {
     return this.#open.get(volume.head.value.volume)?.lease
   }
 
-  #pumpLease(volume: Volume, lease: Lease | undefined): number {
+  #pumpLease(volume: Volume, lease: WriterLease | undefined): number {
     if (lease === undefined) return Number.POSITIVE_INFINITY
     const next = lease.pump(volume.head)
     // What is written from now on could never be published.
@@ -827,6 +846,20 @@ function forkMembers(volume: Volume, ref: string | undefined): Pick<Head, 'root'
     ...(arenaFloor === undefined ? {} : { arenaFloor }),
     parent: { volume: name, id, commit: (commit ?? point)?.id ?? '' },
     ...(commit === undefined ? {} : { hidden: { fromMs: commit.timeMs, toMs: volume.history.presentMs() } }),
+  }
+}
+
+/** How a volume stands to a store that is one file: nothing of it is anywhere else. */
+function fileStatus(head: HeadFile | undefined, lease: WriterLease | undefined): RemoteStatus {
+  const problem = lease?.lost ?? lease?.failed
+  return {
+    unpublishedBytes: 0,
+    isWriter: lease !== undefined && lease.lost === undefined,
+    setAside: 0,
+    cache: { bytes: 0, maxBytes: 0, hits: 0, misses: 0 },
+    ...(lease?.lastPublishMs === undefined ? {} : { lastPublishMs: lease.lastPublishMs }),
+    ...(head?.value.lease === undefined ? {} : { lease: head.value.lease }),
+    ...(problem === undefined ? {} : { problem: problem.message }),
   }
 }
 

@@ -1,7 +1,8 @@
 import type { Head } from '../codec/head.js'
 import { BatchReader, Item, isVersionBlock, POINTER_BYTES, Tag } from '../codec/index.js'
 import { CorruptError } from '../errors.js'
-import { Journal, type ReplayReport } from '../journal/index.js'
+import { Journal, type RedoLog, type ReplayReport, StoredJournal } from '../journal/index.js'
+import type { VolumeLog } from '../store/store-logs.js'
 import { assert, limits, type Random } from '../sys/index.js'
 import { BTree, type PageCache } from '../tree/index.js'
 import { EXTENT_BYTES } from './content.js'
@@ -15,6 +16,8 @@ export interface RecoverOptions {
   context: StoreContext
   head: Head
   journalDir: string
+  /** Where the store keeps the journal: then there is none in the folder. */
+  log?: VolumeLog
   /** Id of the volume that the journal was written for. */
   journalOf: string
   random: Random
@@ -26,7 +29,7 @@ export interface RecoverOptions {
 
 export interface Recovered {
   state: VolumeState
-  journal: Journal
+  journal: RedoLog
   /** Sequence of the last batch. */
   sequence: number
 }
@@ -66,12 +69,7 @@ function replay(options: RecoverOptions, references: Reference[]): Recovered & {
   state.nextIno = head.nextIno
   state.usage.inodes = head.inodes
   state.usage.bytes = head.bytes
-  const journal = Journal.open(options.journalDir, {
-    volume: Buffer.from(options.journalOf, 'hex'),
-    afterSequence: head.watermark,
-    random: options.random,
-    bootId: options.bootId,
-  })
+  const journal = openJournal(options)
   const batch = new BatchReader()
   let foldable = true
   const report = replayOrClose(journal, (sequence, payload) => {
@@ -88,7 +86,13 @@ function replay(options: RecoverOptions, references: Reference[]): Recovered & {
   return { state, journal, sequence: report.lastSequence, sameBoot: report.sameBoot }
 }
 
-function replayOrClose(journal: Journal, visit: (sequence: number, payload: Buffer) => void): ReplayReport {
+function openJournal({ log, head, journalDir, journalOf, random, bootId, spool }: RecoverOptions): RedoLog {
+  const afterSequence = head.watermark
+  if (log !== undefined) return new StoredJournal({ log, volume: head.volume, afterSequence, packs: spool })
+  return Journal.open(journalDir, { volume: Buffer.from(journalOf, 'hex'), afterSequence, random, bootId })
+}
+
+function replayOrClose(journal: RedoLog, visit: (sequence: number, payload: Buffer) => void): ReplayReport {
   try {
     return journal.replay(visit)
   } catch (error) {

@@ -1,11 +1,11 @@
 import { CairnError, CorruptError, posixError } from '../errors.js'
-import type { Journal } from '../journal/index.js'
+import type { RedoLog } from '../journal/index.js'
 import { assert, type Clock, crashPoint, limits } from '../sys/index.js'
 import type { Durability } from './durability.js'
 import type { HeadFile } from './head.js'
 import type { Holds } from './holds.js'
 import { Seal } from './seal.js'
-import { beginSync, type Spool } from './spool.js'
+import type { Spool } from './spool.js'
 import type { VolumeState } from './state.js'
 import type { Syncer } from './syncer.js'
 
@@ -21,7 +21,7 @@ type Stage = 'pages' | 'syncing' | 'footers' | 'head'
 export interface SealingParts {
   state: VolumeState
   spool: Spool
-  journal: Journal
+  journal: RedoLog
   durability: Durability
   head: HeadFile
   holds: Holds
@@ -40,7 +40,7 @@ export interface SealingParts {
 export class Sealing {
   readonly #state: VolumeState
   readonly #spool: Spool
-  readonly #journal: Journal
+  readonly #journal: RedoLog
   readonly #durability: Durability
   readonly #head: HeadFile
   readonly #holds: Holds
@@ -177,7 +177,7 @@ export class Sealing {
     }
     const seal = this.#seal
     if (this.#stage === 'pages') {
-      if (!this.#guard(seal, () => seal.writePages(now, deadline))) return 0
+      if (!this.#guard(seal, () => this.#writePages(seal, deadline))) return 0
       crashPoint('seal.before-sync')
       this.#syncPacks(seal, 'footers')
     }
@@ -192,10 +192,16 @@ export class Sealing {
     return this.#dirty ? limits.sealIdleMs : Number.POSITIVE_INFINITY
   }
 
+  #writePages(seal: Seal, deadline: number): boolean {
+    const done = seal.writePages(() => this.#clock.monotonic(), deadline)
+    this.#spool.save()
+    return done
+  }
+
   /** Syncs the seal's packs where it blocks nobody, then goes on with `next`. */
   #syncPacks(seal: Seal, next: Stage): void {
     this.#stage = 'syncing'
-    const packs = beginSync(seal.packs)
+    const packs = this.#guard(seal, () => this.#spool.beginSealSync(seal.packs))
     this.#syncer.request(packs.fds, errno => {
       if (errno === 0) packs.done()
       else packs.failed()
@@ -339,6 +345,7 @@ export class Sealing {
 
 /** The disk or the store failed, or what they hold is damaged: no fault of the caller's or our own. */
 export function isOfStorage(error: unknown): boolean {
-  if (error instanceof CairnError && error.code.startsWith('ERR_STORE_')) return true
+  // Fenced: whoever took the volume over has what was acknowledged here, and the lease tells of it.
+  if (error instanceof CairnError && (error.code.startsWith('ERR_STORE_') || error.code === 'ERR_FENCED')) return true
   return error instanceof CorruptError || typeof (error as NodeJS.ErrnoException).syscall === 'string'
 }

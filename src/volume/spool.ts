@@ -4,10 +4,12 @@ import { encodePointer, type PointerFields, packId, packKey, pointerOffset, poin
 import { SegmentKind } from '../codec/segment.js'
 import type { LocalStore } from '../store/contract.js'
 import { type Packs, PackWriter, peekPack } from '../store/packs.js'
+import type { PackPart, VolumeLog } from '../store/store-logs.js'
 import { makeFolder } from '../store/sync-folder.js'
 import { limits } from '../sys/index.js'
 import type { PageSink } from '../tree/tree.js'
 import type { FoldSink } from './content.js'
+import { SpoolCopy } from './spool-copy.js'
 
 export const PACK_METADATA = 1
 export const PACK_CONTENT = 2
@@ -43,6 +45,8 @@ export class Spool implements FoldSink {
   #epoch = 0
   #isOwnEpoch = false
   readonly #raiseEpoch: () => number
+  /** Of what is here in the store, where that keeps journals too: a copy of the store is whole then. */
+  #copy: SpoolCopy | undefined
   /** Sequence of the seal under way or coming: the birth of what is written. */
   birth: number
 
@@ -57,8 +61,13 @@ export class Spool implements FoldSink {
     this.#folder = openSync(this.#dir, 'r')
   }
 
-  /** Finds the packs that a crashed process left: what is in them can be read at once. */
-  recover(): void {
+  /**
+   * Finds the packs that a crashed process left: what is in them can be read at once.
+   * @param log of the volume, where the store keeps what was acknowledged: then what is in the folder does not count
+   */
+  recover(log?: VolumeLog): void {
+    if (log !== undefined) this.#copy = new SpoolCopy(log)
+    this.#copy?.bringBack(this.#dir)
     for (const name of readdirSync(this.#dir).sort()) {
       const path = join(this.#dir, name)
       const pack = peekPack(path)
@@ -81,7 +90,9 @@ export class Spool implements FoldSink {
       const known = byPack.get(id.toString('hex')) ?? []
       known.sort((a, b) => pointerOffset(a, 0) - pointerOffset(b, 0))
       const writer = PackWriter.reopen(path, known)
-      if (writer !== undefined) this.#waiting.push(writer)
+      if (writer === undefined) continue
+      this.#copy?.add(writer, writer.size)
+      this.#waiting.push(writer)
     }
     this.#found = []
   }
@@ -129,6 +140,7 @@ export class Spool implements FoldSink {
     const writer = new PackWriter(this.#pathOf(id), id, kind)
     this.#made++
     this.#unpublished.add(this.#nextSequence - 1)
+    this.#copy?.add(writer, 0)
     this.#packs.addSpool(id, writer.path)
     return writer
   }
@@ -185,9 +197,31 @@ export class Spool implements FoldSink {
   /** Moves a finished pack into the store. */
   publish(pack: PackWriter): void {
     this.#store.adoptSync(packKey(pack.packId), pack.path)
+    this.#copy?.remove(pack)
     this.#packs.removeSpool(pack.packId)
     this.#taken = this.#taken.filter(other => other !== pack)
     if (pack.packId.readUInt32BE(NUMBER_AT - 4) === this.#epoch) this.#unpublished.delete(pack.packId.readUInt32BE(NUMBER_AT))
+  }
+
+  /** What the store has not of what the next frame of its journal may name. */
+  unsaved(): PackPart[] {
+    return this.#copy?.unsaved() ?? []
+  }
+
+  saved(): void {
+    this.#copy?.saved()
+  }
+
+  /** Brings what was written so far into the store, in packs that are no objects yet; nothing to do where the store keeps none. @throws what the store says */
+  save(): void {
+    this.#copy?.save()
+  }
+
+  /** Packs of a seal, to be synced by another thread. */
+  beginSealSync(packs: readonly PackWriter[]): PackSync {
+    if (this.#copy === undefined) return beginSync(packs)
+    this.#copy.save()
+    return { fds: this.#copy.fds(), done: () => {}, failed: () => {} }
   }
 
   #unsynced(): PackWriter[] {

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { ATTR_BYTES, Attr, commitIdText, DirHash, encodeAttr, inodeKey, Tag } from '../codec/index.js'
 import { CairnError, posixError } from '../errors.js'
-import type { Journal } from '../journal/index.js'
+import type { RedoLog } from '../journal/index.js'
 import type { LocalStore, StoredObject } from '../store/contract.js'
 import type { Packs } from '../store/packs.js'
 import { writePin } from '../store/pins.js'
@@ -87,7 +87,7 @@ export class Volume implements VolumeApi {
   readonly state: VolumeState
   readonly history: History
   readonly versions: Versions
-  readonly #journal: Journal
+  readonly #journal: RedoLog
   readonly #spool: Spool
   readonly #durability: Durability
   readonly #sealing: Sealing
@@ -204,8 +204,10 @@ export class Volume implements VolumeApi {
   #recover(journalDir: string, { context, head, random, bootId, journalOf = head.value.volume }: VolumeOptions): Recovered {
     const { isReader } = this
     try {
-      this.#spool.recover()
-      return recover({ context, head: head.value, journalOf, journalDir, random, bootId, spool: this.#spool, isReader })
+      // First: from here on nobody else adds to it.
+      const log = isReader ? undefined : context.store.logs?.open(head.value.volume, random.bytes(8).toString('hex'))
+      this.#spool.recover(log)
+      return recover({ context, head: head.value, journalOf, journalDir, random, bootId, spool: this.#spool, isReader, ...(log === undefined ? {} : { log }) })
     } catch (error) {
       this.#spool.close()
       throw error

@@ -68,6 +68,7 @@ export class Leftovers {
     if (!attempt(() => head.update({ deletedMs: LONG_AGO }))) return false
     crashPoint('gc.erase.before-head')
     this.#store.deleteSync([HeadFile.key(id)])
+    this.#store.logs?.drop(id)
     crashPoint('gc.erase.after-head')
     rmSync(this.#dir(id), { recursive: true, force: true })
     return true

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { BatchReader, decodeCommit, Item, Tag } from '../../codec/index.js'
 import { CairnError, CorruptError } from '../../errors.js'
 import { peekJournal } from '../../journal/peek.js'
+import { peekStored } from '../../journal/stored-journal.js'
 import type { LocalStore } from '../../store/contract.js'
 import { PINS_PREFIX, type Pin, readPin } from '../../store/pins.js'
 import { limits, type Random } from '../../sys/index.js'
@@ -73,7 +74,10 @@ export class RootReader {
     for (let attempt = 0; attempt < limits.casAttempts; attempt++) {
       const head = this.head(id)
       if (head === undefined) return undefined
-      peekJournal(join(dir, 'journal'), head.value.watermark, payload => this.#batchIn(payload, id, visit))
+      const { watermark } = head.value
+      const { logs } = this.#store
+      if (logs === undefined) peekJournal(join(dir, 'journal'), watermark, payload => this.#batchIn(payload, id, visit))
+      else peekStored(logs, id, watermark, payload => this.#batchIn(payload, id, visit))
       if (!head.isCurrent) continue
       const isOpen = FileLock.isHeld(join(dir, 'lock'))
       return { head, held: isOpen ? readHolds(join(dir, 'holds')) : [], isOpen }

@@ -5,22 +5,23 @@ import { adoptFile, cutRange } from '../adopt-file.js'
 import { AsyncLocal } from '../async-local.js'
 import type { GetOptions, ListPage, ObjectInfo, Put, PutOptions, StoredObject } from '../contract.js'
 import { checkKey, checkPrefix, IS_CHANGED, IS_GONE, IS_THERE, preconditionFailed, unlessRefused } from '../keys.js'
-import { type Database, openDatabase, type SqliteDriver, type SqlRow, type Statement } from './driver.js'
-import { translateSqlite } from './errors.js'
+import { Connection } from './connection.js'
+import type { SqliteDriver, SqlRow } from './driver.js'
+import { OpenPacks } from './open-packs.js'
+import { PIECE_BYTES, Pieces } from './pieces.js'
+import { LOG_SCHEMA, SqliteLogs } from './sqlite-logs.js'
 
 /** "Crn1" in the header of the file: what says that it is ours. */
 const APPLICATION_ID = 0x43726e31
-const FORMAT = 1
-/** Larger objects are kept in pieces, so that a read of a range does not read all of it. */
-const PIECE_BYTES = 64 * 1024
-/** Number of a piece: `object · 2^20 + n`. */
-const PIECES = 2 ** 20
+/** 2: with journals. */
+const FORMAT = 2
 
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS object (
     id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, version TEXT NOT NULL, size INTEGER NOT NULL, modified REAL NOT NULL, bytes BLOB
   );
   CREATE TABLE IF NOT EXISTS piece (id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
+  ${LOG_SCHEMA}
 `
 
 export interface SqliteStoreOptions {
@@ -40,8 +41,11 @@ export interface SqliteStoreOptions {
 export class SqliteStore extends AsyncLocal {
   readonly description: string
   readonly path: string
-  readonly #db: Database
-  readonly #statements = new Map<string, Statement>()
+  /** Journals of its volumes, in the same file. */
+  readonly logs: SqliteLogs
+  readonly #connection: Connection
+  readonly #pieces: Pieces
+  readonly #openPacks: OpenPacks
   readonly #random: Random
   readonly #clock: Clock
 
@@ -53,79 +57,55 @@ export class SqliteStore extends AsyncLocal {
     this.#random = options.random ?? systemRandom
     this.#clock = options.clock ?? systemClock
     if (options.create === true) makeFile(path)
-    this.#db = this.#run(() => openDatabase(path, options.driver))
+    const connection = new Connection(path, options.driver)
+    this.#connection = connection
+    this.#pieces = new Pieces(connection)
+    this.#openPacks = new OpenPacks(connection, this.#pieces)
+    this.logs = new SqliteLogs(connection, this.#openPacks, this.#clock)
     try {
-      this.#run(() => this.#prepareFile(options.create === true))
+      connection.run(() => this.#prepareFile(options.create === true))
     } catch (error) {
-      this.#db.close()
+      connection.abandon()
       throw error
     }
   }
 
   #prepareFile(create: boolean): void {
-    this.#db.exec(`PRAGMA busy_timeout = ${limits.storeLockMs}`)
-    const tables = Number(this.#row('SELECT count(*) AS n FROM sqlite_master')?.['n'])
-    const owner = Number(this.#row('PRAGMA application_id')?.['application_id'])
-    const format = Number(this.#row('PRAGMA user_version')?.['user_version'])
+    const c = this.#connection
+    const tables = Number(c.row('SELECT count(*) AS n FROM sqlite_master')?.['n'])
+    const owner = Number(c.row('PRAGMA application_id')?.['application_id'])
+    const format = Number(c.row('PRAGMA user_version')?.['user_version'])
     if (tables > 0 && owner !== APPLICATION_ID) throw notOurs(this.path)
     if (format > FORMAT)
       throw new CairnError('ERR_FORMAT', `${this.path} has format ${format}; this version of cairn knows ${FORMAT}.`, 'Install a newer version of cairn.')
     if (tables === 0) {
       if (!create) throw new CairnError('ERR_STORE_UNKNOWN', `There is no store in ${this.path}.`, 'Check the path, or make one with `cairn init`.')
       // Before the first table, or they would need a rewrite of the file.
-      this.#db.exec('PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL')
+      c.exec('PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL')
     }
-    this.#db.exec('PRAGMA journal_mode = WAL')
-    this.#db.exec('PRAGMA synchronous = FULL')
-    if (tables === 0) this.#transaction(() => this.#db.exec(`${SCHEMA} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${FORMAT}`))
+    c.exec('PRAGMA journal_mode = WAL')
+    c.isFull = true
+    if (tables === 0 || format < FORMAT) c.transaction(() => c.exec(`${SCHEMA} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${FORMAT}`))
   }
 
-  #statement(sql: string): Statement {
-    let statement = this.#statements.get(sql)
-    if (statement === undefined) {
-      statement = this.#db.prepare(sql)
-      this.#statements.set(sql, statement)
-    }
-    return statement
-  }
-
-  #row(sql: string, ...values: Array<string | number>): SqlRow | undefined {
-    return this.#statement(sql).get(...values)
-  }
-
-  #run<T>(work: () => T): T {
-    try {
-      return work()
-    } catch (error) {
-      throw translateSqlite(error, this.path)
-    }
-  }
-
-  #transaction<T>(work: () => T): T {
-    this.#db.exec('BEGIN IMMEDIATE')
-    try {
-      const result = work()
-      this.#db.exec('COMMIT')
-      return result
-    } catch (error) {
-      try {
-        this.#db.exec('ROLLBACK')
-      } catch {
-        // SQLite has rolled back by itself, as it does for a full disk.
-      }
-      throw error
-    }
+  /** Runs `work` in a transaction that is on the disk when this returns. */
+  #durably<T>(work: () => T): T {
+    const c = this.#connection
+    return c.run(() => {
+      c.isFull = true
+      return c.transaction(work)
+    })
   }
 
   getSync(key: string, options?: GetOptions): StoredObject | undefined {
     checkKey(key)
-    return this.#run(() => {
+    return this.#connection.run(() => {
       for (let attempt = 0; ; attempt++) {
-        const row = this.#row('SELECT id, version, size, bytes FROM object WHERE key = ?', key)
+        const row = this.#connection.row('SELECT id, version, size, bytes FROM object WHERE key = ?', key)
         if (row === undefined) return undefined
         const { offset, length } = cutRange(options?.range, Number(row['size']))
         const bytes = Buffer.allocUnsafeSlow(length)
-        const n = this.#copy(row, offset, bytes, 0, length)
+        const n = this.#pieces.copy(row, offset, bytes, 0, length)
         // Fewer: it was replaced between its row and its pieces.
         if (n === length) return { bytes, version: String(row['version']) }
         if (attempt === limits.casAttempts) throw missingPieces(this.path, key)
@@ -135,67 +115,41 @@ export class SqliteStore extends AsyncLocal {
 
   readSync(key: string, offset: number, into: Uint8Array, at: number, length: number): number {
     checkKey(key)
-    return this.#run(() => {
+    return this.#connection.run(() => {
       for (let attempt = 0; ; attempt++) {
-        const row = this.#row('SELECT id, size, bytes FROM object WHERE key = ?', key)
+        const row = this.#connection.row('SELECT id, size, bytes FROM object WHERE key = ?', key)
         if (row === undefined) return -1
         const cut = cutRange({ offset, length }, Number(row['size']))
-        const n = this.#copy(row, cut.offset, into, at, cut.length)
+        const n = this.#pieces.copy(row, cut.offset, into, at, cut.length)
         if (n === cut.length) return n
         if (attempt === limits.casAttempts) throw missingPieces(this.path, key)
       }
     })
   }
 
-  /** Copies bytes of the object in `row`; returns how many were there. */
-  #copy(row: SqlRow, offset: number, into: Uint8Array, at: number, length: number): number {
-    const inline = row['bytes']
-    if (inline instanceof Uint8Array) {
-      into.set(inline.subarray(offset, offset + length), at)
-      return length
-    }
-    const first = Number(row['id']) * PIECES
-    let done = 0
-    while (done < length) {
-      const n = Math.floor((offset + done) / PIECE_BYTES)
-      const bytes = this.#row('SELECT bytes FROM piece WHERE id = ?', first + n)?.['bytes']
-      if (!(bytes instanceof Uint8Array)) break
-      const from = offset + done - n * PIECE_BYTES
-      const part = bytes.subarray(from, from + length - done)
-      into.set(part, at + done)
-      done += part.length
-    }
-    return done
-  }
-
   putSync(key: string, bytes: Uint8Array, options: PutOptions = {}): { version: string } {
     checkKey(key)
     const version = this.#version()
-    return this.#run(() => {
+    if (options.relaxed !== true) return this.#durably(() => this.#replace(key, bytes, version, options))
+    return this.#connection.run(() => {
       // What is not synced now is with the next that is: the log is one file.
-      if (options.relaxed === true) this.#db.exec('PRAGMA synchronous = NORMAL')
-      try {
-        return this.#transaction(() => this.#replace(key, bytes, version, options))
-      } finally {
-        if (options.relaxed === true) this.#db.exec('PRAGMA synchronous = FULL')
-      }
+      this.#connection.isFull = false
+      return this.#connection.transaction(() => this.#replace(key, bytes, version, options))
     })
   }
 
   putAllSync(puts: readonly Put[]): string[] {
     for (const { key } of puts) checkKey(key)
     if (puts.length === 0) return []
-    return this.#run(() =>
-      this.#transaction(() => {
-        const versions: string[] = []
-        for (const { key, bytes, options } of puts) {
-          const done = unlessRefused(() => this.#replace(key, bytes, this.#version(), options ?? {}))
-          if (done === undefined) break
-          versions.push(done.version)
-        }
-        return versions
-      }),
-    )
+    return this.#durably(() => {
+      const versions: string[] = []
+      for (const { key, bytes, options } of puts) {
+        const done = unlessRefused(() => this.#replace(key, bytes, this.#version(), options ?? {}))
+        if (done === undefined) break
+        versions.push(done.version)
+      }
+      return versions
+    })
   }
 
   #version(): string {
@@ -203,27 +157,26 @@ export class SqliteStore extends AsyncLocal {
   }
 
   #replace(key: string, bytes: Uint8Array, version: string, { ifAbsent, ifMatch }: PutOptions): { version: string } {
-    const before = this.#row('SELECT id, version, size FROM object WHERE key = ?', key)
+    const before = this.#connection.row('SELECT id, version FROM object WHERE key = ?', key)
     if (ifAbsent === true && before !== undefined) throw preconditionFailed(key, IS_THERE)
     if (ifMatch !== undefined && before?.['version'] !== ifMatch) throw preconditionFailed(key, before === undefined ? IS_GONE : IS_CHANGED)
     if (before !== undefined) this.#remove(before)
     const isSmall = bytes.length <= PIECE_BYTES
-    const insert = this.#statement('INSERT INTO object (key, version, size, modified, bytes) VALUES (?, ?, ?, ?, ?) RETURNING id')
+    const insert = this.#connection.statement('INSERT INTO object (key, version, size, modified, bytes) VALUES (?, ?, ?, ?, ?) RETURNING id')
     const id = Number(insert.get(key, version, bytes.length, this.#clock.now(), isSmall ? bytes : null)?.['id'])
-    const piece = this.#statement('INSERT INTO piece (id, bytes) VALUES (?, ?)')
-    if (!isSmall) for (let n = 0; n * PIECE_BYTES < bytes.length; n++) piece.run(id * PIECES + n, bytes.subarray(n * PIECE_BYTES, (n + 1) * PIECE_BYTES))
+    if (!isSmall) this.#pieces.write(id, 0, bytes)
     return { version }
   }
 
   #remove(row: SqlRow): void {
     const id = Number(row['id'])
-    if (Number(row['size']) > PIECE_BYTES) this.#statement('DELETE FROM piece WHERE id >= ? AND id < ?').run(id * PIECES, (id + 1) * PIECES)
-    this.#statement('DELETE FROM object WHERE id = ?').run(id)
+    this.#pieces.remove(id)
+    this.#connection.statement('DELETE FROM object WHERE id = ?').run(id)
   }
 
   headSync(key: string): ObjectInfo | undefined {
     checkKey(key)
-    const row = this.#run(() => this.#row('SELECT version, size, modified FROM object WHERE key = ?', key))
+    const row = this.#connection.run(() => this.#connection.row('SELECT version, size, modified FROM object WHERE key = ?', key))
     return row && { sizeBytes: Number(row['size']), version: String(row['version']), modifiedMs: Number(row['modified']) }
   }
 
@@ -231,7 +184,7 @@ export class SqliteStore extends AsyncLocal {
     checkPrefix(prefix)
     // `~` is behind every character of a key.
     const sql = 'SELECT key, size, modified FROM object WHERE key >= ? AND key > ? AND key < ? ORDER BY key LIMIT ?'
-    const rows = this.#run(() => this.#statement(sql).all(prefix, cursor, `${prefix}~`, limits.listPageObjects + 1))
+    const rows = this.#connection.run(() => this.#connection.statement(sql).all(prefix, cursor, `${prefix}~`, limits.listPageObjects + 1))
     const page = rows.slice(0, limits.listPageObjects)
     const objects = page.map(row => ({ key: String(row['key']), sizeBytes: Number(row['size']), modifiedMs: Number(row['modified']) }))
     return rows.length > page.length ? { objects, cursor: objects[objects.length - 1].key } : { objects }
@@ -240,46 +193,56 @@ export class SqliteStore extends AsyncLocal {
   deleteSync(keys: readonly string[]): void {
     for (const key of keys) checkKey(key)
     if (keys.length === 0) return
-    this.#run(() =>
-      this.#transaction(() => {
-        for (const key of keys) {
-          const row = this.#row('SELECT id, size FROM object WHERE key = ?', key)
-          if (row !== undefined) this.#remove(row)
-        }
-      }),
-    )
+    this.#durably(() => {
+      for (const key of keys) {
+        const row = this.#connection.row('SELECT id FROM object WHERE key = ?', key)
+        if (row !== undefined) this.#remove(row)
+      }
+    })
   }
 
   adoptSync(key: string, path: string): void {
     checkKey(key)
+    const here = this.#connection.run(() => this.#openPacks.sizeOf(key))
     adoptFile(
       path,
       () => this.headSync(key) !== undefined,
-      bytes => this.putSync(key, bytes),
+      bytes => (here === 0 ? this.putSync(key, bytes) : this.#finish(key, here, bytes)),
+      here,
     )
+  }
+
+  /** A pack whose beginning is here gets its end. */
+  #finish(key: string, from: number, bytes: Uint8Array): void {
+    this.#durably(() => {
+      this.#openPacks.extend([{ key, from, bytes }], this.#clock.now())
+      const before = this.#connection.row('SELECT id FROM object WHERE key = ?', key)
+      if (before !== undefined) this.#remove(before)
+      this.#openPacks.finish(key, this.#version(), this.#clock.now())
+    })
+    this.#openPacks.forget(key)
   }
 
   /** Nothing is kept open of single objects. */
   forgetRemoved(): void {}
 
-  /** Brings everything into the one file, and gives back the space of what was deleted. Where others read at the moment, it does what it can. */
+  /** Brings everything into the one file, and gives back space of what was deleted. Where others read at the moment, it does what it can. */
   settleSync(): void {
-    this.#run(() => {
-      this.#db.exec('PRAGMA incremental_vacuum')
-      this.#row('PRAGMA wal_checkpoint(TRUNCATE)')
+    const c = this.#connection
+    c.run(() => {
+      c.exec(`PRAGMA incremental_vacuum(${limits.sqliteVacuumPages})`)
+      c.row('PRAGMA wal_checkpoint(TRUNCATE)')
     })
   }
 
-  /** The last who has it open leaves one file: not every binding does so when it closes. */
+  /** Nobody else has the file open: not in this process, nor in another. */
+  isAlone(): boolean {
+    return this.#connection.run(() => this.#connection.isAlone())
+  }
+
+  /** The last who has it open leaves one file. */
   closeSync(): void {
-    try {
-      this.#db.exec(`PRAGMA busy_timeout = 0`)
-      this.#db.exec('PRAGMA journal_mode = DELETE')
-    } catch {
-      // Others have it open, and their log holds what this one wrote.
-    }
-    this.#statements.clear()
-    this.#db.close()
+    this.#connection.close()
   }
 
   async close(): Promise<void> {

@@ -1,0 +1,39 @@
+import { existsSync } from 'node:fs'
+import { CairnError } from '../errors.js'
+import type { LocalStore } from './contract.js'
+import { type OpenRemoteOptions, openRemoteStore, type RemoteStore } from './remote/index.js'
+import { openSqliteStore } from './sqlite/index.js'
+import { formatStoreUrl, type StoreLocation } from './url.js'
+
+/** A store that is not the home's own. */
+export interface Elsewhere {
+  store: LocalStore
+  id: string
+  description: string
+  /** Where it is reached through a thread of its own, with a cache and an outbox on this host. */
+  remote?: RemoteStore
+}
+
+/**
+ * Opens a store by its location. One that is a single file of this host is used as it is: it answers at once, and all that is acknowledged is in it.
+ * @param options id: of the store as this home knows it; without one it is made where there is none
+ * @throws as `openRemoteStore`, `openSqliteStore`; CairnError ERR_STORE_PATH when the file is another store than the one of that id
+ */
+export function openElsewhere(location: StoreLocation, options: OpenRemoteOptions): Elsewhere {
+  const description = formatStoreUrl(location)
+  if (location.kind !== 'sqlite') {
+    const remote = openRemoteStore(location, options)
+    return { store: remote, id: remote.id, description, remote }
+  }
+  const { path } = location
+  if (options.id !== undefined && !existsSync(path))
+    throw new CairnError('ERR_STORE_UNKNOWN', `The file ${path} is gone.`, 'Put it back, from a copy for one, or detach its volumes with `cairn delete`.')
+  const { store, id } = openSqliteStore(path, { create: options.id === undefined })
+  if (options.id === undefined || options.id === id) return { store, id, description }
+  store.closeSync()
+  throw new CairnError(
+    'ERR_STORE_PATH',
+    `${path} is another store than the one that was there.`,
+    'Put the right file there; this one can be used from another CAIRN_HOME.',
+  )
+}

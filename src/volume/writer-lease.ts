@@ -1,0 +1,22 @@
+import type { CairnError } from '../errors.js'
+import type { HeadFile } from './head.js'
+import type { TakeOptions } from './lease.js'
+
+/** The right to write a volume that others can reach too: across hosts (`Lease`), or across the processes of one (`FileLease`). */
+export interface WriterLease {
+  lastPublishMs: number | undefined
+  /** Why nothing is published any more: somebody else has taken the volume. */
+  lost: CairnError | undefined
+  /** Why the last publication failed. */
+  failed: Error | undefined
+  /** @throws CairnError ERR_LEASE_HELD, ERR_STORE_UNREACHABLE, ERR_VOLUME_UNKNOWN */
+  take(options?: TakeOptions): void
+  /** Sets aside what this host had not published, if another one has taken the volume over since. */
+  look(): void
+  /** Background work. Returns in how many milliseconds it wants to be called again. */
+  pump(head: HeadFile): number
+  publishWithin(timeoutMs: number, done: (error: Error | undefined) => void): void
+  publishSync(): void
+  /** Lets go of the volume, which is sealed and closed. @throws why it could not be published */
+  release(head: HeadFile): void
+}
