@@ -9,6 +9,7 @@ export class Connection {
   readonly #db: Database
   readonly #statements = new Map<string, Statement>()
   #isFull = false
+  #isClosed = false
   /** Descriptor of the write-ahead log. No lock of SQLite is on that file, which a close would give up. */
   #log = -1
 
@@ -73,7 +74,7 @@ export class Connection {
     return this.#log
   }
 
-  /** Nobody else has the file open: not in this process, nor in another. */
+  /** Nobody else has the file open: not in this process, nor in another. (libsql has it open until all statements of a closed connection were collected.) */
   isAlone(): boolean {
     if (!this.#toOneFile()) return false
     this.exec('PRAGMA journal_mode = WAL')
@@ -99,14 +100,16 @@ export class Connection {
     this.#log = -1
   }
 
-  /** The last who has it open leaves one file: not every binding does so when it closes. */
+  /** The last who has it open leaves one file: not every binding does so when it closes. Again is no error. */
   close(): void {
+    if (this.#isClosed) return
     this.#toOneFile()
     this.abandon()
   }
 
   /** Closes, and leaves the file as it is. */
   abandon(): void {
+    this.#isClosed = true
     this.#closeLog()
     this.#statements.clear()
     this.#db.close()

@@ -8,7 +8,6 @@ import type { OpenPacks } from './open-packs.js'
 const SEQUENCES = 2 ** 40
 /** SQLite takes no value of a gigabyte: a longer frame is kept in rows of this length. */
 const ROW_BYTES = 256 * 1024 * 1024
-const ROWS_AT_ONCE = 64
 const OF_LOG = 'FROM frame WHERE id >= ? AND id < ?'
 
 export const LOG_SCHEMA = `
@@ -204,23 +203,25 @@ class SqliteLog implements VolumeLog {
   }
 }
 
+/** One by one: they may be long. */
 function readFrames(c: Connection, log: number, after: number, visit: (sequence: number, frame: Buffer) => void): void {
   const base = log * SEQUENCES
-  const select = c.statement('SELECT id, bytes FROM frame WHERE id > ? AND id < ? ORDER BY id LIMIT ?')
-  for (let from = base + after; ; ) {
-    const rows = select.all(from, base + SEQUENCES, ROWS_AT_ONCE)
-    for (const row of rows) visit(Number(row['id']) - base, wholeFrame(c, Number(row['id']), row['bytes'] as Uint8Array))
-    const last = rows.at(-1)
-    if (last === undefined) return
-    from = Number(last['id'])
+  for (let id = base + after; ; ) {
+    const row = c.row('SELECT id, bytes FROM frame WHERE id > ? AND id < ? ORDER BY id LIMIT 1', id, base + SEQUENCES)
+    if (row === undefined) return
+    id = Number(row['id'])
+    visit(id - base, wholeFrame(c, id, row['bytes'] as Uint8Array))
   }
 }
 
 function wholeFrame(c: Connection, id: number, first: Uint8Array): Buffer {
-  const start = Buffer.from(first.buffer, first.byteOffset, first.length)
-  if (first.length < ROW_BYTES) return start
-  const rest = c.statement('SELECT bytes FROM more WHERE frame = ? ORDER BY n').all(id)
-  return Buffer.concat([start, ...rest.map(row => row['bytes'] as Uint8Array)])
+  const parts = [first]
+  while (parts[parts.length - 1].length === ROW_BYTES) {
+    const more = c.row('SELECT bytes FROM more WHERE frame = ? AND n = ?', id, parts.length)
+    if (more === undefined) break
+    parts.push(more['bytes'] as Uint8Array)
+  }
+  return parts.length === 1 ? Buffer.from(first.buffer, first.byteOffset, first.length) : Buffer.concat(parts)
 }
 
 function deleteFrames(c: Connection, from: number, to: number): void {
