@@ -138,6 +138,12 @@ export class Engine implements EngineApi {
     return attachment === undefined ? this.dev : this.#poolAt(attachment.location, attachment.storeId)
   }
 
+  /** The pool that has opened a volume, whatever that is called by now. */
+  #poolWith(volume: Volume): Pool {
+    for (const pool of this.#elsewhere.values()) if (pool.context === volume.context) return pool
+    return this.dev
+  }
+
   /** A store; the home's own without a location. */
   pool(location?: StoreLocation): Pool {
     return location === undefined ? this.dev : this.#poolAt(location)
@@ -196,17 +202,17 @@ export class Engine implements EngineApi {
 
   /** See `Pool.publish`. */
   publish(volume: Volume, timeoutMs?: number): Promise<void> {
-    return this.poolOf(volume.info.name).publish(volume, timeoutMs)
+    return this.#poolWith(volume).publish(volume, timeoutMs)
   }
 
   /** See `Pool.refresh`. */
   refresh(volume: Volume): boolean {
-    return this.poolOf(volume.info.name).refresh(volume)
+    return this.#poolWith(volume).refresh(volume)
   }
 
   /** See `Pool.isStale`. */
   isStale(volume: Volume, error: unknown): boolean {
-    return volume.isReader && this.poolOf(volume.info.name).isStale(volume, error)
+    return volume.isReader && this.#poolWith(volume).isStale(volume, error)
   }
 
   statusOf(name: string): VolumeStatus & { open: 'here' | 'elsewhere' | 'no' } {

@@ -86,6 +86,8 @@ interface Holder {
 /** What makes this process the one writer of a volume. */
 interface Claim {
   id: string
+  /** Of this home. */
+  name: string
   lock: FileLock
   /** In a store that other hosts reach too. */
   lease?: WriterLease
@@ -305,7 +307,7 @@ export class Pool {
 
   /** What this host wrote and has not let go of is newer here than in the store: then it is its writer who reads. */
   #openToRead(heads: PublishedHeads, id: string, name: string, options: OpenOptions): Volume {
-    if (this.#leaving.has(id) || Lease.isKept(this.#dirOf(id))) {
+    if (this.#leaving.has(id) || this.#isOurs(id, name)) {
       try {
         return this.#openToWrite(id, name, {})
       } catch (error) {
@@ -327,6 +329,23 @@ export class Pool {
     }
   }
 
+  /** This host has been the writer and nobody after it; what another one overtook is set aside. */
+  #isOurs(id: string, name: string): boolean {
+    const isKept = (): boolean => Lease.isKept(this.#dirOf(id))
+    if (!isKept()) return false
+    // Another process of this home has it: what that one published is read.
+    if (FileLock.isHeld(join(this.#dirOf(id), 'lock'))) return false
+    const lock = this.#lock(id, name)
+    try {
+      this.#newLease(id)?.look()
+    } catch (error) {
+      if (!(error instanceof CairnError) || error.code !== 'ERR_STORE_UNREACHABLE') throw error
+    } finally {
+      lock.release()
+    }
+    return isKept()
+  }
+
   #openReader(heads: PublishedHeads, id: string, name: string, resumed: boolean): Volume {
     const dir = join(this.#dirOf(id), 'read')
     makeFolder(dir)
@@ -337,7 +356,7 @@ export class Pool {
     if (head === undefined || head.value.deletedMs !== undefined) throw unknown(name, this.#names.all())
     const { bootId, actor, refreshMs, onRefreshed } = this.#options
     const volume = new Volume({
-      ...{ context: this.context, head, dir, clock: this.#clock, random: this.#random, bootId, actor, isReader: true },
+      ...{ context: this.context, head, dir, clock: this.#clock, random: this.#random, bootId, actor, isReader: true, nameHere: name },
       newArena: () => this.#takeArena(),
       forkPoints: () => new Set(),
       onClose: () => {},
@@ -438,6 +457,7 @@ export class Pool {
       ...(syncer === undefined ? {} : { syncer }),
       ...(onSettled === undefined ? {} : { onSettled }),
       actor,
+      ...(this.#names.here(claim.name) === undefined ? {} : { nameHere: claim.name }),
       newArena: () => this.#takeArena(head.value.arenaFloor),
       forkPoints: () => this.#forkPoints(claim.id),
       onClose: () => this.#leave(claim),
@@ -456,7 +476,7 @@ export class Pool {
       // Read now: who had the lock or the lease may have published since.
       const head = HeadFile.read(this.context.store, id, this.#random)
       if (head === undefined || head.value.deletedMs !== undefined) throw unknown(name, this.#names.all())
-      return { id, lock, head, ...(lease === undefined ? {} : { lease }) }
+      return { id, name, lock, head, ...(lease === undefined ? {} : { lease }) }
     } catch (error) {
       lock.release()
       throw error
@@ -610,6 +630,7 @@ export class Pool {
       // The head's name decides, so the change happens at its compare-and-swap; the entries before and after are hints.
       if (!this.#names.take(to, volume.head.value.volume, stale)) throw exists(to)
       volume.head.update({ name: to })
+      if (volume.nameHere !== undefined) volume.nameHere = to
       this.#leaseOf(volume)?.publishSync()
       crashPoint('volume.rename.between')
       this.#names.drop(from)
@@ -700,7 +721,8 @@ export class Pool {
       volume => {
         const sealed = volume.sealedRoots()
         const find = (ref: string | undefined): Commit | undefined => (ref === undefined ? undefined : volume.history.resolve(ref))
-        const [ref, since] = [find(options.ref), find(options.since)]
+        // What was hidden from a fork that its writer has not opened yet comes after its one commit.
+        const [ref, since] = [find(options.ref ?? (volume.unsavedWindow && volume.history.newest()?.id)), find(options.since)]
         const { volume: id, dirHashKey, inodes, bytes, createdMs } = volume.head.value
         const head = this.#makeHidden(volume.head, {
           dirHashKey,
@@ -837,6 +859,8 @@ function forkMembers(volume: Volume, ref: string | undefined): Pick<Head, 'root'
   const sealed = volume.sealedRoots()
   const commit = ref === undefined ? undefined : volume.history.resolve(ref)
   const { volume: id, name, inodes, bytes, dirHashKey, arenaFloor } = volume.head.value
+  // What a writer has hidden it has sealed by now.
+  const hidden = hiddenIn(volume, commit)
   return {
     root: commit?.root ?? sealed.root,
     history: sealed.history,
@@ -845,7 +869,7 @@ function forkMembers(volume: Volume, ref: string | undefined): Pick<Head, 'root'
     dirHashKey,
     ...(arenaFloor === undefined ? {} : { arenaFloor }),
     parent: { volume: name, id, commit: (commit ?? point)?.id ?? '' },
-    ...(commit === undefined ? {} : { hidden: { fromMs: commit.timeMs, toMs: volume.history.presentMs() } }),
+    ...(hidden === undefined ? {} : { hidden }),
   }
 }
 
@@ -861,6 +885,14 @@ function fileStatus(head: HeadFile | undefined, lease: WriterLease | undefined):
     ...(head?.value.lease === undefined ? {} : { lease: head.value.lease }),
     ...(problem === undefined ? {} : { problem: problem.message }),
   }
+}
+
+/** What forks of a commit, or of now, must not show of the history. */
+function hiddenIn(volume: Volume, commit: Commit | undefined): Head['hidden'] {
+  const own = volume.unsavedWindow
+  if (commit === undefined) return own
+  const window = { fromMs: commit.timeMs, toMs: volume.history.presentMs() }
+  return own === undefined ? window : { fromMs: Math.min(own.fromMs, window.fromMs), toMs: Math.max(own.toMs, window.toMs) }
 }
 
 /** Those that are whole. */

@@ -25,7 +25,6 @@ const FOLDS_AT_ONCE = 64
  * changes become one batch of the journal. It blocks nobody and costs nothing when dropped.
  */
 export class TransactionLive extends Collector implements TransactionSession {
-  readonly readOnly = false
   readonly tree: Tree
   readonly #live: LiveSession
   readonly #spool: Spool
@@ -67,6 +66,10 @@ export class TransactionLive extends Collector implements TransactionSession {
   get quota(): Quota {
     const { fileSize } = this.#live.quota
     return fileSize === undefined ? {} : { fileSize }
+  }
+
+  get readOnly(): boolean {
+    return this.#live.readOnly
   }
 
   override get changes(): number {

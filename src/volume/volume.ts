@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { ATTR_BYTES, Attr, commitIdText, DirHash, encodeAttr, inodeKey, Tag } from '../codec/index.js'
-import { CairnError, posixError } from '../errors.js'
+import { CairnError, EROFS, posixError } from '../errors.js'
 import type { RedoLog } from '../journal/index.js'
 import type { LocalStore, StoredObject } from '../store/contract.js'
 import type { Packs } from '../store/packs.js'
@@ -64,6 +64,8 @@ export interface VolumeOptions {
   onClose: () => void
   /** Another host writes it, or may: what is published is read, and nothing is changed. */
   isReader?: boolean
+  /** What this home calls it, where other hosts may call it something else. */
+  nameHere?: string
   /** Called when promises were settled: a thread that runs a loop of its own must give them a turn. */
   onSettled?: () => void
   /** Called by `close`: the engine counts who has the volume open. */
@@ -81,6 +83,8 @@ export interface StoredPages {
 /** An open volume: the one writer, or a reader of what the writer published (`isReader`). */
 export class Volume implements VolumeApi {
   readonly isReader: boolean
+  /** What this home calls it; undefined where that is what its head says. */
+  nameHere: string | undefined
   readonly session: LiveSession
   readonly context: StoreContext
   readonly head: HeadFile
@@ -112,6 +116,7 @@ export class Volume implements VolumeApi {
   constructor(options: VolumeOptions) {
     const { context, head, dir, clock, random } = options
     this.isReader = options.isReader === true
+    this.nameHere = options.nameHere
     this.context = context
     this.head = head
     this.#clock = clock
@@ -194,6 +199,8 @@ export class Volume implements VolumeApi {
   }
 
   #raiseEpoch(): number {
+    // The epoch is its writer's.
+    if (this.isReader) throw posixError(EROFS, 'write')
     const epoch = this.head.value.epoch + 1
     // Whoever has the lock is the only writer: from here on no earlier one can change the head.
     this.head.update({ epoch, fenced: epoch, mark: [epoch, 1] })
@@ -272,7 +279,8 @@ export class Volume implements VolumeApi {
   }
 
   get info(): VolumeInfo {
-    return volumeInfo(this.head.value, this.context.storeName)
+    const info = volumeInfo(this.head.value, this.context.storeName)
+    return this.nameHere === undefined ? info : { ...info, name: this.nameHere }
   }
 
   /**
@@ -347,9 +355,14 @@ export class Volume implements VolumeApi {
     return this.#sealing.flushSoon()
   }
 
+  /** What the history tree that is stored does not hide yet. */
+  get unsavedWindow(): HiddenWindow | undefined {
+    return this.#unsavedWindow ? this.head.value.hidden : undefined
+  }
+
   /** The root that names everything acknowledged so far, and its history; seals when something is newer. */
   sealedRoots(): { root: string; history: string } {
-    this.#saveWindow()
+    if (!this.isReader) this.#saveWindow()
     this.flush()
     return { root: this.head.value.root, history: this.head.value.history }
   }
@@ -500,6 +513,8 @@ export class Volume implements VolumeApi {
       const next = openTree(pages, now.root)
       noteDifferences(this.state.tree, next, changes)
       this.state.goTo(next, openTree(pages, now.history), now)
+      this.#unsavedWindow = false
+      if (now.hidden !== undefined) this.#hide(now.hidden)
       this.session.wentOn(now.watermark)
       this.session.quota = readQuota(this.state.history)
       this.#makeRoot()
