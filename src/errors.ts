@@ -28,6 +28,21 @@ export class CairnError extends Error {
   }
 }
 
+/**
+ * What an operation reads is far away, and was not waited for. It has changed nothing; whoever runs it runs it again, from its start, when what it needs has come.
+ * Only where a store was told that it may (`LocalStore.mayMiss`).
+ */
+export class PageMiss extends Error {
+  /** Begins to bring it near; `done` is called once, with false when it did not come: then the operation is to wait for itself, and hears why. */
+  readonly whenHere: (done: (isHere: boolean) => void) => void
+
+  constructor(whenHere: (done: (isHere: boolean) => void) => void) {
+    super('what is needed is not here yet')
+    this.name = 'PageMiss'
+    this.whenHere = whenHere
+  }
+}
+
 /** Stored bytes that do not verify: reads of them fail with EIO, never return wrong data. */
 export class CorruptError extends CairnError {
   /** The damaged object, such as a pack's key and the offset within it. */

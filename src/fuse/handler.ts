@@ -1,4 +1,4 @@
-import { CorruptError, EIO, ENOENT, ENOSYS, ESTALE, errnoName } from '../errors.js'
+import { CorruptError, EIO, ENOENT, ENOSYS, ESTALE, errnoName, PageMiss } from '../errors.js'
 import type { FileSystemApi } from '../fs/filesystem.js'
 import { View } from '../views/index.js'
 import * as attributes from './attributes.js'
@@ -66,6 +66,23 @@ const aboutInode: readonly number[] = [Op.access, Op.getattr, Op.setattr, Op.sta
 const staleWhenMissing = new Uint8Array(OP_COUNT)
 for (const op of aboutInode) staleWhenMissing[op] = 1
 
+/** Requests that only read: one that would have to wait for a store may be given up and made again. */
+const reading: readonly number[] = [
+  Op.lookup,
+  Op.access,
+  Op.getattr,
+  Op.statx,
+  Op.readlink,
+  Op.read,
+  Op.lseek,
+  Op.getxattr,
+  Op.listxattr,
+  Op.readdir,
+  Op.readdirplus,
+]
+const mayMiss = new Uint8Array(OP_COUNT)
+for (const op of reading) mayMiss[op] = 1
+
 function isSync(opcode: number): boolean {
   return opcode === Op.fsync || opcode === Op.fsyncdir || opcode === Op.syncfs
 }
@@ -82,6 +99,8 @@ export interface HandlerHooks {
   isStale?: (error: unknown) => boolean
   /** One line for the log: damage, or a fault of our own that was answered with EIO. */
   log?: (line: string) => void
+  /** Of a volume that lies in a store elsewhere: its store, and what becomes of a request in `frame.in` that does not wait for it. */
+  far?: { store: { mayMiss?: boolean }; park: (length: number, miss: PageMiss) => void; interrupt: (uniqueHigh: number, uniqueLow: number) => void }
   /** Called before and after each request, so that its changes are not announced to the kernel that asked for them. */
   answering?: (busy: boolean) => void
 }
@@ -125,23 +144,27 @@ export class FuseHandler {
 
   /**
    * Answers the request of `length` bytes in `frame.in`.
+   * @param patient it waits for what it needs, whatever it is
    * @returns bytes of the reply in `frame.out`; 0 when none is wanted, -1 when it comes later
    */
-  handle(length: number): number {
+  handle(length: number, patient = false): number {
     const x = this.exchange
     const opcode = x.in32[HeaderWord.opcode]
     this.count++
     this.#watchPid(x.in32[HeaderWord.pid])
     const isLive = x.begin(length)
     const hooks = this.#hooks
+    if (opcode === Op.interrupt) hooks.far?.interrupt(x.in32[HeaderWord.body + 1], x.in32[HeaderWord.body])
     hooks.answering?.(true)
+    if (hooks.far !== undefined) hooks.far.store.mayMiss = isLive && !patient && mayMiss[opcode] === 1
     try {
       if (!isLive) return this.#elsewhere(opcode)
       if (isSync(opcode)) return this.#sync()
       return this.#run(opcode)
     } catch (error) {
-      return this.#failed(opcode, error)
+      return hooks.far !== undefined && error instanceof PageMiss ? this.#park(length, error) : this.#failed(opcode, error)
     } finally {
+      if (hooks.far !== undefined) hooks.far.store.mayMiss = false
       hooks.answering?.(false)
     }
   }
@@ -200,6 +223,13 @@ export class FuseHandler {
     if (sync === undefined) return x.done(x.fs.session.syncNow())
     const result = sync(x.in32[HeaderWord.uniqueHigh], x.in32[HeaderWord.uniqueLow], x.fs, alone)
     return result === SYNC_LATER ? DEFERRED : x.done(result)
+  }
+
+  #park(length: number, miss: PageMiss): number {
+    this.exchange.tagged = false
+    this.exchange.fs.session.discard()
+    this.#hooks.far?.park(length, miss)
+    return DEFERRED
   }
 
   /** An exception leaves no trace of the request; the client gets EIO. */

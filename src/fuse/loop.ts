@@ -1,8 +1,9 @@
-import { EAGAIN, EINTR, ENODEV, ENOENT, errnoName } from '../errors.js'
+import { EAGAIN, EINTR, ENODEV, ENOENT, errnoName, type PageMiss } from '../errors.js'
 import { limits } from '../sys/index.js'
 import * as libc from '../sys/libc.js'
 import { Waker } from '../sys/waker.js'
 import { Frame } from './frame.js'
+import { Parking } from './parking.js'
 import { HeaderWord, OUT_HEADER_BYTES } from './protocol.js'
 
 /** One mount being served. */
@@ -10,7 +11,7 @@ export interface Connection {
   /** /dev/fuse, non-blocking. The loop does not close it. */
   readonly fd: number
   /** Answers the request of `length` bytes in the loop's frame: bytes of the reply, 0 for none, -1 for later. */
-  readonly handler: { handle(length: number): number }
+  readonly handler: { handle(length: number, patient?: boolean): number }
   /** The mount is gone: unmounted, or aborted. The connection was removed from the loop. */
   ended(errno: number): void
 }
@@ -52,6 +53,7 @@ export class FuseLoop {
   #more = false
   #spinMisses = 0
   #spinsLeftOut = 0
+  readonly #parking = new Parking()
 
   constructor(hooks: LoopHooks = {}, options: { spinUs?: number } = {}) {
     this.#hooks = hooks
@@ -68,7 +70,19 @@ export class FuseLoop {
     const at = this.#connections.indexOf(connection)
     if (at < 0) return
     this.#connections.splice(at, 1)
+    this.#parking.forget(connection)
     this.#arrange()
+  }
+
+  /** The request in the frame is made again when what it missed has come; the thread's promises and messages must have their turn for that. */
+  park(connection: Connection, length: number, miss: PageMiss): void {
+    this.#parking.park(connection, this.frame.in, length, miss)
+  }
+
+  /** A client waits no longer for one that may be parked. */
+  interrupt(connection: Connection, uniqueHigh: number, uniqueLow: number): void {
+    const reply = this.#parking.interrupt(connection, uniqueHigh, uniqueLow)
+    if (reply !== undefined) libc.write(connection.fd, reply, reply.length)
   }
 
   /** From any thread: `waker` of this loop; here: after the present request. */
@@ -91,8 +105,9 @@ export class FuseLoop {
         this.#hooks.onWake?.()
       }
       if (this.#stopped) break
+      if (this.#parking.hasReady) this.#makeAgain()
       if (this.#turn() > 0 && performance.now() >= this.#pumpDue()) this.#pump(BUSY_SLICE_MS)
-      if (!this.#more && !this.waker.raised() && !this.#spin()) this.#sleep()
+      if (!this.#more && !this.#parking.hasReady && !this.waker.raised() && !this.#spin()) this.#sleep()
     }
     this.#stopped = false
   }
@@ -116,20 +131,31 @@ export class FuseLoop {
   }
 
   #serve(connection: Connection): number {
-    const { in: into, out } = this.frame
+    const { in: into } = this.frame
     for (let served = 0; served < limits.fuseTurn; served++) {
       const length = libc.read(connection.fd, into, into.length)
       if (length < 0) {
         if (length !== -EAGAIN) this.#readFailed(connection, length)
         return served
       }
-      const reply = connection.handler.handle(length)
-      if (reply <= 0) continue
-      const written = libc.write(connection.fd, out, reply)
-      if (written !== reply) this.#writeFailed(connection, written, reply)
+      this.#reply(connection, connection.handler.handle(length))
     }
     this.#more = true
     return limits.fuseTurn
+  }
+
+  #reply(connection: Connection, length: number): void {
+    if (length <= 0) return
+    const written = libc.write(connection.fd, this.frame.out, length)
+    if (written !== length) this.#writeFailed(connection, written, length)
+  }
+
+  #makeAgain(): void {
+    this.#served = true
+    this.#parking.makeAgain(({ connection, request, patient }) => {
+      this.frame.in32.set(request)
+      this.#reply(connection, connection.handler.handle(request[HeaderWord.length], patient))
+    })
   }
 
   /** ENOENT: the request was interrupted before it was read. */

@@ -1,6 +1,6 @@
-import { CairnError, EIO, errnoName, posixError } from '../errors.js'
+import { CairnError, EIO, errnoName, type PageMiss, posixError } from '../errors.js'
 import { isDirectory } from '../fs/index.js'
-import { type Connection, FuseHandler, type FuseLoop, resend, type SyncThread, syncPolicy } from '../fuse/index.js'
+import { type Connection, FuseHandler, type FuseLoop, type HandlerHooks, resend, type SyncThread, syncPolicy } from '../fuse/index.js'
 import { write } from '../sys/libc.js'
 import type { Past } from '../views/index.js'
 import type { KernelChange } from './changes.js'
@@ -93,15 +93,20 @@ export class MountTable {
       loop.frame,
       open.fs,
       { readOnly, rootIno, mountId: id, space, past },
-      { sync: syncPolicy(fd, sync), isStale: error => this.#isStale(open, error), log: line => say({ log: `${record.mountpoint}: ${line}` }) },
+      {
+        sync: syncPolicy(fd, sync),
+        isStale: error => this.#isStale(open, error),
+        log: line => say({ log: `${record.mountpoint}: ${line}` }),
+        ...this.#far(open, () => connection),
+      },
     )
     // Nobody tells what is open on a read-only mount, or was when the last server died.
     if (readOnly || resumed) handler.keepAllUnlinked()
     const connection: { -readonly [K in keyof Connection]: Connection[K] } = { fd, handler, ended: errno => this.#ended(id, errno) }
     if (record.negotiated === undefined) {
       connection.handler = {
-        handle: length => {
-          const reply = handler.handle(length)
+        handle: (length, patient) => {
+          const reply = handler.handle(length, patient)
           if (handler.negotiated !== undefined) {
             connection.handler = handler
             say({ negotiated: id, value: handler.negotiated })
@@ -122,6 +127,14 @@ export class MountTable {
     const isStale = this.#options.volumes.engine.isStale(open.volume, error)
     if (isStale) void this.tell('', [])
     return isStale
+  }
+
+  #far(open: OpenVolume, connection: () => Connection): Pick<HandlerHooks, 'far'> {
+    const { store } = open.volume.context
+    const { loop } = this.#options
+    if (store.mayMiss === undefined) return {}
+    const park = (length: number, miss: PageMiss): void => loop.park(connection(), length, miss)
+    return { far: { store, park, interrupt: (high, low) => loop.interrupt(connection(), high, low) } }
   }
 
   /** Resolves when the kernel was told of changes of a mounted volume, and of all that calls changed since the last time. */

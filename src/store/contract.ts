@@ -1,3 +1,4 @@
+import type { Parts } from './parts.js'
 import type { StoreLogs } from './store-logs.js'
 
 /**
@@ -19,6 +20,12 @@ export interface ObjectStore {
    * One whose answer was lost, and that another replaced before it could be asked after, counts as refused.
    */
   put(key: string, bytes: Uint8Array, options?: PutOptions): Promise<{ version: string }>
+
+  /**
+   * Makes an object that is too large for memory: as `put` with `ifAbsent`, for a key that nobody else would make at the same moment, since not every server looks
+   * at the condition of a write in parts. Optional: without it the object is put as a whole.
+   */
+  putParts?(key: string, parts: Parts, options?: Pick<PutOptions, 'nonce' | 'signal'>): Promise<{ version: string }>
 
   /** Size and version; `undefined` when there is none. */
   head(key: string): Promise<ObjectInfo | undefined>
@@ -53,6 +60,10 @@ export interface LocalStore extends ObjectStore {
    * the file is gone from `path` afterwards. A no-op when the object is there already and `path` is not.
    */
   adoptSync(key: string, path: string): void
+  /** Of a store elsewhere: while true, `readSync` waits for nothing, and throws PageMiss instead. Default false. */
+  mayMiss?: boolean
+  /** Of a store elsewhere: begins to bring a part of an object near. Returns at once, fails never. */
+  prefetch?(key: string, offset: number, length: number): void
   /** Of a store elsewhere: the object is on this host and not stored yet. Asks nobody. */
   waitsHere?(key: string): boolean
   /** Of a store with a cache: forgets what is cached of a part of an object, which did not verify. False when nothing was: the object itself is damaged. */

@@ -61,12 +61,31 @@ export class Packs {
   #scratch = Buffer.allocUnsafeSlow(128 * 1024)
   readonly #runsSeen = new Set<number>()
   readonly #header = new SegmentHeader()
+  /** See `PageSource`; only over a store that is elsewhere. */
+  readonly prefetchPage: ((pointer: Uint8Array, at: number, lead: number) => void) | undefined
+  /** The same of a block. */
+  readonly prefetchBlock: ((pointer: Uint8Array, at: number) => void) | undefined
+  /** See `BlockSource`. */
+  readonly waitFromNow: (() => void) | undefined
 
   constructor(store: LocalStore, options: PacksOptions) {
     this.#store = store
     this.#verify = options.verify ?? false
     this.#relocations = new Relocations(store)
     this.#cache = new BlockCache(options.blockCacheBytes)
+    if (store.prefetch === undefined) return
+    this.prefetchPage = (pointer, at, lead) => this.#prefetch(pointer, at, lead)
+    this.prefetchBlock = (pointer, at) => this.#prefetch(pointer, at, 0)
+    this.waitFromNow = () => {
+      store.mayMiss = false
+    }
+  }
+
+  /** Of a pack that was moved nothing is brought near: that happens seldom. */
+  #prefetch(pointer: Uint8Array, at: number, lead: number): void {
+    const source = this.#source(pointer, at + HASH_BYTES)
+    if (source.fd >= 0 || source.gone) return
+    this.#store.prefetch?.(source.key, pointerOffset(pointer, at) - lead, pointerLength(pointer, at) + lead)
   }
 
   /** Reads of this pack go to a local file, until `removeSpool`. */

@@ -107,6 +107,8 @@ export const limits = {
   fuseTurn: 64,
   /** Turns of all mounts that a request of a client may wait for, when it has just written dirty pages back. */
   fuseCatchUpTurns: 256,
+  /** A request that was given up so often, because what it needs was not here, waits for it the next time. */
+  fuseMisses: 64,
   /** Views of one mount that the kernel forgot and that keep their numbers, in case somebody comes back to them. */
   idleViews: 64,
   /** Views of one mount that the kernel holds before it is asked to let go of those used longest ago. */
@@ -232,10 +234,23 @@ export const limits = {
   diffPageChanges: 2000,
   /** A store elsewhere that answers nothing for so long counts as unreachable. */
   storeCallMs: 30_000,
-  /** Objects that are written to a store at once. */
+  /** Objects that are written to a store at once, and what of them may be in memory. */
   storeParallel: 8,
-  /** Chunks that are read from a store at once. */
-  storeReadAhead: 32,
+  storeUploadBytes: 128 * 1024 * 1024,
+  /** Packs up to this size are written by one request. */
+  storeWholeBytes: 16 * 1024 * 1024,
+  /** Requests at once for what is not asked for yet, and chunks of 256 KiB that one of them brings. */
+  storeReadsAhead: 16,
+  storeRunChunks: 16,
+  /** Chunks that may be expected at the same time. */
+  storeExpected: 2048,
+  /** Readers told apart who read on in the packs of a store. */
+  storeStreams: 16,
+  /** Pages of one inner page that are fetched ahead at once, and what may lie before an inner page that comes with it. */
+  storeAheadPages: 64,
+  storeAheadBytes: 1024 * 1024,
+  /** What is fetched ahead of who reads a file from its start to its end, where the cache has room. */
+  fileAheadBytes: 32 * 1024 * 1024,
   /** Files of a cache that are kept open. */
   cacheOpenFiles: 256,
   /** What a store's cache may take on the disk, where nothing else is said. */

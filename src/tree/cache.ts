@@ -1,5 +1,6 @@
 import { HASH_BYTES, POINTER_BYTES, packKey, pointerOffset, pointerPack } from '../codec/index.js'
 import { CorruptError } from '../errors.js'
+import { Ahead } from './ahead.js'
 import { findDamage, pageCount, pageLevel } from './encode.js'
 import { bytesOf, HEADER_BYTES, PAGE_BYTES, Page, pointerAt } from './page.js'
 import type { PageSource } from './tree.js'
@@ -36,10 +37,13 @@ export class PageCache {
   #epoch = 1
   #slab = new Uint8Array(POINTERS_PER_SLAB * POINTER_BYTES)
   #slabUsed = 0
+  /** Where pages are far away. */
+  readonly #ahead: Ahead | undefined
 
   constructor(source: PageSource, budgetBytes: number) {
     this.#source = source
     this.budgetBytes = budgetBytes
+    this.#ahead = source.prefetchPage === undefined ? undefined : new Ahead(source.prefetchPage)
   }
 
   /** Epochs never repeat among the trees of a cache, so that a page has at most one owner. */
@@ -62,11 +66,17 @@ export class PageCache {
     return pg.buf ?? this.#load(pg)
   }
 
+  /** Begins to bring near a page that is not in memory. */
+  prefetch(pg: Page): void {
+    if (pg.buf === null && pg.ptr !== null) this.#source.prefetchPage?.(pg.ptr, pg.ptrAt, 0)
+  }
+
   /** Child `i` of an inner page that is in memory; the child itself may not be. */
   kid(pg: Page, i: number): Page {
     const kids = pg.kids as Array<Page | undefined> // an inner page in memory has them
     const known = kids[i]
     if (known !== undefined) return known
+    this.#ahead?.touch(pg, i)
     const b = bytesOf(pg)
     const kid = this.page(b, pointerAt(b, i), pg.level - 1)
     kids[i] = kid

@@ -1,3 +1,4 @@
+export { approach } from './approach.js'
 export { BTree, sameRoot } from './btree.js'
 export { type CacheCounters, describePointer, PageCache } from './cache.js'
 export { cursorKey, TreeCursor } from './cursor.js'

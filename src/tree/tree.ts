@@ -4,6 +4,11 @@ export interface PageSource {
    * The plain, verified bytes of the page that the pointer at `at` names; valid until the next call. @throws CorruptError
    */
   readPage(pointer: Uint8Array, at: number): Uint8Array
+  /**
+   * Where reading takes long: begins to bring near the page that a pointer names, and `lead` bytes that lie before it. Returns at once, and fails never: who
+   * reads it hears what is wrong.
+   */
+  readonly prefetchPage?: ((pointer: Uint8Array, at: number, lead: number) => void) | undefined
 }
 
 /** Where sealing writes pages to. */

@@ -13,6 +13,7 @@ import {
 import { SEGMENT_HEADER_BYTES } from '../codec/segment.js'
 import { assert, limits } from '../sys/index.js'
 import type { Tree } from '../tree/tree.js'
+import { FileAhead } from './file-ahead.js'
 import { copyOrZero, type Overlay, type Overlays } from './overlay.js'
 import type { ContentReader } from './session.js'
 
@@ -30,6 +31,10 @@ export interface BlockSource {
   readBlock(pointer: Uint8Array, at: number): Uint8Array
   /** The same for `count` full blocks, one behind the other from the named one, into `into`. False: read them one by one. @throws CorruptError */
   readRun?(pointer: Uint8Array, at: number, count: number, into: Uint8Array, toAt: number): boolean
+  /** Where reading takes long: begins to bring a block near. Returns at once, fails never. */
+  readonly prefetchBlock?: ((pointer: Uint8Array, at: number) => void) | undefined
+  /** Where reading takes long: something is changed now, so that no PageMiss may end the operation any more. */
+  readonly waitFromNow?: (() => void) | undefined
 }
 
 export interface BlockSink {
@@ -53,14 +58,39 @@ export class Content implements ContentReader {
   readonly #tree: () => Tree
   readonly #source: BlockSource
   readonly #overlays: Overlays
+  /** Where blocks are far away. */
+  readonly #ahead: FileAhead | undefined
 
   constructor(tree: () => Tree, source: BlockSource, overlays: Overlays) {
     this.#tree = tree
     this.#source = source
     this.#overlays = overlays
+    if (source.prefetchBlock !== undefined) this.#ahead = new FileAhead((ino, from, to) => this.#prefetch(ino, from, to))
+  }
+
+  #prefetch(ino: number, from: number, to: number): void {
+    const cursor = this.#tree().cursor()
+    const last = Math.ceil(to / BLOCK) - 1
+    let more = cursor.seek(K, extentKey(K, ino, Math.floor(from / BLOCK)))
+    while (more && isExtentOf(cursor.buf, cursor.kp, cursor.kl) && extentBlock(cursor.buf, cursor.kp) <= last) {
+      if (cursor.buf[cursor.vp] === EXTENT_STORED) this.#source.prefetchBlock?.(cursor.buf, cursor.vp + 1)
+      more = cursor.next()
+    }
   }
 
   read(ino: number, offset: number, into: Uint8Array, at: number, length: number): void {
+    if (this.#ahead === undefined) {
+      this.#read(ino, offset, into, at, length)
+      return
+    }
+    for (let done = 0; done < length; done += limits.fuseRequestBytes) {
+      const n = Math.min(length - done, limits.fuseRequestBytes)
+      this.#ahead.reads(ino, offset + done, n)
+      this.#read(ino, offset + done, into, at + done, n)
+    }
+  }
+
+  #read(ino: number, offset: number, into: Uint8Array, at: number, length: number): void {
     let block = Math.floor(offset / BLOCK)
     let within = offset - block * BLOCK
     while (length > 0) {

@@ -11,6 +11,7 @@ import { writeFileDurably } from '../store/write-durably.js'
 import { type Clock, crashPoint, limits, type Random } from '../sys/index.js'
 import { HeadFile } from './head.js'
 import { ARENA_INODES } from './live-session.js'
+import { prefetchRoots } from './nearing.js'
 import type { WriterLease } from './writer-lease.js'
 
 export interface TakeOptions {
@@ -90,6 +91,7 @@ export class Lease implements WriterLease {
     const found = this.#stored(record)
     if (found === undefined) return this.#resume()
     const stored = decodeHead(found.bytes, this.#key)
+    prefetchRoots(this.#store, stored)
     const isOurs = record !== undefined && isOf(record, stored)
     if (!isOurs) {
       if (record !== undefined) this.#setAside(record)

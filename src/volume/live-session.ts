@@ -195,6 +195,7 @@ export class LiveSession extends Collector {
     if (request !== undefined) head.tag(...request)
     head.finish({ timeMs: this.nowMs, nextIno, ...after })
     const parts = [...items, Buffer.from(this.batch.buffer.subarray(this.batch.start + BATCH_HEADER_BYTES, this.batch.end))]
+    for (const part of parts) this.#bringNear(() => this.#reader.openItems(part, 0, part.length))
     try {
       this.sequence = this.#journal.appendParts(head.buffer, head.length, parts)
     } catch (error) {
@@ -237,6 +238,7 @@ export class LiveSession extends Collector {
     if (this.#halfApplied) return -EIO
     if (this.nowMs === 0) this.look()
     batch.finish({ timeMs: this.nowMs, nextIno: this.state.nextIno, inodes, bytes })
+    this.#bringNear(() => this.#reader.open(batch.buffer, batch.start, batch.length))
     try {
       this.sequence = this.#journal.append(batch.buffer, batch.length)
     } catch (error) {
@@ -246,6 +248,17 @@ export class LiveSession extends Collector {
     this.#apply(() => this.state.apply(this.#reader))
     this.#committed()
     return 0
+  }
+
+  /** What cannot be read now is a failure of the operation; once it is in the journal it would be one of the volume. */
+  #bringNear(open: () => void): void {
+    try {
+      open()
+      this.state.bringNear(this.#reader)
+    } catch (error) {
+      this.discard()
+      throw error
+    }
   }
 
   #committed(): void {

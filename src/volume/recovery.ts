@@ -6,6 +6,7 @@ import type { VolumeLog } from '../store/store-logs.js'
 import { assert, limits, type Random } from '../sys/index.js'
 import { BTree, type PageCache } from '../tree/index.js'
 import { EXTENT_BYTES } from './content.js'
+import { approachOpening } from './nearing.js'
 import type { Spool } from './spool.js'
 import { VolumeState } from './state.js'
 import type { StoreContext } from './volume.js'
@@ -63,6 +64,7 @@ function replay(options: RecoverOptions, references: Reference[]): Recovered & {
   const { context, head, spool } = options
   const state = new VolumeState(openTree(context.pages, head.root), openTree(context.pages, head.history), context.packs)
   state.sink = spool
+  if (context.store.prefetch !== undefined) approachOpening(state.tree, state.history)
   state.loadApplied()
   if (options.isReader !== true) state.incarnations.load(state.history)
   state.loadVersionSequence()

@@ -86,6 +86,29 @@ export class VolumeState {
     if (batch.tagged) this.remember(batch.mount, batch.uniqueHigh, batch.uniqueLow)
   }
 
+  /**
+   * Where reading takes long, and may fail: reads what applying these items will read, so that they are journaled only if they can be applied. Elsewhere it
+   * does nothing. @throws CorruptError, PageMiss; what the store says
+   */
+  bringNear(items: BatchReader): void {
+    if (this.#blocks.prefetchBlock === undefined) return
+    while (items.next()) {
+      if (items.op !== Item.data && items.op !== Item.zero && items.op !== Item.drop) copyKey(items)
+      this.#bringNear(items)
+    }
+    this.#blocks.waitFromNow?.()
+  }
+
+  #bringNear({ op, ino, x, y, vl, kl }: BatchReader): void {
+    const BLOCK = limits.blockBytes
+    if (op === Item.data || op === Item.zero) {
+      const length = op === Item.zero ? y : vl
+      if (length > 0) this.content.countBlocks(ino, Math.floor(x / BLOCK), Math.floor((x + length - 1) / BLOCK))
+    } else if (op === Item.drop) this.content.countBlocks(ino, x, y)
+    else if (isOfHistory(op)) this.history.get(K, kl)
+    else this.tree.get(K, kl)
+  }
+
   /** Applies items of a large batch whose header the caller sees to. @param historyOnly the tree has become what they make of it already */
   applyItems(items: BatchReader, historyOnly: boolean): void {
     while (items.next()) if (!historyOnly || isOfHistory(items.op)) this.#applyItem(items)

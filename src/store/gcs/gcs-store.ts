@@ -1,9 +1,10 @@
-import { createHash } from 'node:crypto'
+import { createHash, type Hash } from 'node:crypto'
 import { limits } from '../../sys/index.js'
 import type { GetOptions, ListPage, ObjectInfo, ObjectStore, PutOptions, StoredObject } from '../contract.js'
 import { type Agents, agentsFor } from '../http/agents.js'
 import { type HttpRequest, type HttpResponse, send } from '../http/request.js'
 import { checkKey, checkPrefix, IS_CHANGED, IS_GONE, IS_THERE, preconditionFailed } from '../keys.js'
+import { type Parts, partsOf } from '../parts.js'
 import type { Attempted } from '../remote-errors.js'
 import { Retry } from '../wrap/retry.js'
 import { googleTokens, noTokens, type Tokens } from './auth.js'
@@ -99,14 +100,9 @@ export class GcsStore implements ObjectStore {
     signal?.throwIfAborted()
     const condition = ifAbsent === true ? '0' : ifMatch
     const query = { fields: 'generation', ...(condition !== undefined && { ifGenerationMatch: condition }) }
-    const about = JSON.stringify({
-      name: this.#prefix + key,
-      contentType: 'application/octet-stream',
-      md5Hash: createHash('md5').update(bytes).digest('base64'),
-      ...(options.nonce !== undefined && { metadata: { [NONCE]: options.nonce } }),
-    })
+    const about = this.#about(key, createHash('md5').update(bytes), options.nonce)
     const response = await (bytes.length > limits.storePartBytes
-      ? this.#putResumable(about, bytes, query, signal)
+      ? this.#putResumable(about, partsOf(bytes), query, signal)
       : this.#putMultipart(about, bytes, query, signal))
     if (response.status === 412) throw preconditionFailed(key, ifAbsent === true ? IS_THERE : IS_CHANGED)
     if (ifMatch !== undefined && isMissing(response)) throw preconditionFailed(key, IS_GONE)
@@ -126,16 +122,35 @@ export class GcsStore implements ObjectStore {
     })
   }
 
-  #putResumable(about: string, bytes: Uint8Array, query: Record<string, string>, signal: AbortSignal | undefined): Promise<HttpResponse> {
+  async putParts(key: string, parts: Parts, { nonce, signal }: Pick<PutOptions, 'nonce' | 'signal'> = {}): Promise<{ version: string }> {
+    checkKey(key)
+    const digest = createHash('md5')
+    for (let at = 0; at < parts.size; at += limits.storePartBytes)
+      await parts.use(at, Math.min(at + limits.storePartBytes, parts.size), async bytes => digest.update(bytes))
+    const response = await this.#putResumable(this.#about(key, digest, nonce), parts, { fields: 'generation', ifGenerationMatch: '0' }, signal)
+    if (response.status === 412) throw preconditionFailed(key, IS_THERE)
+    return { version: this.#resource(response, { doing: 'write', key }).generation ?? '' }
+  }
+
+  #about(key: string, md5: Hash, nonce: string | undefined): string {
+    return JSON.stringify({
+      name: this.#prefix + key,
+      contentType: 'application/octet-stream',
+      md5Hash: md5.digest('base64'),
+      ...(nonce !== undefined && { metadata: { [NONCE]: nonce } }),
+    })
+  }
+
+  #putResumable(about: string, parts: Parts, query: Record<string, string>, signal: AbortSignal | undefined): Promise<HttpResponse> {
     const begin: HttpRequest = {
       method: 'POST',
       url: this.#upload({ uploadType: 'resumable', ...query }),
-      headers: { 'content-type': 'application/json; charset=UTF-8', 'x-upload-content-length': String(bytes.length) },
+      headers: { 'content-type': 'application/json; charset=UTF-8', 'x-upload-content-length': String(parts.size) },
       body: [Buffer.from(about)],
       signal,
     }
     const failing = (response: HttpResponse): unknown => translateStatus(response, this.#place, { doing: 'write', key: '' })
-    return sendResumable({ send: request => this.#send(request), retry: this.#retry, failing }, begin, bytes)
+    return sendResumable({ send: request => this.#send(request), retry: this.#retry, failing }, begin, parts)
   }
 
   async list(prefix: string, cursor?: string): Promise<ListPage> {

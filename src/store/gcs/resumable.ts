@@ -1,5 +1,6 @@
 import { limits } from '../../sys/index.js'
 import type { HttpRequest, HttpResponse } from '../http/request.js'
+import type { Parts } from '../parts.js'
 import { isTransient, type Retry } from '../wrap/retry.js'
 
 export interface ResumableRequest {
@@ -17,7 +18,7 @@ const MORE = 308
  * The condition given when it begins holds at its end.
  * @returns the last answer
  */
-export async function sendResumable(request: ResumableRequest, begin: HttpRequest, bytes: Uint8Array): Promise<HttpResponse> {
+export async function sendResumable(request: ResumableRequest, begin: HttpRequest, parts: Parts): Promise<HttpResponse> {
   const begun = await request.retry.run(() => checked(request, begin), begin.signal)
   const session = begun.headers.location
   if (begun.status !== 200 || session === undefined) return begun
@@ -27,11 +28,12 @@ export async function sendResumable(request: ResumableRequest, begin: HttpReques
   for (;;) {
     let answer: HttpResponse
     try {
-      answer = await checked(request, pieceFrom(url, bytes, offset, begin.signal))
+      const end = Math.min(offset + limits.storePartBytes, parts.size)
+      answer = await parts.use(offset, end, piece => checked(request, pieceAt(url, piece, offset, parts.size, begin.signal)))
     } catch (error) {
       if (!isTransient(error) || ++failures >= request.retry.attempts) throw error
       await request.retry.pause(failures, begin.signal)
-      answer = await request.retry.run(() => checked(request, askHowFar(url, bytes.length, begin.signal)), begin.signal)
+      answer = await request.retry.run(() => checked(request, askHowFar(url, parts.size, begin.signal)), begin.signal)
     }
     if (answer.status !== MORE) return answer
     const arrived = arrivedUpTo(answer)
@@ -47,9 +49,8 @@ async function checked({ send, failing }: ResumableRequest, request: HttpRequest
   return response
 }
 
-function pieceFrom(url: URL, bytes: Uint8Array, offset: number, signal: AbortSignal | undefined): HttpRequest {
-  const piece = bytes.subarray(offset, offset + limits.storePartBytes)
-  const range = piece.length === 0 ? `bytes */${bytes.length}` : `bytes ${offset}-${offset + piece.length - 1}/${bytes.length}`
+function pieceAt(url: URL, piece: Uint8Array, offset: number, size: number, signal: AbortSignal | undefined): HttpRequest {
+  const range = piece.length === 0 ? `bytes */${size}` : `bytes ${offset}-${offset + piece.length - 1}/${size}`
   return { method: 'PUT', url, headers: { 'content-range': range }, body: [piece], signal }
 }
 

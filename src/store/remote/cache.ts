@@ -2,6 +2,7 @@ import { closeSync, constants, fstatSync, openSync, readdirSync, readSync, renam
 import { dirname, join, relative } from 'node:path'
 import { limits, makeFolders, systemClock } from '../../sys/index.js'
 import { CHUNK_BYTES, chunkFile, keyOfFile } from './chunks.js'
+import { type Expect, mostAhead, ReadAhead } from './read-ahead.js'
 
 export interface CacheStats {
   /** Bytes on the disk, and how many there may be. */
@@ -13,11 +14,12 @@ export interface CacheStats {
   misses: number
 }
 
-/**
- * Brings chunks of an object into the folder, and waits for the first of them.
- * @returns its length, or its bytes where the disk took nothing; -1 when there is no such object
- */
-export type Fetch = (key: string, chunk: number, ahead: number) => number | Uint8Array
+export interface Source {
+  /** Brings a chunk of an object into the folder, and waits for it. @returns its length, or its bytes where the disk took nothing; -1 when there is no such object */
+  fetch: (key: string, chunk: number) => number | Uint8Array
+  /** Begins to bring chunks into the folder. */
+  expect: Expect
+}
 
 interface Entry {
   bytes: number
@@ -35,18 +37,23 @@ export class PackCache {
   #hits = 0
   #misses = 0
   readonly #folder: string
-  readonly #fetch: Fetch
+  readonly #source: Source
+  readonly #ahead: ReadAhead
+  /** Chunks that were asked for and may have come since, and whether they were missed already; they count when they are read, and are looked for when there are many. */
+  readonly #expected = new Map<string, boolean>()
   /** By path below the folder, the longest unused first. */
   readonly #entries = new Map<string, Entry>()
   #open = 0
   #last = ''
-  /** The chunk that was fetched last and how many came with it, to tell reading on from reading here and there. */
-  #next = { key: '', chunk: -1, ahead: 0 }
 
-  constructor(folder: string, maxBytes: number, fetch: Fetch) {
+  constructor(folder: string, maxBytes: number, source: Source) {
     this.#folder = folder
     this.maxBytes = maxBytes
-    this.#fetch = fetch
+    this.#source = source
+    this.#ahead = new ReadAhead(
+      (key, first, count) => this.#expect(key, first, count),
+      () => mostAhead(this.maxBytes),
+    )
     makeFolders(folder)
     this.#scan()
   }
@@ -85,6 +92,8 @@ export class PackCache {
       this.#hits++
       return readAll(whole, into, at, length, offset)
     }
+    // What is asked for at once comes at once.
+    if (length > CHUNK_BYTES) this.#expect(key, Math.floor(offset / CHUNK_BYTES), chunksIn(offset, length))
     let done = 0
     while (done < length) {
       const chunk = Math.floor((offset + done) / CHUNK_BYTES)
@@ -100,13 +109,14 @@ export class PackCache {
 
   #readChunk(key: string, chunk: number, from: number, into: Uint8Array, at: number, length: number): number {
     const path = chunkFile(key, chunk)
+    this.#ahead.reads(key, chunk)
     const fd = this.#fdOf(path)
     if (fd >= 0) {
       this.#hits++
       return readAll(fd, into, at, length, from)
     }
     this.#misses++
-    const found = this.#fetch(key, chunk, this.#ahead(key, chunk))
+    const found = this.#source.fetch(key, chunk)
     if (typeof found !== 'number') {
       // The disk is full: it is read without being kept.
       const part = found.subarray(from, from + length)
@@ -118,12 +128,40 @@ export class PackCache {
     return fetched < 0 ? 0 : readAll(fetched, into, at, length, from)
   }
 
-  /** Whoever reads on has twice as much fetched as the last time. */
-  #ahead(key: string, chunk: number): number {
-    const goesOn = key === this.#next.key && chunk >= this.#next.chunk && chunk <= this.#next.chunk + this.#next.ahead + 1
-    const ahead = goesOn ? Math.min(limits.storeReadAhead - 1, this.#next.ahead * 2 + 1) : 0
-    this.#next = { key, chunk: chunk + 1, ahead }
-    return ahead
+  /** Begins to bring a part of an object here. */
+  prefetch(key: string, offset: number, length: number): void {
+    this.#expect(key, Math.floor(offset / CHUNK_BYTES), chunksIn(offset, length))
+  }
+
+  #expect(key: string, first: number, count: number): void {
+    if (this.#entries.has(key)) return
+    let from = first
+    for (let chunk = first; chunk <= first + count; chunk++) {
+      const isWanted = chunk < first + count && this.#isWanted(chunkFile(key, chunk))
+      if (isWanted) continue
+      if (chunk > from) this.#source.expect(key, from, chunk - from)
+      from = chunk + 1
+    }
+    if (this.#expected.size >= Math.min(limits.storeExpected, this.maxBytes / CHUNK_BYTES / 8)) this.#settle()
+  }
+
+  #isWanted(path: string): boolean {
+    if (this.#entries.has(path) || this.#expected.has(path)) return false
+    this.#expected.set(path, false)
+    return true
+  }
+
+  /** Counts what has come of what was expected. What has not come the second time is asked for again when it is read. */
+  #settle(): void {
+    for (const [path, wasLate] of this.#expected) {
+      const stat = statSync(join(this.#folder, path), { throwIfNoEntry: false })
+      if (stat === undefined && !wasLate) this.#expected.set(path, true)
+      else this.#expected.delete(path)
+      if (stat === undefined) continue
+      this.#entries.set(path, { bytes: stat.size, fd: -1 })
+      this.#bytes += stat.size
+    }
+    this.#shrink()
   }
 
   /** Open descriptor of a file of the cache; -1 when there is none. */
@@ -133,6 +171,7 @@ export class PackCache {
       // It may have come unasked, or through another process.
       const fd = this.#tryOpen(path)
       if (fd < 0) return -1
+      this.#expected.delete(path)
       entry = { bytes: fstatSync(fd).size, fd }
       this.#entries.set(path, entry)
       this.#bytes += entry.bytes
@@ -249,6 +288,11 @@ export class PackCache {
     this.#entries.clear()
     this.#bytes = 0
   }
+}
+
+/** How many chunks a part of an object lies in. */
+function chunksIn(offset: number, length: number): number {
+  return length <= 0 ? 0 : Math.floor((offset + length - 1) / CHUNK_BYTES) - Math.floor(offset / CHUNK_BYTES) + 1
 }
 
 function readAll(fd: number, into: Uint8Array, at: number, length: number, offset: number): number {

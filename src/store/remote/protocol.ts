@@ -3,6 +3,7 @@ import type { WakerHandle } from '../../sys/waker.js'
 import type { WireError } from '../../sys/wire-error.js'
 import type { GetOptions, ListPage, ObjectInfo, StoredObject } from '../contract.js'
 import type { StoreLocation } from '../url.js'
+import type { Fetched } from './chunk-fetcher.js'
 
 /** What the thread of a store is started with. */
 export interface StoreThreadData {
@@ -34,8 +35,10 @@ export interface StoreCalls {
   identify: () => string
   /** Where chunks are kept. */
   cacheIn: (folder: string) => void
-  /** Brings chunks of an object into the cache, and returns when the first of them is there: its length, -1 when there is no such object. */
-  fetch: (key: string, chunk: number, ahead: number) => number | Uint8Array
+  /** Brings a chunk of an object into the cache. */
+  fetch: (key: string, chunk: number) => Fetched
+  /** Begins to bring chunks of an object into the cache, so many from the first on. */
+  prefetch: (key: string, first: number, count: number) => void
   /** Stores packs, several at once. */
   upload: (packs: readonly LocalPack[]) => void
 }
@@ -48,5 +51,8 @@ export interface StoreRequest {
 
 /** Id of what is no answer: why an attempt failed that is made again. */
 export const TROUBLE = 0
+
+/** Id of a request that wants no answer. */
+export const UNANSWERED = -1
 
 export type StoreAnswer = { id: number; result: unknown } | { id: number; error: WireError }

@@ -1,6 +1,6 @@
 import { readdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
-import { CairnError } from '../../errors.js'
+import { CairnError, PageMiss } from '../../errors.js'
 import { limits, makeFolders, systemClock } from '../../sys/index.js'
 import type { WakerHandle } from '../../sys/waker.js'
 import { AsyncLocal } from '../async-local.js'
@@ -47,6 +47,7 @@ export class RemoteStore extends AsyncLocal {
   readonly description: string
   readonly id: string
   readonly cache: PackCache
+  mayMiss = false
   readonly #thread: StoreThread
   readonly #local: DirectoryStore
   readonly #outbox: Outbox
@@ -70,7 +71,12 @@ export class RemoteStore extends AsyncLocal {
     this.#thread.cacheIn(cache)
     this.#local = openDirectoryStore(join(folder, 'local'), { create: true })
     this.#outbox = new Outbox(this.#local, join(folder, 'local'))
-    this.cache = new PackCache(cache, options.cacheBytes ?? limits.cacheBytes, (key, chunk, ahead) => this.#ask('fetch', key, chunk, ahead))
+    this.cache = new PackCache(cache, options.cacheBytes ?? limits.cacheBytes, {
+      fetch: (key, chunk) => (this.mayMiss ? this.#miss(key, chunk) : this.#ask('fetch', key, chunk)),
+      expect: (key, first, count) => {
+        if (this.#unreachable === undefined) this.#thread.tell('prefetch', key, first, count)
+      },
+    })
   }
 
   /** Why the store could not be reached the last time; undefined when it could. */
@@ -120,6 +126,11 @@ export class RemoteStore extends AsyncLocal {
     return error
   }
 
+  #miss(key: string, chunk: number): never {
+    if (this.#unreachable !== undefined && systemClock.monotonic() < this.#askAgainMs) throw this.#unreachable
+    throw new PageMiss(done => this.#request('fetch', [key, chunk], (error, found) => done(error === undefined && typeof found === 'number' && found > 0)))
+  }
+
   getSync(key: string, options: GetOptions = {}): StoredObject | undefined {
     return this.#held.has(key) || this.#outbox.has(key) ? this.#local.getSync(key, options) : this.storedSync(key, options)
   }
@@ -140,6 +151,10 @@ export class RemoteStore extends AsyncLocal {
       if (n >= 0) return n
     }
     return this.cache.read(key, offset, into, at, length)
+  }
+
+  prefetch(key: string, offset: number, length: number): void {
+    if (!this.#outbox.has(key)) this.cache.prefetch(key, offset, length)
   }
 
   /** Deletes what is cached of a part of an object, which does not verify. @returns false when it was not a cache that it came from */

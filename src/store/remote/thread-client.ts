@@ -4,7 +4,7 @@ import { entry, limits, systemClock } from '../../sys/index.js'
 import type { WakerHandle } from '../../sys/waker.js'
 import { fromWire } from '../../sys/wire-error.js'
 import { formatStoreUrl, type StoreLocation } from '../url.js'
-import { type StoreAnswer, type StoreCalls, type StoreRequest, type StoreThreadData, TROUBLE } from './protocol.js'
+import { type StoreAnswer, type StoreCalls, type StoreRequest, type StoreThreadData, TROUBLE, UNANSWERED } from './protocol.js'
 
 /** What becomes of a request. */
 export type Done<T> = (error: Error | undefined, result?: T) => void
@@ -47,7 +47,7 @@ export class StoreThread {
 
   /** Folder of what is read. */
   cacheIn(folder: string): void {
-    this.request('cacheIn', [folder], () => {})
+    this.tell('cacheIn', folder)
   }
 
   /** Waits for the answer. @throws what the store threw; CairnError ERR_STORE_UNREACHABLE when none came in time */
@@ -78,6 +78,11 @@ export class StoreThread {
     // A program does not end while it waits.
     this.#port.ref()
     this.#port.postMessage({ id, op, args } satisfies StoreRequest)
+  }
+
+  /** Asks for what nobody waits for: there is no answer. */
+  tell<Op extends keyof StoreCalls>(op: Op, ...args: Parameters<StoreCalls[Op]>): void {
+    this.#port.postMessage({ id: UNANSWERED, op, args } satisfies StoreRequest)
   }
 
   /** Waits, and takes answers to requests, until `isDone`. @throws CairnError ERR_STORE_UNREACHABLE when none comes in time */

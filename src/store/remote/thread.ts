@@ -1,5 +1,4 @@
 /** The thread of a store that is elsewhere: the only one that talks to it. */
-import { readFile } from 'node:fs/promises'
 import { type MessagePort, workerData } from 'node:worker_threads'
 import { CairnError } from '../../errors.js'
 import { limits, systemRandom } from '../../sys/index.js'
@@ -7,11 +6,13 @@ import { Waker } from '../../sys/waker.js'
 import { toWire } from '../../sys/wire-error.js'
 import type { ObjectStore } from '../contract.js'
 import { identify } from '../identity.js'
+import { Budget } from '../parts.js'
 import { probeStore } from '../probe.js'
 import type { StoreLocation } from '../url.js'
 import { ChunkFetcher } from './chunk-fetcher.js'
 import { openDriver } from './driver.js'
-import { type LocalPack, type StoreAnswer, type StoreCalls, type StoreRequest, type StoreThreadData, TROUBLE } from './protocol.js'
+import { type LocalPack, type StoreAnswer, type StoreCalls, type StoreRequest, type StoreThreadData, TROUBLE, UNANSWERED } from './protocol.js'
+import { uploadPack } from './upload.js'
 
 type Calls = { [Op in keyof StoreCalls]: (...args: Parameters<StoreCalls[Op]>) => Promise<ReturnType<StoreCalls[Op]>> }
 
@@ -20,6 +21,7 @@ class StoreThread {
   #fetcher: Promise<ChunkFetcher>
   #cacheIn: (folder: string) => void = () => {}
   readonly #calls: Calls
+  readonly #budget = new Budget(limits.storeUploadBytes)
 
   /** @param onTrouble told why an attempt failed that is made again */
   constructor(data: StoreThreadData, onTrouble: (error: CairnError) => void) {
@@ -37,7 +39,8 @@ class StoreThread {
       delete: async keys => (await this.#store).delete(keys),
       identify: () => this.#identify(data.location.kind),
       cacheIn: async folder => this.#cacheIn(folder),
-      fetch: async (key, chunk, ahead) => (await this.#fetcher).fetch(key, chunk, ahead),
+      fetch: async (key, chunk) => (await this.#fetcher).fetch(key, chunk),
+      prefetch: async (key, first, count) => (await this.#fetcher).prefetch(key, first, count),
       upload: packs => this.#upload(packs),
     }
   }
@@ -65,21 +68,9 @@ class StoreThread {
   async #upload(packs: readonly LocalPack[]): Promise<void> {
     const left = packs.slice()
     const work = async (): Promise<void> => {
-      for (let pack = left.shift(); pack !== undefined; pack = left.shift()) await storePack(await this.#store, pack)
+      for (let pack = left.shift(); pack !== undefined; pack = left.shift()) await uploadPack(await this.#store, pack, this.#budget)
     }
     await Promise.all(Array.from({ length: limits.storeParallel }, work))
-  }
-}
-
-/** Of a pack that is there already the bytes are compared: a copy of this host may have given its name to other ones. */
-async function storePack(store: ObjectStore, { key, path }: LocalPack): Promise<void> {
-  const bytes = await readFile(path)
-  try {
-    await store.put(key, bytes, { ifAbsent: true })
-  } catch (error) {
-    if (!(error instanceof CairnError) || error.code !== 'ERR_PRECONDITION') throw error
-    const there = await store.get(key)
-    if (there === undefined || Buffer.compare(there.bytes, bytes) !== 0) throw error
   }
 }
 
@@ -93,6 +84,7 @@ function serve(data: StoreThreadData): void {
   const listen = (port: MessagePort): void => {
     port.on('message', (request: StoreRequest) => {
       void thread.run(request).then(answer => {
+        if (request.id === UNANSWERED) return
         port.postMessage(answer)
         Atomics.add(answers, 0, 1)
         Atomics.notify(answers, 0)

@@ -1,4 +1,5 @@
 import { limits } from '../../sys/index.js'
+import type { Parts } from '../parts.js'
 import type { Retry } from '../wrap/retry.js'
 import type { Client, Sdk } from './sdk.js'
 
@@ -6,6 +7,12 @@ export interface PartsRequest {
   sdk: Sdk
   client: Client
   at: { Bucket: string; Key: string }
+  /** Kept beside the bytes. */
+  metadata?: Record<string, string>
+  /** Only where there is no object, as far as the server looks at that. */
+  ifAbsent?: boolean
+  /** Called before the object comes to be. */
+  beforeEnd?: () => Promise<void>
   retry: Retry
   signal: AbortSignal | undefined
 }
@@ -20,7 +27,7 @@ interface Part {
  * finished; what a killed process leaves costs until the bucket's rule for incomplete uploads removes it (docs/stores.md).
  * @returns the etag
  */
-export async function putInParts(request: PartsRequest, bytes: Uint8Array, translated: (error: unknown) => unknown): Promise<string | undefined> {
+export async function putInParts(request: PartsRequest, parts: Parts, translated: (error: unknown) => unknown): Promise<string | undefined> {
   const { sdk, client, at, retry, signal } = request
   const send = <T>(work: () => Promise<T>): Promise<T> =>
     retry.run(async () => {
@@ -30,17 +37,20 @@ export async function putInParts(request: PartsRequest, bytes: Uint8Array, trans
         throw translated(error)
       }
     }, signal)
-  const { UploadId } = await send(() => client.send(new sdk.CreateMultipartUploadCommand(at), { abortSignal: signal }))
+  const begin = { ...at, ...(request.metadata !== undefined && { Metadata: request.metadata }) }
+  const { UploadId } = await send(() => client.send(new sdk.CreateMultipartUploadCommand(begin), { abortSignal: signal }))
   const upload = { ...at, UploadId }
   try {
-    const uploadPart = async (number: number): Promise<Part> => {
+    const uploadPart = (number: number): Promise<Part> => {
       const from = (number - 1) * limits.storePartBytes
-      const Body = bytes.subarray(from, from + limits.storePartBytes)
-      const command = { ...upload, PartNumber: number, Body, ContentLength: Body.length }
-      const { ETag } = await send(() => client.send(new sdk.UploadPartCommand(command), { abortSignal: signal }))
-      return { PartNumber: number, ETag }
+      return parts.use(from, Math.min(from + limits.storePartBytes, parts.size), async Body => {
+        const command = { ...upload, PartNumber: number, Body, ContentLength: Body.length }
+        const { ETag } = await send(() => client.send(new sdk.UploadPartCommand(command), { abortSignal: signal }))
+        return { PartNumber: number, ETag }
+      })
     }
-    const Parts = await severalAtOnce(Math.ceil(bytes.length / limits.storePartBytes), limits.storePartsAtOnce, uploadPart)
+    const Parts = await severalAtOnce(Math.ceil(parts.size / limits.storePartBytes), limits.storePartsAtOnce, uploadPart)
+    await request.beforeEnd?.()
     return await complete(request, upload, Parts, send)
   } catch (error) {
     // What matters is the first error; an upload that stays is the bucket's to remove.
@@ -51,7 +61,7 @@ export async function putInParts(request: PartsRequest, bytes: Uint8Array, trans
 
 /** A lost answer to it shows as a missing upload when it is asked again: then the object is there, with the etag that the parts make. */
 async function complete(
-  { sdk, client, at, signal }: PartsRequest,
+  { sdk, client, at, ifAbsent, signal }: PartsRequest,
   upload: { Bucket: string; Key: string; UploadId: string | undefined },
   Parts: Part[],
   send: <T>(work: () => Promise<T>) => Promise<T>,
@@ -60,7 +70,8 @@ async function complete(
   return send(async () => {
     attempts++
     try {
-      const { ETag } = await client.send(new sdk.CompleteMultipartUploadCommand({ ...upload, MultipartUpload: { Parts } }), { abortSignal: signal })
+      const command = { ...upload, MultipartUpload: { Parts }, ...(ifAbsent === true && { IfNoneMatch: '*' }) }
+      const { ETag } = await client.send(new sdk.CompleteMultipartUploadCommand(command), { abortSignal: signal })
       // Ceph's gateway does not always say it.
       if (ETag !== undefined && ETag !== '') return ETag
     } catch (error) {

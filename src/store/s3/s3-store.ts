@@ -4,6 +4,7 @@ import { limits } from '../../sys/index.js'
 import type { GetOptions, ListPage, ObjectInfo, ObjectStore, PutOptions, StoredObject } from '../contract.js'
 import { collect } from '../http/collect.js'
 import { checkKey, checkPrefix, IS_CHANGED, IS_GONE, IS_THERE, preconditionFailed } from '../keys.js'
+import { type Parts, partsOf } from '../parts.js'
 import type { Attempted } from '../remote-errors.js'
 import { Retry } from '../wrap/retry.js'
 import { codeOf, type S3Place, statusOf, translate } from './errors.js'
@@ -43,6 +44,7 @@ export class S3Store implements ObjectStore {
   readonly #prefix: string
   readonly #place: S3Place
   readonly #retry: Retry
+  readonly #isAws: boolean
   #quotes: 'keep' | 'strip'
   /** The quoting was seen to work, or was given. */
   #quotesKnown: boolean
@@ -57,6 +59,7 @@ export class S3Store implements ObjectStore {
     const region = givenRegion(options) ?? 'of the profile'
     this.#place = { description: this.description, bucket: options.bucket, where: options.endpoint ?? 'AWS', region }
     this.#retry = options.retry ?? new Retry()
+    this.#isAws = options.endpoint === undefined
     this.#quotesKnown = (options.etagQuotes ?? 'auto') !== 'auto'
     this.#quotes = options.etagQuotes === 'strip' ? 'strip' : 'keep'
   }
@@ -165,7 +168,30 @@ export class S3Store implements ObjectStore {
 
   async #putParts(key: string, bytes: Uint8Array, signal: AbortSignal | undefined): Promise<{ version: string }> {
     const request = { sdk: this.#sdk, client: this.#client, at: this.#at(key), retry: this.#retry, signal }
-    const etag = await putInParts(request, bytes, error => this.#translated(error, 'write', key, signal))
+    const etag = await putInParts(request, partsOf(bytes), error => this.#translated(error, 'write', key, signal))
+    return { version: versionOf(etag) }
+  }
+
+  /** That the object is missing is asked before it is sent and before it comes to be, by a HEAD each; AWS looks at the condition itself. */
+  async putParts(key: string, parts: Parts, { nonce, signal }: Pick<PutOptions, 'nonce' | 'signal'> = {}): Promise<{ version: string }> {
+    checkKey(key)
+    const checkAbsent = async (): Promise<void> => {
+      if ((await this.#retry.run(() => this.head(key), signal)) !== undefined) throw preconditionFailed(key, IS_THERE)
+    }
+    await checkAbsent()
+    const etag = await putInParts(
+      {
+        sdk: this.#sdk,
+        client: this.#client,
+        at: this.#at(key),
+        retry: this.#retry,
+        signal,
+        ...(nonce !== undefined && { metadata: { [NONCE]: nonce } }),
+        ...(this.#isAws ? { ifAbsent: true } : { beforeEnd: checkAbsent }),
+      },
+      parts,
+      error => (statusOf(error) === 412 ? preconditionFailed(key, IS_THERE) : this.#translated(error, 'write', key, signal)),
+    )
     return { version: versionOf(etag) }
   }
 

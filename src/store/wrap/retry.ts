@@ -113,15 +113,25 @@ export class RetryingStore implements ObjectStore {
 
   put(key: string, bytes: Uint8Array, options: PutOptions = {}): Promise<{ version: string }> {
     if (options.ifAbsent !== true && options.ifMatch === undefined) return this.#retry.run(() => this.#inner.put(key, bytes, options), options.signal)
-    return this.#putConditional(key, bytes, { ...options, nonce: options.nonce ?? this.#retry.nonce() })
+    const named = { ...options, nonce: options.nonce ?? this.#retry.nonce() }
+    return this.#putConditional(key, named, () => this.#inner.put(key, bytes, named))
   }
 
-  async #putConditional(key: string, bytes: Uint8Array, options: PutOptions): Promise<{ version: string }> {
+  /** Undefined where the driver writes no object in parts. */
+  get putParts(): ObjectStore['putParts'] {
+    if (this.#inner.putParts === undefined) return undefined
+    return (key, parts, options) => {
+      const named = { ...options, ifAbsent: true, nonce: options?.nonce ?? this.#retry.nonce() }
+      return this.#putConditional(key, named, () => this.#inner.putParts?.(key, parts, named) as Promise<{ version: string }>)
+    }
+  }
+
+  async #putConditional(key: string, options: PutOptions, put: () => Promise<{ version: string }>): Promise<{ version: string }> {
     for (let attempt = 1; ; attempt++) {
       options.signal?.throwIfAborted()
       let failure: unknown
       try {
-        return await this.#inner.put(key, bytes, options)
+        return await put()
       } catch (error) {
         failure = error
       }

@@ -29,6 +29,8 @@ export abstract class ObjectService {
   clockSkewMs: number
   readonly #port: number
   readonly #server: Server
+  /** Ends the waits of those that are answered late. */
+  readonly #waits = new Set<() => void>()
   #counts = new Map<string, Count>()
   /** Requests being answered, and the most at once. */
   #running = 0
@@ -83,6 +85,12 @@ export abstract class ObjectService {
     return this.#counts.get(operation)?.requests ?? 0
   }
 
+  /** Answers at once what it holds back, and from now on everything. */
+  hurry(): void {
+    this.latencyMs = 0
+    for (const end of this.#waits) end()
+  }
+
   resetCounts(): void {
     this.#counts = new Map()
     this.peak = this.#running
@@ -116,7 +124,7 @@ export abstract class ObjectService {
     const operation = this.operation(exchange)
     const count = this.#count(operation, exchange)
     const fault = this.faults.take(operation)
-    await pause(this.latencyMs + (operation.name.startsWith('List') ? this.listDelayMs : 0) + (fault?.kind === 'delay' ? (fault.delayMs ?? 100) : 0))
+    await this.#pause(this.latencyMs + (operation.name.startsWith('List') ? this.listDelayMs : 0) + (fault?.kind === 'delay' ? (fault.delayMs ?? 100) : 0))
     if (fault?.kind === 'hang') return
     if (fault?.kind === 'lost') {
       request.socket.destroy()
@@ -132,6 +140,20 @@ export abstract class ObjectService {
     if (fault?.kind === 'flip') result = flipped(result)
     count.bytesOut += result.body.length
     this.#send(response, exchange, result, fault?.kind === 'short')
+  }
+
+  /** Resolves at once for nothing: a timer costs a millisecond. */
+  #pause(ms: number): Promise<void> | undefined {
+    if (ms <= 0) return undefined
+    return new Promise(resolve => {
+      const end = (): void => {
+        clearTimeout(timer)
+        this.#waits.delete(end)
+        resolve()
+      }
+      const timer = setTimeout(end, ms)
+      this.#waits.add(end)
+    })
   }
 
   #count({ name }: Operation, { body }: Exchange): Count {
@@ -168,9 +190,4 @@ async function whole(request: IncomingMessage): Promise<Exchange | undefined> {
 function splitAtFirst(text: string, mark: string): [string, string | undefined] {
   const at = text.indexOf(mark)
   return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)]
-}
-
-/** Resolves at once for nothing: a timer costs a millisecond. */
-function pause(ms: number): Promise<void> | undefined {
-  return ms > 0 ? new Promise(resolve => setTimeout(resolve, ms)) : undefined
 }

@@ -1,0 +1,163 @@
+// One job of bench/stores.mjs in a process of its own: `node client.mjs JOB`, as JSON. Prints what it measured as JSON.
+import { Cairn } from '../../dist/index.js'
+import { paths } from '../lib.mjs'
+
+const job = JSON.parse(process.argv[2])
+
+async function open() {
+  const cairn = await Cairn.open({ home: job.home, via: 'process' })
+  return { cairn, volume: await cairn.open(job.name) }
+}
+
+/** Files of `bytes` bytes in transactions of 100,000. */
+async function build() {
+  const cairn = await Cairn.open({ home: job.home, via: 'process' })
+  await cairn.ensureVolume({ name: job.name, ...job.place })
+  const volume = await cairn.open(job.name)
+  const { directories, files } = paths(job.files)
+  const content = Buffer.alloc(job.bytes, 0x61)
+  for (let from = 0; from < files.length; from += 100_000) {
+    await volume.transaction(tx => {
+      if (from === 0) for (const directory of directories) tx.fs.mkdirSync(directory)
+      for (let i = from; i < Math.min(files.length, from + 100_000); i++) tx.fs.writeFileSync(files[i], content)
+    })
+  }
+  await cairn.flush(job.name, { timeoutMs: 600_000 })
+  await cairn.close()
+  return {}
+}
+
+/** Opens the volume and lists its root. @param job.after: a volume of the same store that is opened before, and kept */
+async function list() {
+  const cairn = await Cairn.open({ home: job.home, via: 'process' })
+  const before = job.after === undefined ? undefined : await cairn.open(job.after)
+  const start = performance.now()
+  const volume = await cairn.open(job.name)
+  const names = volume.fs.readdirSync('/')
+  const ms = performance.now() - start
+  await before?.close()
+  await cairn.close()
+  return { ms, names: names.length }
+}
+
+async function find() {
+  const { cairn, volume } = await open()
+  const start = performance.now()
+  let found = 0
+  const walk = folder => {
+    for (const entry of volume.fs.readdirSync(folder === '' ? '/' : folder, { withFileTypes: true })) {
+      const path = `${folder}/${entry.name}`
+      volume.fs.lstatSync(path)
+      found++
+      if (entry.isDirectory()) walk(path)
+    }
+  }
+  walk('')
+  const ms = performance.now() - start
+  await cairn.close()
+  return { ms, found }
+}
+
+async function writeLarge() {
+  const cairn = await Cairn.open({ home: job.home, via: 'process' })
+  await cairn.ensureVolume({ name: job.name, ...job.place })
+  const volume = await cairn.open(job.name)
+  const piece = pseudoRandom(8 * 2 ** 20)
+  const start = performance.now()
+  const file = await volume.fs.promises.open('/large', 'w')
+  for (let at = 0; at < job.bytes; at += piece.length) {
+    // No two blocks are the same.
+    for (let i = 0; i < piece.length; i += 4096) piece.writeDoubleLE(at + i, i)
+    await file.write(piece, 0, Math.min(piece.length, job.bytes - at))
+  }
+  await file.close()
+  const written = performance.now() - start
+  await cairn.flush(job.name, { timeoutMs: 600_000 })
+  const ms = performance.now() - start
+  await cairn.close()
+  return { ms, written }
+}
+
+async function readLarge() {
+  const { cairn, volume } = await open()
+  const into = Buffer.alloc(2 ** 20)
+  const start = performance.now()
+  const file = await volume.fs.promises.open('/large', 'r')
+  let bytes = 0
+  for (;;) {
+    const { bytesRead } = await file.read(into, 0, into.length)
+    if (bytesRead === 0) break
+    bytes += bytesRead
+  }
+  const ms = performance.now() - start
+  await file.close()
+  await cairn.close()
+  return { ms, bytes }
+}
+
+async function readRandom() {
+  const { cairn, volume } = await open()
+  const into = Buffer.alloc(4096)
+  const file = await volume.fs.promises.open('/large', 'r')
+  const { size } = await file.stat()
+  const start = performance.now()
+  for (let i = 0; i < job.reads; i++) await file.read(into, 0, into.length, Math.floor((((i + 1) * 0.6180339887) % 1) * (size / 4096)) * 4096)
+  const ms = performance.now() - start
+  await file.close()
+  await cairn.close()
+  return { ms: ms / job.reads }
+}
+
+async function transaction() {
+  const cairn = await Cairn.open({ home: job.home, via: 'process' })
+  await cairn.ensureVolume({ name: job.name, ...job.place })
+  const volume = await cairn.open(job.name)
+  const { directories, files } = paths(job.files)
+  const content = Buffer.alloc(1024, 0x61)
+  process.send?.('begin')
+  const start = performance.now()
+  await volume.transaction(tx => {
+    for (const directory of directories) tx.fs.mkdirSync(directory)
+    for (const path of files) tx.fs.writeFileSync(path, content)
+  })
+  await cairn.flush(job.name)
+  const ms = performance.now() - start
+  await cairn.close()
+  return { ms }
+}
+
+/** What the same client reaches without Cairn: objects of 8 MiB, or ranges of 8 MiB of one, several at once. */
+async function plain() {
+  const { S3Store } = await import('../../dist/store/s3/s3-store.js')
+  const store = new S3Store({ bucket: 'bucket', prefix: 'plain/', region: 'us-east-1', endpoint: job.place.endpoint, pathStyle: true })
+  const part = 8 * 2 ** 20
+  const count = Math.ceil(job.bytes / part)
+  const body = pseudoRandom(part)
+  const all = async work => {
+    let next = 0
+    const run = async () => {
+      while (next < count) await work(next++)
+    }
+    const start = performance.now()
+    await Promise.all(Array.from({ length: 16 }, run))
+    return performance.now() - start
+  }
+  const put = await all(i => store.put(`part-${i}`, body, { ifAbsent: true }))
+  const get = await all(i => store.get(`part-${i}`, { range: { offset: 0, length: part } }))
+  await store.delete(Array.from({ length: count }, (_, i) => `part-${i}`))
+  await store.close()
+  return { put, get }
+}
+
+function pseudoRandom(length) {
+  const bytes = Buffer.alloc(length)
+  let x = 1
+  for (let i = 0; i + 4 <= length; i += 4) {
+    x = (Math.imul(x, 1664525) + 1013904223) >>> 0
+    bytes.writeUInt32LE(x, i)
+  }
+  return bytes
+}
+
+const jobs = { build, list, find, writeLarge, readLarge, readRandom, transaction, plain }
+console.log(JSON.stringify(await jobs[job.do]()))
