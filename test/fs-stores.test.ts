@@ -1,45 +1,20 @@
 import './support/without-syncs.js'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { FileSystem } from '../src/fs/index.js'
 import { createFs, LocalBackend, LocalOps } from '../src/node/index.js'
-import type { StoreLocation } from '../src/store/url.js'
 import { type FsContext, fsSuite } from '../src/testing/fs-suite.js'
-import { cloudEnvironment, TEST_VARIABLES } from '../src/testing/object-server/environment.js'
-import { type SpawnedS3, spawnGcsServer, spawnS3Server } from '../src/testing/object-server/spawn.js'
 import { Engine } from '../src/volume/engine.js'
 import type { Volume } from '../src/volume/volume.js'
+import { StorePlaces } from './support/store-places.js'
 
-let folder: string
-let s3: SpawnedS3
-let gcs: SpawnedS3
-let putBack: () => void
+const places = new StorePlaces()
 
-beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'cairn-fs-stores-'))
-  // In processes of their own: the engine waits for them, and they must answer meanwhile.
-  ;[s3, gcs] = await Promise.all([spawnS3Server(), spawnGcsServer({ tokens: [''] })])
-  putBack = cloudEnvironment({ ...TEST_VARIABLES, STORAGE_EMULATOR_HOST: gcs.endpoint })
-})
-
-afterAll(async () => {
-  putBack()
-  await Promise.all([s3.close(), gcs.close()])
-  rmSync(folder, { recursive: true, force: true })
-})
-
-const places: ReadonlyArray<[kind: string, location: () => StoreLocation]> = [
-  ['file', () => ({ kind: 'file', path: join(folder, 'shared') })],
-  ['sqlite', () => ({ kind: 'sqlite', path: join(folder, 'ws.cairn') })],
-  ['lmdb', () => ({ kind: 'lmdb', path: join(folder, 'lmdb') })],
-  ['s3', () => ({ kind: 's3', bucket: 'bucket', prefix: 'agents/', region: 'us-east-1', endpoint: s3.endpoint, pathStyle: true })],
-  ['gcs', () => ({ kind: 'gcs', bucket: 'bucket', prefix: 'agents/' })],
-]
+beforeAll(() => places.start())
+afterAll(() => places.end())
 
 /** The suite over a volume in each store; two homes take turns with it, so that each group of cases finds what those before it left where the store is. */
-describe.each(places)('filesystem suite over a volume in a store of kind %s', (kind, location) => {
+describe.each(StorePlaces.kinds)('filesystem suite over a volume in a store of kind %s', kind => {
   const isRoot = process.getuid?.() === 0
   let volume: Volume
   let engine: Engine
@@ -53,8 +28,8 @@ describe.each(places)('filesystem suite over a volume in a store of kind %s', (k
       volume.close()
       engine.close()
     }
-    engine = Engine.open({ home: join(folder, `${kind}-${turns++ % 2}`) })
-    engine.attach('suite', location())
+    engine = Engine.open({ home: join(places.folder, `${kind}-${turns++ % 2}`) })
+    engine.attach('suite', places.of(kind))
     volume = engine.openVolume('suite')
     fs = createFs(new LocalBackend(new LocalOps(new FileSystem(volume.session))))
   }

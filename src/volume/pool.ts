@@ -107,6 +107,9 @@ export class Pool {
   readonly #open = new Map<string, Holder>()
   /** Closed volumes that could not be published, and are tried again. */
   readonly #leaving = new Map<string, Claim & { atMs: number }>()
+  /** Volumes whose files are open: a sync under way keeps them so for a moment. */
+  #held = 0
+  #isClosing = false
   #isCrashed = false
   #forgetAtMs = 0
   #nextArena = 0
@@ -446,7 +449,7 @@ export class Pool {
   #openHead(claim: Claim, journalOf = claim.id): Volume {
     const { syncer, onSettled, bootId, actor } = this.#options
     const { head } = claim
-    return new Volume({
+    const volume = new Volume({
       context: this.context,
       head,
       dir: this.#dirOf(claim.id),
@@ -460,9 +463,15 @@ export class Pool {
       ...(this.#names.here(claim.name) === undefined ? {} : { nameHere: claim.name }),
       newArena: () => this.#takeArena(head.value.arenaFloor),
       forkPoints: () => this.#forkPoints(claim.id),
-      onClose: () => this.#leave(claim),
+      onClose: () => {
+        this.#leave(claim)
+        this.#held--
+        this.#closeStore()
+      },
       release: closing => this.#closeOne(closing),
     })
+    this.#held++
+    return volume
   }
 
   /** Makes this process the one writer of a volume. @throws CairnError ERR_VOLUME_BUSY, ERR_LEASE_HELD, ERR_STORE_UNREACHABLE, ERR_VOLUME_UNKNOWN */
@@ -837,7 +846,12 @@ export class Pool {
       volume.abandon()
     }
     this.#open.clear()
-    void this.context.store.close()
+    this.#isClosing = true
+    this.#closeStore()
+  }
+
+  #closeStore(): void {
+    if (this.#isClosing && this.#held === 0) void this.context.store.close()
   }
 
   close(): void {
@@ -847,7 +861,8 @@ export class Pool {
       volume.shut()
     }
     for (const { lock } of this.#leaving.values()) lock.release()
-    void this.context.store.close()
+    this.#isClosing = true
+    this.#closeStore()
   }
 }
 

@@ -12,6 +12,8 @@ export class Connection {
   #isClosed = false
   /** Descriptor of the write-ahead log. No lock of SQLite is on that file, which a close would give up. */
   #log = -1
+  /** Of logs that are gone: another thread may be syncing them still. */
+  readonly #oldLogs: number[] = []
 
   constructor(path: string, driver?: SqliteDriver) {
     this.path = path
@@ -82,10 +84,11 @@ export class Connection {
   }
 
   #toOneFile(): boolean {
-    this.#closeLog()
     try {
       this.exec('PRAGMA busy_timeout = 0')
       this.exec('PRAGMA journal_mode = DELETE')
+      if (this.#log >= 0) this.#oldLogs.push(this.#log)
+      this.#log = -1
       return true
     } catch {
       // Others have it open, and their log holds what this one wrote.
@@ -93,11 +96,6 @@ export class Connection {
     } finally {
       this.exec(`PRAGMA busy_timeout = ${limits.storeLockMs}`)
     }
-  }
-
-  #closeLog(): void {
-    if (this.#log >= 0) closeSync(this.#log)
-    this.#log = -1
   }
 
   /** The last who has it open leaves one file: not every binding does so when it closes. Again is no error. */
@@ -110,7 +108,8 @@ export class Connection {
   /** Closes, and leaves the file as it is. */
   abandon(): void {
     this.#isClosed = true
-    this.#closeLog()
+    for (const fd of [...this.#oldLogs.splice(0), this.#log]) if (fd >= 0) closeSync(fd)
+    this.#log = -1
     this.#statements.clear()
     this.#db.close()
   }
