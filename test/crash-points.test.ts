@@ -34,6 +34,8 @@ const elsewhere = new Set<CrashPoint>([
   ...crashPoints.filter(point => point.startsWith('gc.')),
   // test/remote-volume.test.ts
   ...crashPoints.filter(point => point.startsWith('lease.')),
+  // test/remote-durability.test.ts
+  ...crashPoints.filter(point => point.startsWith('log.')),
 ])
 
 let home: string

@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -67,6 +67,7 @@ import {
   withSequence,
   xattrKey,
 } from '../src/codec/index.js'
+import { decodeLogObject, encodeLogObject, type LogObject } from '../src/codec/log-object.js'
 import { FileSystem } from '../src/fs/index.js'
 import { createFs, LocalBackend, LocalOps } from '../src/node/index.js'
 import { Engine } from '../src/volume/engine.js'
@@ -77,6 +78,8 @@ import { goldenIn, writesFixtures } from './support/golden.js'
  * together with a new format version.
  */
 const golden = goldenIn('format-1.json')
+/** The bytes of a fixture. */
+const stored = (name: string): Buffer => Buffer.from(JSON.parse(readFileSync(join(import.meta.dirname, 'fixtures/format-1.json'), 'utf8'))[name], 'hex')
 
 const K = Buffer.alloc(MAX_KEY_BYTES)
 const key = (length: number): Uint8Array => K.subarray(0, length)
@@ -114,6 +117,27 @@ describe('format 1', () => {
     const end = putBundleItem(items, putBundleItem(items, 0, BundleItem.put, key(extentKey(K, INO, 1)), extent), BundleItem.del, key(5), new Uint8Array(0))
     golden('bundle items', encodeBundleFrame(BundleFrame.items, items.subarray(0, end)))
     golden('bundle end', encodeBundleJson(BundleFrame.end, { blocks: 1, trees: 2, items: 3, sha256: 'f'.repeat(64) }))
+  })
+
+  it('log objects', () => {
+    const object: LogObject = {
+      volume: '0011223344556677',
+      number: 12,
+      epoch: 2048,
+      previous: 0xdeadbeef,
+      last: 9,
+      batches: [Buffer.from('one'), Buffer.from('two')],
+    }
+    golden('log object', encodeLogObject(object))
+    golden('log object, compressed', encodeLogObject({ ...object, batches: [Buffer.alloc(1500, 'batch ')] }))
+    const { batches: _, ...fence } = object
+    golden('log fence', encodeLogObject(fence))
+    for (const [name, decoded] of [
+      ['log object', object],
+      ['log object, compressed', { ...object, batches: [Buffer.alloc(1500, 'batch ')] }],
+      ['log fence', fence],
+    ] as const)
+      expect(decodeLogObject(stored(name), name)).toEqual(decoded)
   })
 
   it('directory entries: the hash is the readdir offset', () => {

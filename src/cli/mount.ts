@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { parseAddress } from '../sdk/address.js'
 import { parseSpan } from '../sdk/config.js'
-import type { MountInfo } from '../sdk/types.js'
+import type { DurabilityLevel, MountInfo } from '../sdk/types.js'
 import type { Context } from './context.js'
 import { usageError } from './errors.js'
 import type { Options, Run } from './spec.js'
@@ -14,6 +14,7 @@ export const run: Run = async (context, [target, path], options) => {
     throw usageError('A state of the past cannot be mounted yet.', `Make a volume of it first: \`cairn fork ${address.volume}@${address.ref} NEW\`.`)
   }
   if (options['checkStorage'] === true) await checkStorage(context, address.volume)
+  durabilityOf(options)
   const what = { volume: address.volume, sub: address.path, path: resolve(path) }
   if (options['foreground'] !== true) {
     await announce(context, await mountIt(context, what, options, settings.readOnly))
@@ -32,7 +33,7 @@ export const run: Run = async (context, [target, path], options) => {
 
 async function announce(context: Context, mount: MountInfo): Promise<void> {
   await context.result(mount, () => [
-    `${mount.name}${mount.sub === undefined ? '' : `:${mount.sub}`} is mounted at ${mount.mountpoint}${mount.readOnly ? ', read-only' : ''}.`,
+    `${mount.name}${mount.sub === undefined ? '' : `:${mount.sub}`} is mounted at ${mount.mountpoint}${mount.readOnly ? ', read-only' : ''}${mount.durability === undefined ? '' : ', durability remote'}.`,
     ...(standsIn(mount.mountpoint) ? ['Run `cd .` to see it: this shell still stands in the directory below.'] : []),
   ])
 }
@@ -53,8 +54,16 @@ async function mountIt(context: Context, what: { volume: string; sub: string; pa
       ...(options['allowOther'] === true && { allowOther: true }),
       ...(options['steal'] === true && { steal: true }),
       ...(options['force'] === true && { force: true }),
+      ...durabilityOf(options),
     }),
   )
+}
+
+function durabilityOf({ durability }: Options): { durability?: DurabilityLevel } {
+  if (durability === undefined) return {}
+  if (durability !== 'local' && durability !== 'remote')
+    throw usageError(`There is no durability ${String(durability)}.`, 'Write --durability local or --durability remote.')
+  return { durability }
 }
 
 /** The shell that called stands in a directory that the mount now covers. */

@@ -45,13 +45,13 @@ function volumeLines(volume: StatusReport['volumes'][number]): string[] {
 
 function remoteLines({ name, store, remote }: StatusReport['volumes'][number]): string[] {
   if (remote === undefined) return []
-  const { unpublishedBytes, lastPublishMs, refreshedMs, lease, isWriter, problem, setAside, cache } = remote
+  const { durability, unpublishedBytes, lastPublishMs, refreshedMs, lease, isWriter, problem, setAside, cache } = remote
   const reads = cache.hits + cache.misses
   const published = lastPublishMs === undefined ? '' : `, published ${ago(lastPublishMs, Date.now())}`
   const writer = isWriter ? 'this host' : lease === undefined ? 'nobody' : lease.holder
   const refreshed = refreshedMs === undefined ? '' : `, read here as published ${ago(refreshedMs, Date.now())}`
   return [
-    `  in ${store}: ${unpublishedBytes === 0 ? 'all is published' : `${humanSize(unpublishedBytes)}B not published`}${published}; written by ${writer}${refreshed}`,
+    `  in ${store}: ${unpublishedBytes === 0 ? 'all is published' : `${humanSize(unpublishedBytes)}B not published`}${published}; written by ${writer}${durability === 'remote' ? '; durability remote' : ''}${refreshed}`,
     `  cache: ${humanSize(cache.bytes)}B of ${humanSize(cache.maxBytes)}B${reads === 0 ? '' : `, ${Math.round((100 * cache.hits) / reads)} % of reads`}`,
     ...(problem === undefined ? [] : [`  problem: ${problem}`]),
     ...(setAside === 0 ? [] : [`  ${plural(setAside, 'state')} of this host that another one overtook: \`cairn recover ${name}\``]),

@@ -69,6 +69,7 @@ export const groups: readonly CommandGroup[] = [
           ['--check-storage', 'verify the whole volume first'],
           ['--allow-other', 'let other users of this machine in'],
           ['--wait <time>', 'wait so long, such as 5m, for another host that writes it'],
+          ['--durability <level>', 'local: fsync means this disk (default); remote: the store, which hosts share'],
           ['--steal', 'take it from a host whose lease has run out'],
           ['--force', 'with --steal: also from one whose lease has not'],
         ],

@@ -48,7 +48,8 @@ export interface Head {
   parent?: { volume: string; id: string; commit: string }
   /** Of a fork of an older state that was not opened yet: what is in its history and came after that state, from and to in milliseconds. */
   hidden?: { fromMs: number; toMs: number }
-  log?: { next: number }
+  /** The first log object that the roots may not contain. `open`: writers of this epoch or earlier ones may still make log objects. */
+  log?: { next: number; open?: true }
   deletedMs?: number
 }
 
@@ -129,7 +130,7 @@ const optional: ReadonlyArray<readonly [keyof Head, Check]> = [
   ['lease', value => hasMembers(value, { holder: isText, sinceMs: isTime, untilMs: isTime })],
   ['parent', value => hasMembers(value, { volume: isText, id: isText, commit: isText })],
   ['hidden', value => hasMembers(value, { fromMs: isTime, toMs: isTime })],
-  ['log', value => hasMembers(value, { next: isCount })],
+  ['log', value => hasMembers(value, { next: isCount, open: open => open === undefined || open === true })],
   ['deletedMs', isTime],
   ['fenced', isCount],
   ['mark', value => Array.isArray(value) && value.length === 2 && value.every(isCount)],

@@ -8,7 +8,7 @@ import { scanFrames } from './scan.js'
  * they were read. It may visit frames that recovery would cut off, never the other way round. Changes nothing.
  * @param visit the payload is valid during the call only
  */
-export function peekJournal(dir: string, afterSequence: number, visit: (payload: Buffer) => void): void {
+export function peekJournal(dir: string, afterSequence: number, visit: (payload: Buffer, sequence: number) => void): void {
   for (const path of filesOf(dir)) {
     const fd = openIfThere(path)
     if (fd < 0) continue
@@ -16,7 +16,7 @@ export function peekJournal(dir: string, afterSequence: number, visit: (payload:
       const header = readHeader(fd)
       if (header === undefined) continue
       scanFrames(fd, header.firstSequence, firstChain(header), (sequence, payload) => {
-        if (sequence > afterSequence) visit(payload)
+        if (sequence > afterSequence) visit(payload, sequence)
         return true
       })
     } finally {

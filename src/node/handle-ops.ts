@@ -69,12 +69,23 @@ export class HandleOps extends PathOps {
   }
 
   write(handle: number, data: Uint8Array, position: number | null): number {
+    const written = this.writeUnsynced(handle, data, position)
+    if (this.isSynced(handle)) this.syncNow('write')
+    return written
+  }
+
+  /** What is written through it is durable when the call returns. */
+  isSynced(handle: number): boolean {
+    return (this.handle(handle, 'write').flags & (O_SYNC | O_DSYNC)) !== 0
+  }
+
+  /** As `write`; that it is durable is the caller's to see to. */
+  writeUnsynced(handle: number, data: Uint8Array, position: number | null): number {
     const h = this.handle(handle, 'write')
     if ((h.flags & O_ACCMODE) === O_RDONLY) throw posixError(EBADF, 'write')
     const append = (h.flags & O_APPEND) !== 0
     const written = this.writeInode(h.ino, position ?? h.position, data, append, h.number)
     if (position === null) h.position = append ? this.sizeOf(h.ino) : h.position + written
-    if ((h.flags & (O_SYNC | O_DSYNC)) !== 0) this.syncNow('write')
     return written
   }
 

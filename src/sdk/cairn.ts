@@ -27,6 +27,7 @@ import type {
   DiffChange,
   DiffOptions,
   DiffSide,
+  DurabilityLevel,
   FsckProgress,
   GcOptions,
   GcReport,
@@ -66,6 +67,7 @@ export class Cairn implements CairnApi {
   readonly #gc: boolean | undefined
   readonly #cacheBytes: number | undefined
   readonly #refreshMs: number | undefined
+  readonly #durability: CairnOptions['durability']
   #local: Promise<LocalHost> | undefined
   #remote: RemoteHost | undefined
   readonly #open = new Set<VolumeHandle>()
@@ -79,6 +81,7 @@ export class Cairn implements CairnApi {
     this.#gc = options.gc
     this.#cacheBytes = options.cacheBytes
     this.#refreshMs = options.refreshMs
+    this.#durability = options.durability
   }
 
   /**
@@ -187,7 +190,7 @@ export class Cairn implements CairnApi {
     const server = this.#guarded(await this.#server())
     const { steal, force, ...mount } = options
     if (steal === true || force === true) await server.call('takeLease', options.name, { steal, force })
-    return (await server.call('mount', { actor: this.actor, ...mount })) as MountInfo
+    return (await server.call('mount', { actor: this.actor, ...(await this.#durabilityOf(options.name)), ...mount })) as MountInfo
   }
 
   async unmount(target: string, options: { force?: boolean } = {}): Promise<boolean> {
@@ -419,14 +422,24 @@ export class Cairn implements CairnApi {
     return (await this.#call('stats', ...(name === undefined ? [] : [name]))) as StatsReport
   }
 
-  async open(name: string, options: { ref?: string; actor?: string; mode?: 'readonly' | 'readwrite' } & LeaseWait = {}): Promise<OpenVolume> {
+  async open(
+    name: string,
+    options: { ref?: string; actor?: string; mode?: 'readonly' | 'readwrite'; durability?: DurabilityLevel } & LeaseWait = {},
+  ): Promise<OpenVolume> {
     const host = await this.#host(name)
     const isRead = options.mode === 'readonly'
-    const found = await whileHeld(() => host.open(name, options.ref, options.actor ?? this.actor, undefined, isRead), options)
+    const { durability } = { ...(await this.#durabilityOf(name)), ...options }
+    const found = await whileHeld(() => host.open(name, options.ref, options.actor ?? this.actor, undefined, isRead, durability), options)
     const opened = isRead ? readOnly(found) : found
     const handle: VolumeHandle = new VolumeHandle(name, options.ref, opened, this, () => this.#open.delete(handle), options.actor)
     this.#open.add(handle)
     return handle
+  }
+
+  /** What this `Cairn` was opened with means volumes of stores elsewhere; the home's own has none but `local`. */
+  async #durabilityOf(name: string): Promise<{ durability?: DurabilityLevel }> {
+    if (this.#durability === undefined) return {}
+    return ((await this.#call('storeOf', name)) ?? undefined) === undefined ? {} : { durability: this.#durability }
   }
 
   /** Closes what was opened through it. Mounts stay. */

@@ -1,6 +1,7 @@
 import type { Backend, BatchAnswer, BatchOp } from '../node/index.js'
 import type { VersionPlace } from '../server/version-methods.js'
 import type { CommitInfo } from '../volume/api.js'
+import type { DurabilityLevel } from '../volume/lease.js'
 
 /** Something open in a volume, whose files `backend` reaches: the volume itself, or a transaction in it. */
 export interface Opened {
@@ -26,6 +27,6 @@ export interface Host {
    * @param version only that file, in a root directory of its own
    * @param readOnly nothing is changed: the volume may be one that another host writes
    */
-  open(name: string, ref?: string, actor?: string, version?: VersionPlace, readOnly?: boolean): Promise<Opened>
+  open(name: string, ref?: string, actor?: string, version?: VersionPlace, readOnly?: boolean, durability?: DurabilityLevel): Promise<Opened>
   close(): Promise<void>
 }

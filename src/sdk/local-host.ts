@@ -8,6 +8,7 @@ import type { VersionPlace } from '../server/version-methods.js'
 import { limits, systemClock } from '../sys/index.js'
 import type { CommitInfo } from '../volume/api.js'
 import { Engine } from '../volume/engine.js'
+import type { DurabilityLevel } from '../volume/lease.js'
 import type { Host, Opened } from './host.js'
 
 /** This program is the only client of its own volumes. */
@@ -61,8 +62,8 @@ export class LocalHost implements Host {
     }
   }
 
-  async open(name: string, ref?: string, actor?: string, version?: VersionPlace, readOnly?: boolean): Promise<Opened> {
-    const target = await this.#patiently(() => this.#host.call(SESSION, 'open', [name, ref, actor, version, readOnly]) as number)
+  async open(name: string, ref?: string, actor?: string, version?: VersionPlace, readOnly?: boolean, durability?: DurabilityLevel): Promise<Opened> {
+    const target = await this.#patiently(() => this.#host.call(SESSION, 'open', [name, ref, actor, version, readOnly, durability]) as number)
     this.#schedule(PUMP_MS)
     return this.#opened(target)
   }
@@ -72,7 +73,7 @@ export class LocalHost implements Host {
     return {
       backend,
       begin: async () => {
-        const transaction = this.#host.call(SESSION, 'begin', [target]) as number
+        const transaction = (await this.#host.call(SESSION, 'begin', [target])) as number
         return {
           ...this.#opened(transaction),
           commit: async record => this.#host.call(SESSION, 'commit', [transaction, record]) as CommitInfo | undefined,

@@ -5,6 +5,7 @@ import type { CopyRest } from '../node/ops.js'
 import type { VersionPlace } from '../server/version-methods.js'
 import { limits } from '../sys/index.js'
 import type { CommitInfo } from '../volume/api.js'
+import type { DurabilityLevel } from '../volume/lease.js'
 import { BlockingClient } from './blocking-client.js'
 import type { Host, Opened } from './host.js'
 import { RemoteHandles } from './remote-handles.js'
@@ -87,8 +88,8 @@ export class RemoteHost implements Host {
     this.#client = client
   }
 
-  async open(name: string, ref?: string, actor?: string, version?: VersionPlace, readOnly?: boolean): Promise<Opened> {
-    const again = async () => (await this.call('open', name, ref, actor, version, readOnly)) as number
+  async open(name: string, ref?: string, actor?: string, version?: VersionPlace, readOnly?: boolean, durability?: DurabilityLevel): Promise<Opened> {
+    const again = async () => (await this.call('open', name, ref, actor, version, readOnly, durability)) as number
     const target = new RemoteTarget(this, await again(), again)
     return this.#opened(target)
   }
@@ -145,7 +146,8 @@ class RemoteTarget implements Backend {
 
   callNow<M extends OpName>(method: M, args: OpArgs<M>): OpResult<M> {
     const sent = typeof args[0] === 'number' ? this.#byHandle(method, args) : [this.id, ...args]
-    return this.#result(method, this.#host.callNow(`fs.${method}`, sent))
+    // This thread waits, not the server's.
+    return this.#result(method, this.#host.callNow(method === 'fsyncNow' ? 'fs.fsync' : `fs.${method}`, sent))
   }
 
   #result<M extends OpName>(method: M, result: unknown): OpResult<M> {

@@ -10,6 +10,7 @@ import type { MountInfo, MountOptions, ServerStatus } from '../server/protocol.j
 import type { QuotaReport } from '../server/quota-methods.js'
 import type { Change, CommitInfo, FsckReport, VersionInfo, VolumeInfo, VolumeStatus } from '../volume/api.js'
 import type { FsckProgress } from '../volume/fsck.js'
+import type { DurabilityLevel } from '../volume/lease.js'
 import type { Quota } from '../volume/quota.js'
 import type { Retention } from '../volume/versions/settings.js'
 import type { PruneOptions, PruneReport } from '../volume/versions/versions.js'
@@ -33,6 +34,11 @@ export interface CairnOptions {
   actor?: string
   /** Everything that would change a volume fails with EROFS, and mounts are read-only. Default CAIRN_READ_ONLY, else false. */
   readOnly?: boolean
+  /**
+   * Of volumes in stores elsewhere that are opened or mounted: `local` (default), what is synced or committed is on this host's disk; `remote`, it is in the
+   * store. A volume stays `remote` until all who opened it have closed it.
+   */
+  durability?: DurabilityLevel
   /** How much a server that is started writes to its log; default CAIRN_LOG_LEVEL, else `info`. */
   logLevel?: LogLevel
   /** What the cache of each store elsewhere may take on the disk, in bytes; default 1 GiB. For a server when this starts it. */
@@ -51,6 +57,7 @@ export type { Restored, RestoreOptions } from '../history/restore/restore.js'
 export type { MergeCall } from '../server/merge-methods.js'
 export type { MountInfo, MountOptions, ServerStatus } from '../server/protocol.js'
 export type { FsckProgress } from '../volume/fsck.js'
+export type { DurabilityLevel } from '../volume/lease.js'
 
 export interface StatusReport {
   home: string
@@ -204,10 +211,11 @@ export interface CairnApi {
   /**
    * A volume with the whole of node:fs/promises. `ref`: read-only, at that state. `actor`: who changes through it. `mode` `readonly`: every change fails with
    * EROFS, and a volume in a store that hosts share is read as its writer published it, without a lease; what is new is seen after `refreshMs`, or after `refresh`.
-   * @param options waitMs: how long to wait for another host that writes it
-   * @throws CairnError ERR_LEASE_HELD when another host writes it, and it is not `readonly`
+   * @param options waitMs: how long to wait for another host that writes it; durability: `remote` makes `fsync`, `sync` of a handle, transactions, batches and
+   * whatever records a commit resolve when it is in the store
+   * @throws CairnError ERR_LEASE_HELD when another host writes it, and it is not `readonly`; ERR_DURABILITY: the volume is in the home's own store
    */
-  open(name: string, options?: { ref?: string; actor?: string; mode?: 'readonly' | 'readwrite' } & LeaseWait): Promise<OpenVolume>
+  open(name: string, options?: { ref?: string; actor?: string; mode?: 'readonly' | 'readwrite'; durability?: DurabilityLevel } & LeaseWait): Promise<OpenVolume>
   close(): Promise<void>
 }
 

@@ -11,7 +11,7 @@ import type { StoreLocation } from '../store/url.js'
 import { limits, systemClock } from '../sys/index.js'
 import type { CommitInfo, VolumeInfo } from '../volume/api.js'
 import type { Engine } from '../volume/engine.js'
-import type { TakeOptions } from '../volume/lease.js'
+import type { DurabilityLevel, TakeOptions } from '../volume/lease.js'
 import type { OpenOptions } from '../volume/pool.js'
 import type { Volume } from '../volume/volume.js'
 import { ChangeLog } from './changes.js'
@@ -69,8 +69,31 @@ export class EngineHost {
     return [...this.#methods.keys()]
   }
 
-  /** Runs a method. Returns its result or a promise of it. @throws what it throws; CairnError ERR_METHOD_UNKNOWN */
+  /**
+   * Runs a method. Returns its result or a promise of it; what it changed in volumes whose durability is `remote` is in their stores then, but for operations of
+   * files, which are synced when they are told to.
+   * @throws what it throws; CairnError ERR_METHOD_UNKNOWN, ERR_STORE_UNREACHABLE, ERR_LEASE_LOST: what was changed stays here then
+   */
   call(session: string, method: string, args: unknown[]): unknown {
+    if (method.startsWith('fs.')) return this.#run(session, method, args)
+    const before = this.#remoteSequences()
+    const result = this.#run(session, method, args)
+    if (before.size === 0) return result
+    return result instanceof Promise ? result.then(value => this.#whenStored(before, value)) : this.#whenStored(before, result)
+  }
+
+  /** Of the volumes whose changes are waited for, how many there were. */
+  #remoteSequences(): Map<OpenVolume, number> {
+    return new Map(this.volumes.list().flatMap(open => (open.volume.durability === 'remote' ? [[open, open.volume.session.sequence]] : [])))
+  }
+
+  #whenStored<T>(before: ReadonlyMap<OpenVolume, number>, result: T): T | Promise<T> {
+    const changed = [...before].filter(([{ volume }, sequence]) => volume.session.sequence !== sequence && !volume.isAllStored)
+    if (changed.length === 0) return result
+    return Promise.all(changed.map(([{ volume }]) => volume.session.stored())).then(() => result)
+  }
+
+  #run(session: string, method: string, args: unknown[]): unknown {
     if (method.startsWith('fs.')) return this.#fileCall(session, method.slice(3), args)
     const run = this.#methods.get(method)
     if (run === undefined) throw new CairnError('ERR_METHOD_UNKNOWN', `The server knows no ${method}.`, 'Use the same version of cairn on both sides.')
@@ -177,8 +200,8 @@ export class EngineHost {
 
   #targetMethods() {
     return {
-      open: (session: string, name: string, ref?: string, actor?: string, version?: VersionPlace, readOnly?: boolean) =>
-        this.#open(session, name, { ref, actor, version, readOnly }),
+      open: (session: string, name: string, ref?: string, actor?: string, version?: VersionPlace, readOnly?: boolean, durability?: DurabilityLevel) =>
+        this.#open(session, name, { ref, actor, version, readOnly, durability }),
       begin: (session: string, target: number) => this.#begin(session, target),
       commit: (session: string, target: number, record?: CommitOptions) => this.#commit(session, target, record),
       batch: (session: string, target: number, ops: BatchOp[]) => this.#batch(this.sessions.get(session, target), ops),
@@ -204,9 +227,9 @@ export class EngineHost {
     return { done: false }
   }
 
-  #open(session: string, name: string, { ref, actor, version, readOnly }: OpenTarget): number {
+  #open(session: string, name: string, { ref, actor, version, readOnly, durability }: OpenTarget): number {
     const isPast = ref !== undefined || version !== undefined
-    const open = this.volumes.acquire(name, false, { readOnly: isPast || readOnly === true })
+    const open = this.volumes.acquire(name, false, { readOnly: isPast || readOnly === true, ...(durability === undefined ? {} : { durability }) })
     try {
       const past = version !== undefined ? openVersion(open.volume, version) : ref !== undefined ? open.volume.at(ref) : undefined
       const fs = past === undefined ? open.fs : this.#options.makeFs(past, open.id)
@@ -276,11 +299,20 @@ export class EngineHost {
     const log = live ? this.#logOf(target.open) : undefined
     if (log !== undefined) target.fs.listener = log
     try {
+      if (name === 'write' && live && target.open.volume.durability === 'remote') return this.#write(target, rest as OpArgs<'write'>)
       return target.backend.call(name, rest as OpArgs<typeof name>)
     } finally {
       // Changes that come through the mount are the kernel's own: it needs no telling.
       if (log !== undefined) target.fs.listener = undefined
     }
+  }
+
+  /** What must be in the store is waited for, without keeping others waiting. */
+  #write({ backend }: Target, args: OpArgs<'write'>): unknown {
+    const [handle] = args
+    if (!backend.ops.isSynced(handle)) return backend.call('write', args)
+    const written = backend.call('writeUnsynced' as 'write', args)
+    return backend.ops.fsync(handle).then(() => written)
   }
 
   /** Of a volume that was opened: who holds handles and caches, and what they must hear. */
@@ -313,6 +345,7 @@ interface OpenTarget {
   actor: string | undefined
   version: VersionPlace | undefined
   readOnly: boolean | undefined
+  durability: DurabilityLevel | undefined
 }
 
 function stale({ info }: Volume): CairnError {

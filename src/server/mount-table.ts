@@ -3,6 +3,7 @@ import { isDirectory } from '../fs/index.js'
 import { type Connection, FuseHandler, type FuseLoop, type HandlerHooks, resend, type SyncThread, syncPolicy } from '../fuse/index.js'
 import { write } from '../sys/libc.js'
 import type { Past } from '../views/index.js'
+import type { DurabilityLevel } from '../volume/lease.js'
 import type { KernelChange } from './changes.js'
 import type { EngineMessage, VolumeChanges } from './engine-port.js'
 import { describe } from './log.js'
@@ -56,7 +57,7 @@ export class MountTable {
   call(method: string, args: unknown[]): unknown {
     switch (method) {
       case 'mount.prepare':
-        return this.#prepare(...(args as [string, string, boolean]))
+        return this.#prepare(...(args as [string, string, boolean, DurabilityLevel | undefined]))
       case 'mount.attach':
         return this.#attach(...(args as [MountRecord, number, boolean]))
       case 'mount.flush':
@@ -72,7 +73,7 @@ export class MountTable {
     }
   }
 
-  #prepare(name: string, sub: string, readOnly: boolean): Prepared {
+  #prepare(name: string, sub: string, readOnly: boolean, durability: DurabilityLevel | undefined): Prepared {
     const look = ({ id, fs }: OpenVolume): Prepared => {
       const ino = fs.resolve(Buffer.from(sub).toString('latin1'), true)
       if (ino < 0) throw posixError(-ino, 'mount', `${name}:${sub}`)
@@ -80,12 +81,13 @@ export class MountTable {
         throw new CairnError('ERR_MOUNT_PATH', `${name}:${sub} is not a directory.`, 'Mount a directory of the volume, or the whole.')
       return { volumeId: id, name, rootIno: ino }
     }
-    return this.#options.volumes.use(name, look, { readOnly })
+    return this.#options.volumes.use(name, look, { readOnly, ...(durability === undefined ? {} : { durability }) })
   }
 
   #attach(record: MountRecord, fd: number, resumed: boolean): void {
     const { volumes, loop, sync, space, say } = this.#options
-    const open = volumes.acquire(volumes.nameOf(record.volumeId), resumed, { readOnly: record.readOnly })
+    const { durability } = record
+    const open = volumes.acquire(volumes.nameOf(record.volumeId), resumed, { readOnly: record.readOnly, ...(durability === undefined ? {} : { durability }) })
     if (record.actor !== undefined) open.volume.session.actor = record.actor
     const { readOnly, rootIno, id } = record
     const past = makePast({ record, open, fd, resumed, loop, call: this.#options.call, tell: changes => this.tell(record.volumeId, changes) })
@@ -94,7 +96,7 @@ export class MountTable {
       open.fs,
       { readOnly, rootIno, mountId: id, space, past },
       {
-        sync: syncPolicy(fd, sync),
+        sync: syncPolicy(fd, sync, () => this.#served.has(id)),
         isStale: error => this.#isStale(open, error),
         log: line => say({ log: `${record.mountpoint}: ${line}` }),
         ...this.#far(open, () => connection),

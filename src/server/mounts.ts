@@ -149,7 +149,12 @@ export class Mounts {
 
   async #mount(options: MountOptions): Promise<MountInfo> {
     const path = await canonical(resolve(options.path))
-    const prepared = (await this.#engine.call('', 'mount.prepare', [options.name, options.sub ?? '/', options.readOnly === true])) as Prepared
+    const prepared = (await this.#engine.call('', 'mount.prepare', [
+      options.name,
+      options.sub ?? '/',
+      options.readOnly === true,
+      options.durability,
+    ])) as Prepared
     const existing = this.#byVolume(prepared.volumeId)
     if (existing !== undefined) return this.#again(existing, path, options, prepared)
     checkPlace(path, await canonical(this.#paths.home), this.#kernel.list())
@@ -163,6 +168,7 @@ export class Mounts {
       readOnly: options.readOnly === true,
       allowOther: options.allowOther === true,
       ...(options.actor === undefined ? {} : { actor: options.actor }),
+      ...(options.durability === 'remote' ? { durability: 'remote' as const } : {}),
       ...(options.sub === undefined || options.sub === '/' ? {} : { sub: options.sub }),
     }
     await this.#start(record, prepared)
@@ -172,10 +178,11 @@ export class Mounts {
   #again(existing: Mounted, path: string, options: MountOptions, prepared: Prepared): MountInfo {
     const { record } = existing
     const same = record.mountpoint === path && record.readOnly === (options.readOnly === true) && (record.sub ?? '/') === (options.sub ?? '/')
-    if (same) return infoOf(record, prepared.name)
+    const isAsDurable = (options.durability ?? record.durability ?? 'local') === (record.durability ?? 'local')
+    if (same && isAsDurable) return infoOf(record, prepared.name)
     const how =
       record.mountpoint === path
-        ? `with other options (${record.readOnly ? 'read-only' : 'read-write'}${record.sub === undefined ? '' : `, ${record.sub}`})`
+        ? `with other options (${record.readOnly ? 'read-only' : 'read-write'}${record.sub === undefined ? '' : `, ${record.sub}`}, durability ${record.durability ?? 'local'})`
         : `at ${record.mountpoint}`
     throw new CairnError(
       'ERR_ALREADY_MOUNTED',
@@ -341,5 +348,6 @@ function busy(mountpoint: string): CairnError {
 }
 
 function infoOf(record: MountRecord, name: string): MountInfo {
-  return { name, mountpoint: record.mountpoint, readOnly: record.readOnly, ...(record.sub === undefined ? {} : { sub: record.sub }) }
+  const durability = record.durability === undefined ? {} : { durability: record.durability }
+  return { name, mountpoint: record.mountpoint, readOnly: record.readOnly, ...durability, ...(record.sub === undefined ? {} : { sub: record.sub }) }
 }

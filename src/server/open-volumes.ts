@@ -42,10 +42,17 @@ export class OpenVolumes {
    */
   acquire(name: string, resumed = false, options: OpenOptions = {}): OpenVolume {
     const id = this.engine.info(name).id
-    const open = this.#byId.get(id) ?? this.#open(name, id, { ...options, resumed })
+    const known = this.#byId.get(id)
+    const open = known ?? this.#open(name, id, { ...options, resumed })
     if (options.readOnly !== true) refuseReader(open.volume)
+    if (known !== undefined && options.readOnly !== true && options.durability === 'remote') this.#makeRemote(name, options)
     open.users++
     return open
+  }
+
+  /** One that is open already. */
+  #makeRemote(name: string, options: OpenOptions): void {
+    this.engine.openVolume(name, options).close()
   }
 
   #open(name: string, id: string, options: OpenOptions): OpenVolume {

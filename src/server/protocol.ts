@@ -5,6 +5,7 @@ export interface MountInfo {
   name: string
   mountpoint: string
   readOnly: boolean
+  durability?: 'remote'
   sub?: string
   /** Nobody serves it any more: unmount it, or mount it again. */
   stale?: boolean
@@ -23,6 +24,8 @@ export interface MountOptions {
   force?: boolean
   /** Who changes through it, as commits say; default the actor of this `Cairn`. */
   actor?: string
+  /** `remote`: fsync returns when it is in the store, which hosts share. Default that of this `Cairn`, else `local`: on this host's disk. */
+  durability?: 'local' | 'remote'
 }
 
 export interface ServerStatus {
@@ -51,6 +54,7 @@ export interface MountRecord {
   allowOther: boolean
   /** Who changes through it, as commits say. */
   actor?: string
+  durability?: 'remote'
   sub?: string
   /** What the kernel and the first server agreed on; absent until then. */
   negotiated?: unknown

@@ -264,6 +264,13 @@ export const limits = {
   /** A publication that failed is tried again after this, at first and at most. */
   publishRetryMs: 500,
   publishRetryMaxMs: 60_000,
+  /** Batches that a log object takes; what is more goes into packs. */
+  logObjectBytes: 1024 * 1024,
+  /** So many log objects that no head contains make the volume seal; so many, and the next durable commit waits for it. A take-over reads them all. */
+  logFoldObjects: 128,
+  logFoldAtOnce: 1024,
+  /** Log objects that heads contain are deleted so many at once. */
+  logDeleteKeys: 128,
   /** A writer's claim of a volume runs out after this unless it is renewed, which happens at a third of it. */
   leaseMs: 60_000,
   /** Who waits for a lease asks again after this. */

@@ -96,6 +96,8 @@ export interface VolumeStatus extends VolumeInfo {
 
 /** How a volume stands to its store, where other hosts reach that too. */
 export interface RemoteStatus {
+  /** `remote`: commits that are waited for are in the store when they are acknowledged. */
+  durability: 'local' | 'remote'
   /** Acknowledged bytes that are on this host only. */
   unpublishedBytes: number
   lastPublishMs?: number

@@ -75,6 +75,8 @@ export class Engine implements EngineApi {
       onSettled: options.onSettled,
       refreshMs: options.refreshMs ?? limits.refreshMs,
       onRefreshed: options.onRefreshed,
+      // A loop that can be woken sees to it.
+      isPumped: options.waker !== undefined,
     }
     const store = openDirectoryStore(join(home, 'store'), { create: true })
     this.dev = new Pool(this.#pool, contextOf(store, 'dev'), new OwnNames(store))

@@ -11,6 +11,8 @@ import { writeFileDurably } from '../store/write-durably.js'
 import { type Clock, crashPoint, limits, type Random } from '../sys/index.js'
 import { HeadFile } from './head.js'
 import { ARENA_INODES } from './live-session.js'
+import { LogWriter } from './log/log-writer.js'
+import { endedLog, journalLog, type LogState, logFencedAt, takeOverLog } from './log/take-over.js'
 import { prefetchRoots } from './nearing.js'
 import type { WriterLease } from './writer-lease.js'
 
@@ -19,7 +21,12 @@ export interface TakeOptions {
   steal?: boolean
   /** Take it from whoever has it. What that one has not published stays on its host. */
   force?: boolean
+  /** `remote`: who waits for a commit to be durable waits until it is in the store. Default `local`: on the disk of this host. */
+  durability?: DurabilityLevel
 }
+
+/** Where a commit is when it counts as durable. */
+export type DurabilityLevel = 'local' | 'remote'
 
 /** What this host remembers of a volume that it writes: `lease` in the volume's folder. */
 interface LeaseRecord {
@@ -28,6 +35,8 @@ interface LeaseRecord {
   /** Nonce of the head that is stored, as far as this host knows; and of the one that it is about to store. */
   stored: string
   next?: string
+  /** Of the start of this machine in which it was written. */
+  boot?: string
 }
 
 const FORMAT = 1
@@ -49,6 +58,7 @@ export class Lease implements WriterLease {
   readonly #clock: Clock
   readonly #random: Random
   readonly #newArena: () => number
+  readonly #bootId: string
   #renewAtMs = 0
   #publishAtMs = 0
   #failures = 0
@@ -56,13 +66,18 @@ export class Lease implements WriterLease {
   #tried: string | undefined
   #waiting: Array<{ untilMs: number; done: (error: Error | undefined) => void }> = []
   lastPublishMs: number | undefined
+  /** First of the epochs of this writer, and what it found in the log; of the last `take`. */
+  #epoch = 0
+  #logState: LogState = endedLog(1, 0, false)
+  #cleansUp = false
+  #log: LogWriter | undefined
   /** Why nothing is published any more: another host has taken the volume. */
   lost: CairnError | undefined
   /** Why the last publication failed. */
   failed: Error | undefined
 
   /** @param parts newArena: an arena of inode numbers that nobody has */
-  constructor(parts: { store: RemoteStore; id: string; dir: string; clock: Clock; random: Random; newArena: () => number }) {
+  constructor(parts: { store: RemoteStore; id: string; dir: string; clock: Clock; random: Random; newArena: () => number; bootId: string }) {
     this.#store = parts.store
     this.#id = parts.id
     this.#key = HeadFile.key(parts.id)
@@ -70,6 +85,7 @@ export class Lease implements WriterLease {
     this.#clock = parts.clock
     this.#random = parts.random
     this.#newArena = parts.newArena
+    this.#bootId = parts.bootId
   }
 
   /** This host has been the writer, and has not let go: there may be work that nobody else has. @param dir its folder of the volume */
@@ -94,11 +110,11 @@ export class Lease implements WriterLease {
     prefetchRoots(this.#store, stored)
     const isOurs = record !== undefined && isOf(record, stored)
     if (!isOurs) {
-      if (record !== undefined) this.#setAside(record)
+      if (record !== undefined) this.#setAside(record, stored)
       checkFree(stored, this.#clock.now(), options)
     }
     const left = isOurs ? this.#store.leftSync(this.#key) : undefined
-    const claim = this.#claim(stored)
+    const claim = this.#claim(stored, options)
     // Whoever is pushed out goes on in the numbers that it has.
     const numbers = isOurs || stored.lease === undefined ? {} : this.#freshNumbers()
     const claimed: Head = { ...stored, ...claim, ...numbers, sequence: stored.sequence + 1 }
@@ -109,19 +125,54 @@ export class Lease implements WriterLease {
     crashPoint('lease.after-claim')
     const before = left === undefined ? undefined : decodeHead(left.bytes, this.#key)
     const isNewer = before !== undefined && before.nonce !== record?.stored && before.nonce !== record?.next
-    const head = isNewer ? { ...before, ...claim, nonce: this.#nonce(), sequence: Math.max(before.sequence, claimed.sequence) + 1 } : claimed
-    this.#store.hold(this.#key, version, encodeHead(head))
+    const confirmed = this.#takeLog(claimed, version, stored, isNewer ? before.watermark : stored.watermark)
+    if (confirmed === undefined) return false
+    const { epoch, fenced, mark, lease, log, nonce } = confirmed.head
+    const ours = { epoch, fenced, mark, lease, log, nonce: this.#nonce(), sequence: Math.max(before?.sequence ?? 0, confirmed.head.sequence) + 1 }
+    this.#store.hold(this.#key, confirmed.version, encodeHead(isNewer ? { ...before, ...ours } : confirmed.head))
     crashPoint('lease.before-record')
-    this.#write({ epoch: claim.epoch, stored: claim.nonce })
+    this.#write({ epoch, stored: nonce })
     this.#renewAtMs = this.#clock.monotonic() + limits.leaseMs / 3
     return true
+  }
+
+  /**
+   * Sees to what writers before this one logged: the last of them ended its log, or it is taken over, and the head confirmed.
+   * @param watermark of the head that the volume will be opened with
+   * @returns the head that is stored then; undefined when another host was faster
+   */
+  #takeLog(claimed: Head, version: string, stored: Head, watermark: number): { head: Head; version: string } | undefined {
+    this.#epoch = claimed.epoch
+    this.#cleansUp = stored.log?.open === true
+    if (stored.log?.open !== true) {
+      this.#logState = endedLog(stored.log?.next ?? 1, stored.watermark, claimed.log?.open === true)
+      return { head: claimed, version }
+    }
+    const taken = takeOverLog(this.#store, this.#id, claimed.epoch, stored.log.next, stored.watermark)
+    if (taken === undefined) return undefined
+    this.#logState = taken.state
+    const head: Head = { ...claimed, fenced: claimed.epoch, nonce: this.#nonce(), sequence: claimed.sequence + 1 }
+    // The stride is this host's by now.
+    this.#write({ epoch: claimed.epoch, stored: claimed.nonce, next: head.nonce })
+    const confirmed = this.#put(head, version)
+    if (confirmed === undefined) return undefined
+    crashPoint('lease.confirmed')
+    journalLog(this.#dir, taken.objects, { volume: this.#id, watermark, random: this.#random, bootId: this.#bootId })
+    return { head, version: confirmed }
+  }
+
+  /** The log of the volume that is opened with this lease. */
+  newLog(): LogWriter {
+    this.#log = new LogWriter({ store: this.#store, volume: this.#id, epoch: this.#epoch, lease: this, state: this.#logState, cleansUp: this.#cleansUp })
+    return this.#log
   }
 
   /** Sets aside what this host had not published, if another one has taken the volume over since. */
   look(): void {
     const record = this.#record()
     const found = record === undefined ? undefined : this.#stored(record)
-    if (record !== undefined && found !== undefined && !isOf(record, decodeHead(found.bytes, this.#key))) this.#setAside(record)
+    const stored = found === undefined ? undefined : decodeHead(found.bytes, this.#key)
+    if (record !== undefined && stored !== undefined && !isOf(record, stored)) this.#setAside(record, stored)
   }
 
   /** The head where the store is; undefined where that cannot be told and this host has it. */
@@ -132,7 +183,10 @@ export class Lease implements WriterLease {
       throw new CairnError('ERR_VOLUME_UNKNOWN', `The volume ${this.#id} is gone from ${this.#store.description}.`, 'See `cairn volumes`.')
     } catch (error) {
       const isAway = error instanceof CairnError && error.code === 'ERR_STORE_UNREACHABLE'
-      if (isAway && record !== undefined && this.#store.leftSync(this.#key) !== undefined) return undefined
+      const left = this.#here()
+      // After a power loss the log may have what this host has not any more.
+      const mayLack = left?.log?.open === true && record?.boot !== this.#bootId
+      if (isAway && record !== undefined && left !== undefined && !mayLack) return undefined
       throw error
     }
   }
@@ -140,12 +194,16 @@ export class Lease implements WriterLease {
   /** Goes on without having asked: what was stored last is not known to have changed. The first publication finds out. */
   #resume(): true {
     this.#store.hold(this.#key, UNKNOWN_VERSION)
+    this.#logState = { ...endedLog(1, 0, false), isKnown: false }
     return true
   }
 
-  #claim(stored: Head): Pick<Head, 'epoch' | 'fenced' | 'mark' | 'lease' | 'nonce'> {
+  #claim(stored: Head, { durability }: TakeOptions): Pick<Head, 'epoch' | 'fenced' | 'mark' | 'lease' | 'nonce' | 'log'> {
     const epoch = (strideOf(stored.epoch) + 1) * limits.epochStride
-    return { epoch, fenced: epoch, mark: [epoch, 1], lease: this.#term(), nonce: this.#nonce() }
+    const log: Head['log'] = durability === 'remote' ? { next: stored.log?.next ?? 1, open: true } : stored.log
+    // Earlier writers are fenced when the log has a fence, if they may log.
+    const fenced = stored.log?.open === true ? stored.fenced : epoch
+    return { epoch, fenced, mark: [epoch, 1], lease: this.#term(), nonce: this.#nonce(), ...(log === undefined ? {} : { log }) }
   }
 
   #freshNumbers(): Pick<Head, 'nextIno' | 'arena'> {
@@ -174,22 +232,23 @@ export class Lease implements WriterLease {
   #record(): LeaseRecord | undefined {
     const path = join(this.#dir, 'lease')
     if (!existsSync(path)) return undefined
-    const { epoch, stored, next } = decodeSmall(readFileSync(path), OBJECT, FORMAT)
-    return { epoch: Number(epoch), stored: String(stored), ...(next === undefined ? {} : { next: String(next) }) }
+    const { epoch, stored, next, boot } = decodeSmall(readFileSync(path), OBJECT, FORMAT)
+    const known = { epoch: Number(epoch), stored: String(stored), ...(boot === undefined ? {} : { boot: String(boot) }) }
+    return next === undefined ? known : { ...known, next: String(next) }
   }
 
   #write(record: LeaseRecord): void {
     makeFolder(this.#dir)
-    writeFileDurably(join(this.#dir, 'lease'), encodeSmall(FORMAT, record))
+    writeFileDurably(join(this.#dir, 'lease'), encodeSmall(FORMAT, { ...record, boot: this.#bootId }))
   }
 
   /** What was acknowledged here and never published, now that another host has the volume: kept for `recover`. */
-  #setAside(record: LeaseRecord): void {
+  #setAside(record: LeaseRecord, stored: Head): void {
     const left = this.#store.leftSync(this.#key)
     const head = this.#here()
     const isBegun = existsSync(join(this.#dir, 'aside', String(record.epoch)))
-    const isPublished =
-      head === undefined || (!isBegun && (head.nonce === record.stored || head.nonce === record.next) && !hasFrames(this.#dir, head.watermark))
+    const isHeadStored = head === undefined || head.nonce === record.stored || head.nonce === record.next
+    const isPublished = head === undefined || (!isBegun && ((isHeadStored && !hasFrames(this.#dir, head.watermark)) || this.#isLogged(head, stored)))
     if (!isPublished && left !== undefined) {
       // The same folder when a crash came in between; the head is there last, and says that all is.
       const folder = join(this.#dir, 'aside', String(record.epoch))
@@ -201,6 +260,13 @@ export class Lease implements WriterLease {
       crashPoint('lease.set-aside')
     }
     this.#forget()
+  }
+
+  /** Who took the volume over found all of it in the log. @param head the last one of this host */
+  #isLogged(head: Head, stored: Head): boolean {
+    if (stored.log === undefined) return false
+    const known = logFencedAt(this.#store, this.#id, (strideOf(head.epoch) + 1) * limits.epochStride)
+    return known !== undefined && Math.max(head.watermark, lastFrame(this.#dir)) <= known
   }
 
   /** Nothing of what this host had as the writer counts any more. */
@@ -240,9 +306,12 @@ export class Lease implements WriterLease {
       done(this.lost)
       return
     }
-    this.#tried = this.#here()?.nonce
+    const head = this.#here()
+    this.#tried = head?.nonce
     this.#store.publish(this.#key, error => {
-      done(this.#published(error))
+      const failed = this.#published(error, head)
+      done(failed)
+      if (failed !== undefined) this.#log?.publishFailed()
       this.#settle()
     })
   }
@@ -284,12 +353,13 @@ export class Lease implements WriterLease {
       } catch (error) {
         failed = error as Error
       }
-      failed = this.#published(failed)
+      failed = this.#published(failed, this.#here())
       if (failed !== undefined) throw failed
     }
   }
 
-  #published(error: Error | undefined): Error | undefined {
+  /** @param head that was stored, if there was no error */
+  #published(error: Error | undefined, head: Head | undefined): Error | undefined {
     const now = this.#clock.monotonic()
     if (error === undefined) {
       this.#failures = 0
@@ -297,12 +367,23 @@ export class Lease implements WriterLease {
       this.lastPublishMs = this.#clock.now()
       this.#publishAtMs = now + limits.publishMs
       this.#remember()
+      if (head !== undefined) this.#log?.published(head)
       return undefined
     }
     this.#publishAtMs = now + Math.min(limits.publishRetryMaxMs, limits.publishRetryMs * 2 ** this.#failures++)
     const isRefused = error instanceof CairnError && error.code === 'ERR_PRECONDITION'
     this.failed = isRefused ? this.#looked() : error
     return this.failed
+  }
+
+  /** The head is being stored. */
+  get isPublishing(): boolean {
+    return this.#store.isPublishing(this.#key)
+  }
+
+  /** See `LogLease`. */
+  refused(): Error | undefined {
+    return this.#looked()
   }
 
   /** Somebody has changed the head: unless it was this host, and the answer was lost, it is another's now. */
@@ -336,9 +417,11 @@ export class Lease implements WriterLease {
    */
   release(head: HeadFile): void {
     if (this.lost === undefined) {
-      head.update({ lease: undefined })
+      const { watermark } = head.value
+      head.update({ lease: undefined, ...this.#log?.end(!hasFrames(this.#dir, watermark)) })
       try {
         this.publishSync()
+        this.#log?.close()
         this.#forgetAll()
         return
       } catch (error) {
@@ -372,11 +455,16 @@ export function holder(pid: number = process.pid): string {
 }
 
 function hasFrames(dir: string, watermark: number): boolean {
-  let found = false
-  peekJournal(join(dir, 'journal'), watermark, () => {
-    found = true
+  return lastFrame(dir) > watermark
+}
+
+/** Sequence of the last change in a volume's journal; 0 without one. */
+function lastFrame(dir: string): number {
+  let last = 0
+  peekJournal(join(dir, 'journal'), 0, (_, sequence) => {
+    last = sequence
   })
-  return found
+  return last
 }
 
 /** Another attempt may succeed. */

@@ -1,12 +1,13 @@
 import { FRAME_HEADROOM } from '../codec/frame.js'
 import { BATCH_HEADER_BYTES, BatchReader, BatchWriter, type DirHash, Item } from '../codec/index.js'
-import { EIO, EROFS } from '../errors.js'
+import { EIO, EROFS, posixError } from '../errors.js'
 import type { RedoLog } from '../journal/index.js'
 import type { Clock } from '../sys/index.js'
 import type { Tree } from '../tree/tree.js'
 import { Collector, diskErrno } from './collector.js'
 import type { Durability } from './durability.js'
 import { checkChangeBytes, type ItemLog } from './item-log.js'
+import type { LogWriter } from './log/log-writer.js'
 import { readAttr } from './paths.js'
 import { checkQuota, type Quota } from './quota.js'
 import type { Spool } from './spool.js'
@@ -46,6 +47,8 @@ export class LiveSession extends Collector {
   onAuthor: ((actor: string) => void) | undefined
   /** Items of the present batch that are none of the tree. */
   #historyItems = 0
+  /** Where what is synced must be, in place of this host's disk. */
+  remote: LogWriter | undefined
 
   constructor(parts: {
     state: VolumeState
@@ -213,6 +216,7 @@ export class LiveSession extends Collector {
     this.versions.committed()
     this.#changes = this.sequence
     this.discard()
+    this.remote?.committed(this.sequence, [head.buffer.subarray(head.start, head.end), ...parts])
     this.#committed()
     return 0
   }
@@ -246,6 +250,7 @@ export class LiveSession extends Collector {
     }
     this.#reader.open(batch.buffer, batch.start, batch.length)
     this.#apply(() => this.state.apply(this.#reader))
+    this.remote?.committed(this.sequence, [batch.buffer.subarray(batch.start, batch.end)])
     this.#committed()
     return 0
   }
@@ -277,11 +282,29 @@ export class LiveSession extends Collector {
   }
 
   syncNow(): number {
-    return this.#durability.syncNow()
+    if (this.remote === undefined) return this.#durability.syncNow()
+    return this.remote.waitStored(this.sequence) === undefined ? 0 : -EIO
   }
 
   sync(): Promise<void> {
-    return this.#durability.sync()
+    if (this.remote === undefined) return this.#durability.sync()
+    return this.stored().catch(error => {
+      throw Object.assign(posixError(EIO, 'fsync'), { cause: error })
+    })
+  }
+
+  /** Resolves when all that was committed is in the store: the same as `sync` where the store is a file of this host. @throws what the store says; ERR_LEASE_LOST */
+  stored(): Promise<void> {
+    const { remote, sequence } = this
+    if (remote === undefined) return this.#durability.sync()
+    if (sequence <= remote.stored) return Promise.resolve()
+    return new Promise((resolve, reject) => remote.whenStored(sequence, error => (error === undefined ? resolve() : reject(error))))
+  }
+
+  /** As `sync`, without a promise. @param done gets 0 or a negated errno. False where a sync is this host's own affair: see `syncTargets` */
+  syncRemote(done: (errno: number) => void): boolean {
+    this.remote?.whenStored(this.sequence, error => done(error === undefined ? 0 : -EIO))
+    return this.remote !== undefined
   }
 
   /** See `Durability`: for a thread that syncs for several at once. */

@@ -58,6 +58,8 @@ export interface PoolOptions {
   refreshMs: number
   /** A reader went on to another state by itself. */
   onRefreshed: (() => void) | undefined
+  /** Background work is done all the time. */
+  isPumped: boolean
 }
 
 /** A state that the collector leaves alone. */
@@ -286,8 +288,11 @@ export class Pool {
     checkVolumeName(name)
     const id = this.#names.here(name)?.id ?? this.#find(name).value.volume
     const holder = this.#open.get(id)
+    const isRemote = options.durability === 'remote' && options.readOnly !== true
+    if (isRemote && this.#remote === undefined && this.context.store.logs === undefined) throw notRemote(name)
     if (holder !== undefined) {
       if (options.readOnly !== true) refuseReader(holder.volume)
+      if (isRemote) holder.volume.makeRemote()
       holder.count++
       return holder.volume
     }
@@ -300,6 +305,7 @@ export class Pool {
     const claim = this.#claim(id, name, options)
     try {
       const volume = this.#openHead(claim)
+      if (options.durability === 'remote') volume.makeRemote()
       this.#open.set(id, { volume, count: 1, ...(claim.lease === undefined ? {} : { lease: claim.lease }) })
       return volume
     } catch (error) {
@@ -429,7 +435,7 @@ export class Pool {
     const newId = this.#random.bytes(8).toString('hex')
     if (existsSync(join(aside, 'packs'))) store.bringBack(HeadFile.key(id), join(aside, 'packs'))
     const parent = { volume: name, id, commit: head.parent?.commit ?? '' }
-    const { lease: _, ...members } = head
+    const { lease: _, log: __, ...members } = head
     // Putting it stores the packs that it names.
     HeadFile.create(store, { ...members, volume: newId, name: newName, parent, nonce: this.#random.bytes(8).toString('hex') }, this.#random)
     makeFolder(this.#dirOf(newId))
@@ -459,6 +465,8 @@ export class Pool {
       bootId,
       ...(syncer === undefined ? {} : { syncer }),
       ...(onSettled === undefined ? {} : { onSettled }),
+      ...(claim.lease?.newLog === undefined ? {} : { log: claim.lease.newLog() }),
+      sealsAtOnce: !this.#options.isPumped,
       actor,
       ...(this.#names.here(claim.name) === undefined ? {} : { nameHere: claim.name }),
       newArena: () => this.#takeArena(head.value.arenaFloor),
@@ -496,7 +504,15 @@ export class Pool {
     const { store } = this.context
     if (store.logs !== undefined) return new FileLease({ store, id, clock: this.#clock, random: this.#random })
     if (this.#remote === undefined) return undefined
-    return new Lease({ store: this.#remote, id, dir: this.#dirOf(id), clock: this.#clock, random: this.#random, newArena: () => this.#takeArena() })
+    return new Lease({
+      store: this.#remote,
+      id,
+      dir: this.#dirOf(id),
+      clock: this.#clock,
+      random: this.#random,
+      newArena: () => this.#takeArena(),
+      bootId: this.#options.bootId,
+    })
   }
 
   /** Ends a claim. What cannot be published now is kept, and tried again. */
@@ -603,11 +619,13 @@ export class Pool {
     unsealedBytes: number,
   ): Pick<VolumeStatus, 'remote'> {
     const store = this.#remote
-    if (store === undefined) return this.context.store.logs === undefined ? {} : { remote: fileStatus(head, lease) }
+    if (store === undefined) return this.context.store.logs === undefined ? {} : { remote: fileStatus(head, lease, this.#open.get(id)?.volume.durability) }
     const { bytes, maxBytes, hits, misses } = store.cacheStats
     const problem = lease?.lost ?? lease?.failed ?? follower?.failed ?? store.unreachable
+    const volume = this.#open.get(id)?.volume
     const remote: RemoteStatus = {
-      unpublishedBytes: store.unpublishedBytesOf(HeadFile.key(id)) + unsealedBytes,
+      durability: volume?.durability ?? 'local',
+      unpublishedBytes: volume?.isAllStored === true ? 0 : store.unpublishedBytesOf(HeadFile.key(id)) + unsealedBytes,
       isWriter: lease !== undefined && lease.lost === undefined,
       setAside: asideIn(join(this.#dirOf(id), 'aside')).length,
       cache: { bytes, maxBytes, hits, misses },
@@ -829,6 +847,7 @@ export class Pool {
     for (const { volume, lease, follower } of this.#open.values()) {
       try {
         next = Math.min(next, volume.pump(budgetMs), this.#pumpLease(volume, lease), follower?.pump() ?? Number.POSITIVE_INFINITY)
+        volume.log?.pump()
       } catch (error) {
         // The others have their turn all the same.
         failed ??= error
@@ -889,9 +908,10 @@ function forkMembers(volume: Volume, ref: string | undefined): Pick<Head, 'root'
 }
 
 /** How a volume stands to a store that is one file: nothing of it is anywhere else. */
-function fileStatus(head: HeadFile | undefined, lease: WriterLease | undefined): RemoteStatus {
+function fileStatus(head: HeadFile | undefined, lease: WriterLease | undefined, durability: RemoteStatus['durability'] = 'local'): RemoteStatus {
   const problem = lease?.lost ?? lease?.failed
   return {
+    durability,
     unpublishedBytes: 0,
     isWriter: lease !== undefined && lease.lost === undefined,
     setAside: 0,
@@ -945,6 +965,15 @@ export function refuseReader(volume: Volume): void {
     'ERR_VOLUME_READ_ONLY',
     `The volume ${name} is open read-only on this host.`,
     `Unmount it with \`cairn unmount ${name}\` and close the programs that read it, then write it.`,
+  )
+}
+
+function notRemote(name: string): CairnError {
+  return new CairnError(
+    'ERR_DURABILITY',
+    `The volume ${name} is in this home's own store, which no other host reaches: there is no durability 'remote' in it.`,
+    'Make it in another store with `cairn init NAME --store URL`, or leave the durability as it is.',
+    { exitCode: 2 },
   )
 }
 

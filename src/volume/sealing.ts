@@ -1,3 +1,4 @@
+import type { Head } from '../codec/head.js'
 import { CairnError, CorruptError, posixError } from '../errors.js'
 import type { RedoLog } from '../journal/index.js'
 import { assert, type Clock, crashPoint, limits } from '../sys/index.js'
@@ -31,6 +32,8 @@ export interface SealingParts {
   sequence: () => number
   /** Called when promises of `flushSoon` were settled. */
   onSettled: () => void
+  /** What a head with this watermark says of the log. */
+  logMember: (watermark: number) => Pick<Head, 'log'>
 }
 
 /**
@@ -48,6 +51,7 @@ export class Sealing {
   readonly #syncer: Syncer
   readonly #sequence: () => number
   readonly #onSettled: () => void
+  readonly #logMember: SealingParts['logMember']
   lastSealMs: number | undefined
   #seal: Seal | undefined
   #stage: Stage = 'pages'
@@ -70,6 +74,7 @@ export class Sealing {
     this.#syncer = parts.syncer
     this.#sequence = parts.sequence
     this.#onSettled = parts.onSettled
+    this.#logMember = parts.logMember
     this.#sealedSequence = parts.head.value.watermark
   }
 
@@ -248,6 +253,7 @@ export class Sealing {
     this.#holds.save()
     this.#head.update({
       ...this.#mark(),
+      ...this.#logMember(r.watermark),
       root: Buffer.from(r.root).toString('hex'),
       history: Buffer.from(r.history).toString('hex'),
       watermark: r.watermark,

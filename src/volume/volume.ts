@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { ATTR_BYTES, Attr, commitIdText, DirHash, encodeAttr, inodeKey, Tag } from '../codec/index.js'
+import { ATTR_BYTES, Attr, commitIdText, DirHash, encodeAttr, inodeKey, packKey, Tag } from '../codec/index.js'
 import { CairnError, EROFS, posixError } from '../errors.js'
 import type { RedoLog } from '../journal/index.js'
 import type { LocalStore, StoredObject } from '../store/contract.js'
@@ -21,6 +21,7 @@ import { type Commit, History, type NewCommit, type PreparedCommit } from './his
 import { Holds } from './holds.js'
 import type { HistoryItem } from './incarnations.js'
 import { LiveSession } from './live-session.js'
+import type { LogWriter } from './log/log-writer.js'
 import { noteDifferences } from './published.js'
 import { refusePurged } from './purged.js'
 import { type Quota, quotaRecord, readQuota } from './quota.js'
@@ -68,6 +69,10 @@ export interface VolumeOptions {
   nameHere?: string
   /** Called when promises were settled: a thread that runs a loop of its own must give them a turn. */
   onSettled?: () => void
+  /** Of a store that other hosts reach too. */
+  log?: LogWriter
+  /** Nobody sees to background work all the time: what must be sealed is sealed while the caller waits. */
+  sealsAtOnce?: boolean
   /** Called by `close`: the engine counts who has the volume open. */
   release: (volume: Volume) => void
 }
@@ -98,6 +103,11 @@ export class Volume implements VolumeApi {
   readonly #holds: Holds
   readonly #clock: Clock
   readonly #random: Random
+  /** Of a store that other hosts reach too. */
+  readonly log: LogWriter | undefined
+  readonly #sealsAtOnce: boolean
+  #isRemote = false
+  readonly #onSettled: () => void
   readonly #onClose: () => void
   readonly #release: (volume: Volume) => void
   #closed = false
@@ -123,6 +133,9 @@ export class Volume implements VolumeApi {
     this.#random = random
     this.#onClose = options.onClose
     this.#release = options.release
+    this.log = options.log
+    this.#sealsAtOnce = options.sealsAtOnce ?? true
+    this.#onSettled = options.onSettled ?? (() => {})
     const syncer = options.syncer ?? poolSyncer
     makeFolder(dir)
     this.#holds = new Holds(join(dir, 'holds'))
@@ -153,6 +166,7 @@ export class Volume implements VolumeApi {
       syncer,
       sequence: () => this.session.sequence,
       onSettled: options.onSettled ?? (() => {}),
+      logMember: watermark => this.log?.member(watermark) ?? {},
     })
     this.session = new LiveSession({
       state: this.state,
@@ -184,12 +198,63 @@ export class Volume implements VolumeApi {
     this.history = new History(this.session, this.state, clock, random)
     this.session.readOnly = this.isReader
     this.session.quota = readQuota(this.state.history)
+    this.#attachLog()
     try {
       this.#makeRoot()
     } catch (error) {
       this.#closeFiles()
       throw error
     }
+  }
+
+  #attachLog(): void {
+    const { head, session, context } = this
+    this.log?.attach({
+      get sequence() {
+        return session.sequence
+      },
+      get watermark() {
+        return head.value.watermark
+      },
+      get root() {
+        return head.value.root
+      },
+      isHere: pack => context.packs.isSpooled(pack) || context.store.waitsHere?.(packKey(pack)) === true,
+      open: next => head.update({ log: { next: head.value.log?.next ?? next, open: true } }),
+      seal: (now, done) => this.#sealFor(now, done),
+    })
+  }
+
+  #sealFor(now: boolean, done: (error: Error | undefined) => void): void {
+    if (!now && !this.#sealsAtOnce) {
+      this.flushSoon().then(() => done(undefined), done)
+      // It begins now.
+      this.#onSettled()
+      return
+    }
+    let failed: unknown
+    try {
+      this.flush()
+    } catch (error) {
+      failed = error
+    }
+    done(failed as Error | undefined)
+  }
+
+  /** From now on who waits for a commit to be durable waits until it is in the store, until the volume is closed. In a store that is one file it is there with its sync. */
+  makeRemote(): void {
+    this.#isRemote = true
+    this.log?.turnOn()
+    this.session.remote = this.log
+  }
+
+  get durability(): 'local' | 'remote' {
+    return this.#isRemote ? 'remote' : 'local'
+  }
+
+  /** All that was committed is in a store that other hosts reach. */
+  get isAllStored(): boolean {
+    return this.log?.isOn === true && this.session.sequence <= this.log.stored
   }
 
   /** What a merge that waits needs to go on, or to go back. */
@@ -419,6 +484,8 @@ export class Volume implements VolumeApi {
     const pin = { atMs: Math.floor(this.#clock.now()), into, roots: [root, history].filter(pointer => pointer !== '') }
     writePin(store, id, pin)
     const result = work()
+    // The pin keeps it until the head has it.
+    this.log?.tieLast()
     writePin(store, id, { ...pin, done: true })
     return result
   }

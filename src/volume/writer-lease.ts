@@ -1,6 +1,7 @@
 import type { CairnError } from '../errors.js'
 import type { HeadFile } from './head.js'
 import type { TakeOptions } from './lease.js'
+import type { LogWriter } from './log/log-writer.js'
 
 /** The right to write a volume that others can reach too: across hosts (`Lease`), or across the processes of one (`FileLease`). */
 export interface WriterLease {
@@ -17,6 +18,8 @@ export interface WriterLease {
   pump(head: HeadFile): number
   publishWithin(timeoutMs: number, done: (error: Error | undefined) => void): void
   publishSync(): void
+  /** The log of the volume that is opened with this lease, where durable commits go there. */
+  newLog?(): LogWriter
   /** Lets go of the volume, which is sealed and closed. @throws why it could not be published */
   release(head: HeadFile): void
 }

@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { logPrefix } from '../../codec/log-object.js'
 import { CairnError } from '../../errors.js'
 import type { LocalStore } from '../../store/contract.js'
 import { type Pin, pinKey } from '../../store/pins.js'
@@ -7,7 +8,7 @@ import { type Clock, crashPoint, limits, makeFolders } from '../../sys/index.js'
 import { HeadFile } from '../../volume/head.js'
 import { isHidden } from '../../volume/hidden-heads.js'
 import { FileLock } from '../../volume/lock.js'
-import { Names } from '../../volume/names.js'
+import { allKeys, Names } from '../../volume/names.js'
 import { isSettled, type ListedPack } from './plan.js'
 import type { RootReader } from './roots.js'
 
@@ -67,6 +68,7 @@ export class Leftovers {
     // From here on nobody brings it back.
     if (!attempt(() => head.update({ deletedMs: LONG_AGO }))) return false
     crashPoint('gc.erase.before-head')
+    if (head.value.log !== undefined) this.#store.deleteSync(allKeys(this.#store, logPrefix(id)))
     this.#store.deleteSync([HeadFile.key(id)])
     this.#store.logs?.drop(id)
     crashPoint('gc.erase.after-head')

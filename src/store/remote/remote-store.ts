@@ -131,6 +131,37 @@ export class RemoteStore extends AsyncLocal {
     throw new PageMiss(done => this.#request('fetch', [key, chunk], (error, found) => done(error === undefined && typeof found === 'number' && found > 0)))
   }
 
+  /** Asks the store itself and goes on; `done` is called from the event loop, or from `waitUntil`. */
+  later<Op extends keyof StoreCalls>(op: Op, args: Parameters<StoreCalls[Op]>, done: Done<ReturnType<StoreCalls[Op]>>): void {
+    this.#request(op, args, done)
+  }
+
+  /** Waits, and takes answers to what was asked with `later`, until `isDone`. @throws CairnError ERR_STORE_UNREACHABLE when none comes in time */
+  waitUntil(isDone: () => boolean): void {
+    this.#thread.waitUntil(isDone)
+  }
+
+  /** What is stored under each of these keys, asked for at once. @throws what the first of them that failed threw */
+  storedAllSync(keys: readonly string[]): Array<StoredObject | undefined> {
+    const found: Array<StoredObject | undefined> = []
+    let [left, failed] = [keys.length, undefined as Error | undefined]
+    keys.forEach((key, i) => {
+      this.#request('get', [key], (error, object) => {
+        left--
+        failed ??= error
+        found[i] = object
+      })
+    })
+    this.#thread.waitUntil(() => left === 0)
+    if (failed !== undefined) throw failed
+    return found
+  }
+
+  /** Stores a small object where none is, past the outbox. False when one is there. */
+  createSync(key: string, bytes: Uint8Array): boolean {
+    return unlessRefused(() => this.#ask('put', key, bytes, { ifAbsent: true })) !== undefined
+  }
+
   getSync(key: string, options: GetOptions = {}): StoredObject | undefined {
     return this.#held.has(key) || this.#outbox.has(key) ? this.#local.getSync(key, options) : this.storedSync(key, options)
   }
