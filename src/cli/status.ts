@@ -52,7 +52,9 @@ function remoteLines({ name, store, remote }: StatusReport['volumes'][number]): 
   const refreshed = refreshedMs === undefined ? '' : `, read here as published ${ago(refreshedMs, Date.now())}`
   return [
     `  in ${store}: ${unpublishedBytes === 0 ? 'all is published' : `${humanSize(unpublishedBytes)}B not published`}${published}; written by ${writer}${durability === 'remote' ? '; durability remote' : ''}${refreshed}`,
-    `  cache: ${humanSize(cache.bytes)}B of ${humanSize(cache.maxBytes)}B${reads === 0 ? '' : `, ${Math.round((100 * cache.hits) / reads)} % of reads`}`,
+    ...(cache.maxBytes === 0
+      ? []
+      : [`  cache: ${humanSize(cache.bytes)}B of ${humanSize(cache.maxBytes)}B${reads === 0 ? '' : `, ${Math.round((100 * cache.hits) / reads)} % of reads`}`]),
     ...(problem === undefined ? [] : [`  problem: ${problem}`]),
     ...(setAside === 0 ? [] : [`  ${plural(setAside, 'state')} of this host that another one overtook: \`cairn recover ${name}\``]),
   ]

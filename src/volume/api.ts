@@ -111,6 +111,7 @@ export interface RemoteStatus {
   problem?: string
   /** Work of this host that another one overtook: what `cairn recover` makes forks of. */
   setAside: number
+  /** All zeros where the store answers at once, and nothing is cached. */
   cache: { bytes: number; maxBytes: number; hits: number; misses: number }
 }
 
