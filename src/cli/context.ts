@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { CairnError } from '../errors.js'
 import { looksLikeHostPath, parseVolumeRef } from '../sdk/address.js'
 import type { Resolved } from '../sdk/config.js'
+import { keySettings } from '../sdk/keys.js'
 import { mountOf } from '../sdk/mount-table.js'
 import type { CairnApi, CairnOptions, MountInfo, OpenVolume } from '../sdk/types.js'
 import { about, type Told, tell, usageError } from './errors.js'
@@ -59,7 +60,7 @@ export class Context {
     this.opening ??= this.config().then(({ settings }) => {
       const { home, logLevel, gc, cacheSize: cacheBytes, metadataTtl: refreshMs } = settings
       const actor = this.actorArgument ?? settings.actor
-      return this.openCairn({ home, logLevel, gc, cacheBytes, refreshMs, ...(actor === undefined ? {} : { actor }) })
+      return this.openCairn({ ...keySettings(settings), home, logLevel, gc, cacheBytes, refreshMs, ...(actor === undefined ? {} : { actor }) })
     })
     return this.opening
   }

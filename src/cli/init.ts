@@ -8,8 +8,11 @@ export const run: Run = async (context, [name], options) => {
   const { settings } = await context.config()
   const cairn = await context.cairn()
   const given = storeOptions(options)
-  const isGiven = Object.keys(given).length > 0
-  const volume = await context.helped(() => cairn.ensureVolume({ name, ...(isGiven || settings.store === undefined ? given : { store: storeIn(settings) }) }))
+  const { encrypt, keyFile: _, ...place } = given
+  const isGiven = Object.keys(place).length > 0
+  const volume = await context.helped(() =>
+    cairn.ensureVolume({ name, ...given, ...(isGiven || settings.store === undefined ? {} : { store: storeIn(settings) }) }),
+  )
   const mount = `Mount it with \`cairn mount ${volume.name} ./${volume.name}\`.`
   await context.result(volume, () => [
     volume.created
@@ -17,6 +20,7 @@ export const run: Run = async (context, [name], options) => {
       : volume.store === 'dev'
         ? `The volume ${volume.name} exists already (id ${volume.id}, store ${volume.store}); nothing was changed.`
         : `The volume ${volume.name} is in ${volume.store} already (id ${volume.id}): attached, nothing was changed. ${mount}`,
+    ...(encrypt === true && volume.created ? ['Keep the key safe: without it nobody can read what the store holds.'] : []),
   ])
   return 0
 }
@@ -24,9 +28,10 @@ export const run: Run = async (context, [name], options) => {
 function storeOptions(options: Options): Omit<NewVolume, 'name'> {
   const text = (name: string): Record<string, string> => (typeof options[name] === 'string' ? { [name]: options[name] } : {})
   return {
-    ...Object.assign({}, ...['store', 'storage', 'bucket', 'region', 'endpoint'].map(text)),
+    ...Object.assign({}, ...['store', 'storage', 'bucket', 'region', 'endpoint', 'keyFile'].map(text)),
     ...(options['dev'] === true && { dev: true }),
     ...(options['pathStyle'] === true && { pathStyle: true }),
+    ...(options['encrypt'] === true && { encrypt: true }),
   }
 }
 

@@ -51,7 +51,7 @@ function remoteLines({ name, store, remote }: StatusReport['volumes'][number]): 
   const writer = isWriter ? 'this host' : lease === undefined ? 'nobody' : lease.holder
   const refreshed = refreshedMs === undefined ? '' : `, read here as published ${ago(refreshedMs, Date.now())}`
   return [
-    `  in ${store}: ${unpublishedBytes === 0 ? 'all is published' : `${humanSize(unpublishedBytes)}B not published`}${published}; written by ${writer}${durability === 'remote' ? '; durability remote' : ''}${refreshed}`,
+    `  in ${store}${remote.encrypted === true ? ' (encrypted)' : ''}: ${unpublishedBytes === 0 ? 'all is published' : `${humanSize(unpublishedBytes)}B not published`}${published}; written by ${writer}${durability === 'remote' ? '; durability remote' : ''}${refreshed}`,
     ...(cache.maxBytes === 0
       ? []
       : [`  cache: ${humanSize(cache.bytes)}B of ${humanSize(cache.maxBytes)}B${reads === 0 ? '' : `, ${Math.round((100 * cache.hits) / reads)} % of reads`}`]),

@@ -4,6 +4,7 @@ import type { CommandGroup, CommandSpec } from './spec.js'
 export const parents: ReadonlyMap<string, string> = new Map([
   ['checkpoint', 'Save, list and delete named states of a volume'],
   ['lease', 'Say and change which host writes a volume'],
+  ['key', 'Change the key of an encrypted store'],
   ['config', 'Show settings and where they come from'],
 ])
 
@@ -47,10 +48,13 @@ export const groups: readonly CommandGroup[] = [
           ['--region <region>', 'region of the bucket'],
           ['--endpoint <url>', 'endpoint of a service that is not AWS'],
           ['--path-style', 'put the bucket into the path of requests, not into the host name'],
+          ['--encrypt', 'encrypt all that the store holds, which must be a new one'],
+          ['--key-file <file>', 'file that holds the key; else CAIRN_KEY, CAIRN_KEY_FILE or CAIRN_KEY_COMMAND'],
         ],
         examples: [
           ['cairn init work', 'create the volume work'],
           ['cairn init ws --store s3://my-bucket/agents', 'create it in a bucket, or attach it there'],
+          ['cairn init ws --store s3://my-bucket/safe --encrypt --key-file ~/ws.key', 'the same, encrypted'],
         ],
         load: () => import('./init.js'),
       },
@@ -291,6 +295,18 @@ export const groups: readonly CommandGroup[] = [
         examples: [['cairn lease steal ws --force', '']],
         completes: 'volume',
         load: () => import('./lease-steal.js'),
+      },
+      {
+        name: 'key rotate',
+        operands: '[volume]',
+        about: 'Give the encrypted store of a volume another key; what it holds stays as it is',
+        options: [
+          ['--new-key-file <file>', 'file that holds the new key; else CAIRN_NEW_KEY, CAIRN_NEW_KEY_FILE or CAIRN_NEW_KEY_COMMAND'],
+          ['--key-file <file>', 'file that holds the key of now'],
+        ],
+        examples: [['cairn key rotate ws --new-key-file ~/ws-2.key', '']],
+        completes: 'volume',
+        load: () => import('./key-rotate.js'),
       },
       {
         name: 'fork',

@@ -8,6 +8,8 @@ export const JOURNAL_HEADER_BYTES = 64
 /** Bytes in front of a payload that the frame's header takes: length u32, crc u32, sequence u48, flags u16. */
 export const FRAME_HEADROOM = 16
 export const JOURNAL_VERSION = 1
+/** Flags: the payload is sealed by the store's cipher. */
+export const FRAME_SEALED = 1
 /** Longest payload. */
 export const MAX_FRAME_BYTES = 1024 * 1024 * 1024
 
@@ -96,10 +98,10 @@ export function computeFrameCrc(b: Uint8Array, at: number, length: number, chain
 }
 
 /** Fills the header but for its crc. */
-export function putFrameHeader(b: Uint8Array, at: number, length: number, sequence: number): void {
+export function putFrameHeader(b: Uint8Array, at: number, length: number, sequence: number, flags = 0): void {
   putU32(b, at, length)
   putU48(b, at + 8, sequence)
-  putU16(b, at + 14, 0)
+  putU16(b, at + 14, flags)
 }
 
 export function putFrameCrc(b: Uint8Array, at: number, crc: number): void {

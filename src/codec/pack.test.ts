@@ -40,7 +40,7 @@ describe('pack', () => {
         const index = new PackIndex()
         for (const e of entries) index.add(e.hash, e.offset * 256 + 255, e.length, e.kind)
         const footer = index.encodeFooter(777)
-        expect(decodePackTrailer(footer.subarray(-PACK_TRAILER_BYTES), 777 + footer.length)).toEqual({ indexOffset: 777, count: entries.length })
+        expect(decodePackTrailer(footer.subarray(-PACK_TRAILER_BYTES), 777 + footer.length)).toMatchObject({ indexOffset: 777, count: entries.length })
         const read = decodePackFooter(footer)
         expect(read?.count).toBe(entries.length)
         entries.forEach((e, i) => {

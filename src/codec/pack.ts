@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib'
 import { CairnError } from '../errors.js'
-import { getU24, getU32, getU40, getU48, putU24, putU32, putU40, putU48 } from './pack-bytes.js'
+import { type Cipher, SEAL_BYTES, SealedAs } from './cipher.js'
+import { getU16, getU24, getU32, getU40, getU48, putU16, putU24, putU32, putU40, putU48 } from './pack-bytes.js'
 import { HASH_BYTES, PACK_ID_BYTES } from './pointer.js'
 
 /** A pack: header, segments, index, trailer (docs/format-packs.md, "Packs"). */
@@ -19,7 +20,10 @@ const VERSION_AT = 25
 const ENTRY_OFFSET_AT = HASH_BYTES
 const ENTRY_LENGTH_AT = ENTRY_OFFSET_AT + 5
 const ENTRY_KIND_AT = ENTRY_LENGTH_AT + 3
+const TRAILER_FLAGS_AT = 10
 const TRAILER_CRC_AT = 12
+/** Flags of the trailer: the entries are sealed by the store's cipher. */
+const INDEX_SEALED = 1
 const TRAILER_MAGIC_AT = 24
 
 /** The id that a pack's key (`packKey`) spells; undefined when it is no such key. */
@@ -104,32 +108,61 @@ export class PackIndex {
     return this.#bytes[i * PACK_ENTRY_BYTES + ENTRY_KIND_AT]
   }
 
-  /** Entries and trailer, for a pack whose segments end at `indexOffset`. */
-  encodeFooter(indexOffset: number): Buffer {
-    const entries = this.count * PACK_ENTRY_BYTES
+  /**
+   * Entries and trailer, for a pack whose segments end at `indexOffset`.
+   * @param seal of a store that is encrypted
+   */
+  encodeFooter(indexOffset: number, seal?: IndexSeal): Buffer {
+    const plain = this.#bytes.subarray(0, this.count * PACK_ENTRY_BYTES)
+    const stored = seal === undefined ? plain : seal.cipher.seal([plain], indexContext(seal.packId))
+    const entries = stored.length
     const b = Buffer.alloc(entries + PACK_TRAILER_BYTES)
-    this.#bytes.copy(b, 0, 0, entries)
+    stored.copy(b, 0)
     putU32(b, entries, this.count)
     putU48(b, entries + 4, indexOffset)
+    if (seal !== undefined) putU16(b, entries + TRAILER_FLAGS_AT, INDEX_SEALED)
     putU32(b, entries + TRAILER_CRC_AT, crc32(b.subarray(0, entries + TRAILER_CRC_AT)))
     TRAILER_MAGIC.copy(b, entries + TRAILER_MAGIC_AT)
     return b
   }
 }
 
-/** Where the trailer says that the index stands; undefined when it is no trailer of a pack of `packBytes`. */
-export function decodePackTrailer(trailer: Uint8Array, packBytes: number): { indexOffset: number; count: number } | undefined {
+/** What the index of a pack is sealed with. */
+export interface IndexSeal {
+  cipher: Cipher
+  packId: Uint8Array
+}
+
+/** The index of one pack does not pass for that of another. */
+function indexContext(packId: Uint8Array): Buffer {
+  return Buffer.concat([Buffer.from([SealedAs.index]), packId.subarray(0, PACK_ID_BYTES)])
+}
+
+/** Where the trailer says that the index stands, and its bytes with the trailer; undefined when it is no trailer of a pack of `packBytes`. */
+export function decodePackTrailer(trailer: Uint8Array, packBytes: number): { indexOffset: number; count: number; footerBytes: number } | undefined {
   if (trailer.length !== PACK_TRAILER_BYTES || TRAILER_MAGIC.compare(trailer, TRAILER_MAGIC_AT, PACK_TRAILER_BYTES) !== 0) return undefined
   const count = getU32(trailer, 0)
   const indexOffset = getU48(trailer, 4)
-  if (indexOffset < PACK_HEADER_BYTES || indexOffset + count * PACK_ENTRY_BYTES + PACK_TRAILER_BYTES !== packBytes) return undefined
-  return { indexOffset, count }
+  const footerBytes = count * PACK_ENTRY_BYTES + sealBytes(trailer, 0) + PACK_TRAILER_BYTES
+  if (indexOffset < PACK_HEADER_BYTES || indexOffset + footerBytes !== packBytes) return undefined
+  return { indexOffset, count, footerBytes }
 }
 
-/** The index of a footer (entries and trailer); undefined when it does not verify. */
-export function decodePackFooter(footer: Uint8Array): PackIndex | undefined {
+function sealBytes(b: Uint8Array, trailerAt: number): number {
+  return (getU16(b, trailerAt + TRAILER_FLAGS_AT) & INDEX_SEALED) === 0 ? 0 : SEAL_BYTES
+}
+
+/**
+ * The index of a footer (entries and trailer); undefined when it does not verify.
+ * @param seal of a store that is encrypted: one that is not sealed does not verify there
+ */
+export function decodePackFooter(footer: Uint8Array, seal?: IndexSeal): PackIndex | undefined {
   const entries = footer.length - PACK_TRAILER_BYTES
-  if (entries < 0 || entries % PACK_ENTRY_BYTES !== 0) return undefined
+  if (entries < 0) return undefined
+  const added = sealBytes(footer, entries)
+  if (entries < added || (entries - added) % PACK_ENTRY_BYTES !== 0 || added > 0 !== (seal !== undefined)) return undefined
   if (crc32(footer.subarray(0, entries + TRAILER_CRC_AT)) !== getU32(footer, entries + TRAILER_CRC_AT)) return undefined
-  return new PackIndex(footer.subarray(0, entries))
+  const stored = footer.subarray(0, entries)
+  const plain = seal === undefined ? stored : seal.cipher.open(stored, indexContext(seal.packId))
+  return plain === undefined ? undefined : new PackIndex(plain)
 }

@@ -1,19 +1,20 @@
-import { brotliCompressSync, brotliDecompressSync, constants, crc32 } from 'node:zlib'
+import { crc32 } from 'node:zlib'
 import { CairnError } from '../errors.js'
+import { type Compression, compressed, unbrotlied, unzstded } from './compression.js'
 import { crcOf, getU16, getU32, putU16, putU32 } from './pack-bytes.js'
 
-/** The unit of checksum and compression: a header of 16 bytes, then the stored bytes (docs/format-packs.md, "Segments"). */
+/** The unit of checksum, compression and encryption: a header of 16 bytes, then the stored bytes (docs/format-packs.md, "Segments"). */
 export const SEGMENT_HEADER_BYTES = 16
 /** Longest plain or stored segment: the length in a pointer has 24 bits and counts the header. */
 export const MAX_SEGMENT_BYTES = 0xffffff - SEGMENT_HEADER_BYTES
 
 export const SegmentKind = { page: 1, block: 2 } as const
-export const SegmentCodec = { plain: 0, brotli: 1 } as const
+export const SegmentCodec = { plain: 0, brotli: 1, zstd: 2 } as const
+/** Flags: the stored bytes are sealed by the store's cipher. */
+export const SEGMENT_SEALED = 1
 
 /** The crc covers the header up to here, then the stored bytes. */
 const CRC_AT = 12
-/** Quality 1: 25 µs for a page of 8 KiB, 11 gives a few percent less for a hundred times the time. */
-const BROTLI_QUALITY = 1
 
 /** The fields of a header; filled again and again. */
 export class SegmentHeader {
@@ -39,10 +40,19 @@ export function decodeSegmentHeader(b: Uint8Array, at: number, into: SegmentHead
  * Writes the header for `length` stored bytes at `from[at]`.
  * @param plainLength length of the bytes before compression
  */
-export function encodeSegmentHeader(to: Uint8Array, kind: number, codec: number, plainLength: number, from: Uint8Array, at: number, length: number): void {
+export function encodeSegmentHeader(
+  to: Uint8Array,
+  kind: number,
+  codec: number,
+  plainLength: number,
+  from: Uint8Array,
+  at: number,
+  length: number,
+  flags = 0,
+): void {
   to[0] = kind
   to[1] = codec
-  putU16(to, 2, 0)
+  putU16(to, 2, flags)
   putU32(to, 4, length)
   putU32(to, 8, plainLength)
   putU32(to, CRC_AT, crcOf(from.subarray(at, at + length), crc32(to.subarray(0, CRC_AT))))
@@ -60,16 +70,14 @@ export function segmentProblem(b: Uint8Array, at: number, length: number, header
   if (header.plainLength > MAX_SEGMENT_BYTES) return `its header says ${header.plainLength} plain bytes, more than a segment holds`
   const crc = crcOf(b.subarray(at + SEGMENT_HEADER_BYTES, at + length), crc32(b.subarray(at, at + CRC_AT)))
   if (crc !== header.crc) return 'its checksum does not match'
-  if (header.codec === SegmentCodec.plain && header.plainLength !== header.storedLength) return 'its plain length differs from its stored length'
+  if (header.codec === SegmentCodec.plain && header.flags === 0 && header.plainLength !== header.storedLength)
+    return 'its plain length differs from its stored length'
   return ''
 }
 
 /** The compressed bytes, or undefined when they would not be at least a sixteenth shorter. */
-export function compressSegment(plain: Uint8Array): Uint8Array | undefined {
-  const packed = brotliCompressSync(plain, {
-    params: { [constants.BROTLI_PARAM_QUALITY]: BROTLI_QUALITY, [constants.BROTLI_PARAM_SIZE_HINT]: plain.length },
-  })
-  return packed.length <= plain.length - (plain.length >>> 4) ? packed : undefined
+export function compressSegment(plain: Uint8Array, compression: Compression = 'brotli'): Uint8Array | undefined {
+  return compressed(plain, compression)
 }
 
 /**
@@ -79,12 +87,7 @@ export function compressSegment(plain: Uint8Array): Uint8Array | undefined {
  * @throws CairnError ERR_FORMAT for a codec of a newer version
  */
 export function unpackSegment(stored: Uint8Array, codec: number, plainLength: number): Uint8Array | undefined {
-  if (codec !== SegmentCodec.brotli)
-    throw new CairnError('ERR_FORMAT', `Segment codec ${codec} is not known to this version of cairn.`, 'Install a newer version of cairn.')
-  try {
-    const plain = brotliDecompressSync(stored, { maxOutputLength: Math.max(plainLength, 1), chunkSize: Math.max(plainLength, constants.Z_MIN_CHUNK) })
-    return plain.length === plainLength ? plain : undefined
-  } catch {
-    return undefined
-  }
+  if (codec === SegmentCodec.brotli) return unbrotlied(stored, plainLength)
+  if (codec === SegmentCodec.zstd) return unzstded(stored, plainLength)
+  throw new CairnError('ERR_FORMAT', `Segment codec ${codec} is not known to this version of cairn.`, 'Install a newer version of cairn.')
 }

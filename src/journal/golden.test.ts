@@ -36,8 +36,8 @@ it('a pack is what the page says, byte for byte', () => {
   const id = Buffer.from('000102030405060708090a0b0c0d0e0f', 'hex')
   const plains = [text('a page'), text('a block, longer')]
   const writer = new PackWriter(join(folder, 'pack'), id, PackKind.content)
-  writer.append(SegmentKind.page, plains[0], 0, 6, false)
-  writer.append(SegmentKind.block, plains[1], 0, 15, true)
+  writer.append(SegmentKind.page, plains[0], 0, 6, 'none')
+  writer.append(SegmentKind.block, plains[1], 0, 15, 'brotli')
   writer.close()
   const entry = (plain: Buffer, offset: number, kind: number): Buffer => Buffer.concat([sha256(plain), u(5, offset), u(3, 16 + plain.length), u(1, kind)])
   const segments = [text('CAIRNPK1'), id, u(1, 2), u(1, 1), zeros(6), segment(1, plains[0]), segment(2, plains[1])]

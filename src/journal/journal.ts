@@ -1,5 +1,6 @@
 import { closeSync, fsyncSync, openSync } from 'node:fs'
-import { bootHash, computeFrameCrc, FRAME_HEADROOM, firstChain, MAX_FRAME_BYTES, putFrameCrc, putFrameHeader } from '../codec/frame.js'
+import type { Cipher } from '../codec/cipher.js'
+import { bootHash, computeFrameCrc, FRAME_HEADROOM, FRAME_SEALED, firstChain, MAX_FRAME_BYTES, putFrameCrc, putFrameHeader } from '../codec/frame.js'
 import { crcOf } from '../codec/pack-bytes.js'
 import { CairnError, EIO, posixError } from '../errors.js'
 import { makeFolder } from '../store/sync-folder.js'
@@ -7,9 +8,12 @@ import { assert, crashPoint, limits, type Random } from '../sys/index.js'
 import { JournalFile, listJournal, removeReleased, unlinkIfThere } from './journal-file.js'
 import type { RedoLog } from './redo-log.js'
 import { type ScanEnd, scanFrames } from './scan.js'
+import { openFrame, sealFrame } from './sealed-frame.js'
 
 /** Where syncs are rare: from here on writing over zeros of the page cache, made 64 pages at once, takes less time than making pages one by one. */
 const ZEROS_PAY_BYTES = 2048
+/** A longer sealed frame is not copied to stand behind its header. */
+const JOINED_BYTES = 16 * 1024
 
 export interface JournalOptions {
   /** 8 bytes: the volume's id. */
@@ -21,6 +25,8 @@ export interface JournalOptions {
   bootId: string
   /** A file is closed beyond this size. */
   segmentBytes?: number
+  /** Of a store that is encrypted. */
+  cipher?: Cipher | undefined
 }
 
 export interface ReplayReport {
@@ -173,9 +179,9 @@ export class Journal implements RedoLog {
     if (Buffer.compare(boot, this.#boot) !== 0) report.sameBoot = false
     const limit = index + 1 < files.length ? files[index + 1].header.firstSequence : Number.MAX_SAFE_INTEGER
     if (firstSequence >= limit) return true
-    const end: ScanEnd = scanFrames(file.fd, firstSequence, file.chain, (sequence, payload) => {
+    const end: ScanEnd = scanFrames(file.fd, firstSequence, file.chain, (sequence, payload, flags) => {
       if (sequence > this.#options.afterSequence) {
-        visit(sequence, payload)
+        visit(sequence, openFrame(this.#options.cipher, this.#options.volume, sequence, payload, flags))
         report.frames++
         report.lastSequence = sequence
       }
@@ -200,6 +206,8 @@ export class Journal implements RedoLog {
    * @throws a Node error with `code` (ENOSPC, EIO …), and the journal is as before. Cost: one write(2)
    */
   append(buffer: Uint8Array, length: number): number {
+    const { cipher } = this.#options
+    if (cipher !== undefined) return this.#appendSealed(cipher, [buffer.subarray(FRAME_HEADROOM, FRAME_HEADROOM + length)])
     const file = this.#fileFor(FRAME_HEADROOM + length)
     putFrameHeader(buffer, 0, length, this.#last + 1)
     const crc = computeFrameCrc(buffer, 0, length, file.chain)
@@ -213,6 +221,8 @@ export class Journal implements RedoLog {
    * @param head `FRAME_HEADROOM` bytes of room, then `headLength` bytes of payload
    */
   appendParts(head: Uint8Array, headLength: number, parts: readonly Uint8Array[]): number {
+    const { cipher } = this.#options
+    if (cipher !== undefined) return this.#appendSealed(cipher, [head.subarray(FRAME_HEADROOM, FRAME_HEADROOM + headLength), ...parts])
     const length = parts.reduce((sum, part) => sum + part.length, headLength)
     const file = this.#fileFor(FRAME_HEADROOM + length)
     putFrameHeader(head, 0, length, this.#last + 1)
@@ -221,6 +231,19 @@ export class Journal implements RedoLog {
     putFrameCrc(head, 0, crc)
     file.writeParts([head.subarray(0, FRAME_HEADROOM + headLength), ...parts], crc)
     return this.#appended(FRAME_HEADROOM + length, crc)
+  }
+
+  #appendSealed(cipher: Cipher, parts: readonly Uint8Array[]): number {
+    const sealed = sealFrame(cipher, this.#options.volume, this.#last + 1, parts)
+    const file = this.#fileFor(FRAME_HEADROOM + sealed.length)
+    const header = Buffer.alloc(FRAME_HEADROOM)
+    putFrameHeader(header, 0, sealed.length, this.#last + 1, FRAME_SEALED)
+    const crc = crcOf(sealed, computeFrameCrc(header, 0, 0, file.chain))
+    putFrameCrc(header, 0, crc)
+    // One write(2) of few bytes takes less time than one of two pieces.
+    if (sealed.length <= JOINED_BYTES) file.write(Buffer.concat([header, sealed]), FRAME_HEADROOM + sealed.length, crc)
+    else file.writeParts([header, sealed], crc)
+    return this.#appended(FRAME_HEADROOM + sealed.length, crc)
   }
 
   #appended(bytes: number, crc: number): number {

@@ -2,6 +2,7 @@ import { fstatSync, readSync } from 'node:fs'
 import {
   computeFrameCrc,
   FRAME_HEADROOM,
+  FRAME_SEALED,
   frameCrc,
   frameFlags,
   frameLength,
@@ -16,9 +17,10 @@ const CHUNK_BYTES = 1024 * 1024
 const PROBE_BYTES = 64 * 1024
 /** Sequence and flags, the end of a frame's header. */
 const SEQUENCE_AT = 8
+const FLAGS_AT = 14
 
 /** Gets each frame of a file that verifies. The payload is valid during the call only. Returns false to stop behind it. */
-export type FrameVisitor = (sequence: number, payload: Buffer, chain: number) => boolean
+export type FrameVisitor = (sequence: number, payload: Buffer, flags: number) => boolean
 
 export interface ScanEnd {
   /** Where the next frame would stand. */
@@ -91,11 +93,12 @@ export function scanFrames(fd: number, firstSequence: number, chain: number, vis
     const length = nextFrame(window, position, sequence, chain)
     if (length < 0) return { end: position, chain, last: sequence - 1, ...evidence(window, position, sequence) }
     const { bytes, at } = window
-    if (frameFlags(bytes, at) !== 0)
+    const flags = frameFlags(bytes, at)
+    if ((flags & ~FRAME_SEALED) !== 0)
       throw new CairnError('ERR_FORMAT', `Journal frame ${sequence} was written by a newer version of cairn.`, 'Install a newer version of cairn.')
     chain = frameCrc(bytes, at)
     position += FRAME_HEADROOM + length
-    const goOn = visit(sequence, bytes.subarray(at + FRAME_HEADROOM, at + FRAME_HEADROOM + length), chain)
+    const goOn = visit(sequence, bytes.subarray(at + FRAME_HEADROOM, at + FRAME_HEADROOM + length), flags)
     sequence++
     if (!goOn) return { end: position, chain, last: sequence - 1, cut: false, damaged: false }
   }
@@ -146,7 +149,7 @@ function holdsNext(window: Window, position: number, length: number, sequence: n
   const within = Buffer.from(window.bytes.subarray(window.at, window.at + window.readable(position, FRAME_HEADROOM + length)))
   const wanted = Buffer.alloc(FRAME_HEADROOM)
   putFrameHeader(wanted, 0, 0, sequence + 1)
-  const mark = wanted.subarray(SEQUENCE_AT)
+  const mark = wanted.subarray(SEQUENCE_AT, FLAGS_AT)
   for (let at = within.indexOf(mark, FRAME_HEADROOM + SEQUENCE_AT); at >= 0; at = within.indexOf(mark, at + 1)) {
     if (nextFrame(window, position + at - SEQUENCE_AT, sequence + 1, stored) >= 0) return true
   }

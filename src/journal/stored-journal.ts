@@ -1,11 +1,13 @@
 import { fdatasyncSync } from 'node:fs'
-import { computeFrameCrc, FRAME_HEADROOM, frameCrc, frameFlags, frameLength, frameSequence, putFrameCrc, putFrameHeader } from '../codec/frame.js'
+import type { Cipher } from '../codec/cipher.js'
+import { computeFrameCrc, FRAME_HEADROOM, FRAME_SEALED, frameCrc, frameFlags, frameLength, frameSequence, putFrameCrc, putFrameHeader } from '../codec/frame.js'
 import { crcOf } from '../codec/pack-bytes.js'
 import { CairnError, EIO, ENOSPC, EROFS, posixError } from '../errors.js'
 import type { PackPart, StoreLogs, VolumeLog } from '../store/store-logs.js'
 import { assert, crashPoint } from '../sys/index.js'
 import type { ReplayReport } from './journal.js'
 import type { RedoLog } from './redo-log.js'
+import { openFrame, sealFrame } from './sealed-frame.js'
 
 /** Frames that are deleted at once: some milliseconds. */
 const RELEASED_AT_ONCE = 2048
@@ -17,6 +19,8 @@ export interface StoredJournalOptions {
   /** Frames up to this are in the head already. */
   afterSequence: number
   packs: PackSource
+  /** Of a store that is encrypted. */
+  cipher?: Cipher | undefined
 }
 
 /** The packs that frames name. */
@@ -41,6 +45,8 @@ export class StoredJournal implements RedoLog {
   readonly #log: VolumeLog
   readonly #packs: PackSource
   readonly #seed: number
+  readonly #volume: Buffer
+  readonly #cipher: Cipher | undefined
   readonly #after: number
   #last: number
   #stretches: Stretch[] = []
@@ -51,6 +57,8 @@ export class StoredJournal implements RedoLog {
     this.#log = options.log
     this.#packs = options.packs
     this.#seed = seedOf(options.volume)
+    this.#volume = Buffer.from(options.volume, 'hex')
+    this.#cipher = options.cipher
     this.#after = options.afterSequence
     this.#last = options.afterSequence
   }
@@ -65,7 +73,7 @@ export class StoredJournal implements RedoLog {
         return
       }
       checkFlags(frame, sequence)
-      visit(sequence, frame.subarray(FRAME_HEADROOM))
+      visit(sequence, openFrame(this.#cipher, this.#volume, sequence, frame.subarray(FRAME_HEADROOM), frameFlags(frame, 0)))
       report.frames++
       report.lastSequence = sequence
       this.#last = sequence
@@ -76,18 +84,28 @@ export class StoredJournal implements RedoLog {
   }
 
   append(buffer: Uint8Array, length: number): number {
+    if (this.#cipher !== undefined) return this.#appendSealed(this.#cipher, [buffer.subarray(FRAME_HEADROOM, FRAME_HEADROOM + length)])
     putFrameHeader(buffer, 0, length, this.#last + 1)
     putFrameCrc(buffer, 0, computeFrameCrc(buffer, 0, length, this.#seed))
     return this.#append([buffer.subarray(0, FRAME_HEADROOM + length)])
   }
 
   appendParts(head: Uint8Array, headLength: number, parts: readonly Uint8Array[]): number {
+    if (this.#cipher !== undefined) return this.#appendSealed(this.#cipher, [head.subarray(FRAME_HEADROOM, FRAME_HEADROOM + headLength), ...parts])
     const length = parts.reduce((sum, part) => sum + part.length, headLength)
     putFrameHeader(head, 0, length, this.#last + 1)
     let crc = computeFrameCrc(head, 0, headLength, this.#seed)
     for (const part of parts) crc = crcOf(part, crc)
     putFrameCrc(head, 0, crc)
     return this.#append([head.subarray(0, FRAME_HEADROOM + headLength), ...parts])
+  }
+
+  #appendSealed(cipher: Cipher, parts: readonly Uint8Array[]): number {
+    const sealed = sealFrame(cipher, this.#volume, this.#last + 1, parts)
+    const header = Buffer.alloc(FRAME_HEADROOM)
+    putFrameHeader(header, 0, sealed.length, this.#last + 1, FRAME_SEALED)
+    putFrameCrc(header, 0, crcOf(sealed, computeFrameCrc(header, 0, 0, this.#seed)))
+    return this.#append([header, sealed])
   }
 
   #append(frame: readonly Uint8Array[]): number {
@@ -166,10 +184,11 @@ export class StoredJournal implements RedoLog {
 }
 
 /** Visits the payloads of the frames behind a sequence that verify, whoever is writing them. */
-export function peekStored(logs: StoreLogs, volume: string, after: number, visit: (payload: Buffer) => void): void {
+export function peekStored(logs: StoreLogs, volume: string, after: number, visit: (payload: Buffer) => void, cipher?: Cipher): void {
   const seed = seedOf(volume)
+  const id = Buffer.from(volume, 'hex')
   logs.peek(volume, after, (sequence, frame) => {
-    if (verifies(frame, sequence, seed)) visit(frame.subarray(FRAME_HEADROOM))
+    if (verifies(frame, sequence, seed)) visit(openFrame(cipher, id, sequence, frame.subarray(FRAME_HEADROOM), frameFlags(frame, 0)))
   })
 }
 
@@ -185,7 +204,7 @@ function verifies(frame: Buffer, sequence: number, seed: number): boolean {
 }
 
 function checkFlags(frame: Buffer, sequence: number): void {
-  if (frameFlags(frame, 0) === 0) return
+  if ((frameFlags(frame, 0) & ~FRAME_SEALED) === 0) return
   throw new CairnError('ERR_FORMAT', `Journal frame ${sequence} was written by a newer version of cairn.`, 'Install a newer version of cairn.')
 }
 

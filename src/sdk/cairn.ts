@@ -1,8 +1,11 @@
+import { resolve } from 'node:path'
 import { CairnError, EROFS, posixError } from '../errors.js'
 import type { RpcClient } from '../http/rpc-client.js'
 import { ensureServer, reconnect } from '../server/connect.js'
 import { homeOf, prepareHome } from '../server/home.js'
+import { homeNotEncrypted } from '../store/unlock.js'
 import { parseStoreUrl, type StoreLocation } from '../store/url.js'
+import type { KeySource } from '../store/user-key.js'
 import { ownActor } from '../sys/actor.js'
 import { limits } from '../sys/index.js'
 import type { CommitInfo, FsckReport, VersionInfo, VolumeInfo } from '../volume/api.js'
@@ -12,6 +15,7 @@ import type { Bundle, UnbundleOptions } from './bundle.js'
 import type { DiffReader } from './diff.js'
 import type { Host } from './host.js'
 import { runJobOn } from './jobs.js'
+import { keySettings, keysOf } from './keys.js'
 import { type LeaseWait, whileHeld } from './lease-wait.js'
 import type { LocalHost } from './local-host.js'
 import { awaitMount, clearStaleMount, syncMount } from './mounted.js'
@@ -19,6 +23,7 @@ import { VolumeHandle } from './open-volume.js'
 import type { PurgeOptions, PurgeResult } from './purge.js'
 import { isReadOnlyByEnvironment, ReadOnlyHost, readOnly } from './read-only.js'
 import { RemoteHost } from './remote-host.js'
+import type { RotateKeyOptions } from './rotate-key.js'
 import { answered, statusOf } from './status.js'
 import type {
   BlameLine,
@@ -68,6 +73,7 @@ export class Cairn implements CairnApi {
   readonly #cacheBytes: number | undefined
   readonly #refreshMs: number | undefined
   readonly #durability: CairnOptions['durability']
+  readonly #keys: KeySource[]
   #local: Promise<LocalHost> | undefined
   #remote: RemoteHost | undefined
   readonly #open = new Set<VolumeHandle>()
@@ -82,6 +88,7 @@ export class Cairn implements CairnApi {
     this.#cacheBytes = options.cacheBytes
     this.#refreshMs = options.refreshMs
     this.#durability = options.durability
+    this.#keys = keysOf(options)
   }
 
   /**
@@ -100,19 +107,29 @@ export class Cairn implements CairnApi {
    */
   static async fromEnv(): Promise<Cairn> {
     const { loadSettings } = await import('./config.js')
-    const { home, logLevel, actor, readOnly, gc, cacheSize, metadataTtl } = (await loadSettings()).settings
-    return Cairn.open({ home, logLevel, readOnly, gc, cacheBytes: cacheSize, refreshMs: metadataTtl, ...(actor === undefined ? {} : { actor }) })
+    const { settings } = await loadSettings()
+    const { home, logLevel, actor, readOnly, gc, cacheSize, metadataTtl } = settings
+    return Cairn.open({
+      ...keySettings(settings),
+      home,
+      logLevel,
+      readOnly,
+      gc,
+      cacheBytes: cacheSize,
+      refreshMs: metadataTtl,
+      ...(actor === undefined ? {} : { actor }),
+    })
   }
 
   async createVolume(options: NewVolume): Promise<VolumeInfo> {
     const store = storeOf(options)
-    return (await this.#call('create', options.name, ...(store === undefined ? [] : [{ store }]))) as VolumeInfo
+    return (await this.#call('create', options.name, ...(store === undefined ? [] : [{ store, ...encryptionOf(options) }]))) as VolumeInfo
   }
 
   async ensureVolume(options: NewVolume): Promise<VolumeInfo & { created: boolean }> {
     const host = await this.#host()
     const store = storeOf(options)
-    if (store !== undefined) return (await host.call('attach', options.name, store)) as VolumeInfo & { created: boolean }
+    if (store !== undefined) return (await host.call('attach', options.name, store, encryptionOf(options))) as VolumeInfo & { created: boolean }
     const existing = (await found(host, options.name)) as VolumeInfo | undefined
     if (existing !== undefined) return { ...existing, created: false }
     try {
@@ -147,6 +164,13 @@ export class Cairn implements CairnApi {
 
   async recover(name: string): Promise<VolumeInfo[]> {
     return (await this.#call('recover', name)) as VolumeInfo[]
+  }
+
+  async rotateKey(name: string, options: RotateKeyOptions = {}): Promise<{ store: string }> {
+    if (this.#readOnly) throw posixError(EROFS, 'rotateKey')
+    const store = (await this.#call('storeOf', name)) as { location: StoreLocation; id: string } | undefined
+    const { rotateKey } = await import('./rotate-key.js')
+    return rotateKey({ home: this.home, store, keys: this.#keys }, options)
   }
 
   async undeleteVolume(name: string): Promise<VolumeInfo> {
@@ -488,7 +512,7 @@ export class Cairn implements CairnApi {
   #localHost(): Promise<LocalHost> {
     // The engine is loaded where it is used: most commands only talk to the server.
     this.#local ??= import('./local-host.js').then(
-      ({ LocalHost }) => new LocalHost(this.home, { actor: this.actor, cacheBytes: this.#cacheBytes, refreshMs: this.#refreshMs }),
+      ({ LocalHost }) => new LocalHost(this.home, { actor: this.actor, cacheBytes: this.#cacheBytes, refreshMs: this.#refreshMs, keys: this.#keys }),
     )
     this.#local.catch(() => {
       this.#local = undefined
@@ -515,13 +539,23 @@ export class Cairn implements CairnApi {
   }
 
   #use(client: RpcClient): RemoteHost {
-    this.#remote = new RemoteHost(client, () => reconnect(this.home))
+    this.#remote = new RemoteHost(client, () => reconnect(this.home), this.#keys)
     return this.#remote
   }
 }
 
 /** Where else than in the home a volume is to be kept. @throws CairnError ERR_STORE_URL, ERR_STORE_OPTIONS */
-function storeOf({ dev, store, storage, bucket, region, endpoint, pathStyle }: NewVolume): StoreLocation | undefined {
+function storeOf(options: NewVolume): StoreLocation | undefined {
+  const found = placeOf(options)
+  if (found === undefined && options.encrypt === true) throw homeNotEncrypted()
+  return found
+}
+
+function encryptionOf({ encrypt, keyFile }: NewVolume): { encrypt?: boolean; key?: KeySource } {
+  return { ...(encrypt === true && { encrypt }), ...(keyFile !== undefined && { key: { file: resolve(keyFile) } }) }
+}
+
+function placeOf({ dev, store, storage, bucket, region, endpoint, pathStyle }: NewVolume): StoreLocation | undefined {
   const given = { ...(region !== undefined && { region }), ...(endpoint !== undefined && { endpoint }), ...(pathStyle !== undefined && { pathStyle }) }
   const wrong = (message: string, remedy: string): CairnError => new CairnError('ERR_STORE_OPTIONS', message, remedy, { exitCode: 2 })
   if ((storage === undefined) !== (bucket === undefined)) throw wrong('--storage and --bucket belong together.', 'Give both, or --store alone.')

@@ -25,6 +25,8 @@ const schema = z.strictObject({
   cacheSize: measured(parseSize).optional(),
   metadataTtl: measured(parseSpan).optional(),
   actor: z.string().min(1).optional(),
+  keyFile: z.string().min(1).optional(),
+  keyCommand: z.string().min(1).optional(),
   gc: z.boolean().optional(),
   logLevel: z
     .string()
@@ -51,9 +53,10 @@ export function parseConfig(text: string, file: string): Partial<Settings> {
   const value: unknown = document.toJS() ?? {}
   const result = schema.safeParse(value)
   if (result.success) {
-    const { home, ...rest } = result.data
+    const { home, keyFile, ...rest } = result.data
     // As a shell would, because nothing else expands it here.
-    return { ...rest, ...(home !== undefined && { home: home.replace(/^~(?=\/|$)/, process.env['HOME'] ?? '~') }) } as Partial<Settings>
+    const expanded = (path: string): string => path.replace(/^~(?=\/|$)/, process.env['HOME'] ?? '~')
+    return { ...rest, ...(home !== undefined && { home: expanded(home) }), ...(keyFile !== undefined && { keyFile: expanded(keyFile) }) } as Partial<Settings>
   }
   const issue = result.error.issues[0]
   const key = String(issue.path[0] ?? ('keys' in issue ? (issue.keys as string[])[0] : ''))

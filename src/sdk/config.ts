@@ -26,6 +26,9 @@ export interface Settings {
   gc: boolean
   /** Who makes changes, as the log says; default the name of the user. */
   actor?: string
+  /** The file that holds the key of encrypted stores, or a command that prints it. */
+  keyFile?: string
+  keyCommand?: string
 }
 
 /** Where a value comes from; `name` is the variable or the file. */
@@ -93,6 +96,8 @@ export const settingList: readonly Setting[] = [
   { key: 'cacheSize', variable: 'CAIRN_CACHE_SIZE', parse: parseSize, wants: 'a size such as 256M' },
   { key: 'metadataTtl', variable: 'CAIRN_METADATA_TTL', parse: parseSpan, wants: 'a time such as 500ms or 2s' },
   { key: 'actor', variable: 'CAIRN_ACTOR', parse: asText, wants: 'a name' },
+  { key: 'keyFile', variable: 'CAIRN_KEY_FILE', parse: text => resolve(text), wants: 'a file' },
+  { key: 'keyCommand', variable: 'CAIRN_KEY_COMMAND', parse: asText, wants: 'a command' },
   { key: 'logLevel', variable: 'CAIRN_LOG_LEVEL', parse: parseLevel, wants: 'error, warn, info or debug' },
   { key: 'gc', variable: 'CAIRN_GC', parse: parseSwitch, wants: 'true or false' },
 ]

@@ -5,6 +5,7 @@ import { FileSystem } from '../fs/index.js'
 import type { BatchAnswer } from '../node/index.js'
 import { EngineHost } from '../server/engine-host.js'
 import type { VersionPlace } from '../server/version-methods.js'
+import type { KeySource } from '../store/user-key.js'
 import { limits, systemClock } from '../sys/index.js'
 import type { CommitInfo } from '../volume/api.js'
 import { Engine } from '../volume/engine.js'
@@ -26,7 +27,10 @@ export class LocalHost implements Host {
   #pump: NodeJS.Timeout | undefined
 
   /** @param actor who changes, where `open` does not say it */
-  constructor(home: string, options: { actor?: string | undefined; cacheBytes?: number | undefined; refreshMs?: number | undefined } = {}) {
+  constructor(
+    home: string,
+    options: { actor?: string | undefined; cacheBytes?: number | undefined; refreshMs?: number | undefined; keys?: readonly KeySource[] } = {},
+  ) {
     this.#engine = Engine.open({ home, ...given(options) })
     this.#host = new EngineHost(this.#engine, {
       makeFs: session => new FileSystem(session),

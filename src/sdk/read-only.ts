@@ -26,7 +26,23 @@ const reads: ReadonlySet<string> = new Set([
     'holders',
   ],
   ...['logOpen', 'logNext', 'blameOpen', 'blameStates', 'blameFile', 'diffOpen', 'diffNext', 'diffFile'],
-  ...['flush', 'refresh', 'caughtUp', 'pin', 'unpin', 'collected', 'step', 'close', 'job.wait', 'mount', 'unmount', 'server.status', 'server.stop'],
+  ...[
+    'flush',
+    'refresh',
+    'giveKeys',
+    'engine.keys',
+    'caughtUp',
+    'pin',
+    'unpin',
+    'collected',
+    'step',
+    'close',
+    'job.wait',
+    'mount',
+    'unmount',
+    'server.status',
+    'server.stop',
+  ],
 ])
 /** Where the options of calls stand that change nothing with `dryRun`; what was in no commit may get one, as when a volume is closed. */
 const dryRuns: ReadonlyMap<string, number> = new Map([

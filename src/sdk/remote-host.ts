@@ -3,11 +3,13 @@ import { neverSent, type RpcClient } from '../http/rpc-client.js'
 import type { Backend, BatchAnswer, OpArgs, OpName, OpResult } from '../node/index.js'
 import type { CopyRest } from '../node/ops.js'
 import type { VersionPlace } from '../server/version-methods.js'
+import type { KeySource } from '../store/user-key.js'
 import { limits } from '../sys/index.js'
 import type { CommitInfo } from '../volume/api.js'
 import type { DurabilityLevel } from '../volume/lease.js'
 import { BlockingClient } from './blocking-client.js'
 import type { Host, Opened } from './host.js'
+import { isAboutKey, keysToGive } from './keys.js'
 import { RemoteHandles } from './remote-handles.js'
 
 /** Calls that change nothing: after a lost answer they are simply asked again. */
@@ -27,10 +29,13 @@ export class RemoteHost implements Host {
   readonly #reconnect: Reconnect
   #connecting: Promise<void> | undefined
   #now: BlockingClient | undefined
+  readonly #keys: readonly KeySource[]
 
-  constructor(client: RpcClient, reconnect: Reconnect) {
+  /** @param keys what a server is told that has no key of a store */
+  constructor(client: RpcClient, reconnect: Reconnect, keys: readonly KeySource[] = []) {
     this.#client = client
     this.#reconnect = reconnect
+    this.#keys = keys
   }
 
   /** As `call`, blocking this thread. It does not survive a restart of the server: the next asynchronous call finds the new one. */
@@ -63,6 +68,10 @@ export class RemoteHost implements Host {
     try {
       return await client.call(method, args)
     } catch (error) {
+      if (isAboutKey(error) && this.#keys.length > 0) {
+        await client.call('giveKeys', [keysToGive(this.#keys)])
+        return client.call(method, args)
+      }
       const repeatable = wasNotRun(error) || (reads.has(method) && (error as CairnError).code === 'ERR_SERVER_LOST')
       if (!repeatable) throw error
       await this.#again(error, client)

@@ -20,6 +20,7 @@ import type { Bundle, UnbundleOptions } from './bundle.js'
 import type { DiffReader } from './diff.js'
 import type { LeaseWait } from './lease-wait.js'
 import type { PurgeOptions, PurgeResult } from './purge.js'
+import type { RotateKeyOptions } from './rotate-key.js'
 
 export type { LogEntry, LogOptions } from '../history/log/log-read.js'
 export type { QuotaReport } from '../server/quota-methods.js'
@@ -45,6 +46,12 @@ export interface CairnOptions {
   cacheBytes?: number
   /** A volume that is read while another host writes it is looked at for what is new after so many milliseconds; default 1,000. */
   refreshMs?: number
+  /** The file that holds the key of encrypted stores; default CAIRN_KEY, CAIRN_KEY_FILE, CAIRN_KEY_COMMAND, and where the home remembers that a key came from. */
+  keyFile?: string
+  /** A shell command that prints it. */
+  keyCommand?: string
+  /** The key itself: 32 bytes, or a passphrase. It is kept in memory only. */
+  key?: Uint8Array | string
   /** False: a server that is started collects only when it is asked to; default CAIRN_GC, else true. */
   gc?: boolean
 }
@@ -105,6 +112,10 @@ export interface NewVolume {
   endpoint?: string
   /** The bucket in the path of requests, not in the host's name. */
   pathStyle?: boolean
+  /** Encrypts all that the store holds. Of a store that is there already it only says that it must be so. */
+  encrypt?: boolean
+  /** The file that holds the store's key; the home remembers where it is. */
+  keyFile?: string
 }
 
 /** What the CLI drives. The class `Cairn` in `sdk/cairn.ts` implements it. */
@@ -126,6 +137,11 @@ export interface CairnApi {
   releaseLease(name: string): Promise<void>
   /** Makes a fork of each state that this host had acknowledged and not published when another host took the volume over. */
   recover(name: string): Promise<VolumeInfo[]>
+  /**
+   * Gives the encrypted store of a volume another key. Only the store's data key is encrypted anew: one small write.
+   * @throws CairnError ERR_STORE_PLAIN, ERR_KEY_MISSING, ERR_KEY_WRONG, ERR_KEY_SOURCE, ERR_KEY_INVALID
+   */
+  rotateKey(name: string, options?: RotateKeyOptions): Promise<{ store: string }>
   /** @param options waitMs: how long to wait for a host that writes the volume, instead of failing with ERR_LEASE_HELD */
   mount(options: MountOptions & LeaseWait): Promise<MountInfo>
   /** By volume name or mount path. Flushes first. Not mounted is no error: returns false. */

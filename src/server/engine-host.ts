@@ -8,9 +8,10 @@ import { isOpName, LocalBackend, type OpArgs } from '../node/backend.js'
 import { type BatchAnswer, type BatchOp, runBatchOps } from '../node/batch-ops.js'
 import { LocalOps } from '../node/ops.js'
 import type { StoreLocation } from '../store/url.js'
+import type { KeySource } from '../store/user-key.js'
 import { limits, systemClock } from '../sys/index.js'
 import type { CommitInfo, VolumeInfo } from '../volume/api.js'
-import type { Engine } from '../volume/engine.js'
+import type { Engine, StoreOptions } from '../volume/engine.js'
 import type { DurabilityLevel, TakeOptions } from '../volume/lease.js'
 import type { OpenOptions } from '../volume/pool.js'
 import type { Volume } from '../volume/volume.js'
@@ -109,8 +110,11 @@ export class EngineHost {
 
   #volumeMethods(engine: Engine) {
     return {
-      create: (_: string, name: string, options?: { store?: StoreLocation }) => engine.create(name, options),
-      attach: (_: string, name: string, store: StoreLocation) => engine.attach(name, store),
+      create: (_: string, name: string, options?: { store?: StoreLocation } & StoreOptions) => engine.create(name, options),
+      attach: (_: string, name: string, store: StoreLocation, options?: StoreOptions) => engine.attach(name, store, options),
+      giveKeys: (_: string, keys: readonly KeySource[]) => engine.giveKeys(keys),
+      // Of `engine.`, which no client can call.
+      'engine.keys': () => engine.keys,
       volumes: (_: string, options?: { deleted?: boolean }) => engine.volumes(options),
       info: (_: string, name: string) => engine.info(name),
       storeOf: (_: string, name: string) => engine.storeOf(name),

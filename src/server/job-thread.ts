@@ -22,7 +22,7 @@ const STORE_NAME = 'dev'
 function opened(data: JobData): { store: LocalStore; name: string } {
   const { store, home } = data
   if (store === undefined) return { store: openDirectoryStore(join(home, 'store'), { create: data.kind === 'gc' }), name: STORE_NAME }
-  const { store: opened, description } = openElsewhere(store.location, { id: store.id, folder: id => join(home, 'stores', id) })
+  const { store: opened, description } = openElsewhere(store.location, { id: store.id, folder: id => join(home, 'stores', id), keys: store.keys ?? [] })
   return { store: opened, name: description }
 }
 

@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { CairnError, CorruptError } from '../errors.js'
 import type { StoreLocation } from '../store/url.js'
+import type { KeySource } from '../store/user-key.js'
 import { entry } from '../sys/entry.js'
 import { fromWire, type WireError } from '../sys/wire-error.js'
 import type { VolumeInfo } from '../volume/api.js'
@@ -9,6 +10,8 @@ import type { VolumeInfo } from '../volume/api.js'
 export interface StorePlace {
   location: StoreLocation
   id: string
+  /** Where its key may come from. */
+  keys?: readonly KeySource[]
 }
 
 /** `store` is missing for the home's own. */
@@ -63,7 +66,7 @@ export async function prepareJob(call: EngineCall, home: string, kind: JobData['
 
 async function storeOf(call: EngineCall, name: string | undefined): Promise<{ store?: StorePlace }> {
   const store = name === undefined ? undefined : ((await call('storeOf', name)) as StorePlace | undefined)
-  return store === undefined ? {} : { store }
+  return store === undefined ? {} : { store: { ...store, keys: (await call('engine.keys')) as KeySource[] } }
 }
 
 async function prepareCheck(call: EngineCall, home: string, name?: string): Promise<PreparedJob> {

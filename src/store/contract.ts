@@ -1,3 +1,4 @@
+import type { Coding } from '../codec/coding.js'
 import type { Parts } from './parts.js'
 import type { StoreLogs } from './store-logs.js'
 
@@ -41,6 +42,8 @@ export interface ObjectStore {
 
 /** A store on this machine answers synchronously too; the engine runs on it without a promise. */
 export interface LocalStore extends ObjectStore {
+  /** How pages and blocks are written here; default: as they are. */
+  readonly coding?: Coding
   getSync(key: string, options?: GetOptions): StoredObject | undefined
   /** Reads up to `length` bytes at `offset` of an object into `into` at `at`; returns how many, -1 when there is no such object. Keeps descriptors open. */
   readSync(key: string, offset: number, into: Uint8Array, at: number, length: number): number

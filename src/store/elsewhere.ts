@@ -1,9 +1,11 @@
 import { existsSync } from 'node:fs'
 import { CairnError } from '../errors.js'
 import type { LocalStore } from './contract.js'
+import { type AskStore, openCoding } from './open-coding.js'
 import { type OpenRemoteOptions, openRemoteStore, type RemoteStore } from './remote/index.js'
-import { openSqliteStore } from './sqlite/index.js'
+import { openSqliteStore, type SqliteStore } from './sqlite/index.js'
 import { formatStoreUrl, type StoreLocation } from './url.js'
+import { SealedStore } from './wrap/sealed-store.js'
 
 /** A store that is not the home's own. */
 export interface Elsewhere {
@@ -28,10 +30,27 @@ export function openElsewhere(location: StoreLocation, options: OpenRemoteOption
   const { path } = location
   if (options.id !== undefined && !existsSync(path))
     throw new CairnError('ERR_STORE_UNKNOWN', `The file ${path} is gone.`, 'Put it back, from a copy for one, or detach its volumes with `cairn delete`.')
-  const { store, id } = openSqliteStore(path, { create: options.id === undefined })
-  if (options.id === undefined || options.id === id) return { store, id, description }
-  store.closeSync()
-  throw new CairnError(
+  let opened: SqliteStore | undefined
+  const ask: AskStore = made => {
+    opened?.closeSync()
+    const { store, info } = openSqliteStore(path, { create: made !== null, made: made ?? undefined })
+    opened = store
+    if (options.id !== undefined && options.id !== info.id) throw notThatFile(path)
+    return info
+  }
+  try {
+    if (options.id !== undefined) ask(null)
+    const { id, coding } = openCoding(location, options, ask)
+    const store = opened as unknown as SqliteStore
+    return { store: coding.cipher === undefined ? store : new SealedStore(store, coding), id, description }
+  } catch (error) {
+    opened?.closeSync()
+    throw error
+  }
+}
+
+function notThatFile(path: string): CairnError {
+  return new CairnError(
     'ERR_STORE_PATH',
     `${path} is another store than the one that was there.`,
     'Put the right file there; this one can be used from another CAIRN_HOME.',

@@ -2,43 +2,45 @@ import { CairnError } from '../errors.js'
 import type { Random } from '../sys/index.js'
 import type { LocalStore, ObjectStore } from './contract.js'
 import { PROBE_PREFIX } from './keys.js'
-import { decodeStoreInfo, encodeStoreInfo, STORE_INFO_KEY } from './store-info.js'
+import { decodeStoreInfo, encodeStoreInfo, STORE_INFO_KEY, type StoreInfo } from './store-info.js'
 
 export interface IdentityOptions {
   /** Make it a store when it is empty. */
   create?: boolean
   random: Random
+  /** Of the new one. */
+  info?: StoreInfo | undefined
 }
 
 /**
- * The id of a store on this machine. Of several that make it at once, one decides.
+ * What a store on this machine says of itself. Of several that make it at once, one decides.
  * @throws CairnError ERR_STORE_UNKNOWN (none there, and not `create`), ERR_STORE_PATH (it holds something else), ERR_FORMAT; CorruptError
  */
-export function identifySync(store: LocalStore, { create, random }: IdentityOptions): string {
+export function identifySync(store: LocalStore, { create, random, info }: IdentityOptions): StoreInfo {
   const found = store.getSync(STORE_INFO_KEY)
-  if (found !== undefined) return decodeStoreInfo(found.bytes, `${STORE_INFO_KEY} of ${store.description}`).id
+  if (found !== undefined) return decodeStoreInfo(found.bytes, `${STORE_INFO_KEY} of ${store.description}`)
   if (create !== true) throw noStore(store.description)
   if (hasOthers(store.listSync('').objects)) throw holdsOthers(store.description)
-  const id = random.bytes(8).toString('hex')
+  const made = info ?? { id: random.bytes(8).toString('hex') }
   try {
-    store.putSync(STORE_INFO_KEY, encodeStoreInfo({ id }), { ifAbsent: true })
-    return id
+    store.putSync(STORE_INFO_KEY, encodeStoreInfo(made), { ifAbsent: true })
+    return made
   } catch (error) {
     if (!isRefused(error)) throw error
     return identifySync(store, { random })
   }
 }
 
-/** The same of a remote one, and whether it was made now. Cost: one GET; for a new one a LIST and a PUT besides. */
-export async function identify(store: ObjectStore, { create, random }: IdentityOptions): Promise<{ id: string; created: boolean }> {
+/** What a remote one says of itself, and whether it was made now. @param info of the new one. Cost: one GET; for a new one a LIST and a PUT besides. */
+export async function identify(store: ObjectStore, { create, random, info }: IdentityOptions): Promise<StoreInfo & { created: boolean }> {
   const found = await store.get(STORE_INFO_KEY)
-  if (found !== undefined) return { id: decodeStoreInfo(found.bytes, `${STORE_INFO_KEY} of ${store.description}`).id, created: false }
+  if (found !== undefined) return { ...decodeStoreInfo(found.bytes, `${STORE_INFO_KEY} of ${store.description}`), created: false }
   if (create !== true) throw noStore(store.description)
   if (hasOthers((await store.list('')).objects)) throw holdsOthers(store.description)
-  const id = random.bytes(8).toString('hex')
+  const made = info ?? { id: random.bytes(8).toString('hex') }
   try {
-    await store.put(STORE_INFO_KEY, encodeStoreInfo({ id }), { ifAbsent: true })
-    return { id, created: true }
+    await store.put(STORE_INFO_KEY, encodeStoreInfo(made), { ifAbsent: true })
+    return { ...made, created: true }
   } catch (error) {
     if (!isRefused(error)) throw error
     return identify(store, { random })

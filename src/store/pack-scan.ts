@@ -1,29 +1,28 @@
-import {
-  decodePackFooter,
-  decodePackHeader,
-  decodePackTrailer,
-  PACK_ENTRY_BYTES,
-  PACK_HEADER_BYTES,
-  PACK_TRAILER_BYTES,
-  type PackIndex,
-} from '../codec/pack.js'
+import { type Coding, Opened, plainCoding } from '../codec/coding.js'
+import { decodePackFooter, decodePackHeader, decodePackTrailer, PACK_HEADER_BYTES, PACK_TRAILER_BYTES, type PackIndex } from '../codec/pack.js'
 import { packKey } from '../codec/pointer.js'
-import { decodeSegmentHeader, MAX_SEGMENT_BYTES, SEGMENT_HEADER_BYTES, SegmentCodec, SegmentHeader, segmentProblem, unpackSegment } from '../codec/segment.js'
+import { decodeSegmentHeader, MAX_SEGMENT_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader, segmentProblem } from '../codec/segment.js'
 import { CorruptError } from '../errors.js'
 import type { LocalStore } from './contract.js'
 
 /** Reads up to `length` bytes at `offset` of a pack to the start of `into`; returns how many. */
 export type PackRead = (into: Uint8Array, length: number, offset: number) => number
 
-/** Gets a segment that verified; `plain` is valid during the call only. */
-export type SegmentVisitor = (kind: number, offset: number, length: number, plain: Uint8Array) => void
+/** Gets a segment that verified; `plain` is valid during the call only. `identity` is known of those that are sealed. */
+export type SegmentVisitor = (kind: number, offset: number, length: number, plain: Uint8Array, identity: Uint8Array | undefined) => void
 
 /**
  * Walks the segments of a pack from its start, or from the segment at `from`, without its index, up to the first that does not verify.
  * @returns where that one would stand: the end of what is good
  */
-export function scanSegments(read: PackRead, packBytes: number, visit: SegmentVisitor, from = PACK_HEADER_BYTES): number {
+export function scanSegments(
+  read: PackRead,
+  packBytes: number,
+  visit: SegmentVisitor,
+  { from = PACK_HEADER_BYTES, coding = plainCoding }: { from?: number; coding?: Coding } = {},
+): number {
   const header = new SegmentHeader()
+  const opened = new Opened()
   let buffer = Buffer.allocUnsafeSlow(128 * 1024)
   let offset = from
   while (offset + SEGMENT_HEADER_BYTES <= packBytes) {
@@ -37,10 +36,8 @@ export function scanSegments(read: PackRead, packBytes: number, visit: SegmentVi
       have = read(buffer, length, offset)
     }
     if (have < length || segmentProblem(buffer, 0, length, header) !== '') return offset
-    const stored = buffer.subarray(SEGMENT_HEADER_BYTES, length)
-    const plain = header.codec === SegmentCodec.plain ? stored : unpackSegment(stored, header.codec, header.plainLength)
-    if (plain === undefined) return offset
-    visit(header.kind, offset, length, plain)
+    if (opened.open(buffer, 0, length, header, coding) !== '') return offset
+    visit(header.kind, offset, length, opened.plain, opened.identity)
     offset += length
   }
   return offset
@@ -75,7 +72,8 @@ export function readPackContents(store: LocalStore, packId: Uint8Array): PackCon
   if (header === undefined || header.id.compare(packId) !== 0) throw new CorruptError(key, 'its header is not that of this pack')
   const trailer = decodePackTrailer(read(packBytes - PACK_TRAILER_BYTES, PACK_TRAILER_BYTES), packBytes)
   if (trailer === undefined) throw new CorruptError(key, 'it has no footer')
-  const index = decodePackFooter(read(trailer.indexOffset, trailer.count * PACK_ENTRY_BYTES + PACK_TRAILER_BYTES))
+  const { cipher } = store.coding ?? plainCoding
+  const index = decodePackFooter(read(trailer.indexOffset, trailer.footerBytes), cipher && { cipher, packId })
   if (index === undefined) throw new CorruptError(key, 'the checksum of its index does not match')
   return { kind: header.kind, index, indexOffset: trailer.indexOffset, packBytes }
 }
@@ -102,6 +100,7 @@ export function packProblem(store: LocalStore, packId: Uint8Array): string | und
       if (!listed && differs < 0) differs = offset
       segments++
     },
+    store.coding === undefined ? {} : { coding: store.coding },
   )
   if (end !== indexOffset) return `the segment at ${end} does not verify`
   if (differs >= 0) return `its index does not name the segment at ${differs}`

@@ -1,29 +1,27 @@
-import { createHash, hash } from 'node:crypto'
 import { closeSync, fdatasyncSync, fstatSync, ftruncateSync, openSync, readSync, unlinkSync, writeSync, writevSync } from 'node:fs'
+import { type Coding, Encoded, identityOf, plainCoding } from '../codec/coding.js'
+import type { Compression } from '../codec/compression.js'
 import {
   decodePackFooter,
   decodePackHeader,
   decodePackTrailer,
   encodePackHeader,
-  PACK_ENTRY_BYTES,
+  type IndexSeal,
   PACK_HEADER_BYTES,
   PACK_TRAILER_BYTES,
   PackIndex,
 } from '../codec/pack.js'
 import { encodePointer, pointerHash, pointerLength, pointerOffset } from '../codec/pointer.js'
-import { compressSegment, encodeSegmentHeader, MAX_SEGMENT_BYTES, SEGMENT_HEADER_BYTES, SegmentCodec, SegmentKind } from '../codec/segment.js'
+import { encodeSegmentHeader, MAX_SEGMENT_BYTES, SEGMENT_HEADER_BYTES, SegmentKind } from '../codec/segment.js'
 import { EIO, posixError } from '../errors.js'
 import { assert, crashPoint, crashPointsWatched, limits } from '../sys/index.js'
-import { scanSegments } from './pack-scan.js'
-
-/** SHA-256 in one call; `crypto.hash` (Node 20.12) costs a third of a hash object. */
-export function sha256(bytes: Uint8Array): Uint8Array {
-  return hash === undefined ? createHash('sha256').update(bytes).digest() : hash('sha256', bytes, 'buffer')
-}
+import { type SegmentVisitor, scanSegments } from './pack-scan.js'
 
 /** Room for held segments, used again by other packs. */
 const freeRoom: Buffer[] = []
 const FREE_ROOM = 4
+/** What encryption adds to a segment, and room beyond. */
+const SEALED_BYTES = 128
 
 /**
  * Writes one pack into a local file: segments at the end, at last the index. Synchronous, one writer.
@@ -38,13 +36,15 @@ export class PackWriter {
   readonly kind: number
   /** The store has what is in the file, which need not outlive the power: it is never synced. */
   isCopy = false
-  /** Of the last segment: where its header stands, stored bytes with the header, SHA-256 of the plain bytes. */
+  /** Of the last segment: where its header stands, stored bytes with the header, hash of the plain bytes. */
   lastOffset = 0
   lastLength = 0
   lastHash: Uint8Array = new Uint8Array(0)
   /** Where the next segment goes; the size of the pack without its footer. */
   size: number
   readonly #index: PackIndex
+  readonly #coding: Coding
+  readonly #encoded = new Encoded()
   readonly #header = Buffer.alloc(SEGMENT_HEADER_BYTES)
   /** Segments that `flush` writes, and how many bytes they are. */
   #room: Buffer | undefined
@@ -57,11 +57,19 @@ export class PackWriter {
   /**
    * Makes the file (0600); it must not be there.
    * @param kind `PackKind.metadata` or `PackKind.content`
+   * @param coding that of the store which is to have the pack
    */
-  constructor(path: string, packId: Uint8Array, kind: number, reopened?: { fd: number; index: PackIndex; size: number; finished: boolean }) {
+  constructor(
+    path: string,
+    packId: Uint8Array,
+    kind: number,
+    coding: Coding = plainCoding,
+    reopened?: { fd: number; index: PackIndex; size: number; finished: boolean },
+  ) {
     this.path = path
     this.packId = Buffer.from(packId)
     this.kind = kind
+    this.#coding = coding
     this.#index = reopened?.index ?? new PackIndex()
     this.size = reopened?.size ?? PACK_HEADER_BYTES
     this.#finished = reopened?.finished ?? false
@@ -76,11 +84,11 @@ export class PackWriter {
    * @returns undefined when there is not even a header; an empty leftover is removed then
    * @throws CairnError ERR_FORMAT for a newer format. Cost: reads and hashes what is not known, unless it was finished
    */
-  static reopen(path: string, known: readonly Uint8Array[] = []): PackWriter | undefined {
+  static reopen(path: string, known: readonly Uint8Array[] = [], coding: Coding = plainCoding): PackWriter | undefined {
     const fd = openSync(path, 'r+')
     let writer: PackWriter | undefined
     try {
-      writer = reopenFile(path, fd, known)
+      writer = reopenFile(path, fd, known, coding)
       return writer
     } finally {
       if (writer === undefined) closeSync(fd)
@@ -112,26 +120,24 @@ export class PackWriter {
   /**
    * Stores `length` bytes of `plain` at `at` as one segment and sets `lastOffset`, `lastLength`, `lastHash`.
    * @param kind `SegmentKind.page` or `SegmentKind.block`
-   * @param compress try to, and keep the shorter
+   * @param compression other than the store's
    * @throws a Node error with `code` (ENOSPC, EIO …), and the pack is as before. Cost: one hash, one write(2)
    */
-  append(kind: number, plain: Uint8Array, at: number, length: number, compress: boolean): void {
+  append(kind: number, plain: Uint8Array, at: number, length: number, compression?: Compression): void {
     assert(length <= MAX_SEGMENT_BYTES, 'a segment has a limit')
     if (this.#finished) this.#unfinish()
     this.flush()
     const bytes = at === 0 && length === plain.length ? plain : plain.subarray(at, at + length)
-    const packed = compress ? compressSegment(bytes) : undefined
-    const stored = packed ?? bytes
-    encodeSegmentHeader(this.#header, kind, packed === undefined ? SegmentCodec.plain : SegmentCodec.brotli, length, stored, 0, stored.length)
-    const hashed = sha256(bytes)
+    const { codec, flags, stored, identity } = this.#encoded.encode(compression === undefined ? this.#coding : { ...this.#coding, compression }, kind, bytes)
+    encodeSegmentHeader(this.#header, kind, codec, length, stored, 0, stored.length, flags)
     this.#write(stored)
-    this.#added(kind, SEGMENT_HEADER_BYTES + stored.length, hashed)
+    this.#added(kind, SEGMENT_HEADER_BYTES + stored.length, identity)
     this.#unsyncedBytes += this.lastLength
   }
 
   /**
    * Stores a segment as it stands in another pack: the first `length` bytes of `segment`, which were verified, header included.
-   * @param plainHash SHA-256 of its plain bytes
+   * @param plainHash of its plain bytes, as the store knows them
    * @throws as `append`
    */
   appendStored(kind: number, segment: Buffer, length: number, plainHash: Uint8Array): void {
@@ -152,26 +158,28 @@ export class PackWriter {
   }
 
   /**
-   * As `append`, uncompressed, but the segment is in the file only when `flush` returned: many small ones in one write(2) cost a third.
+   * As `append`, but the segment is in the file only when `flush` returned: many small ones in one write(2) cost a third.
    * Nothing may refer to it before that.
    * @throws as `append` where those held before fill the room and cannot be written
    */
   hold(kind: number, plain: Uint8Array, at: number, length: number): void {
-    const stored = SEGMENT_HEADER_BYTES + length
-    if (this.#held + stored > limits.packHoldBytes) this.flush()
-    if (stored > limits.packHoldBytes) {
-      this.append(kind, plain, at, length, false)
+    if (SEGMENT_HEADER_BYTES + length + SEALED_BYTES > limits.packHoldBytes) {
+      this.append(kind, plain, at, length)
       return
     }
     if (this.#finished) this.#unfinish()
+    const bytes = at === 0 && length === plain.length ? plain : plain.subarray(at, at + length)
+    const { codec, flags, stored, identity } = this.#encoded.encode(this.#coding, kind, bytes)
+    const whole = SEGMENT_HEADER_BYTES + stored.length
+    if (this.#held + whole > limits.packHoldBytes) this.flush()
     this.#room ??= freeRoom.pop() ?? Buffer.allocUnsafeSlow(limits.packHoldBytes)
     const room = this.#room
     const from = this.#held + SEGMENT_HEADER_BYTES
-    room.set(at === 0 && length === plain.length ? plain : plain.subarray(at, at + length), from)
-    encodeSegmentHeader(this.#header, kind, SegmentCodec.plain, length, room, from, length)
+    room.set(stored, from)
+    encodeSegmentHeader(this.#header, kind, codec, length, room, from, stored.length, flags)
     room.set(this.#header, this.#held)
-    this.#added(kind, stored, sha256(room.subarray(from, from + length)))
-    this.#held += stored
+    this.#added(kind, whole, identity)
+    this.#held += whole
   }
 
   /** Writes what is held. @throws a Node error, and it is held still */
@@ -274,7 +282,7 @@ export class PackWriter {
     this.flush()
     if (this.unsynced) this.sync()
     crashPoint('pack.close.before-footer')
-    const footer = this.#index.encodeFooter(this.size)
+    const footer = this.#index.encodeFooter(this.size, indexSeal(this.#coding, this.packId))
     try {
       writeFully(this.#fd, footer, this.size)
     } catch (error) {
@@ -339,44 +347,48 @@ function readHeader(path: string, fd: number): { id: Buffer; kind: number } | un
   return found
 }
 
-function reopenFile(path: string, fd: number, known: readonly Uint8Array[]): PackWriter | undefined {
+function indexSeal({ cipher }: Coding, packId: Uint8Array): IndexSeal | undefined {
+  return cipher && { cipher, packId }
+}
+
+function reopenFile(path: string, fd: number, known: readonly Uint8Array[], coding: Coding): PackWriter | undefined {
   const pack = readHeader(path, fd)
   if (pack === undefined) return undefined
   const fileBytes = fstatSync(fd).size
-  const footer = readFooter(fd, fileBytes)
-  if (footer !== undefined) return new PackWriter(path, pack.id, pack.kind, { fd, index: footer.index, size: footer.indexOffset, finished: true })
+  const footer = readFooter(fd, fileBytes, indexSeal(coding, pack.id))
+  if (footer !== undefined) return new PackWriter(path, pack.id, pack.kind, coding, { fd, index: footer.index, size: footer.indexOffset, finished: true })
   const index = new PackIndex()
-  const end = indexSegments(fd, fileBytes, known, index)
+  const end = indexSegments(fd, fileBytes, known, index, coding)
   if (end < fileBytes) ftruncateSync(fd, end)
-  return new PackWriter(path, pack.id, pack.kind, { fd, index, size: end, finished: false })
+  return new PackWriter(path, pack.id, pack.kind, coding, { fd, index, size: end, finished: false })
 }
 
 /** Fills the index with what is known, and with what verifies between and behind; returns where the segments end. */
-function indexSegments(fd: number, fileBytes: number, known: readonly Uint8Array[], index: PackIndex): number {
+function indexSegments(fd: number, fileBytes: number, known: readonly Uint8Array[], index: PackIndex, coding: Coding): number {
   const read = (into: Uint8Array, length: number, offset: number): number => readSync(fd, into, 0, length, offset)
-  const add = (kind: number, offset: number, length: number, plain: Uint8Array): void => index.add(sha256(plain), offset, length, kind)
+  const add: SegmentVisitor = (kind, offset, length, plain, identity) => index.add(identity ?? identityOf(coding, plain), offset, length, kind)
   let end = PACK_HEADER_BYTES
   for (const pointer of known) {
     const offset = pointerOffset(pointer, 0)
     const length = pointerLength(pointer, 0)
     // Named twice, or a file that was cut.
     if (offset < end || offset + length > fileBytes) continue
-    if (offset > end) scanSegments(read, offset, add, end)
+    if (offset > end) scanSegments(read, offset, add, { from: end, coding })
     index.add(pointerHash(pointer, 0), offset, length, SegmentKind.block)
     end = offset + length
   }
-  return scanSegments(read, fileBytes, add, end)
+  return scanSegments(read, fileBytes, add, { from: end, coding })
 }
 
-function readFooter(fd: number, fileBytes: number): { index: PackIndex; indexOffset: number } | undefined {
+function readFooter(fd: number, fileBytes: number, seal: IndexSeal | undefined): { index: PackIndex; indexOffset: number } | undefined {
   if (fileBytes < PACK_HEADER_BYTES + PACK_TRAILER_BYTES) return undefined
   const trailer = Buffer.alloc(PACK_TRAILER_BYTES)
   readFully(fd, trailer, fileBytes - PACK_TRAILER_BYTES)
   const found = decodePackTrailer(trailer, fileBytes)
   if (found === undefined) return undefined
-  const footer = Buffer.alloc(found.count * PACK_ENTRY_BYTES + PACK_TRAILER_BYTES)
+  const footer = Buffer.alloc(found.footerBytes)
   readFully(fd, footer, found.indexOffset)
-  const index = decodePackFooter(footer)
+  const index = decodePackFooter(footer, seal)
   return index === undefined ? undefined : { index, indexOffset: found.indexOffset }
 }
 

@@ -1,12 +1,12 @@
 import { closeSync, openSync, readSync } from 'node:fs'
+import { type Coding, identityOf, Opened, plainCoding } from '../codec/coding.js'
 import { isCopy, packIdOf } from '../codec/pack.js'
-import { HASH_BYTES, PACK_ID_BYTES, packKey, pointerHash, pointerLength, pointerOffset } from '../codec/pointer.js'
-import { SEGMENT_HEADER_BYTES, SegmentCodec, SegmentHeader, SegmentKind, segmentProblem, unpackSegment } from '../codec/segment.js'
+import { HASH_BYTES, PACK_ID_BYTES, POINTER_BYTES, packKey, pointerHash, pointerLength, pointerOffset, sameHash } from '../codec/pointer.js'
+import { SegmentCodec, SegmentHeader, SegmentKind, segmentProblem } from '../codec/segment.js'
 import { CorruptError } from '../errors.js'
 import { BlockCache } from './block-cache.js'
 import type { LocalStore } from './contract.js'
 import { packProblem } from './pack-scan.js'
-import { sha256 } from './pack-writer.js'
 import { Relocations } from './relocations.js'
 
 export { PackWriter, peekPack } from './pack-writer.js'
@@ -14,7 +14,7 @@ export { PackWriter, peekPack } from './pack-writer.js'
 export interface PacksOptions {
   /** Bound of the cache of verified blocks. */
   blockCacheBytes: number
-  /** Also compare the SHA-256 of everything read with its pointer's; for fsck. */
+  /** Also compare the hash of everything read with its pointer's; for fsck. */
   verify?: boolean
 }
 
@@ -67,9 +67,12 @@ export class Packs {
   readonly prefetchBlock: ((pointer: Uint8Array, at: number) => void) | undefined
   /** See `BlockSource`. */
   readonly waitFromNow: (() => void) | undefined
+  readonly #opened = new Opened()
+  readonly #coding: Coding
 
   constructor(store: LocalStore, options: PacksOptions) {
     this.#store = store
+    this.#coding = store.coding ?? plainCoding
     this.#verify = options.verify ?? false
     this.#relocations = new Relocations(store)
     this.#cache = new BlockCache(options.blockCacheBytes)
@@ -149,37 +152,61 @@ export class Packs {
   }
 
   /**
-   * Reads `count` plain blocks of full length that lie one behind the other in a pack, from the one that the pointer names, in one
-   * read of the disk. The cache takes them when they come a second time: what is read through once would only push others out.
-   * @returns false, and nothing is read, where blocks one by one do better: cached, compressed, moved
+   * Reads `count` plain blocks that lie one behind the other in a pack, in one read of the disk. The cache takes them when they come a second time: what is
+   * read through once would only push others out.
+   * @param pointers theirs, one behind the other from `at` on
+   * @param slot bytes that each block has in `into`; zeros behind one that is shorter
+   * @returns false, and nothing is read, where blocks one by one do better: cached, moved
    * @throws CorruptError naming the pack and the offset
    */
-  readRun(pointer: Uint8Array, at: number, count: number, into: Uint8Array, toAt: number): boolean {
-    const source = this.#source(pointer, at + HASH_BYTES)
-    const offset = pointerOffset(pointer, at)
-    const key = source.ordinal * OFFSET_SPAN + offset
-    const stored = pointerLength(pointer, at)
-    if (this.#verify || this.#cache.has(key)) return false
-    const length = count * stored
-    if (source.gone) return false
+  readRun(pointers: Uint8Array, at: number, count: number, into: Uint8Array, toAt: number, slot: number): boolean {
+    const source = this.#source(pointers, at + HASH_BYTES)
+    const offset = pointerOffset(pointers, at)
+    const key = source.ordinal * OFFSET_SPAN
+    if (this.#verify || source.gone || this.#cache.has(key + offset)) return false
+    const last = at + (count - 1) * POINTER_BYTES
+    const length = pointerOffset(pointers, last) + pointerLength(pointers, last) - offset
     if (length > this.#scratch.length) this.#scratch = Buffer.allocUnsafeSlow(length)
-    if (this.#read(pointer, at + HASH_BYTES, offset, length) !== length) return false
-    const keep = this.#seenBefore(key)
-    const plainLength = stored - SEGMENT_HEADER_BYTES
+    if (this.#read(pointers, at + HASH_BYTES, offset, length) !== length) return false
+    const keep = this.#seenBefore(key + offset)
+    let from = 0
     for (let i = 0; i < count; i++) {
-      const from = i * stored
-      const problem = segmentProblem(this.#scratch, from, stored, this.#header)
+      const pointer = at + i * POINTER_BYTES
+      const stored = pointerLength(pointers, pointer)
+      const problem = this.#openRun(pointers, pointer, from, stored)
       // One by one they are read again where a cache was at fault.
       if (problem !== '' && this.#store.discardSync?.(source.key, offset, length) === true) return false
       if (problem !== '') throw new CorruptError(`${source.key} at ${offset + from}`, problem)
-      if (this.#header.kind !== SegmentKind.block || this.#header.codec !== SegmentCodec.plain) return false
-      const plain = this.#scratch.subarray(from + SEGMENT_HEADER_BYTES, from + stored)
-      into.set(plain, toAt + i * plainLength)
-      if (keep) this.#cache.set(key + from, copyOf(plain))
+      const { plain } = this.#opened
+      into.set(plain, toAt + i * slot)
+      if (plain.length < slot) into.fill(0, toAt + i * slot + plain.length, toAt + (i + 1) * slot)
+      if (keep) this.#cache.set(key + offset + from, this.#isView ? copyOf(plain) : plain)
+      from += stored
     }
     this.blocksRead += count
     this.bytesRead += length
     return true
+  }
+
+  /** Opens the block at `from` of the scratch buffer. Why it does not open; else ''. */
+  #openRun(pointers: Uint8Array, pointer: number, from: number, stored: number): string {
+    const problem = segmentProblem(this.#scratch, from, stored, this.#header)
+    if (problem !== '') return problem
+    if (this.#header.kind !== SegmentKind.block) return `it is a segment of kind ${this.#header.kind}, not ${SegmentKind.block}`
+    return this.#open(pointers, pointer, from, stored)
+  }
+
+  /** Opens the segment at `from` of the scratch buffer, which verified, into `#opened`. Why it does not open; else ''. */
+  #open(pointer: Uint8Array, at: number, from: number, length: number): string {
+    const opened = this.#opened
+    const problem = opened.open(this.#scratch, from, length, this.#header, this.#coding)
+    if (problem !== '' || opened.identity === undefined) return problem
+    return sameHash(opened.identity, 0, pointer, at) ? '' : 'it is not what its pointer names'
+  }
+
+  /** What was opened last is a part of the scratch buffer. */
+  get #isView(): boolean {
+    return this.#header.codec === SegmentCodec.plain && this.#header.flags === 0
   }
 
   #seenBefore(key: number): boolean {
@@ -229,16 +256,15 @@ export class Packs {
     const problem = segmentProblem(this.#scratch, 0, length, header)
     if (problem !== '') throw this.#corrupt(pointer, at, problem)
     if (kind !== ANY_KIND && header.kind !== kind) throw this.#corrupt(pointer, at, `it is a segment of kind ${header.kind}, not ${kind}`)
-    const stored = this.#scratch.subarray(SEGMENT_HEADER_BYTES, length)
-    const plain =
-      header.codec === SegmentCodec.plain ? (kind === SegmentKind.block ? copyOf(stored) : stored) : unpackSegment(stored, header.codec, header.plainLength)
-    if (plain === undefined) throw this.#corrupt(pointer, at, 'it does not unpack')
+    const failed = this.#open(pointer, at, 0, length)
+    if (failed !== '') throw this.#corrupt(pointer, at, failed)
+    const { plain } = this.#opened
     if (this.#verify) this.#checkHash(plain, pointer, at)
-    return plain
+    return kind === SegmentKind.block && this.#isView ? copyOf(plain) : plain
   }
 
   #checkHash(plain: Uint8Array, pointer: Uint8Array, at: number): void {
-    if (Buffer.compare(sha256(plain), pointerHash(pointer, at)) !== 0) throw this.#corrupt(pointer, at, 'its hash is not that of the pointer')
+    if (Buffer.compare(identityOf(this.#coding, plain), pointerHash(pointer, at)) !== 0) throw this.#corrupt(pointer, at, 'its hash is not that of the pointer')
   }
 
   /** Reads the stored segment into the scratch buffer; returns its length. */
@@ -317,9 +343,9 @@ export class Packs {
 }
 
 /** A Buffer that shares its memory with no other: a view of the scratch buffer would change with the next read. */
-function copyOf(bytes: Buffer): Buffer {
+function copyOf(bytes: Uint8Array): Buffer {
   const copy = Buffer.allocUnsafeSlow(bytes.length)
-  bytes.copy(copy)
+  copy.set(bytes)
   return copy
 }
 

@@ -1,16 +1,21 @@
+import { parseWrappedKey, type WrappedKey } from '../codec/wrapped-key.js'
 import { CairnError, CorruptError } from '../errors.js'
 
 /** The object that says what kind of store this is. */
 export const STORE_INFO_KEY = 'store.json'
+/** Of a store that is not encrypted; versions that know nothing of encryption refuse the other one. */
 export const STORE_FORMAT = 1
+const ENCRYPTED_FORMAT = 2
 
 export interface StoreInfo {
   /** 16 hex digits, random: what caches of the store are bound to. */
   id: string
+  /** The data key of a store that is encrypted. */
+  encryption?: WrappedKey
 }
 
 export function encodeStoreInfo(info: StoreInfo): Buffer {
-  return Buffer.from(`${JSON.stringify({ format: STORE_FORMAT, ...info })}\n`)
+  return Buffer.from(`${JSON.stringify({ format: info.encryption === undefined ? STORE_FORMAT : ENCRYPTED_FORMAT, ...info })}\n`)
 }
 
 /** @throws CairnError ERR_FORMAT for a newer format; CorruptError when it does not read */
@@ -22,10 +27,13 @@ export function decodeStoreInfo(bytes: Uint8Array, object: string): StoreInfo {
     throw new CorruptError(object, 'it is not JSON')
   }
   if (typeof value !== 'object' || value === null) throw new CorruptError(object, 'it is not a JSON object')
-  const { format, id } = value as Record<string, unknown>
-  if (typeof format === 'number' && format > STORE_FORMAT)
-    throw new CairnError('ERR_FORMAT', `${object} says format ${format}; this version of cairn knows ${STORE_FORMAT}.`, 'Install a newer version of cairn.')
-  if (format !== STORE_FORMAT) throw new CorruptError(object, 'it has no format')
+  const { format, id, encryption } = value as Record<string, unknown>
+  if (typeof format === 'number' && format > ENCRYPTED_FORMAT)
+    throw new CairnError('ERR_FORMAT', `${object} says format ${format}; this version of cairn knows ${ENCRYPTED_FORMAT}.`, 'Install a newer version of cairn.')
+  if (format !== STORE_FORMAT && format !== ENCRYPTED_FORMAT) throw new CorruptError(object, 'it has no format')
   if (typeof id !== 'string' || !/^[0-9a-f]{16}$/.test(id)) throw new CorruptError(object, 'it has no store id')
-  return { id }
+  if (format === STORE_FORMAT) return { id }
+  const wrapped = parseWrappedKey(encryption)
+  if (wrapped === undefined) throw new CorruptError(object, 'its key is not right')
+  return { id, encryption: wrapped }
 }

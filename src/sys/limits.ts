@@ -279,6 +279,11 @@ export const limits = {
   clockSkewMs: 300_000,
   /** Epochs that a writer may use after it took a volume over, without asking the store. */
   epochStride: 1024,
+  /** A command that prints a key has this long, and prints at most so much. */
+  keyCommandMs: 60_000,
+  keyBytes: 64 * 1024,
+  /** Places that one engine looks for keys in. */
+  keySources: 16,
   /** Longest path of a Unix socket that every platform takes. */
   socketPathBytes: 100,
 } as const

@@ -109,6 +109,8 @@ export interface RemoteStatus {
   isWriter: boolean
   /** Why the store was not reached, or nothing published, the last time. */
   problem?: string
+  /** All that the store holds is encrypted. */
+  encrypted?: true
   /** Work of this host that another one overtook: what `cairn recover` makes forks of. */
   setAside: number
   /** All zeros where the store answers at once, and nothing is cached. */

@@ -10,7 +10,6 @@ import {
   pointerOffset,
   Tag,
 } from '../codec/index.js'
-import { SEGMENT_HEADER_BYTES } from '../codec/segment.js'
 import { assert, limits } from '../sys/index.js'
 import type { Tree } from '../tree/tree.js'
 import { FileAhead } from './file-ahead.js'
@@ -29,8 +28,11 @@ export const EXTENT_BYTES = 1 + POINTER_BYTES
 export interface BlockSource {
   /** The plain block that a pointer names, verified; maybe shorter than 64 KiB. Not to be changed. @throws CorruptError */
   readBlock(pointer: Uint8Array, at: number): Uint8Array
-  /** The same for `count` full blocks, one behind the other from the named one, into `into`. False: read them one by one. @throws CorruptError */
-  readRun?(pointer: Uint8Array, at: number, count: number, into: Uint8Array, toAt: number): boolean
+  /**
+   * The same for `count` blocks that lie one behind the other, into slots of `into`, with zeros behind short ones. False: read them one by one.
+   * @param pointers theirs, one behind the other @throws CorruptError
+   */
+  readRun?(pointers: Uint8Array, at: number, count: number, into: Uint8Array, toAt: number, slot: number): boolean
   /** Where reading takes long: begins to bring a block near. Returns at once, fails never. */
   readonly prefetchBlock?: ((pointer: Uint8Array, at: number) => void) | undefined
   /** Where reading takes long: something is changed now, so that no PageMiss may end the operation any more. */
@@ -117,11 +119,11 @@ export class Content implements ContentReader {
     let count = 0
     for (; count < limit; count++) {
       const tree = this.#tree()
-      if (!tree.get(K, extentKey(K, ino, block + count)) || !isFullBlock(tree)) break
-      if (count === 0) first.set(tree.vb.subarray(tree.vp + 1, tree.vp + EXTENT_BYTES))
-      else if (!followsOn(tree.vb, tree.vp + 1, count)) break
+      if (!tree.get(K, extentKey(K, ino, block + count)) || tree.vb[tree.vp] !== EXTENT_STORED) break
+      if (count > 0 && !followsOn(tree.vb, tree.vp + 1, count)) break
+      run.set(tree.vb.subarray(tree.vp + 1, tree.vp + EXTENT_BYTES), count * POINTER_BYTES)
     }
-    return count >= 2 && source.readRun(first, 0, count, into, at) ? count : 0
+    return count >= 2 && source.readRun(run, 0, count, into, at, BLOCK) ? count : 0
   }
 
   #readBlock(ino: number, block: number, within: number, into: Uint8Array, at: number, length: number): void {
@@ -269,18 +271,14 @@ export class Content implements ContentReader {
   }
 }
 
-/** Pointer of the first block of a run. */
-const first = Buffer.alloc(POINTER_BYTES)
-const STORED_BYTES = BLOCK + SEGMENT_HEADER_BYTES
+/** Pointers of the blocks of a run. */
+const run = Buffer.alloc(RUN_BLOCKS * POINTER_BYTES)
 
-function isFullBlock(tree: Tree): boolean {
-  return tree.vb[tree.vp] === EXTENT_STORED && pointerLength(tree.vb, tree.vp + 1) === STORED_BYTES
-}
-
-/** Whether a pointer names the block that lies `count` blocks behind `first`. */
+/** Whether a pointer names what lies right behind the last of `count` blocks of the run. */
 function followsOn(b: Uint8Array, at: number, count: number): boolean {
-  for (let i = HASH_BYTES; i < HASH_BYTES + PACK_ID_BYTES; i++) if (b[at + i] !== first[i]) return false
-  return pointerOffset(b, at) === pointerOffset(first, 0) + count * STORED_BYTES
+  const last = (count - 1) * POINTER_BYTES
+  for (let i = HASH_BYTES; i < HASH_BYTES + PACK_ID_BYTES; i++) if (b[at + i] !== run[last + i]) return false
+  return pointerOffset(b, at) === pointerOffset(run, last) + pointerLength(run, last)
 }
 
 const foldBuffer = Buffer.allocUnsafeSlow(BLOCK)

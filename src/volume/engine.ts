@@ -4,7 +4,9 @@ import { CairnError } from '../errors.js'
 import { openDirectoryStore } from '../store/directory/index.js'
 import { openElsewhere } from '../store/elsewhere.js'
 import { Packs } from '../store/packs.js'
+import { homeNotEncrypted, notEncrypted } from '../store/unlock.js'
 import type { StoreLocation } from '../store/url.js'
+import { type KeySource, keySourcesOf } from '../store/user-key.js'
 import { ownActor } from '../sys/actor.js'
 import { type Clock, limits, type Random, systemClock, systemRandom } from '../sys/index.js'
 import type { WakerHandle } from '../sys/waker.js'
@@ -41,6 +43,16 @@ export interface EngineOptions {
   onRefreshed?: () => void
   /** What the cache of each store elsewhere may take on the disk. */
   cacheBytes?: number
+  /** Where the keys of encrypted stores may come from; default what the environment names. */
+  keys?: readonly KeySource[]
+}
+
+/** Of a store that is opened, or made, for a volume. */
+export interface StoreOptions {
+  /** One that is made is encrypted; one that is there and is not, is refused. */
+  encrypt?: boolean
+  /** Where its key comes from. */
+  key?: KeySource
 }
 
 export interface Side {
@@ -58,6 +70,7 @@ export class Engine implements EngineApi {
   readonly #attachments: Attachments
   /** By location. */
   readonly #elsewhere = new Map<string, Pool>()
+  #keys: readonly KeySource[]
 
   private constructor(options: EngineOptions) {
     const { home } = options
@@ -65,6 +78,7 @@ export class Engine implements EngineApi {
     this.#options = options
     openHome(home)
     this.#attachments = new Attachments(home)
+    this.#keys = options.keys ?? keySourcesOf(process.env)
     this.#pool = {
       home,
       clock: options.clock ?? systemClock,
@@ -90,23 +104,36 @@ export class Engine implements EngineApi {
   /**
    * Makes a volume, in the home's own store or in another one.
    * @param options store: where else
-   * @throws CairnError ERR_VOLUME_EXISTS, ERR_VOLUME_NAME; what the store says
+   * @throws CairnError ERR_VOLUME_EXISTS, ERR_VOLUME_NAME; ERR_STORE_PLAIN, ERR_KEY_MISSING … of `encrypt`; what the store says
    */
-  create(name: string, options: { store?: StoreLocation } = {}): VolumeInfo {
+  create(name: string, options: { store?: StoreLocation } & StoreOptions = {}): VolumeInfo {
+    const { store, ...rest } = options
     checkVolumeName(name)
     if (this.#attachments.get(name) !== undefined) throw exists(name)
-    if (options.store === undefined) return this.dev.create(name)
+    if (store === undefined && rest.encrypt === true) throw homeNotEncrypted()
+    if (store === undefined) return this.dev.create(name)
     this.dev.checkFree(name)
-    return this.#poolAt(options.store).create(name)
+    return this.#poolAt(store, undefined, rest).create(name)
+  }
+
+  /** Where keys may come from, for other threads of this process. */
+  get keys(): readonly KeySource[] {
+    return this.#keys
+  }
+
+  /** Other places where keys may come from, of a program that uses this engine; they are kept in memory only. */
+  giveKeys(keys: readonly KeySource[]): void {
+    const given = new Map([...keys, ...this.#keys].map(key => [JSON.stringify(key), key]))
+    this.#keys = [...given.values()].slice(0, limits.keySources)
   }
 
   /**
    * The volume that has this name in a store, from now on a volume of this home; made when there is none.
    * @throws CairnError ERR_VOLUME_EXISTS when this home has another volume of that name
    */
-  attach(name: string, location: StoreLocation): VolumeInfo & { created: boolean } {
+  attach(name: string, location: StoreLocation, options: StoreOptions = {}): VolumeInfo & { created: boolean } {
     checkVolumeName(name)
-    const pool = this.#poolAt(location)
+    const pool = this.#poolAt(location, undefined, options)
     const known = this.#attachments.get(name)
     if (known !== undefined && known.volume.store !== pool.context.storeName) throw exists(name)
     if (known !== undefined) return { ...known.volume, created: false }
@@ -151,13 +178,16 @@ export class Engine implements EngineApi {
     return location === undefined ? this.dev : this.#poolAt(location)
   }
 
-  #poolAt(location: StoreLocation, storeId?: string): Pool {
+  #poolAt(location: StoreLocation, storeId?: string, options: StoreOptions = {}): Pool {
     const address = JSON.stringify(Object.entries(location).sort())
     const known = this.#elsewhere.get(address)
+    if (known !== undefined && options.encrypt === true && known.context.store.coding?.cipher === undefined) throw notEncrypted(known.context.storeName)
     if (known !== undefined) return known
     const { cacheBytes, waker, onSettled } = this.#options
     const { store, id, description, remote } = openElsewhere(location, {
       folder: of => join(this.home, 'stores', of),
+      ...options,
+      keys: this.#keys,
       ...(storeId === undefined ? {} : { id: storeId }),
       ...(cacheBytes === undefined ? {} : { cacheBytes }),
       ...(waker === undefined ? {} : { waker }),

@@ -3,7 +3,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { decodeHead, encodeHead, type Head } from '../codec/head.js'
 import { CairnError } from '../errors.js'
-import { peekJournal } from '../journal/peek.js'
+import { lastInJournal } from '../journal/peek.js'
 import type { RemoteStore } from '../store/remote/remote-store.js'
 import { decodeSmall, encodeSmall } from '../store/small-object.js'
 import { makeFolder } from '../store/sync-folder.js'
@@ -157,7 +157,7 @@ export class Lease implements WriterLease {
     const confirmed = this.#put(head, version)
     if (confirmed === undefined) return undefined
     crashPoint('lease.confirmed')
-    journalLog(this.#dir, taken.objects, { volume: this.#id, watermark, random: this.#random, bootId: this.#bootId })
+    journalLog(this.#dir, taken.objects, { volume: this.#id, watermark, random: this.#random, bootId: this.#bootId, cipher: this.#store.coding.cipher })
     return { head, version: confirmed }
   }
 
@@ -460,11 +460,7 @@ function hasFrames(dir: string, watermark: number): boolean {
 
 /** Sequence of the last change in a volume's journal; 0 without one. */
 function lastFrame(dir: string): number {
-  let last = 0
-  peekJournal(join(dir, 'journal'), 0, (_, sequence) => {
-    last = sequence
-  })
-  return last
+  return lastInJournal(join(dir, 'journal'))
 }
 
 /** Another attempt may succeed. */

@@ -612,6 +612,10 @@ export class Pool {
     }
   }
 
+  get #encrypted(): Pick<RemoteStatus, 'encrypted'> {
+    return this.context.store.coding?.cipher === undefined ? {} : { encrypted: true }
+  }
+
   #remoteStatus(
     id: string,
     head: HeadFile | undefined,
@@ -619,7 +623,8 @@ export class Pool {
     unsealedBytes: number,
   ): Pick<VolumeStatus, 'remote'> {
     const store = this.#remote
-    if (store === undefined) return this.context.store.logs === undefined ? {} : { remote: fileStatus(head, lease, this.#open.get(id)?.volume.durability) }
+    if (store === undefined)
+      return this.context.store.logs === undefined ? {} : { remote: { ...fileStatus(head, lease, this.#open.get(id)?.volume.durability), ...this.#encrypted } }
     const { bytes, maxBytes, hits, misses } = store.cacheStats
     const problem = lease?.lost ?? lease?.failed ?? follower?.failed ?? store.unreachable
     const volume = this.#open.get(id)?.volume
@@ -627,6 +632,7 @@ export class Pool {
       durability: volume?.durability ?? 'local',
       unpublishedBytes: volume?.isAllStored === true ? 0 : store.unpublishedBytesOf(HeadFile.key(id)) + unsealedBytes,
       isWriter: lease !== undefined && lease.lost === undefined,
+      ...this.#encrypted,
       setAside: asideIn(join(this.#dirOf(id), 'aside')).length,
       cache: { bytes, maxBytes, hits, misses },
       ...(lease?.lastPublishMs === undefined ? {} : { lastPublishMs: lease.lastPublishMs }),

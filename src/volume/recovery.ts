@@ -88,10 +88,11 @@ function replay(options: RecoverOptions, references: Reference[]): Recovered & {
   return { state, journal, sequence: report.lastSequence, sameBoot: report.sameBoot }
 }
 
-function openJournal({ log, head, journalDir, journalOf, random, bootId, spool }: RecoverOptions): RedoLog {
+function openJournal({ context, log, head, journalDir, journalOf, random, bootId, spool }: RecoverOptions): RedoLog {
   const afterSequence = head.watermark
-  if (log !== undefined) return new StoredJournal({ log, volume: head.volume, afterSequence, packs: spool })
-  return Journal.open(journalDir, { volume: Buffer.from(journalOf, 'hex'), afterSequence, random, bootId })
+  const cipher = context.store.coding?.cipher
+  if (log !== undefined) return new StoredJournal({ log, volume: head.volume, afterSequence, packs: spool, cipher })
+  return Journal.open(journalDir, { volume: Buffer.from(journalOf, 'hex'), afterSequence, random, bootId, cipher })
 }
 
 function replayOrClose(journal: RedoLog, visit: (sequence: number, payload: Buffer) => void): ReplayReport {

@@ -89,7 +89,7 @@ export class Spool implements FoldSink {
     for (const { id, path } of this.#found) {
       const known = byPack.get(id.toString('hex')) ?? []
       known.sort((a, b) => pointerOffset(a, 0) - pointerOffset(b, 0))
-      const writer = PackWriter.reopen(path, known)
+      const writer = PackWriter.reopen(path, known, this.#store.coding)
       if (writer === undefined) continue
       this.#copy?.add(writer, writer.size)
       this.#waiting.push(writer)
@@ -99,7 +99,7 @@ export class Spool implements FoldSink {
 
   writeBlock(from: Uint8Array, at: number, length: number, to: Uint8Array, toAt: number): void {
     const pack = this.#contentPack()
-    pack.append(SegmentKind.block, from, at, length, false)
+    pack.append(SegmentKind.block, from, at, length)
     this.#pointTo(pack, to, toAt)
   }
 
@@ -137,7 +137,7 @@ export class Spool implements FoldSink {
     }
     let id = packId(this.#volume, this.#epoch, this.#nextSequence++)
     while (this.#isTaken(id)) id = packId(this.#volume, this.#epoch, this.#nextSequence++)
-    const writer = new PackWriter(this.#pathOf(id), id, kind)
+    const writer = new PackWriter(this.#pathOf(id), id, kind, this.#store.coding)
     this.#made++
     this.#unpublished.add(this.#nextSequence - 1)
     this.#copy?.add(writer, 0)

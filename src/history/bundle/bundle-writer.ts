@@ -13,9 +13,9 @@ import {
   putBundleExtent,
   putBundleItem,
 } from '../../codec/bundle.js'
+import { identityOf, plainCoding, sha256 } from '../../codec/coding.js'
 import { encodeCommit, isVersionBlock, MAX_KEY_BYTES, POINTER_BYTES, pointerHash, Tag } from '../../codec/index.js'
 import { CorruptError } from '../../errors.js'
-import { sha256 } from '../../store/pack-writer.js'
 import { limits } from '../../sys/index.js'
 import { type BTree, diff } from '../../tree/index.js'
 import { EXTENT_BYTES, EXTENT_STORED } from '../../volume/content.js'
@@ -137,8 +137,10 @@ export class BundleWriter {
   #addBlock(pointer: Uint8Array): void {
     const plain = this.#context.packs.readBlock(pointer, 0)
     const hash = pointerHash(pointer, 0)
-    if (Buffer.compare(sha256(plain), hash) !== 0) throw new CorruptError('a block', 'its hash is not that of its pointer')
-    putBundleBlockHeader(this.#blocks, this.#blockBytes, hash, plain.length)
+    const coding = this.#context.store.coding ?? plainCoding
+    if (Buffer.compare(identityOf(coding, plain), hash) !== 0) throw new CorruptError('a block', 'its hash is not that of its pointer')
+    // Nothing in a bundle is encrypted, its hashes neither.
+    putBundleBlockHeader(this.#blocks, this.#blockBytes, coding.cipher === undefined ? hash : sha256(plain), plain.length)
     this.#blocks.set(plain, this.#blockBytes + BUNDLE_BLOCK_HEADER_BYTES)
     this.#blockBytes += BUNDLE_BLOCK_HEADER_BYTES + plain.length
   }

@@ -33,7 +33,7 @@ export class IncomingPacks implements PageSink {
   /** Stores a block and writes its pointer to `to`. @throws a Node error of the disk */
   writeBlock(plain: Uint8Array, to: Uint8Array): void {
     this.#content ??= this.#open(PackKind.content)
-    this.#content.append(SegmentKind.block, plain, 0, plain.length, false)
+    this.#content.append(SegmentKind.block, plain, 0, plain.length)
     this.#content.pointer(to, 0, BIRTH)
     if (this.#content.size < limits.packBytes) return
     this.#end(this.#content)
@@ -46,13 +46,13 @@ export class IncomingPacks implements PageSink {
       this.#pages = undefined
     }
     this.#pages ??= this.#open(PackKind.metadata)
-    this.#pages.append(SegmentKind.page, bytes, 0, bytes.length, false)
+    this.#pages.append(SegmentKind.page, bytes, 0, bytes.length)
     this.#pages.pointer(to, at, BIRTH)
   }
 
   #open(kind: number): PackWriter {
     const id = packId(this.#volume, EPOCH, this.#sequence++)
-    const writer = new PackWriter(join(this.#dir, packKey(id).replaceAll('/', '.')), id, kind)
+    const writer = new PackWriter(join(this.#dir, packKey(id).replaceAll('/', '.')), id, kind, this.#context.store.coding)
     if (kind === PackKind.metadata) {
       this.#context.packs.addSpool(id, writer.path)
       this.#readable.push(writer)

@@ -1,12 +1,12 @@
 import { join } from 'node:path'
+import { identityOf, Opened, plainCoding } from '../../codec/coding.js'
 import { COPIES, type PackIndex, PackKind } from '../../codec/pack.js'
 import { packId, packKey } from '../../codec/pointer.js'
 import type { Relocation } from '../../codec/relocation.js'
-import { SEGMENT_HEADER_BYTES, SegmentCodec, SegmentHeader, segmentProblem, unpackSegment } from '../../codec/segment.js'
+import { SegmentHeader, segmentProblem } from '../../codec/segment.js'
 import { CorruptError } from '../../errors.js'
 import type { LocalStore } from '../../store/contract.js'
 import { readPackContents } from '../../store/pack-scan.js'
-import { sha256 } from '../../store/pack-writer.js'
 import { PackWriter } from '../../store/packs.js'
 import { crashPoint, limits } from '../../sys/index.js'
 import type { RewritablePack } from './plan.js'
@@ -24,6 +24,7 @@ export class Copier {
   readonly #epoch: number
   readonly #open = new Map<number, PackWriter>()
   readonly #header = new SegmentHeader()
+  readonly #opened = new Opened()
   #sequence = 1
   #buffer = Buffer.allocUnsafeSlow(128 * 1024)
 
@@ -74,16 +75,17 @@ export class Copier {
     const header = this.#header
     const problem = segmentProblem(this.#buffer, 0, length, header)
     if (problem !== '') throw new CorruptError(object, problem)
-    const stored = this.#buffer.subarray(SEGMENT_HEADER_BYTES, length)
-    const plain = header.codec === SegmentCodec.plain ? stored : unpackSegment(stored, header.codec, header.plainLength)
-    if (plain === undefined || Buffer.compare(sha256(plain), hash) !== 0) throw new CorruptError(object, 'its hash is not that of the index')
+    const coding = this.#store.coding ?? plainCoding
+    const failed = this.#opened.open(this.#buffer, 0, length, header, coding)
+    if (failed !== '') throw new CorruptError(object, failed)
+    if (Buffer.compare(identityOf(coding, this.#opened.plain), hash) !== 0) throw new CorruptError(object, 'its hash is not that of the index')
   }
 
   #writer(kind: number): PackWriter {
     const open = this.#open.get(kind)
     if (open !== undefined) return open
     const id = packId(COPIES, this.#epoch, this.#sequence++)
-    const writer = new PackWriter(join(this.#dir, packKey(id).replaceAll('/', '.')), id, kind)
+    const writer = new PackWriter(join(this.#dir, packKey(id).replaceAll('/', '.')), id, kind, this.#store.coding)
     this.#open.set(kind, writer)
     return writer
   }

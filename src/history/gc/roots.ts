@@ -75,9 +75,10 @@ export class RootReader {
       const head = this.head(id)
       if (head === undefined) return undefined
       const { watermark } = head.value
-      const { logs } = this.#store
-      if (logs === undefined) peekJournal(join(dir, 'journal'), watermark, payload => this.#batchIn(payload, id, visit))
-      else peekStored(logs, id, watermark, payload => this.#batchIn(payload, id, visit))
+      const { logs, coding } = this.#store
+      const visitPayload = (payload: Buffer): void => this.#batchIn(payload, id, visit)
+      if (logs === undefined) peekJournal(join(dir, 'journal'), watermark, visitPayload, coding?.cipher)
+      else peekStored(logs, id, watermark, visitPayload, coding?.cipher)
       if (!head.isCurrent) continue
       const isOpen = FileLock.isHeld(join(dir, 'lock'))
       return { head, held: isOpen ? readHolds(join(dir, 'holds')) : [], isOpen }

@@ -21,9 +21,9 @@ export class TrialBlocks implements BlockSink, BlockSource {
     return this.#find(pointer, at) ?? this.#stored.readBlock(pointer, at)
   }
 
-  readRun(pointer: Uint8Array, at: number, count: number, into: Uint8Array, toAt: number): boolean {
-    if (this.#find(pointer, at) !== undefined || this.#stored.readRun === undefined) return false
-    return this.#stored.readRun(pointer, at, count, into, toAt)
+  readRun(pointers: Uint8Array, at: number, count: number, into: Uint8Array, toAt: number, slot: number): boolean {
+    if (this.#find(pointers, at) !== undefined || this.#stored.readRun === undefined) return false
+    return this.#stored.readRun(pointers, at, count, into, toAt, slot)
   }
 
   #find(pointer: Uint8Array, at: number): Buffer | undefined {

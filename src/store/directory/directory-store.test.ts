@@ -202,7 +202,7 @@ describe('opening', () => {
   it('refuses a newer format, and damage', () => {
     expect(code(root, { create: true })).toBe(undefined)
     for (const [text, expected] of [
-      ['{"format":2,"id":"0123456789abcdef"}', 'ERR_FORMAT'],
+      ['{"format":3,"id":"0123456789abcdef"}', 'ERR_FORMAT'],
       ['{"format":1,"id":"xyz"}', 'ERR_CORRUPT'],
       ['{"format":1', 'ERR_CORRUPT'],
       ['', 'ERR_CORRUPT'],

@@ -31,7 +31,7 @@ export async function openLmdbStore(
   const store = new LmdbStore(folder, options)
   try {
     if (!isThere) for (const name of ['data.mdb', 'lock.mdb']) chmodSync(join(folder, name), 0o600)
-    return { store, id: options.bare === true ? '' : identifySync(store, { create: options.create, random: options.random ?? systemRandom }) }
+    return { store, id: options.bare === true ? '' : identifySync(store, { create: options.create, random: options.random ?? systemRandom }).id }
   } catch (error) {
     await store.close()
     throw error

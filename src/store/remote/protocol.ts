@@ -2,6 +2,7 @@ import type { MessagePort } from 'node:worker_threads'
 import type { WakerHandle } from '../../sys/waker.js'
 import type { WireError } from '../../sys/wire-error.js'
 import type { GetOptions, ListPage, ObjectInfo, StoredObject } from '../contract.js'
+import type { StoreInfo } from '../store-info.js'
 import type { StoreLocation } from '../url.js'
 import type { Fetched } from './chunk-fetcher.js'
 
@@ -31,8 +32,8 @@ export interface StoreCalls {
   head: (key: string) => ObjectInfo | undefined
   list: (prefix: string, cursor?: string) => ListPage
   delete: (keys: readonly string[]) => void
-  /** The id of the store, which is tried out and made where there is none. */
-  identify: () => string
+  /** What the store says of itself; where there is none it is tried out and made. @param info of the new one; `null`: none is made */
+  identify: (info?: StoreInfo | null) => StoreInfo
   /** Where chunks are kept. */
   cacheIn: (folder: string) => void
   /** Brings a chunk of an object into the cache. */

@@ -1,5 +1,6 @@
 import { readdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
+import { type Coding, plainCoding } from '../../codec/coding.js'
 import { CairnError, PageMiss } from '../../errors.js'
 import { limits, makeFolders, systemClock } from '../../sys/index.js'
 import type { WakerHandle } from '../../sys/waker.js'
@@ -8,6 +9,7 @@ import type { GetOptions, ListPage, ObjectInfo, Put, PutOptions, StoredObject } 
 import { type DirectoryStore, openDirectoryStore } from '../directory/index.js'
 import { unlessRefused } from '../keys.js'
 import { formatStoreUrl, type StoreLocation } from '../url.js'
+import { openedObject, plainInfo, plainPage, sealedObject } from '../wrap/sealed-store.js'
 import { type CacheStats, PackCache } from './cache.js'
 import { mergedPage } from './merged-page.js'
 import { Outbox } from './outbox.js'
@@ -27,6 +29,7 @@ export interface RemoteStoreOptions {
   onSettled?: () => void
   /** Of the store, where it was started already. */
   thread?: StoreThread
+  coding?: Coding
 }
 
 /** An object that this host alone changes for a time: read and written here, and stored elsewhere by `publish`. */
@@ -47,6 +50,7 @@ export class RemoteStore extends AsyncLocal {
   readonly description: string
   readonly id: string
   readonly cache: PackCache
+  readonly coding: Coding
   mayMiss = false
   readonly #thread: StoreThread
   readonly #local: DirectoryStore
@@ -63,6 +67,7 @@ export class RemoteStore extends AsyncLocal {
     const { location, id, folder } = options
     this.description = formatStoreUrl(location)
     this.id = id
+    this.coding = options.coding ?? plainCoding
     const cache = join(folder, 'cache')
     this.#thread = options.thread ?? new StoreThread(location, options)
     this.#thread.onTrouble = error => {
@@ -132,8 +137,26 @@ export class RemoteStore extends AsyncLocal {
   }
 
   /** Asks the store itself and goes on; `done` is called from the event loop, or from `waitUntil`. */
-  later<Op extends keyof StoreCalls>(op: Op, args: Parameters<StoreCalls[Op]>, done: Done<ReturnType<StoreCalls[Op]>>): void {
-    this.#request(op, args, done)
+  later<Op extends 'get' | 'put' | 'delete' | 'list'>(op: Op, args: Parameters<StoreCalls[Op]>, done: Done<ReturnType<StoreCalls[Op]>>): void {
+    const { cipher } = this.coding
+    const [key, bytes, options] = args as Parameters<StoreCalls['put']>
+    if (op === 'get') this.#get(key, {}, done as Done<StoredObject | undefined>)
+    else if (op === 'put') this.#request('put', [key, this.#sealed(key, bytes), options], done as Done<{ version: string }>)
+    else if (op === 'list') this.#request('list', [key], (error, page) => (done as Done<ListPage>)(error, page && plainPage(cipher, page)))
+    else this.#request(op, args, done)
+  }
+
+  #get(key: string, options: Pick<GetOptions, 'unlessVersion'>, done: Done<StoredObject | undefined>): void {
+    this.#request('get', [key, options], (failed, stored) => {
+      let error = failed
+      let found: StoredObject | undefined
+      try {
+        found = this.#opened(key, stored)
+      } catch (damage) {
+        error ??= damage as Error
+      }
+      done(error, found)
+    })
   }
 
   /** Waits, and takes answers to what was asked with `later`, until `isDone`. @throws CairnError ERR_STORE_UNREACHABLE when none comes in time */
@@ -146,7 +169,7 @@ export class RemoteStore extends AsyncLocal {
     const found: Array<StoredObject | undefined> = []
     let [left, failed] = [keys.length, undefined as Error | undefined]
     keys.forEach((key, i) => {
-      this.#request('get', [key], (error, object) => {
+      this.#get(key, {}, (error, object) => {
         left--
         failed ??= error
         found[i] = object
@@ -159,21 +182,30 @@ export class RemoteStore extends AsyncLocal {
 
   /** Stores a small object where none is, past the outbox. False when one is there. */
   createSync(key: string, bytes: Uint8Array): boolean {
-    return unlessRefused(() => this.#ask('put', key, bytes, { ifAbsent: true })) !== undefined
+    return unlessRefused(() => this.#ask('put', key, this.#sealed(key, bytes), { ifAbsent: true })) !== undefined
   }
 
   getSync(key: string, options: GetOptions = {}): StoredObject | undefined {
-    return this.#held.has(key) || this.#outbox.has(key) ? this.#local.getSync(key, options) : this.storedSync(key, options)
+    return this.#held.has(key) || this.#outbox.has(key) ? this.#opened(key, this.#local.getSync(key, options)) : this.storedSync(key, options)
+  }
+
+  /** An object as it is stored, and kept here. */
+  #sealed(key: string, bytes: Uint8Array): Uint8Array {
+    return sealedObject(this.coding.cipher, key, bytes)
+  }
+
+  #opened(key: string, found: StoredObject | undefined): StoredObject | undefined {
+    return openedObject(this.coding.cipher, key, found)
   }
 
   /** What is stored elsewhere, whatever is newer here. */
   storedSync(key: string, { range, unlessVersion }: GetOptions = {}): StoredObject | undefined {
-    return this.#ask('get', key, { ...(range !== undefined && { range }), ...(unlessVersion !== undefined && { unlessVersion }) })
+    return this.#opened(key, this.#ask('get', key, { ...(range !== undefined && { range }), ...(unlessVersion !== undefined && { unlessVersion }) }))
   }
 
   /** As `storedSync`, without waiting for it. */
   storedSoon(key: string, unlessVersion: string, done: Done<StoredObject | undefined>): void {
-    this.#request('get', [key, { unlessVersion }], done)
+    this.#get(key, { unlessVersion }, done)
   }
 
   readSync(key: string, offset: number, into: Uint8Array, at: number, length: number): number {
@@ -200,14 +232,14 @@ export class RemoteStore extends AsyncLocal {
   putSync(key: string, bytes: Uint8Array, options: PutOptions = {}): { version: string } {
     const held = this.#held.get(key)
     if (held !== undefined) {
-      const { version } = this.#local.putSync(key, bytes, options)
+      const { version } = this.#local.putSync(key, this.#sealed(key, bytes), options)
       held.isNewer = true
       return { version }
     }
     // It may name any of them.
     if (/^(volumes|pins|gc)\//.test(key)) this.uploadSync()
     const { ifAbsent, ifMatch } = options
-    return this.#ask('put', key, bytes, { ...(ifAbsent === undefined ? {} : { ifAbsent }), ...(ifMatch === undefined ? {} : { ifMatch }) })
+    return this.#ask('put', key, this.#sealed(key, bytes), { ...(ifAbsent === undefined ? {} : { ifAbsent }), ...(ifMatch === undefined ? {} : { ifMatch }) })
   }
 
   putAllSync(puts: readonly Put[]): string[] {
@@ -223,13 +255,16 @@ export class RemoteStore extends AsyncLocal {
   headSync(key: string): ObjectInfo | undefined {
     if (this.#held.has(key) || this.#outbox.has(key)) {
       const found = this.#local.headSync(key)
-      if (found !== undefined) return found
+      if (found !== undefined) return plainInfo(this.coding.cipher, key, found)
     }
-    return this.#ask('head', key)
+    return plainInfo(this.coding.cipher, key, this.#ask('head', key))
   }
 
   listSync(prefix: string, cursor?: string): ListPage {
-    return mergedPage(this.#outbox, prefix, cursor, from => this.#ask('list', prefix, from))
+    return plainPage(
+      this.coding.cipher,
+      mergedPage(this.#outbox, prefix, cursor, from => this.#ask('list', prefix, from)),
+    )
   }
 
   deleteSync(keys: readonly string[]): void {
@@ -257,7 +292,7 @@ export class RemoteStore extends AsyncLocal {
    * @param version of what is stored
    */
   hold(key: string, version: string, bytes?: Uint8Array): void {
-    if (bytes !== undefined) this.#local.putSync(key, bytes)
+    if (bytes !== undefined) this.#local.putSync(key, this.#sealed(key, bytes))
     this.#held.set(key, { version, isNewer: true, publishing: false })
   }
 
@@ -267,7 +302,7 @@ export class RemoteStore extends AsyncLocal {
 
   /** What an earlier process of this home held and may not have stored. */
   leftSync(key: string): StoredObject | undefined {
-    return this.#local.getSync(key)
+    return this.#opened(key, this.#local.getSync(key))
   }
 
   /** Ends `hold`. @param keep what is here stays, for `leftSync` */

@@ -8,6 +8,7 @@ import type { ObjectStore } from '../contract.js'
 import { identify } from '../identity.js'
 import { Budget } from '../parts.js'
 import { probeStore } from '../probe.js'
+import type { StoreInfo } from '../store-info.js'
 import type { StoreLocation } from '../url.js'
 import { ChunkFetcher } from './chunk-fetcher.js'
 import { openDriver } from './driver.js'
@@ -37,7 +38,7 @@ class StoreThread {
       head: async key => (await this.#store).head(key),
       list: async (prefix, cursor) => (await this.#store).list(prefix, cursor),
       delete: async keys => (await this.#store).delete(keys),
-      identify: () => this.#identify(data.location.kind),
+      identify: info => this.#identify(data.location.kind, info),
       cacheIn: async folder => this.#cacheIn(folder),
       fetch: async (key, chunk) => (await this.#fetcher).fetch(key, chunk),
       prefetch: async (key, first, count) => (await this.#fetcher).prefetch(key, first, count),
@@ -54,15 +55,15 @@ class StoreThread {
     }
   }
 
-  async #identify(kind: StoreLocation['kind']): Promise<string> {
+  async #identify(kind: StoreLocation['kind'], info?: StoreInfo | null): Promise<StoreInfo> {
     const store = await this.#store
     try {
-      return (await identify(store, { random: systemRandom })).id
+      return await identify(store, { random: systemRandom })
     } catch (error) {
-      if (!(error instanceof CairnError) || error.code !== 'ERR_STORE_UNKNOWN') throw error
+      if (info === null || !(error instanceof CairnError) || error.code !== 'ERR_STORE_UNKNOWN') throw error
     }
     await probeStore(store, { keepsNonce: kind === 's3' || kind === 'gcs' })
-    return (await identify(store, { create: true, random: systemRandom })).id
+    return identify(store, { create: true, random: systemRandom, ...(info === undefined || info === null ? {} : { info }) })
   }
 
   async #upload(packs: readonly LocalPack[]): Promise<void> {

@@ -368,7 +368,8 @@ export class LogWriter {
   end(isWhole: boolean): Pick<Head, 'log'> {
     this.#settle()
     const { next, isKnown, entries } = this.#state
-    if (!isKnown || this.#attempt !== undefined || !isWhole) return {}
+    // Damage may keep the volume from being opened at all.
+    if (!isKnown || this.#attempt !== undefined || !isWhole || this.#volume === undefined) return {}
     const watermark = this.#opened().watermark
     if (entries.some(({ last, isFence }) => !isFence && last > watermark)) return {}
     return this.#isOn || entries.length > 0 || next > 1 ? { log: { next } } : {}

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import type { Cipher } from '../../codec/cipher.js'
 import { FRAME_HEADROOM } from '../../codec/frame.js'
 import { decodeLogObject, encodeLogObject, firstOf, LOG_HEADER_BYTES, type LogObject, logCrc, logKey, logPrefix } from '../../codec/log-object.js'
 import { CairnError } from '../../errors.js'
@@ -92,9 +93,13 @@ export function logFencedAt(store: RemoteStore, volume: string, epoch: number): 
  * Appends to a volume's journal what is in log objects and not in the journal, so that opening the volume finds it there. Durable when it returns.
  * @param watermark of the head that the volume is opened with
  */
-export function journalLog(dir: string, objects: readonly ReadObject[], options: { volume: string; watermark: number; random: Random; bootId: string }): void {
-  const { volume, watermark, random, bootId } = options
-  const journal = Journal.open(join(dir, 'journal'), { volume: Buffer.from(volume, 'hex'), afterSequence: watermark, random, bootId })
+export function journalLog(
+  dir: string,
+  objects: readonly ReadObject[],
+  options: { volume: string; watermark: number; random: Random; bootId: string; cipher?: Cipher | undefined },
+): void {
+  const { volume, watermark, random, bootId, cipher } = options
+  const journal = Journal.open(join(dir, 'journal'), { volume: Buffer.from(volume, 'hex'), afterSequence: watermark, random, bootId, cipher })
   try {
     const { damaged, sameBoot } = journal.replay(() => {})
     // Opening the volume says so.
