@@ -68,6 +68,13 @@ export class CorruptError extends CairnError {
   }
 }
 
+/** An operation met what is not damaged but gone from its store. @param error what it threw, or what has that for its cause */
+export function isGone(error: unknown): boolean {
+  const { cause } = (error ?? {}) as { cause?: unknown }
+  const met = cause instanceof CorruptError ? cause : error
+  return met instanceof CorruptError && met.isGone
+}
+
 /** Names of POSIX errors, as in `node:os`. */
 export type PosixCode = keyof typeof constants.errno
 

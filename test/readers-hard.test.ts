@@ -1,12 +1,17 @@
 import './support/without-syncs.js'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { FileSystem } from '../src/fs/index.js'
 import { createFs, LocalBackend, LocalOps } from '../src/node/index.js'
+import type { StoredObject } from '../src/store/contract.js'
 import type { StoreLocation } from '../src/store/url.js'
+import { systemClock } from '../src/sys/index.js'
 import { Engine } from '../src/volume/engine.js'
+import { Follower } from '../src/volume/follower.js'
+import { HeadFile } from '../src/volume/head.js'
+import type { TreeChanges } from '../src/volume/tree-changes.js'
 import type { Volume } from '../src/volume/volume.js'
 
 let folder: string
@@ -122,5 +127,162 @@ describe('a reader', () => {
     const other = c.openVolume('ws', { readOnly: true })
     expect(shape(other).readFileSync('/one', 'utf8')).toBe('1')
     expect(c.refresh(other)).toBe(false)
+  })
+})
+
+/** Heads as a test hands them out, to a follower that it pumps. */
+async function followed() {
+  const all = await two()
+  const { a, b, writer, reader } = all
+  const key = HeadFile.key(reader.head.value.volume)
+  const stored = (): StoredObject => {
+    const found = b.poolOf('ws').context.store.getSync(key)
+    if (found === undefined) throw new Error('there is a head')
+    return found
+  }
+  const answers: Array<() => void> = []
+  let refreshed = 0
+  const follower = new Follower({
+    volume: reader,
+    dir: join(folder, 'b'),
+    clock: systemClock,
+    everyMs: 0,
+    isNew: false,
+    onRefreshed: () => refreshed++,
+    onSettled: () => {},
+    store: {
+      storedSync: stored,
+      storedSoon: (_key, _version, done) => {
+        const found = stored()
+        answers.push(() => done(undefined, found))
+      },
+    },
+  })
+  const next = async (change: () => void): Promise<void> => {
+    change()
+    await publish(a, writer)
+  }
+  return { ...all, follower, answers, next, refreshed: () => refreshed }
+}
+
+describe('a follower', () => {
+  it('does not go back to what an answer says that was asked for before another one came', async () => {
+    const { follower, answers, next, files, seen, refreshed } = await followed()
+    await next(() => files.writeFileSync('/one', '2'))
+    follower.pump(5)
+    await next(() => files.writeFileSync('/one', '3'))
+    expect(follower.look()).toBe(true)
+    answers[0]()
+    while (follower.pump(5) === 0);
+    expect(seen.readFileSync('/one', 'utf8')).toBe('3')
+    expect(refreshed()).toBe(0)
+  })
+
+  it('shows the state before until all is known that differs, however long that takes', async () => {
+    const { follower, answers, next, files, seen, reader } = await followed()
+    for (let i = 0; i < 2000; i++) files.writeFileSync(`/${i}`, '')
+    await next(() => files.writeFileSync('/one', '2'))
+    let told = 0
+    reader.onBecame = changes => (told = changes.entries.length)
+    let went: boolean | undefined
+    follower.lookSoon((_error, isOther) => (went = isOther))
+    answers[0]()
+    let slices = 0
+    for (; follower.pump(0.05) === 0; slices++) if (went === undefined) expect(seen.readdirSync('/')).toEqual(['one'])
+    expect(slices).toBeGreaterThan(2)
+    expect(went).toBe(true)
+    expect(told).toBe(2000)
+    expect(seen.readdirSync('/')).toHaveLength(2001)
+  })
+
+  it('answers who asks with what is stored after they asked', async () => {
+    const { follower, answers, next, files, seen } = await followed()
+    follower.pump(5)
+    await next(() => files.writeFileSync('/one', '2'))
+    let went: boolean | undefined
+    follower.lookSoon((_error, isOther) => (went = isOther))
+    answers[0]()
+    expect(went).toBe(undefined)
+    follower.pump(5)
+    answers[1]()
+    while (follower.pump(5) === 0);
+    expect(went).toBe(true)
+    expect(seen.readFileSync('/one', 'utf8')).toBe('2')
+  })
+
+  it('says that the volume was deleted, shows what it was, and goes on when it is brought back', async () => {
+    const { a, b, writer, reader, seen } = await two()
+    writer.close()
+    a.remove('ws')
+    expect(() => b.refresh(reader)).toThrow(/was deleted by another host/)
+    expect(seen.readFileSync('/one', 'utf8')).toBe('1')
+    expect(b.statusOf('ws').remote?.problem).toMatch(/was deleted/)
+    const back = a.undelete('ws')
+    const again = a.openVolume(back.name)
+    shape(again).writeFileSync('/one', 'back')
+    await publish(a, again)
+    expect(b.refresh(reader)).toBe(true)
+    expect(seen.readFileSync('/one', 'utf8')).toBe('back')
+    expect(b.statusOf('ws').remote?.problem).toBe(undefined)
+  })
+})
+
+describe('a mount that outlives the server of a reader', () => {
+  /** What the kernel is told of by the server after the one that `before` was called for. */
+  async function resumed(before: (all: Awaited<ReturnType<typeof two>>) => Promise<void>, meanwhile: (dir: string) => void = () => {}) {
+    const all = await two()
+    all.reader.onlookers = { mayHold: () => false, isMounted: () => true }
+    all.reader.showing?.begins()
+    await before(all)
+    const id = all.reader.head.value.volume
+    all.b.crash()
+    meanwhile(join(folder, 'b', 'volumes', id, 'read'))
+    const b = host('b')
+    const reader = b.openVolume('ws', { readOnly: true, resumed: true })
+    let told: TreeChanges | undefined
+    reader.onBecame = changes => (told = changes)
+    reader.tellAgain()
+    return { told, reader, ino: shape(reader).statSync('/one').ino }
+  }
+  const write = async ({ a, b, writer, files, reader }: Awaited<ReturnType<typeof two>>, text: string): Promise<void> => {
+    files.writeFileSync('/one', text)
+    await publish(a, writer)
+    b.refresh(reader)
+  }
+
+  it('hears of everything that was shown and that nobody told it of, also where that is as it was before', async () => {
+    const { told, ino, reader } = await resumed(async all => {
+      await write(all, 'two')
+      all.files.writeFileSync('/short-lived', '')
+      await write(all, 'three')
+      all.files.rmSync('/short-lived')
+      await write(all, '1')
+    })
+    expect(shape(reader).readFileSync('/one', 'utf8')).toBe('1')
+    expect([...(told?.stale ?? [])]).toContain(ino)
+    expect(told?.entries.map(({ name }) => name)).toContain('short-lived')
+    expect(told?.isAll).toBe(false)
+  })
+
+  it('hears of nothing that it was told of', async () => {
+    const { told, ino } = await resumed(async all => {
+      await write(all, 'two')
+      all.reader.told(all.reader.head.value.sequence)
+    })
+    expect(told?.inodes.has(ino)).toBe(false)
+  })
+
+  it.each([
+    ['missing', (dir: string) => rmSync(join(dir, 'shown'))],
+    ['damaged', (dir: string) => writeFileSync(join(dir, 'shown'), 'x')],
+    ['of a newer version', (dir: string) => writeFileSync(join(dir, 'shown'), '{"format":99}\n')],
+  ])('hears of everything there is when what it was told of is %s', async (_what, meanwhile) => {
+    const { told, ino } = await resumed(async all => {
+      all.files.writeFileSync('/new', 'n')
+      await publish(all.a, all.writer)
+    }, meanwhile)
+    expect(told?.isAll).toBe(true)
+    expect(told?.entries.map(({ name }) => name)).toContain('one')
+    expect(told?.inodes.has(ino)).toBe(true)
   })
 })

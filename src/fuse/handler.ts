@@ -96,7 +96,7 @@ export interface HandlerHooks {
    */
   sync?: (uniqueHigh: number, uniqueLow: number, fs: FileSystemApi, alone: boolean) => number
   /** Whether what a request met is gone because the volume went on to another state since: the client is told ESTALE, and finds that. */
-  isStale?: (error: unknown) => boolean
+  isStale?: (error: unknown, isPast: boolean) => boolean
   /** One line for the log: damage, or a fault of our own that was answered with EIO. */
   log?: (line: string) => void
   /** Of a volume that lies in a store elsewhere: its store, and what becomes of a request in `frame.in` that does not wait for it. */
@@ -237,7 +237,7 @@ export class FuseHandler {
     const x = this.exchange
     x.tagged = false
     x.fs.session.discard()
-    const errno = this.#hooks.isStale?.(error) === true ? ESTALE : EIO
+    const errno = this.#hooks.isStale?.(error, !isLiveView(x.view)) === true ? ESTALE : EIO
     const what = error instanceof CorruptError ? error.message : error instanceof Error ? error.stack : String(error)
     this.#hooks.log?.(`request ${opcode} for inode ${x.ino} answered ${errnoName(errno)}: ${what}`)
     return opcode === Op.forget || opcode === Op.batchForget ? NO_REPLY : x.fail(-errno)

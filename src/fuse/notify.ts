@@ -39,6 +39,11 @@ export function invalEntry(parent: number, name: string, view = 0): Buffer {
   return m
 }
 
+/** Whatever names mean is no longer known: each is looked up again. Kernels before 6.16 refuse it. */
+export function invalAllEntries(): Buffer {
+  return message(Notify.incEpoch, 0)
+}
+
 /** `name`, which was `child`, was removed from `parent`: watchers learn of it, and an open directory becomes a deleted one. */
 export function deleted(parent: number, child: number, name: string): Buffer {
   const m = message(Notify.delete, 24 + name.length + 1)

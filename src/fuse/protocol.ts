@@ -114,7 +114,7 @@ export const SetattrValid = {
 
 export const WriteFlag = { cache: 1, killSuidgid: 4 } as const
 
-export const Notify = { invalInode: 2, invalEntry: 3, delete: 6, resend: 7 } as const
+export const Notify = { invalInode: 2, invalEntry: 3, delete: 6, resend: 7, incEpoch: 8 } as const
 
 /** Flags of open(2), as the kernel passes them. */
 export const OpenFlag = { accessMode: 3, create: 0o100, excl: 0o200, trunc: 0o1000, append: 0o2000, noatime: 0o1000000 } as const

@@ -2,8 +2,8 @@ import type { ChangeListener } from '../fs/filesystem.js'
 import { viewOfIncarnation } from '../fuse/node-id.js'
 import type { TreeChanges } from '../volume/tree-changes.js'
 
-/** One thing that the kernel may have cached of a mounted volume and must forget. `name` is a byte string (latin1). */
-export type KernelChange = { ino: number; view: number } | { parent: number; name: string; ino: number; view?: number }
+/** One thing that the kernel may have cached of a mounted volume and must forget, or all names. `name` is a byte string (latin1). */
+export type KernelChange = { names: 'all' } | { ino: number; view: number } | { parent: number; name: string; ino: number; view?: number }
 
 /** Collects what an operation changed, each thing once. */
 export class ChangeLog implements ChangeListener {
@@ -12,6 +12,8 @@ export class ChangeLog implements ChangeListener {
   readonly #incarnation: (ino: number) => number
   /** Another state is among what was collected since the last `take`. */
   #becameOther = false
+  /** Names may have vanished that nobody knows. */
+  #allNames = false
 
   /** @param incarnation of an inode at present; by default there is one only */
   constructor(incarnation: (ino: number) => number = () => 0) {
@@ -34,6 +36,7 @@ export class ChangeLog implements ChangeListener {
   /** All that going to another state changed. */
   became(changes: TreeChanges): void {
     this.#becameOther = true
+    this.#allNames ||= changes.isAll
     for (const { parent, name, ino } of changes.entries) this.entry(parent, name, ino)
     for (const ino of changes.inodes) this.inode(ino)
     for (const ino of changes.stale) this.inode(ino)
@@ -54,7 +57,8 @@ export class ChangeLog implements ChangeListener {
   /** What was collected since the last call. */
   take(): KernelChange[] {
     const present = [...this.#inodes].map(ino => ({ ino, view: viewOfIncarnation(this.#incarnation(ino)) }))
-    const changes: KernelChange[] = [...this.#entries.values(), ...this.#replaced, ...present]
+    const names: KernelChange[] = this.#allNames ? [{ names: 'all' }] : []
+    const changes: KernelChange[] = [...names, ...this.#entries.values(), ...this.#replaced, ...present]
     this.clear()
     return changes
   }
@@ -63,6 +67,7 @@ export class ChangeLog implements ChangeListener {
     this.#inodes.clear()
     this.#entries.clear()
     this.#replaced.length = 0
+    this.#allNames = false
   }
 
   /** Adds all of another log to this one. */

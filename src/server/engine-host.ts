@@ -1,4 +1,4 @@
-import { CairnError, posixError } from '../errors.js'
+import { CairnError, isGone, posixError } from '../errors.js'
 import type { FileSystemApi } from '../fs/filesystem.js'
 import { statsOf } from '../history/gc/stats.js'
 import { holdersOf } from '../history/purge/holders.js'
@@ -98,13 +98,33 @@ export class EngineHost {
     if (method.startsWith('fs.')) return this.#fileCall(session, method.slice(3), args)
     const run = this.#methods.get(method)
     if (run === undefined) throw new CairnError('ERR_METHOD_UNKNOWN', `The server knows no ${method}.`, 'Use the same version of cairn on both sides.')
-    return run(session, ...(args as never[]))
+    try {
+      const result = run(session, ...(args as never[]))
+      if (!(result instanceof Promise)) return result
+      return result.catch(error => {
+        throw this.#staleOr(error)
+      })
+    } catch (error) {
+      throw this.#staleOr(error)
+    }
+  }
+
+  /** Work on what a reader showed before ends where that is gone. */
+  #staleOr(error: unknown): unknown {
+    if (!isGone(error)) return error
+    const { engine } = this.volumes
+    const met = this.volumes.list().find(({ volume }) => engine.isStale(volume, error, true))
+    return met === undefined ? error : stale(met.volume)
   }
 
   /** What calls changed in mounted volumes since the last time, by volume id. */
-  takeChanges(): Array<{ volumeId: string; changes: ReturnType<ChangeLog['take']>; became: boolean }> {
+  takeChanges(): Array<{ volumeId: string; changes: ReturnType<ChangeLog['take']>; became?: number }> {
     const taken = []
-    for (const [volumeId, log] of this.#changes) if (!log.isEmpty) taken.push({ volumeId, changes: log.take(), became: log.tookOther() })
+    for (const [volumeId, log] of this.#changes) {
+      if (log.isEmpty) continue
+      const sequence = this.volumes.get(volumeId)?.volume.head.value.sequence ?? 0
+      taken.push({ volumeId, changes: log.take(), ...(log.tookOther() ? { became: sequence } : {}) })
+    }
     return taken
   }
 
@@ -134,7 +154,7 @@ export class EngineHost {
       flush: (_: string, name: string, options?: { timeoutMs?: number }) => this.#published(name, options?.timeoutMs),
       status: (_: string, name: string) => this.volumes.read(name, ({ volume }) => volume.status()),
       statusOf: (_: string, name: string) => engine.statusOf(name),
-      refresh: (_: string, name: string) => this.volumes.read(name, ({ volume }) => refreshed(engine, volume)),
+      refresh: (_: string, name: string) => this.#refreshed(engine, name),
       collected: () => engine.collected(),
       stats: (_: string, name?: string) => statsOf(name === undefined ? engine.dev : engine.poolOf(name), name),
       openVolumes: () => this.volumes.list().map(open => open.volume.info.name),
@@ -200,6 +220,17 @@ export class EngineHost {
       }
     }
     return work()
+  }
+
+  /** Of a volume that this host writes there is nothing newer than what it has. */
+  #refreshed(engine: Engine, name: string): Refreshed | Promise<Refreshed> {
+    const told = ({ volume }: OpenVolume, changed: boolean): Refreshed => ({ changed, isWriter: !volume.isReader, sequence: volume.head.value.sequence })
+    if (this.#options.flushesInSlices !== true) return this.volumes.read(name, open => told(open, engine.refresh(open.volume)))
+    const open = this.volumes.acquire(name, false, { readOnly: true })
+    return engine
+      .refreshSoon(open.volume)
+      .then(changed => told(open, changed))
+      .finally(() => this.volumes.release(open))
   }
 
   #targetMethods() {
@@ -287,7 +318,7 @@ export class EngineHost {
     const ops = new LocalOps(fs, { space: this.#options.space })
     if (open?.volume.isReader === true) {
       const { volume } = open
-      return new LocalBackend(ops, undefined, error => (this.volumes.engine.isStale(volume, error) ? stale(volume) : undefined))
+      return new LocalBackend(ops, undefined, error => (this.volumes.engine.isStale(volume, error, fs !== open.fs) ? stale(volume) : undefined))
     }
     if (open === undefined || actor === undefined) return new LocalBackend(ops)
     // A mount may give the volume another actor at any time.
@@ -361,10 +392,10 @@ function stale({ info }: Volume): CairnError {
   )
 }
 
-/** Of a volume that this host writes there is nothing newer than what it has. */
-function refreshed(engine: Engine, volume: Volume): { changed: boolean; isWriter: boolean; sequence: number } {
-  const changed = engine.refresh(volume)
-  return { changed, isWriter: !volume.isReader, sequence: volume.head.value.sequence }
+interface Refreshed {
+  changed: boolean
+  isWriter: boolean
+  sequence: number
 }
 
 /** Runs `work`, whose changes are those of `actor`. */

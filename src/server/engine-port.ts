@@ -31,8 +31,8 @@ export type EngineMessage =
 export interface VolumeChanges {
   volumeId: string
   changes: KernelChange[]
-  /** Some of them come from going to another state: `mount.told` says that the kernel heard of them. */
-  became: boolean
+  /** Some of them come from going to another state, and this was the head's sequence then: `mount.told` says that the kernel heard of them. */
+  became?: number
 }
 
 export interface EngineEvents {

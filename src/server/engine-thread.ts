@@ -103,7 +103,7 @@ class EngineThread {
 
   /** What a look in the background went on to a moment ago may not have reached the kernel. */
   async #refresh(session: string, args: unknown[]): Promise<unknown> {
-    const result = this.#host.call(session, 'refresh', args)
+    const result = await this.#host.call(session, 'refresh', args)
     await this.#mounts.allTold()
     return result
   }

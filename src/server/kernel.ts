@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { listFuseMounts, mountFuse, raiseReadAhead, unmountFuse } from '../fuse/mount.js'
-import { invalEntry, invalInode, Notifier, notified } from '../fuse/notify.js'
+import { invalAllEntries, invalEntry, invalInode, Notifier, notified } from '../fuse/notify.js'
 import type { KernelChange } from './changes.js'
 import type { Kernel } from './mounts.js'
 
@@ -47,7 +47,9 @@ export class LinuxKernel implements Kernel {
     const notifier = this.#notifier
     const node = (ino: number): number => (ino === rootIno ? ROOT_NODE : ino)
     for (const change of changes) {
-      notifier.post(fd, 'name' in change ? invalEntry(node(change.parent), change.name, change.view) : invalInode(node(change.ino), change.view))
+      if ('names' in change) notifier.post(fd, invalAllEntries())
+      else if ('name' in change) notifier.post(fd, invalEntry(node(change.parent), change.name, change.view))
+      else notifier.post(fd, invalInode(node(change.ino), change.view))
     }
     await notified(notifier.counts, notifier.posted())
   }

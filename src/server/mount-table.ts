@@ -63,7 +63,7 @@ export class MountTable {
       case 'mount.flush':
         return this.#flushInSlices(args[0] as string)
       case 'mount.told':
-        return this.#options.volumes.get(args[0] as string)?.volume.told()
+        return this.#options.volumes.get(args[0] as string)?.volume.told(args[1] as number)
       case 'mount.end':
         return this.#end(args[0] as number)
       case 'mount.announced':
@@ -97,7 +97,7 @@ export class MountTable {
       { readOnly, rootIno, mountId: id, space, past },
       {
         sync: syncPolicy(fd, sync, () => this.#served.has(id)),
-        isStale: error => this.#isStale(open, error),
+        isStale: (error, isPast) => this.#isStale(open, error, isPast),
         log: line => say({ log: `${record.mountpoint}: ${line}` }),
         ...this.#far(open, () => connection),
       },
@@ -119,14 +119,15 @@ export class MountTable {
     } else handler.exchange.negotiated = record.negotiated as typeof handler.exchange.negotiated
     this.#served.set(id, { record, open, connection, past })
     this.#handlers.set(record.volumeId, handler)
+    if (!resumed) open.volume.showing?.begins()
     loop.add(connection)
     if (!resumed) return
     this.#askAgain(fd)
     open.volume.tellAgain()
   }
 
-  #isStale(open: OpenVolume, error: unknown): boolean {
-    const isStale = this.#options.volumes.engine.isStale(open.volume, error)
+  #isStale(open: OpenVolume, error: unknown, isPast: boolean): boolean {
+    const isStale = this.#options.volumes.engine.isStale(open.volume, error, isPast)
     if (isStale) void this.tell('', [])
     return isStale
   }
@@ -142,7 +143,7 @@ export class MountTable {
   /** Resolves when the kernel was told of changes of a mounted volume, and of all that calls changed since the last time. */
   tell(volumeId: string, changes: KernelChange[]): Promise<void> {
     const all = this.#options.takeChanges()
-    if (changes.length > 0) all.push({ volumeId, changes, became: false })
+    if (changes.length > 0) all.push({ volumeId, changes })
     if (all.length === 0) return Promise.resolve()
     const token = this.#nextToken++
     this.#options.say({ tell: all, token })
@@ -183,6 +184,7 @@ export class MountTable {
     this.#served.delete(id)
     this.#handlers.delete(record.volumeId)
     try {
+      open.volume.showing?.ends()
       past.views.end()
       open.fs.collectOrphans()
       this.#flush(record.volumeId)

@@ -315,7 +315,7 @@ export class Mounts {
         const mounted = this.#byVolume(one.volumeId)
         if (mounted === undefined) return
         await this.#kernel.notify(mounted.fd, mounted.record.rootIno, one.changes)
-        if (one.became) await this.#engine.call('', 'mount.told', [one.volumeId])
+        if (one.became !== undefined) await this.#engine.call('', 'mount.told', [one.volumeId, one.became])
       }),
     )
   }

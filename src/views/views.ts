@@ -163,9 +163,10 @@ export class Views {
     })
   }
 
-  /** Keys of all views that the volume has records of: it is mounted once at most. */
+  /** Keys of all views that the volume has records of: it is mounted once at most. What a reader finds is of its writer's mount. */
   #keys(wanted: (key: Buffer, record: Buffer) => boolean = () => true): Buffer[] {
     const found: Buffer[] = []
+    if (this.#options.volume.isReader) return found
     const cursor = this.#options.volume.state.history.cursor()
     const from = Buffer.from([Tag.session])
     let more = cursor.seek(from, 1)
@@ -214,8 +215,14 @@ export class Views {
     const held = this.#byNumber.size
     if (held >= limits.heldViews) this.#askToLetGo()
     if (dropped.length > 0) return Math.min(...dropped.map(view => view.number))
-    for (let number = View.firstCommit as number; number <= View.last; number++) if (!this.#byNumber.has(number)) return number
+    for (let number = View.firstCommit as number; number <= View.last; number++) if (!this.#byNumber.has(number) && !this.#isLeft(number)) return number
     return -ENFILE
+  }
+
+  /** A server before this one gave out the number, of which a reader keeps no record, and the kernel has not forgotten it. */
+  #isLeft(number: number): boolean {
+    const { volume, resumed, rootIno, isHeld } = this.#options
+    return volume.isReader && resumed && isHeld(number, rootIno)
   }
 
   /** Takes the numbers of views that the kernel forgot, those used longest ago first, as far as there are too many of them. */

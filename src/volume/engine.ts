@@ -242,9 +242,14 @@ export class Engine implements EngineApi {
     return this.#poolWith(volume).refresh(volume)
   }
 
+  /** See `Pool.refreshSoon`. */
+  refreshSoon(volume: Volume): Promise<boolean> {
+    return this.#poolWith(volume).refreshSoon(volume)
+  }
+
   /** See `Pool.isStale`. */
-  isStale(volume: Volume, error: unknown): boolean {
-    return volume.isReader && this.#poolWith(volume).isStale(volume, error)
+  isStale(volume: Volume, error: unknown, isPast = false): boolean {
+    return volume.isReader && this.#poolWith(volume).isStale(volume, error, isPast)
   }
 
   statusOf(name: string): VolumeStatus & { open: 'here' | 'elsewhere' | 'no' } {

@@ -1,7 +1,7 @@
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { decodeHead, type Head } from '../codec/head.js'
-import { CairnError, CorruptError } from '../errors.js'
+import { CairnError, CorruptError, isGone } from '../errors.js'
 import { allocateArenas, nextArena } from '../store/arena.js'
 import type { StoredObject } from '../store/contract.js'
 import { pinKey } from '../store/pins.js'
@@ -358,12 +358,12 @@ export class Pool {
   #openReader(heads: PublishedHeads, id: string, name: string, resumed: boolean): Volume {
     const dir = join(this.#dirOf(id), 'read')
     makeFolder(dir)
-    const kept = keptHead(dir)
+    const kept = keptHead(dir, id, resumed)
     const stored = resumed && kept !== undefined ? undefined : this.#storedHead(id, kept !== undefined)
     const found = stored ?? kept
     const head = found && HeadFile.of(found, this.context.store, id, this.#random)
     if (head === undefined || head.value.deletedMs !== undefined) throw unknown(name, this.#names.all())
-    const { bootId, actor, refreshMs, onRefreshed } = this.#options
+    const { bootId, actor, refreshMs, onRefreshed = () => {}, onSettled = () => {} } = this.#options
     const volume = new Volume({
       ...{ context: this.context, head, dir, clock: this.#clock, random: this.#random, bootId, actor, isReader: true, nameHere: name },
       newArena: () => this.#takeArena(),
@@ -371,7 +371,9 @@ export class Pool {
       onClose: () => {},
       release: closing => this.#closeOne(closing),
     })
-    const follower = new Follower({ store: heads, volume, dir, clock: this.#clock, everyMs: refreshMs, isNew: stored !== undefined }, () => onRefreshed?.())
+    const isNew = stored !== undefined
+    const follower = new Follower({ store: heads, volume, dir, clock: this.#clock, everyMs: refreshMs, isNew, onRefreshed, onSettled })
+    volume.showing = follower
     this.#open.set(id, { volume, count: 1, follower })
     return volume
   }
@@ -391,21 +393,27 @@ export class Pool {
     return this.#open.get(volume.head.value.volume)?.follower?.look() ?? false
   }
 
+  /** As `refresh`, in slices of `pump`. */
+  refreshSoon(volume: Volume): Promise<boolean> {
+    const follower = this.#open.get(volume.head.value.volume)?.follower
+    if (follower === undefined) return Promise.resolve(false)
+    return new Promise((resolve, reject) => follower.lookSoon((error, went) => (error === undefined ? resolve(went) : reject(error))))
+  }
+
   /**
    * Whether a reader met what is no more because its writer has published another state, and that before was collected. The reader has gone on to it then.
    * @param error what an operation of the volume threw, or its cause
+   * @param isPast it read what was shown when it began: a commit, a difference
    */
-  isStale(volume: Volume, error: unknown): boolean {
-    const { cause } = (error ?? {}) as { cause?: unknown }
-    const met = cause instanceof CorruptError ? cause : error
-    if (!volume.isReader || !(met instanceof CorruptError) || !met.isGone) return false
+  isStale(volume: Volume, error: unknown, isPast = false): boolean {
+    if (!volume.isReader || !isGone(error)) return false
     const { sequence } = volume.head.value
     try {
       this.refresh(volume)
     } catch {
       // As it was.
     }
-    return volume.head.value.sequence !== sequence
+    return volume.head.value.sequence !== sequence || (isPast && volume.hasGoneOn)
   }
 
   /**
@@ -852,7 +860,7 @@ export class Pool {
     let failed: unknown
     for (const { volume, lease, follower } of this.#open.values()) {
       try {
-        next = Math.min(next, volume.pump(budgetMs), this.#pumpLease(volume, lease), follower?.pump() ?? Number.POSITIVE_INFINITY)
+        next = Math.min(next, volume.pump(budgetMs), this.#pumpLease(volume, lease), follower?.pump(budgetMs) ?? Number.POSITIVE_INFINITY)
         volume.log?.pump()
       } catch (error) {
         // The others have their turn all the same.

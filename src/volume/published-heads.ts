@@ -4,7 +4,7 @@ import type { LocalStore, StoredObject } from '../store/contract.js'
 export interface PublishedHeads {
   storedSync(key: string, options?: { unlessVersion?: string }): StoredObject | undefined
   /** @param unlessVersion the version that is known: the answer has no bytes when it is that one still */
-  storedSoon(key: string, unlessVersion: string, done: (error: Error | undefined, found?: StoredObject) => void): void
+  storedSoon(key: string, unlessVersion: string | undefined, done: (error: Error | undefined, found?: StoredObject) => void): void
 }
 
 /** Those of a store that answers at once. */
@@ -18,7 +18,7 @@ export function headsIn(store: LocalStore): PublishedHeads {
     storedSoon: (key, unlessVersion, done) => {
       let found: StoredObject | undefined
       try {
-        found = storedSync(key, { unlessVersion })
+        found = storedSync(key, unlessVersion === undefined ? {} : { unlessVersion })
       } catch (error) {
         done(error as Error)
         return

@@ -124,8 +124,11 @@ export class VolumeState {
     this.overlays.takeOver(other.overlays)
   }
 
-  /** Another state that is stored, in which nothing is left of this one. For those that only read. */
-  goTo(tree: BTree, history: BTree, counts: Usage & { nextIno: number }): void {
+  /**
+   * Another state that is stored, in which nothing is left of this one. For those that only read.
+   * @param rewritten commits whose tree is another one there
+   */
+  goTo({ tree, history }: { tree: BTree; history: BTree }, counts: Usage & { nextIno: number }, rewritten: readonly string[]): void {
     assert(this.overlays.byId.size === 0 && this.pendingCommits.length === 0, 'what somebody else wrote is taken only where nothing was written')
     this.tree.takeOver(tree)
     this.history.takeOver(history)
@@ -133,6 +136,8 @@ export class VolumeState {
     this.usage.bytes = counts.bytes
     this.nextIno = counts.nextIno
     this.historyChanges++
+    for (const id of rewritten) this.rewritten.set(id, (this.rewritten.get(id) ?? 0) + 1)
+    this.loadVersionSequence()
   }
 
   #applyItem(batch: BatchReader): void {

@@ -12,6 +12,8 @@ export class TreeChanges {
   readonly replaced = new Map<number, number>()
   /** Directory entries that appeared, vanished or mean another inode: `ino` is 0 when it vanished. Names have one char per byte. */
   readonly entries: Array<{ parent: number; name: string; ino: number }> = []
+  /** More may differ than could be found out: whoever caches asks again for all there is. */
+  isAll = false
   /** By how much usage changes. */
   inodesDelta = 0
   bytesDelta = 0

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import type { Head } from '../codec/head.js'
 import { ATTR_BYTES, Attr, commitIdText, DirHash, encodeAttr, inodeKey, packKey, Tag } from '../codec/index.js'
 import { CairnError, EROFS, posixError } from '../errors.js'
 import type { RedoLog } from '../journal/index.js'
@@ -22,7 +23,6 @@ import { Holds } from './holds.js'
 import type { HistoryItem } from './incarnations.js'
 import { LiveSession } from './live-session.js'
 import type { LogWriter } from './log/log-writer.js'
-import { noteDifferences } from './published.js'
 import { refusePurged } from './purged.js'
 import { type Quota, quotaRecord, readQuota } from './quota.js'
 import { openTree, type Recovered, recover } from './recovery.js'
@@ -32,6 +32,7 @@ import { PageSpool, Spool } from './spool.js'
 import { VolumeState } from './state.js'
 import { poolSyncer, type Syncer } from './syncer.js'
 import { TransactionLive } from './transaction.js'
+import { Transition, type Trees } from './transition.js'
 import { TreeChanges } from './tree-changes.js'
 import { Versions } from './versions/versions.js'
 import { mergeStatus, storedMerge } from './waiting-merge.js'
@@ -85,11 +86,26 @@ export interface StoredPages {
   end(): void
 }
 
+/** What a reader that is mounted must know of what its kernel knows. */
+export interface Showing {
+  /** It is mounted, and nobody has looked yet. */
+  begins(): void
+  /** A mount outlived its server: `onBecame` hears of whatever its kernel may not have heard of. */
+  resumes(): void
+  /** The kernel has heard of all that differs from what it was before the head with this sequence. */
+  told(sequence: number): void
+  ends(): void
+}
+
 /** An open volume: the one writer, or a reader of what the writer published (`isReader`). */
 export class Volume implements VolumeApi {
   readonly isReader: boolean
   /** What this home calls it; undefined where that is what its head says. */
   nameHere: string | undefined
+  /** Of a reader. */
+  showing: Showing | undefined
+  /** Of a reader: it has shown another state before. */
+  hasGoneOn = false
   readonly session: LiveSession
   readonly context: StoreContext
   readonly head: HeadFile
@@ -563,32 +579,34 @@ export class Volume implements VolumeApi {
   }
 
   /**
-   * A reader goes on to what is published now. Nothing that was opened before is closed: whatever is still there shows what it holds now.
+   * The way of a reader to what is published now; undefined when that is what it shows.
    * @param found the head as it is stored
-   * @returns what changed, which `onBecame` has heard of too; undefined when nothing did
-   * @throws what the store says; the state is the one before then
-   * Cost: what differs.
+   * @throws CorruptError; CairnError ERR_FORMAT
    */
-  refresh(found: StoredObject): TreeChanges | undefined {
-    assert(this.isReader, 'a writer knows what it wrote')
-    const before = this.head.value
+  wayTo(found: StoredObject): Transition | undefined {
     const now = this.head.decode(found)
-    if (now.nonce === before.nonce) return undefined
-    const changes = new TreeChanges()
-    if (now.root !== before.root || now.history !== before.history) {
-      const { pages } = this.context
-      const next = openTree(pages, now.root)
-      noteDifferences(this.state.tree, next, changes)
-      this.state.goTo(next, openTree(pages, now.history), now)
-      this.#unsavedWindow = false
-      if (now.hidden !== undefined) this.#hide(now.hidden)
-      this.session.wentOn(now.watermark)
-      this.session.quota = readQuota(this.state.history)
-      this.#makeRoot()
-    }
+    return now.nonce === this.head.value.nonce ? undefined : new Transition(this.state, this.treesOf(now), now, found)
+  }
+
+  /** The trees that a head names; nothing is read yet. */
+  treesOf({ root, history }: Head): Trees {
+    return { tree: openTree(this.context.pages, root), history: openTree(this.context.pages, history) }
+  }
+
+  /** Goes a way to its end, all at once. Nothing that was opened before is closed: whatever is still there shows what it holds now. `onBecame` hears what changed. */
+  goTo({ found, head, to, changes, rewritten }: Transition): void {
+    assert(this.isReader, 'a writer knows what it wrote')
+    const { root, history } = this.head.value
     this.head.follow(found)
+    if (head.root === root && head.history === history) return
+    this.state.goTo(to, head, rewritten)
+    this.hasGoneOn = true
+    this.#unsavedWindow = false
+    if (head.hidden !== undefined) this.#hide(head.hidden)
+    this.session.wentOn(head.watermark)
+    this.session.quota = readQuota(this.state.history)
+    this.#makeRoot()
     this.onBecame?.(changes)
-    return changes
   }
 
   /** Records the present state, with other records of the history in the same batch. @throws CairnError; nothing is recorded then */
@@ -651,6 +669,7 @@ export class Volume implements VolumeApi {
    * For a mount that outlived its server.
    */
   tellAgain(): void {
+    this.showing?.resumes()
     const { untold } = this.state.incarnations
     if (untold === undefined) return
     const commit = this.history.resolve(untold)
@@ -662,8 +681,9 @@ export class Volume implements VolumeApi {
     this.onBecame?.(changes)
   }
 
-  /** The kernel has heard of all that `onBecame` was told. */
-  told(): void {
+  /** The kernel has heard of all that `onBecame` was told. @param sequence of the head then */
+  told(sequence: number): void {
+    this.showing?.told(sequence)
     this.#changeHistory(this.state.incarnations.told())
   }
 

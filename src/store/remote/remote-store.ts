@@ -204,8 +204,8 @@ export class RemoteStore extends AsyncLocal {
   }
 
   /** As `storedSync`, without waiting for it. */
-  storedSoon(key: string, unlessVersion: string, done: Done<StoredObject | undefined>): void {
-    this.#get(key, { unlessVersion }, done)
+  storedSoon(key: string, unlessVersion: string | undefined, done: Done<StoredObject | undefined>): void {
+    this.#get(key, unlessVersion === undefined ? {} : { unlessVersion }, done)
   }
 
   readSync(key: string, offset: number, into: Uint8Array, at: number, length: number): number {
