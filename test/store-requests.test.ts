@@ -18,9 +18,9 @@ const RECORDED = {
   'write 40 MiB and publish': 12,
   'let go of the volume': 2,
   'attach it on another host': 3,
-  'open it and list its root': 7,
-  'walk 2,000 files and read each': 10,
-  'read 40 MiB in order': 25,
+  'open it and list its root': 4,
+  'walk 2,000 files and read each': 16,
+  'read 40 MiB in order': 26,
   'read 4 KiB here and there, 20 times': 20,
   'let go of it unchanged, and open it again': 4,
   'fork it': 8,
@@ -36,7 +36,7 @@ let restore: () => void
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'cairn-requests-'))
   restore = cloudEnvironment({ ...TEST_VARIABLES, AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: 'true' })
-  server = await spawnS3Server()
+  server = await spawnS3Server({ latencyMs: 10 })
   location = { kind: 's3', bucket: 'bucket', prefix: 'requests/', region: 'us-east-1', endpoint: server.endpoint, pathStyle: true }
 })
 

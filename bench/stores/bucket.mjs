@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { readdirSync, rmSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { TEST_VARIABLES } from '../../dist/testing/object-server/environment.js'
@@ -61,6 +61,19 @@ export class Bucket {
   async attach(host, name, prefix) {
     const { store, region, endpoint } = this.place(prefix)
     await this.cairn(host, 'init', name, '--store', store, '--region', region, '--endpoint', endpoint, '--path-style')
+  }
+
+  /** Waits until a host's server, which nobody uses, has ended. */
+  async idle(host) {
+    const { pid } = JSON.parse(readFileSync(join(this.home(host), 'run', 'supervisor.json'), 'utf8'))
+    for (;;) {
+      try {
+        process.kill(pid, 0)
+      } catch {
+        return
+      }
+      await new Promise(resolve => setTimeout(resolve, 100))
+    }
   }
 
   /** Makes a host one that has read nothing. */

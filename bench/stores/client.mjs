@@ -9,6 +9,11 @@ async function open() {
   return { cairn, volume: await cairn.open(job.name) }
 }
 
+/** How often something was waited for. */
+async function misses(cairn) {
+  return (await cairn.status(job.name)).volumes[0].remote.cache.misses
+}
+
 /** Files of `bytes` bytes in transactions of 100,000. */
 async function build() {
   const cairn = await Cairn.open({ home: job.home, via: 'process' })
@@ -35,9 +40,10 @@ async function list() {
   const volume = await cairn.open(job.name)
   const names = volume.fs.readdirSync('/')
   const ms = performance.now() - start
+  const waits = await misses(cairn)
   await before?.close()
   await cairn.close()
-  return { ms, names: names.length }
+  return { ms, names: names.length, waits }
 }
 
 async function find() {
@@ -54,8 +60,9 @@ async function find() {
   }
   walk('')
   const ms = performance.now() - start
+  const waits = await misses(cairn)
   await cairn.close()
-  return { ms, found }
+  return { ms, found, waits }
 }
 
 async function writeLarge() {
@@ -108,16 +115,27 @@ async function readRandom() {
   return { ms: ms / job.reads }
 }
 
+/** The first bytes of one file. */
+async function cat() {
+  const { cairn, volume } = await open()
+  const { files } = paths(job.files)
+  const start = performance.now()
+  volume.fs.readFileSync(files[Math.floor(files.length / 3)])
+  const ms = performance.now() - start
+  const waits = await misses(cairn)
+  await cairn.close()
+  return { ms, waits }
+}
+
 async function transaction() {
   const cairn = await Cairn.open({ home: job.home, via: 'process' })
   await cairn.ensureVolume({ name: job.name, ...job.place })
   const volume = await cairn.open(job.name)
   const { directories, files } = paths(job.files)
   const content = Buffer.alloc(1024, 0x61)
-  process.send?.('begin')
   const start = performance.now()
   await volume.transaction(tx => {
-    for (const directory of directories) tx.fs.mkdirSync(directory)
+    for (const directory of directories) tx.fs.mkdirSync(directory, { recursive: true })
     for (const path of files) tx.fs.writeFileSync(path, content)
   })
   await cairn.flush(job.name)
@@ -159,5 +177,5 @@ function pseudoRandom(length) {
   return bytes
 }
 
-const jobs = { build, list, find, writeLarge, readLarge, readRandom, transaction, plain }
+const jobs = { build, list, cat, find, writeLarge, readLarge, readRandom, transaction, plain }
 console.log(JSON.stringify(await jobs[job.do]()))

@@ -42,7 +42,7 @@ async function mounted(bucket, host, name, work) {
     return await work(at)
   } finally {
     await bucket.cairn(host, 'unmount', at)
-    await bucket.cairn(host, 'stop').catch(() => undefined)
+    await bucket.idle(host)
   }
 }
 

@@ -80,6 +80,8 @@ export const limits = {
   packHoldBytes: 256 * 1024,
   /** Blocks in packs that the head does not name, beyond which the volume seals: recovery reads them again. */
   sealSpoolBytes: 512 * 1024 * 1024,
+  /** The same of a volume that is stored elsewhere, whose packs are on their way while others are written. */
+  sealFarSpoolBytes: 128 * 1024 * 1024,
   /** Dirty pages beyond which the volume seals. */
   sealDirtyBytes: 64 * 1024 * 1024,
   /** More than this is sealed in slices where others wait. */

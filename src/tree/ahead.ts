@@ -5,14 +5,15 @@ import type { PageSource } from './tree.js'
 
 /** What has been looked at below one inner page. */
 interface Seen {
-  children: number
+  /** How many children, by region. */
+  readonly children: Map<number, number>
   /** 1 for each child that the source was told of. */
   told: Uint8Array
 }
 
 /**
  * Tells a source whose pages are far away which ones will most likely be wanted next, so that they come together instead of one after the other: below an
- * inner page of which several children were looked at, twice as many more, those that follow first, then those before. So a scan soon has all of
+ * inner page of which several children of one region were looked at, twice as many more, those that follow first, then those before. So a scan soon has all of
  * its pages on the way, in whatever order it goes, and one look-up none. Never beyond the region of the tree (first byte of the keys).
  */
 export class Ahead {
@@ -29,12 +30,15 @@ export class Ahead {
     const kids = pg.kids as Array<Page | undefined> // an inner page in memory has them
     let seen = this.#seen.get(kids)
     if (seen === undefined) {
-      seen = { children: 0, told: new Uint8Array(pg.n) }
+      seen = { children: new Map(), told: new Uint8Array(pg.n) }
       this.#seen.set(kids, seen)
     }
     seen.told[i] = 1
-    if (++seen.children < 2) return
-    const left = this.#tell(pg, seen, i, 1, Math.min(seen.children * 2, limits.storeAheadPages))
+    const region = regionOf(bytesOf(pg), i)
+    const count = (seen.children.get(region) ?? 0) + 1
+    seen.children.set(region, count)
+    if (count < 2) return
+    const left = this.#tell(pg, seen, i, 1, Math.min(count * 2, limits.storeAheadPages))
     if (left > 0) this.#tell(pg, seen, i, -1, left)
   }
 

@@ -103,7 +103,7 @@ export class Sealing {
     return Math.max(
       this.#journal.bytesBehind(this.#sealedSequence) / limits.sealJournalBytes,
       this.#state.tree.dirtyBytes / limits.sealDirtyBytes,
-      this.#spool.bytes / limits.sealSpoolBytes,
+      this.#spool.bytes / (this.#spool.isFar ? limits.sealFarSpoolBytes : limits.sealSpoolBytes),
     )
   }
 

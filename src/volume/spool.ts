@@ -61,6 +61,11 @@ export class Spool implements FoldSink {
     this.#folder = openSync(this.#dir, 'r')
   }
 
+  /** What is published from here has a long way to go. */
+  get isFar(): boolean {
+    return this.#store.prefetch !== undefined
+  }
+
   /**
    * Finds the packs that a crashed process left: what is in them can be read at once.
    * @param log of the volume, where the store keeps what was acknowledged: then what is in the folder does not count

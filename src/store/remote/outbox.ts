@@ -26,10 +26,10 @@ export class Outbox {
     } while (cursor !== undefined)
   }
 
-  /** Bytes that are nowhere else. */
+  /** Bytes that nothing elsewhere names. */
   bytesOf(prefix: string): number {
     let bytes = 0
-    for (const [key, pack] of this.#packs) if (!pack.isStored && key.startsWith(prefix)) bytes += pack.bytes
+    for (const [key, pack] of this.#packs) if (key.startsWith(prefix)) bytes += pack.bytes
     return bytes
   }
 
@@ -37,8 +37,18 @@ export class Outbox {
     return this.#packs.has(key)
   }
 
-  add(key: string): void {
-    this.#packs.set(key, { bytes: this.#store.headSync(key)?.sizeBytes ?? 0, isStored: false })
+  keys(): Iterable<string> {
+    return this.#packs.keys()
+  }
+
+  isWaiting(key: string): boolean {
+    return this.#packs.get(key)?.isStored === false
+  }
+
+  add(key: string): LocalPack & { bytes: number } {
+    const bytes = this.#store.headSync(key)?.sizeBytes ?? 0
+    this.#packs.set(key, { bytes, isStored: false })
+    return { key, path: join(this.#folder, key), bytes }
   }
 
   remove(keys: readonly string[]): void {

@@ -56,6 +56,8 @@ export class RemoteStore extends AsyncLocal {
   readonly #local: DirectoryStore
   readonly #outbox: Outbox
   readonly #held = new Map<string, Held>()
+  /** Packs that are on their way before anything names them, and who waits for that. */
+  readonly #storing = new Map<string, Array<Done<void>>>()
   #unreachable: CairnError | undefined
   /** Why the last attempt of a request failed that is made again. */
   #trouble: Error | undefined
@@ -279,7 +281,20 @@ export class RemoteStore extends AsyncLocal {
   /** The file waits in the outbox: durable here, elsewhere with the next `publish`. */
   adoptSync(key: string, path: string): void {
     this.#local.adoptSync(key, path)
-    this.#outbox.add(key)
+    const pack = this.#outbox.add(key)
+    if (pack.bytes > limits.storeWholeBytes) this.#storeSoon(pack)
+  }
+
+  /** A large pack is on its way while others are written. That it fails matters when it is published, which tries again. */
+  #storeSoon(pack: LocalPack): void {
+    if (this.#unreachable !== undefined) return
+    const waiting: Array<Done<void>> = []
+    this.#storing.set(pack.key, waiting)
+    this.#request('upload', [[pack]], error => {
+      this.#storing.delete(pack.key)
+      if (error === undefined) this.#outbox.stored([pack])
+      for (const done of waiting) done(error)
+    })
   }
 
   forgetRemoved(): void {
@@ -335,6 +350,8 @@ export class RemoteStore extends AsyncLocal {
       if (error !== undefined) held.isNewer = true
       done(error)
     }
+    // What is sealed meanwhile is not named by what is stored now.
+    const named = new Set(this.#outbox.keys())
     this.#upload(this.#outbox.waiting(), error => {
       if (error !== undefined) {
         end(error)
@@ -343,7 +360,7 @@ export class RemoteStore extends AsyncLocal {
       this.#request('put', [key, bytes, { ifMatch: held.version }], (refused, put) => {
         if (put !== undefined) {
           held.version = put.version
-          this.#keepStored(key)
+          this.#keepStored(key, named)
         }
         end(refused)
       })
@@ -377,28 +394,40 @@ export class RemoteStore extends AsyncLocal {
   }
 
   #upload(packs: readonly LocalPack[], done: Done<void>): void {
-    if (packs.length === 0) {
-      done(undefined)
+    const rest = packs.filter(({ key }) => !this.#storing.has(key))
+    let left = packs.length - rest.length + 1
+    let isDone = false
+    const one = (error: Error | undefined): void => {
+      left--
+      if (isDone || (error === undefined && left > 0)) return
+      isDone = true
+      done(error)
+    }
+    for (const { key } of packs) this.#storing.get(key)?.push(one)
+    if (rest.length === 0) {
+      one(undefined)
       return
     }
-    this.#request('upload', [packs], error => {
-      if (error === undefined) this.#outbox.stored(packs)
-      done(error)
+    this.#request('upload', [rest], error => {
+      if (error === undefined) this.#outbox.stored(rest)
+      one(error)
     })
   }
 
   /** Stores all packs that wait; this thread waits for it. */
   uploadSync(): void {
     for (const pack of this.#outbox.waiting()) {
+      this.#thread.waitUntil(() => !this.#storing.has(pack.key))
+      if (!this.#outbox.isWaiting(pack.key)) continue
       this.#ask('upload', [pack])
       this.#outbox.stored([pack])
     }
   }
 
   /** What is stored, and named by something that is: from now on it is only cached. What other volumes wait to name stays. */
-  #keepStored(key: string): void {
+  #keepStored(key: string, named: ReadonlySet<string>): void {
     const others = [...this.#held.keys()].filter(held => held !== key).map(held => packsOf(held))
-    for (const pack of this.#outbox.done()) if (!others.some(prefix => pack.key.startsWith(prefix))) this.#keep(pack)
+    for (const pack of this.#outbox.done()) if (named.has(pack.key) && !others.some(prefix => pack.key.startsWith(prefix))) this.#keep(pack)
   }
 
   #keep({ key, path }: LocalPack): void {
