@@ -1,6 +1,6 @@
 import { closeSync, openSync } from 'node:fs'
 import { CairnError } from '../../errors.js'
-import { type Clock, limits, type Random, systemClock, systemRandom } from '../../sys/index.js'
+import { type Clock, crashPoint, limits, type Random, systemClock, systemRandom } from '../../sys/index.js'
 import { adoptFile, cutRange } from '../adopt-file.js'
 import { AsyncLocal } from '../async-local.js'
 import type { GetOptions, ListPage, ObjectInfo, Put, PutOptions, StoredObject } from '../contract.js'
@@ -93,7 +93,14 @@ export class SqliteStore extends AsyncLocal {
     const c = this.#connection
     return c.run(() => {
       c.isFull = true
-      return c.transaction(work)
+      crashPoint('store.put.before-temporary')
+      const done = c.transaction(() => {
+        const result = work()
+        crashPoint('store.put.after-temporary')
+        return result
+      })
+      crashPoint('store.put.after-rename')
+      return done
     })
   }
 
