@@ -6,6 +6,7 @@ export { Cairn } from './sdk/cairn.js'
 export { doctor } from './sdk/doctor.js'
 export type {
   BlameLine,
+  Caches,
   CairnApi,
   CairnOptions,
   Check,
@@ -17,14 +18,18 @@ export type {
   GcOptions,
   GcProgress,
   GcReport,
+  LocalCopy,
   LogEntry,
   LogOptions,
   MountInfo,
   MountOptions,
   OpenVolume,
+  PrefetchOptions,
+  PrefetchResult,
   ServerStatus,
   StatsReport,
   StatusReport,
+  StoreCache,
   VolumeHistory,
   VolumeUsage,
 } from './sdk/types.js'

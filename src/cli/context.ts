@@ -57,10 +57,12 @@ export class Context {
   }
 
   cairn(): Promise<CairnApi> {
-    this.opening ??= this.config().then(({ settings }) => {
-      const { home, logLevel, gc, cacheSize: cacheBytes, metadataTtl: refreshMs } = settings
+    this.opening ??= this.config().then(({ settings, origins }) => {
+      const { home, logLevel, gc, metadataTtl: refreshMs } = settings
       const actor = this.actorArgument ?? settings.actor
-      return this.openCairn({ ...keySettings(settings), home, logLevel, gc, cacheBytes, refreshMs, ...(actor === undefined ? {} : { actor }) })
+      // What is not said stays as it was said before.
+      const cacheSize = origins.cacheSize.from === 'default' ? undefined : settings.cacheSize
+      return this.openCairn({ ...keySettings(settings), home, logLevel, gc, cacheSize, refreshMs, ...(actor === undefined ? {} : { actor }) })
     })
     return this.opening
   }

@@ -52,6 +52,7 @@ async function mountIt(context: Context, what: { volume: string; sub: string; pa
       ...(what.sub !== '/' && { sub: what.sub }),
       ...((options['readOnly'] === true || readOnly) && { readOnly: true }),
       ...(options['allowOther'] === true && { allowOther: true }),
+      ...(typeof options['cacheSize'] === 'string' && { cacheSize: options['cacheSize'] }),
       ...(options['steal'] === true && { steal: true }),
       ...(options['force'] === true && { force: true }),
       ...durabilityOf(options),

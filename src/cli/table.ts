@@ -5,6 +5,7 @@ export const parents: ReadonlyMap<string, string> = new Map([
   ['checkpoint', 'Save, list and delete named states of a volume'],
   ['lease', 'Say and change which host writes a volume'],
   ['key', 'Change the key of an encrypted store'],
+  ['cache', 'Look at, empty and fill what this host has of stores elsewhere'],
   ['config', 'Show settings and where they come from'],
 ])
 
@@ -74,6 +75,7 @@ export const groups: readonly CommandGroup[] = [
           ['--allow-other', 'let other users of this machine in'],
           ['--wait <time>', 'wait so long, such as 5m, for another host that writes it'],
           ['--durability <level>', 'local: fsync means this disk (default); remote: the store, which hosts share'],
+          ['--cache-size <size>', 'what the cache of its store takes on the disk from now on, such as 10G'],
           ['--steal', 'take it from a host whose lease has run out'],
           ['--force', 'with --steal: also from one whose lease has not'],
         ],
@@ -307,6 +309,36 @@ export const groups: readonly CommandGroup[] = [
         examples: [['cairn key rotate ws --new-key-file ~/ws-2.key', '']],
         completes: 'volume',
         load: () => import('./key-rotate.js'),
+      },
+      {
+        name: 'cache stats',
+        operands: '[volume]',
+        about: 'Say how much of stores elsewhere this host has, and how much it may have',
+        examples: [
+          ['cairn cache stats', 'all stores'],
+          ['cairn cache stats ws --json', 'that of one volume'],
+        ],
+        completes: 'volume',
+        load: () => import('./cache-stats.js'),
+      },
+      {
+        name: 'cache clear',
+        operands: '[volume]',
+        about: 'Delete what this host has of stores elsewhere; it is read again when it is needed',
+        examples: [['cairn cache clear ws', '']],
+        completes: 'volume',
+        load: () => import('./cache-clear.js'),
+      },
+      {
+        name: 'cache prefetch',
+        operands: '<address...>',
+        about: 'Bring files near before they are read: directories with all that is in them, and globs',
+        examples: [
+          ['cairn cache prefetch ws:/src', 'a directory'],
+          ["cairn cache prefetch 'ws:/data/**/*.parquet'", 'a glob'],
+        ],
+        completes: 'address',
+        load: () => import('./cache-prefetch.js'),
       },
       {
         name: 'fork',

@@ -12,6 +12,7 @@ import type { CommitInfo, FsckReport, VersionInfo, VolumeInfo } from '../volume/
 import type { Pinned } from '../volume/engine.js'
 import type { BackupOptions } from './backup.js'
 import type { Bundle, UnbundleOptions } from './bundle.js'
+import { bytesOf, type Caches, cachesOf } from './caches.js'
 import type { DiffReader } from './diff.js'
 import type { Host } from './host.js'
 import { runJobOn } from './jobs.js'
@@ -66,6 +67,7 @@ export class Cairn implements CairnApi {
   readonly home: string
   /** Who changes, as commits and versions say. */
   readonly actor: string
+  readonly cache: Caches
   readonly #via: 'auto' | 'server' | 'process'
   readonly #logLevel: CairnOptions['logLevel']
   readonly #readOnly: boolean
@@ -85,7 +87,8 @@ export class Cairn implements CairnApi {
     this.#logLevel = options.logLevel
     this.#readOnly = options.readOnly ?? isReadOnlyByEnvironment()
     this.#gc = options.gc
-    this.#cacheBytes = options.cacheBytes
+    this.#cacheBytes = options.cacheSize === undefined ? undefined : bytesOf(options.cacheSize)
+    this.cache = cachesOf((method, ...args) => this.#call(method, ...args))
     this.#refreshMs = options.refreshMs
     this.#durability = options.durability
     this.#keys = keysOf(options)
@@ -107,15 +110,15 @@ export class Cairn implements CairnApi {
    */
   static async fromEnv(): Promise<Cairn> {
     const { loadSettings } = await import('./config.js')
-    const { settings } = await loadSettings()
-    const { home, logLevel, actor, readOnly, gc, cacheSize, metadataTtl } = settings
+    const { settings, origins } = await loadSettings()
+    const { home, logLevel, actor, readOnly, gc, metadataTtl } = settings
     return Cairn.open({
       ...keySettings(settings),
       home,
       logLevel,
       readOnly,
       gc,
-      cacheBytes: cacheSize,
+      ...(origins.cacheSize.from !== 'default' && { cacheSize: settings.cacheSize }),
       refreshMs: metadataTtl,
       ...(actor === undefined ? {} : { actor }),
     })
@@ -212,7 +215,8 @@ export class Cairn implements CairnApi {
 
   async #mount(options: MountOptions): Promise<MountInfo> {
     const server = this.#guarded(await this.#server())
-    const { steal, force, ...mount } = options
+    const { steal, force, cacheSize, ...mount } = options
+    if (cacheSize !== undefined) await server.call('cacheLimit', options.name, bytesOf(cacheSize))
     if (steal === true || force === true) await server.call('takeLease', options.name, { steal, force })
     return (await server.call('mount', { actor: this.actor, ...(await this.#durabilityOf(options.name)), ...mount })) as MountInfo
   }

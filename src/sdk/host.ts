@@ -6,6 +6,8 @@ import type { DurabilityLevel } from '../volume/lease.js'
 /** Something open in a volume, whose files `backend` reaches: the volume itself, or a transaction in it. */
 export interface Opened {
   backend: Backend
+  /** A method of the engine that is about what is open, by name. */
+  ask(method: string, ...args: unknown[]): Promise<unknown>
   /** A transaction in it. `commit` throws ERR_CONFLICT; `close` without it leaves no trace. */
   begin(): Promise<OpenedTransaction>
   close(): Promise<void>

@@ -76,6 +76,7 @@ export class LocalHost implements Host {
     const { backend } = this.#host.sessions.get(SESSION, target)
     return {
       backend,
+      ask: async (method, ...args) => this.#host.call(SESSION, method, [target, ...args]),
       begin: async () => {
         const transaction = (await this.#host.call(SESSION, 'begin', [target])) as number
         return {

@@ -2,6 +2,8 @@ import { CairnError } from '../errors.js'
 import { type BatchOp, createFs, openWrite, type StagedWrite, type TransactionFs, type VolumeFs } from '../node/index.js'
 import type { Batch, BatchOptions, BatchResult } from './batch.js'
 import type { Opened } from './host.js'
+import type { LocalCopy } from './local-copies.js'
+import type { PrefetchOptions, PrefetchResult } from './prefetch.js'
 import type { OpenVolume } from './types.js'
 import { type HistoryCalls, HistoryOfVolume } from './volume-history.js'
 
@@ -47,6 +49,21 @@ export class VolumeHandle extends HistoryOfVolume implements OpenVolume {
     } finally {
       await transaction.close()
     }
+  }
+
+  async readRange(path: string, offset: number, length: number): Promise<Buffer> {
+    const { readRange } = await import('./read-range.js')
+    return readRange(this.fs, path, offset, length)
+  }
+
+  async materialize(path: string): Promise<LocalCopy> {
+    const { materialize } = await import('./local-copies.js')
+    return materialize(this.calls.home, this.#opened, this.fs, path)
+  }
+
+  async prefetch(patterns: string | readonly string[], options: PrefetchOptions = {}): Promise<PrefetchResult> {
+    const { prefetch } = await import('./prefetch.js')
+    return prefetch(this.name, this.#opened, this.fs, patterns, options)
   }
 
   async batch(ops: Iterable<BatchOp> | AsyncIterable<BatchOp>, options: BatchOptions = {}): Promise<BatchResult> {

@@ -26,6 +26,7 @@ const reads: ReadonlySet<string> = new Set([
     'holders',
   ],
   ...['logOpen', 'logNext', 'blameOpen', 'blameStates', 'blameFile', 'diffOpen', 'diffNext', 'diffFile'],
+  ...['cacheStats', 'cacheClear', 'cacheLimit', 'localPlace', 'prefetch'],
   ...[
     'flush',
     'refresh',
@@ -103,6 +104,10 @@ export class ReadOnlyHost implements Host {
 export function readOnly(opened: Opened): Opened {
   return {
     backend: readOnlyBackend(opened.backend),
+    ask: async (method, ...args) => {
+      if (!isRead(method, args)) throw posixError(EROFS, method)
+      return opened.ask(method, ...args)
+    },
     begin: async (): Promise<OpenedTransaction> => {
       const transaction = await opened.begin()
       const batch = async () => {

@@ -15,7 +15,7 @@ import { RemoteHandles } from './remote-handles.js'
 /** Calls that change nothing: after a lost answer they are simply asked again. */
 const reads: ReadonlySet<string> = new Set([
   ...['volumes', 'info', 'volumesById', 'status', 'statusOf', 'openVolumes', 'checkpoints', 'commits', 'versions', 'retention', 'quota', 'stats', 'holders'],
-  ...['logOpen', 'blameOpen', 'diffOpen', 'flush', 'server.status'],
+  ...['logOpen', 'blameOpen', 'diffOpen', 'flush', 'server.status', 'cacheStats', 'localPlace', 'prefetch'],
   ...['access', 'getxattr', 'listxattr', 'lstat', 'readdir', 'readlink', 'realpath', 'stat', 'statfs', 'statIfExists', 'readFile'].map(name => `fs.${name}`),
 ])
 
@@ -106,6 +106,7 @@ export class RemoteHost implements Host {
   #opened(target: RemoteTarget): Opened {
     return {
       backend: target,
+      ask: (method, ...args) => target.retargeted(id => this.call(method, id, ...args)),
       begin: async () => {
         const transaction = new RemoteTarget(this, (await target.retargeted(id => this.call('begin', id))) as number, undefined)
         return {

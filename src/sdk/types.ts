@@ -17,14 +17,20 @@ import type { PruneOptions, PruneReport } from '../volume/versions/versions.js'
 import type { BackupOptions } from './backup.js'
 import type { Batch, BatchOptions, BatchResult } from './batch.js'
 import type { Bundle, UnbundleOptions } from './bundle.js'
+import type { Caches } from './caches.js'
 import type { DiffReader } from './diff.js'
 import type { LeaseWait } from './lease-wait.js'
+import type { LocalCopy } from './local-copies.js'
+import type { PrefetchOptions, PrefetchResult } from './prefetch.js'
 import type { PurgeOptions, PurgeResult } from './purge.js'
 import type { RotateKeyOptions } from './rotate-key.js'
 
 export type { LogEntry, LogOptions } from '../history/log/log-read.js'
 export type { QuotaReport } from '../server/quota-methods.js'
 export type { Quota } from '../volume/quota.js'
+export type { Caches, StoreCache } from './caches.js'
+export type { LocalCopy } from './local-copies.js'
+export type { PrefetchOptions, PrefetchResult } from './prefetch.js'
 
 export interface CairnOptions {
   /** Default: CAIRN_HOME, else `~/.cairn`. */
@@ -42,8 +48,8 @@ export interface CairnOptions {
   durability?: DurabilityLevel
   /** How much a server that is started writes to its log; default CAIRN_LOG_LEVEL, else `info`. */
   logLevel?: LogLevel
-  /** What the cache of each store elsewhere may take on the disk, in bytes; default 1 GiB. For a server when this starts it. */
-  cacheBytes?: number
+  /** What the cache of each store elsewhere takes on the disk, in bytes or as `10G`; without it what was said last, at first 1 GiB. For a server when this starts it. */
+  cacheSize?: number | string
   /** A volume that is read while another host writes it is looked at for what is new after so many milliseconds; default 1,000. */
   refreshMs?: number
   /** The file that holds the key of encrypted stores; default CAIRN_KEY, CAIRN_KEY_FILE, CAIRN_KEY_COMMAND, and where the home remembers that a key came from. */
@@ -121,6 +127,7 @@ export interface NewVolume {
 /** What the CLI drives. The class `Cairn` in `sdk/cairn.ts` implements it. */
 export interface CairnApi {
   readonly home: string
+  readonly cache: Caches
   createVolume(options: NewVolume): Promise<VolumeInfo>
   /** Creates it or finds it, also in a store where another host made it. */
   ensureVolume(options: NewVolume): Promise<VolumeInfo & { created: boolean }>
@@ -339,6 +346,24 @@ export interface OpenVolume extends VolumeHistory {
    * @param options mode of a new file; default 0o666, less the umask
    */
   openWrite(path: string, options?: { mode?: number }): StagedWrite
+  /**
+   * Bytes of a file from `offset` on, fewer at its end. From a store elsewhere only what they lie in is read: chunks of 256 KiB.
+   * @throws a RangeError ERR_OUT_OF_RANGE; POSIX errors as `fs.promises.open`
+   */
+  readRange(path: string, offset: number, length: number): Promise<Buffer>
+  /**
+   * A file of this host (0600) with the content of a file as of this call, for programs that want a path. Plain bytes, also where the store is encrypted. It counts
+   * in the cache of the store, which does not delete it before `release`; without that it is gone when this program ends, however. Also by `using`.
+   * @throws CairnError ERR_CACHE_FULL; POSIX errors
+   */
+  materialize(path: string): Promise<LocalCopy>
+  /**
+   * Brings the content of files into the cache of the store, many requests at once; where the volume lies on this host there is nothing to do.
+   * @param patterns files, directories (all that is in them) and globs
+   * @returns how many files that were, and what was read from the store
+   * @throws CairnError ERR_PATH_UNKNOWN when nothing matches, ERR_CACHE_FULL when it is more than the cache takes
+   */
+  prefetch(patterns: string | readonly string[], options?: PrefetchOptions): Promise<PrefetchResult>
   /**
    * Runs `body` over a private copy of the volume, then applies all that it did at once, or nothing. Reads its own writes.
    * @param options retries: how often to run the body again after a conflict; default 0

@@ -23,6 +23,7 @@ import type {
 /** What the history of a volume is asked through. */
 export type HistoryCalls = Pick<
   CairnApi,
+  | 'home'
   | 'checkpoint'
   | 'checkpoints'
   | 'deleteCheckpoint'

@@ -32,8 +32,8 @@ class EngineThread {
       ...{ home, syncer: this.#sync, waker: this.#loop.waker.handle },
       onSettled: () => this.#loop.pause(),
       onRefreshed: () => void this.#mounts.tell('', []),
-      ...ofStarter('cacheBytes', 'CAIRN_CACHE_BYTES'),
-      ...ofStarter('refreshMs', 'CAIRN_REFRESH_MS'),
+      ...ofStarter('cacheBytes', 'CAIRN_CACHE_BYTES', 0),
+      ...ofStarter('refreshMs', 'CAIRN_REFRESH_MS', 1),
     })
     const space = (): { totalBytes: number; freeBytes: number } => {
       const host = statfsSync(home)
@@ -144,9 +144,9 @@ class EngineThread {
 }
 
 /** As whoever started the server says. */
-function ofStarter<Name extends string>(name: Name, variable: string): { [N in Name]?: number } {
-  const given = Number(process.env[variable])
-  return (Number.isSafeInteger(given) && given > 0 ? { [name]: given } : {}) as { [N in Name]?: number }
+function ofStarter<Name extends string>(name: Name, variable: string, least: number): { [N in Name]?: number } {
+  const given = Number(process.env[variable] ?? Number.NaN)
+  return (Number.isSafeInteger(given) && given >= least ? { [name]: given } : {}) as { [N in Name]?: number }
 }
 
 function start(port: MessagePort, home: string): void {

@@ -22,6 +22,8 @@ export interface MountOptions {
   /** Take it from a host whose lease has run out; with `force` also from one whose lease has not. */
   steal?: boolean
   force?: boolean
+  /** What the cache of its store takes on the disk from now on, in bytes or as `10G`. Not for a volume of the home's own store. */
+  cacheSize?: number | string
   /** Who changes through it, as commits say; default the actor of this `Cairn`. */
   actor?: string
   /** `remote`: fsync returns when it is in the store, which hosts share. Default that of this `Cairn`, else `local`: on this host's disk. */

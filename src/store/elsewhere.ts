@@ -16,6 +16,11 @@ export interface Elsewhere {
   remote?: RemoteStore
 }
 
+/** Whether such a store has a cache on this host; one that is a file of this host needs none. */
+export function hasCache(location: StoreLocation): boolean {
+  return location.kind !== 'sqlite'
+}
+
 /**
  * Opens a store by its location. One that is a single file of this host is used as it is: it answers at once, and all that is acknowledged is in it.
  * @param options id: of the store as this home knows it; without one it is made where there is none

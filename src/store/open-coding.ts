@@ -6,6 +6,7 @@ import { systemRandom } from '../sys/index.js'
 import { compressionFor } from './compression-for.js'
 import { type KnownStore, keepKnown, readKnown } from './known-store.js'
 import type { StoreInfo } from './store-info.js'
+import { storeReplaced } from './store-replaced.js'
 import { newEncryptedStore, notEncrypted, remembered, unlock } from './unlock.js'
 import { formatStoreUrl, type StoreLocation } from './url.js'
 import type { KeySource } from './user-key.js'
@@ -28,7 +29,7 @@ export type AskStore = (made: StoreInfo | undefined | null) => StoreInfo
 
 /**
  * How the bytes of a store are written, and its id. A store that this home knows is not asked, since it may be out of reach.
- * @throws what `ask` throws; CairnError ERR_STORE_CHANGED, ERR_STORE_PLAIN, ERR_KEY_MISSING, ERR_KEY_WRONG, ERR_KEY_SOURCE, ERR_KEY_INVALID; CorruptError
+ * @throws what `ask` throws; CairnError ERR_STORE_REPLACED, ERR_STORE_PLAIN, ERR_KEY_MISSING, ERR_KEY_WRONG, ERR_KEY_SOURCE, ERR_KEY_INVALID; CorruptError
  */
 export function openCoding(location: StoreLocation, options: CodingOptions, ask: AskStore): { id: string; coding: Coding } {
   const { folder, id, keys = [], key, encrypt = false } = options
@@ -38,7 +39,7 @@ export function openCoding(location: StoreLocation, options: CodingOptions, ask:
   const known = id === undefined ? undefined : readKnown(folder(id))
   const asked = (): StoreInfo => ask(id === undefined ? made?.info : null)
   const info = known?.info ?? asked()
-  if (id !== undefined && info.id !== id) throw anotherStore(description)
+  if (id !== undefined && info.id !== id) throw storeReplaced(description, info.id)
   if (encrypt && info.encryption === undefined) throw notEncrypted(description)
   const before = known ?? readKnown(folder(info.id))
   const places = key === undefined && before?.key !== undefined ? [before.key, ...keys] : sources
@@ -77,12 +78,4 @@ function isEncrypted(info: StoreInfo): info is StoreInfo & { encryption: Wrapped
 function withKey(info: StoreInfo, source: KeySource, before: KnownStore | undefined): KnownStore {
   const key = remembered(source) ?? before?.key
   return { info, ...(key === undefined ? {} : { key }) }
-}
-
-function anotherStore(description: string): CairnError {
-  return new CairnError(
-    'ERR_STORE_CHANGED',
-    `There is another store in ${description} than the one that the volume was attached in.`,
-    'Put the former one back, or use another CAIRN_HOME.',
-  )
 }

@@ -303,6 +303,15 @@ export class Packs {
     return n
   }
 
+  /** Where a segment stands that a collection has moved; undefined when none has. */
+  movedTo(pointer: Uint8Array, at: number): { key: string; offset: number } | undefined {
+    const find = (): { key: string; offset: number } | undefined => {
+      const moved = this.#relocations.find(pointer, at + HASH_BYTES, pointerOffset(pointer, at))
+      return moved === undefined ? undefined : { key: packKey(moved.newPack), offset: moved.newOffset }
+    }
+    return find() ?? (this.#relocations.refresh() ? find() : undefined)
+  }
+
   #source(id: Uint8Array, at: number): Source {
     if (this.#last !== undefined && sameBytes(this.#lastId, id, at)) return this.#last
     const name = Buffer.from(id.buffer, id.byteOffset + at, PACK_ID_BYTES)

@@ -255,6 +255,15 @@ export const limits = {
   fileAheadBytes: 32 * 1024 * 1024,
   /** Files of a cache that are kept open. */
   cacheOpenFiles: 256,
+  /** Chunks that the disk did not take are kept in memory, so many. */
+  cacheMemoryChunks: 32,
+  /** When a file of a cache was used is told apart by this; files that others removed are let go of as often. */
+  cacheUseMs: 1000,
+  /** A file that is being written to a cache and was not finished within this was left by a crash. */
+  cacheTemporaryMs: 60_000,
+  /** What one step of a prefetch brings near, about; and files that it is told of at once. */
+  prefetchBytes: 32 * 1024 * 1024,
+  prefetchFiles: 256,
   /** What a store's cache may take on the disk, where nothing else is said. */
   cacheBytes: 1024 ** 3,
   /** What is sealed here is in the store after this, while it can be reached. */

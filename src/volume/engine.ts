@@ -1,11 +1,14 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { CairnError } from '../errors.js'
 import { openDirectoryStore } from '../store/directory/index.js'
 import { openElsewhere } from '../store/elsewhere.js'
+import { HOME_FILES, sweepLocalFiles } from '../store/local-files.js'
 import { Packs } from '../store/packs.js'
+import type { RemoteStore } from '../store/remote/index.js'
 import { homeNotEncrypted, notEncrypted } from '../store/unlock.js'
-import type { StoreLocation } from '../store/url.js'
+import { formatStoreUrl, type StoreLocation } from '../store/url.js'
 import { type KeySource, keySourcesOf } from '../store/user-key.js'
 import { ownActor } from '../sys/actor.js'
 import { type Clock, limits, type Random, systemClock, systemRandom } from '../sys/index.js'
@@ -19,6 +22,7 @@ import { openHome } from './home.js'
 import { checkVolumeName } from './names.js'
 import { type OpenOptions, type Pinned, Pool, type PoolOptions } from './pool.js'
 import type { VolumeState } from './state.js'
+import { StoreCaches, storeFolder } from './store-caches.js'
 import type { Syncer } from './syncer.js'
 import type { StoreContext, Volume } from './volume.js'
 
@@ -68,8 +72,8 @@ export class Engine implements EngineApi {
   readonly #options: EngineOptions
   readonly #pool: PoolOptions
   readonly #attachments: Attachments
-  /** By location. */
-  readonly #elsewhere = new Map<string, Pool>()
+  /** By id of the store. */
+  readonly #elsewhere = new Map<string, { location: StoreLocation; id: string; remote: RemoteStore | undefined; pool: Pool }>()
   #keys: readonly KeySource[]
 
   private constructor(options: EngineOptions) {
@@ -77,6 +81,7 @@ export class Engine implements EngineApi {
     this.home = home
     this.#options = options
     openHome(home)
+    sweepLocalFiles(join(home, HOME_FILES))
     this.#attachments = new Attachments(home)
     this.#keys = options.keys ?? keySourcesOf(process.env)
     this.#pool = {
@@ -133,10 +138,13 @@ export class Engine implements EngineApi {
    */
   attach(name: string, location: StoreLocation, options: StoreOptions = {}): VolumeInfo & { created: boolean } {
     checkVolumeName(name)
-    const pool = this.#poolAt(location, undefined, options)
     const known = this.#attachments.get(name)
-    if (known !== undefined && known.volume.store !== pool.context.storeName) throw exists(name)
-    if (known !== undefined) return { ...known.volume, created: false }
+    if (known !== undefined && formatStoreUrl(known.location) !== formatStoreUrl(location)) throw exists(name)
+    if (known !== undefined) {
+      this.#checkStore(this.#poolAt(known.location, known.storeId, options))
+      return { ...known.volume, created: false }
+    }
+    const pool = this.#poolAt(location, undefined, options)
     this.dev.checkFree(name)
     const found = pool.attach(name)
     return found === undefined ? { ...pool.create(name), created: true } : { ...found, created: false }
@@ -151,6 +159,16 @@ export class Engine implements EngineApi {
         if (isFree(candidate)) return candidate
       }
     })
+  }
+
+  /** What this host has of the stores elsewhere. */
+  get caches(): StoreCaches {
+    return new StoreCaches(this.home, this.#attachments, id => this.#elsewhere.get(id)?.remote)
+  }
+
+  /** The store of an open volume, where it has a cache. */
+  remoteOf(volume: Volume): RemoteStore | undefined {
+    return [...this.#elsewhere.values()].find(({ pool }) => pool.context === volume.context)?.remote
   }
 
   /** Where a volume is that does not lie in the home's own store. @throws CairnError ERR_VOLUME_UNKNOWN */
@@ -169,7 +187,7 @@ export class Engine implements EngineApi {
 
   /** The pool that has opened a volume, whatever that is called by now. */
   #poolWith(volume: Volume): Pool {
-    for (const pool of this.#elsewhere.values()) if (pool.context === volume.context) return pool
+    for (const { pool } of this.#elsewhere.values()) if (pool.context === volume.context) return pool
     return this.dev
   }
 
@@ -178,14 +196,13 @@ export class Engine implements EngineApi {
     return location === undefined ? this.dev : this.#poolAt(location)
   }
 
+  /** Another store may have been made at a place since this home got to know the one that was there. */
   #poolAt(location: StoreLocation, storeId?: string, options: StoreOptions = {}): Pool {
-    const address = JSON.stringify(Object.entries(location).sort())
-    const known = this.#elsewhere.get(address)
-    if (known !== undefined && options.encrypt === true && known.context.store.coding?.cipher === undefined) throw notEncrypted(known.context.storeName)
-    if (known !== undefined) return known
+    const known = [...this.#elsewhere.values()].find(one => sameStore(one.location, location) && (storeId === undefined || one.id === storeId))
+    if (known !== undefined && (storeId !== undefined || this.#isThere(known.remote))) return encryptedIf(options.encrypt === true, known.pool)
     const { cacheBytes, waker, onSettled } = this.#options
     const { store, id, description, remote } = openElsewhere(location, {
-      folder: of => join(this.home, 'stores', of),
+      folder: of => storeFolder(this.home, of),
       ...options,
       keys: this.#keys,
       ...(storeId === undefined ? {} : { id: storeId }),
@@ -195,12 +212,32 @@ export class Engine implements EngineApi {
     })
     const names = new AttachedNames(store, this.#attachments, { location, storeId: id })
     const pool = new Pool(this.#pool, contextOf(store, description), names, remote)
-    this.#elsewhere.set(address, pool)
+    this.#elsewhere.set(id, { location, id, remote, pool })
     return pool
   }
 
+  #isThere(store: RemoteStore | undefined): boolean {
+    try {
+      store?.check()
+      return true
+    } catch (error) {
+      if (error instanceof CairnError && error.code === 'ERR_STORE_REPLACED') return false
+      throw error
+    }
+  }
+
+  /** @throws CairnError ERR_STORE_REPLACED; one that is out of reach is taken for what it was */
+  #checkStore(pool: Pool): void {
+    const store = [...this.#elsewhere.values()].find(one => one.pool === pool)?.remote
+    try {
+      store?.check()
+    } catch (error) {
+      if (!(error instanceof CairnError) || error.code !== 'ERR_STORE_UNREACHABLE') throw error
+    }
+  }
+
   get #pools(): Set<Pool> {
-    return new Set([this.dev, ...this.#elsewhere.values()])
+    return new Set([this.dev, ...[...this.#elsewhere.values()].map(({ pool }) => pool)])
   }
 
   volumes(options: { deleted?: boolean } = {}): VolumeInfo[] {
@@ -360,6 +397,16 @@ function contextOf(store: StoreContext['store'], storeName: string): StoreContex
 
 function stateOf(volume: Volume, ref: string | undefined): VolumeState {
   return volume.stateAt(ref === undefined ? undefined : volume.history.resolve(ref))
+}
+
+/** @throws CairnError ERR_STORE_PLAIN */
+function encryptedIf(wanted: boolean, pool: Pool): Pool {
+  if (wanted && pool.context.store.coding?.cipher === undefined) throw notEncrypted(pool.context.storeName)
+  return pool
+}
+
+function sameStore(a: StoreLocation, b: StoreLocation): boolean {
+  return isDeepStrictEqual(a, b)
 }
 
 function readBootId(): string {

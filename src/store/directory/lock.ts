@@ -27,7 +27,7 @@ export class StoreLock {
   hold<T>(work: () => T): T {
     if (this.#held) return work()
     if (this.#fd < 0) this.#fd = openSync(this.#path, 'a+', 0o600)
-    this.#take()
+    takeLock(this.#fd, this.#path)
     this.#held = true
     try {
       return work()
@@ -37,28 +37,29 @@ export class StoreLock {
     }
   }
 
-  #take(): void {
-    const deadline = systemClock.monotonic() + limits.storeLockMs
-    for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS)) {
-      const result = flock(this.#fd, LOCK_EX | LOCK_NB)
-      if (result === 0) return
-      if (result === -EINTR) continue
-      if (result !== -EAGAIN) throw noLocks(this.#path, result)
-      if (systemClock.monotonic() > deadline)
-        throw new CairnError(
-          'ERR_STORE_BUSY',
-          `Another process keeps ${this.#path} locked.`,
-          'Look for a stopped process that uses the store, and let it go on or end it.',
-          { retry: 'same-call' },
-        )
-      // A holder has a few system calls to go; blocking in flock itself could not be given up.
-      Atomics.wait(pause, 0, 0, waitMs)
-    }
-  }
-
   close(): void {
     if (this.#fd >= 0) closeSync(this.#fd)
     this.#fd = -1
+  }
+}
+
+/** Waits for the lock of an open file. @throws CairnError ERR_STORE_BUSY when another process keeps it for longer than `limits.storeLockMs` */
+export function takeLock(fd: number, path: string): void {
+  const deadline = systemClock.monotonic() + limits.storeLockMs
+  for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS)) {
+    const result = flock(fd, LOCK_EX | LOCK_NB)
+    if (result === 0) return
+    if (result === -EINTR) continue
+    if (result !== -EAGAIN) throw noLocks(path, result)
+    if (systemClock.monotonic() > deadline)
+      throw new CairnError(
+        'ERR_STORE_BUSY',
+        `Another process keeps ${path} locked.`,
+        'Look for a stopped process that uses the store, and let it go on or end it.',
+        { retry: 'same-call' },
+      )
+    // A holder has a few system calls to go; blocking in flock itself could not be given up.
+    Atomics.wait(pause, 0, 0, waitMs)
   }
 }
 

@@ -1,84 +1,67 @@
-import { closeSync, constants, fstatSync, openSync, readdirSync, readSync, renameSync, statSync, unlinkSync } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
-import { limits, makeFolders, systemClock } from '../../sys/index.js'
-import { CHUNK_BYTES, chunkFile, keyOfFile } from './chunks.js'
+import { closeSync, constants, fstatSync, futimesSync, openSync, readSync } from 'node:fs'
+import { join } from 'node:path'
+import { limits, systemClock } from '../../sys/index.js'
+import type { CacheSpace } from './cache-space.js'
+import type { Fetched } from './chunk-fetcher.js'
+import { CHUNK_BYTES, chunkFile } from './chunks.js'
 import { type Expect, mostAhead, ReadAhead } from './read-ahead.js'
 
 export interface CacheStats {
   /** Bytes on the disk, and how many there may be. */
   bytes: number
   maxBytes: number
-  files: number
   /** Reads that the cache answered, and those that it could not. */
   hits: number
   misses: number
 }
 
 export interface Source {
-  /** Brings a chunk of an object into the folder, and waits for it. @returns its length, or its bytes where the disk took nothing; -1 when there is no such object */
-  fetch: (key: string, chunk: number) => number | Uint8Array
+  /**
+   * Brings a chunk of an object into the folder, and waits for it.
+   * @param asBytes the bytes are wanted, whether they are kept or not
+   * @returns its length, or its bytes where the disk took nothing; 0 behind the end of the object, -1 when there is no such object
+   */
+  fetch: (key: string, chunk: number, asBytes?: boolean) => Fetched
   /** Begins to bring chunks into the folder. */
   expect: Expect
 }
 
-interface Entry {
-  bytes: number
-  /** Open descriptor, else -1. */
+interface OpenFile {
   fd: number
+  /** When its time of use was written to the disk last; of a monotonic clock. */
+  usedMs: number
 }
 
 /**
- * What this host has of immutable objects that lie in a store elsewhere: whole files of what was written here, chunks of what was read. Bounded in bytes, the
- * longest unused goes first. Anybody may delete any of it at any time: it is read again.
+ * What this host has of immutable objects that lie in a store elsewhere: whole files of what was written here, chunks of what was read. How much that is at
+ * most, and what goes first, is the business of `space`, which all threads and processes share; this is how one of them reads. Anybody may delete any of it at
+ * any time: it is read again.
  */
 export class PackCache {
-  maxBytes: number
-  #bytes = 0
-  #hits = 0
-  #misses = 0
-  readonly #folder: string
+  readonly space: CacheSpace
   readonly #source: Source
   readonly #ahead: ReadAhead
-  /** Chunks that were asked for and may have come since, and whether they were missed already; they count when they are read, and are looked for when there are many. */
-  readonly #expected = new Map<string, boolean>()
+  /** Chunks that were asked for ahead, the newest last: they are not asked for twice. */
+  readonly #expected = new Set<string>()
   /** By path below the folder, the longest unused first. */
-  readonly #entries = new Map<string, Entry>()
-  #open = 0
-  #last = ''
+  readonly #open = new Map<string, OpenFile>()
+  /** Chunks that the disk did not take, the longest unused first: else each page of them were a request. */
+  readonly #unkept = new Map<string, Uint8Array>()
+  #hits = 0
+  #misses = 0
+  #sweptMs = 0
 
-  constructor(folder: string, maxBytes: number, source: Source) {
-    this.#folder = folder
-    this.maxBytes = maxBytes
+  constructor(space: CacheSpace, source: Source) {
+    this.space = space
     this.#source = source
     this.#ahead = new ReadAhead(
       (key, first, count) => this.#expect(key, first, count),
-      () => mostAhead(this.maxBytes),
+      () => mostAhead(this.space.maxBytes),
     )
-    makeFolders(folder)
-    this.#scan()
-  }
-
-  /** What earlier processes left, the oldest first. */
-  #scan(): void {
-    const found: Array<{ path: string; bytes: number; mtimeMs: number }> = []
-    for (const item of readdirSync(this.#folder, { recursive: true, withFileTypes: true })) {
-      if (!item.isFile()) continue
-      const path = relative(this.#folder, join(item.parentPath, item.name))
-      const stat = statSync(join(this.#folder, path), { throwIfNoEntry: false })
-      if (stat === undefined) continue
-      if (keyOfFile(path) === undefined) {
-        if (stat.mtimeMs < systemClock.now() - limits.storeTemporaryMs) this.#unlink(path)
-      } else found.push({ path, bytes: stat.size, mtimeMs: stat.mtimeMs })
-    }
-    for (const { path, bytes } of found.sort((a, b) => a.mtimeMs - b.mtimeMs)) {
-      this.#entries.set(path, { bytes, fd: -1 })
-      this.#bytes += bytes
-    }
-    this.#shrink()
   }
 
   get stats(): CacheStats {
-    return { bytes: this.#bytes, maxBytes: this.maxBytes, files: this.#entries.size, hits: this.#hits, misses: this.#misses }
+    return { ...this.space.use(), hits: this.#hits, misses: this.#misses }
   }
 
   /**
@@ -87,13 +70,14 @@ export class PackCache {
    * @throws what the store says
    */
   read(key: string, offset: number, into: Uint8Array, at: number, length: number): number {
-    const whole = this.#fdOf(key)
-    if (whole >= 0) {
+    const first = chunkFile(key, Math.floor(offset / CHUNK_BYTES))
+    const whole = this.#opened(key) ?? (this.#open.has(first) || this.#unkept.has(first) ? undefined : this.#tryOpen(key))
+    if (whole !== undefined) {
       this.#hits++
-      return readAll(whole, into, at, length, offset)
+      return readAll(this.#used(whole), into, at, length, offset)
     }
     // What is asked for at once comes at once.
-    if (length > CHUNK_BYTES) this.#expect(key, Math.floor(offset / CHUNK_BYTES), chunksIn(offset, length))
+    if (length > CHUNK_BYTES) this.prefetch(key, offset, length)
     let done = 0
     while (done < length) {
       const chunk = Math.floor((offset + done) / CHUNK_BYTES)
@@ -110,22 +94,46 @@ export class PackCache {
   #readChunk(key: string, chunk: number, from: number, into: Uint8Array, at: number, length: number): number {
     const path = chunkFile(key, chunk)
     this.#ahead.reads(key, chunk)
-    const fd = this.#fdOf(path)
-    if (fd >= 0) {
+    const file = this.#opened(path) ?? this.#tryOpen(path)
+    if (file !== undefined) {
       this.#hits++
-      return readAll(fd, into, at, length, from)
+      return readAll(this.#used(file), into, at, length, from)
+    }
+    const known = this.#unkept.get(path)
+    if (known !== undefined) {
+      this.#hits++
+      return copyPart(known, from, into, at, length)
     }
     this.#misses++
-    const found = this.#source.fetch(key, chunk)
-    if (typeof found !== 'number') {
-      // The disk is full: it is read without being kept.
-      const part = found.subarray(from, from + length)
-      into.set(part, at)
-      return part.length
+    this.#sweepNowAndThen()
+    const found = this.#bring(key, chunk, path)
+    if (typeof found === 'number') return found
+    return 'fd' in found ? readAll(found.fd, into, at, length, from) : copyPart(found, from, into, at, length)
+  }
+
+  /** A chunk that is not here: the file that it is in now, else its bytes; 0 behind the end of the object, -1 where there is none. */
+  #bring(key: string, chunk: number, path: string): OpenFile | Uint8Array | number {
+    this.#expected.delete(path)
+    const first = this.#source.fetch(key, chunk)
+    if (typeof first === 'number' && first <= 0) return first
+    const file = typeof first === 'number' ? this.#tryOpen(path) : undefined
+    if (file !== undefined) {
+      this.#unkept.clear()
+      file.usedMs = systemClock.monotonic()
+      return file
     }
-    if (found <= 0) return found
-    const fetched = this.#fdOf(path)
-    return fetched < 0 ? 0 : readAll(fetched, into, at, length, from)
+    // Kept, and gone again before it was read; or the disk takes nothing.
+    const bytes = typeof first === 'number' ? this.#source.fetch(key, chunk, true) : first
+    if (typeof bytes === 'number') return bytes
+    this.remember(key, chunk, bytes)
+    return bytes
+  }
+
+  /** Takes a chunk that the disk did not take. */
+  remember(key: string, chunk: number, bytes: Uint8Array): void {
+    this.#unkept.set(chunkFile(key, chunk), bytes)
+    const oldest = this.#unkept.keys().next().value
+    if (this.#unkept.size > limits.cacheMemoryChunks && oldest !== undefined) this.#unkept.delete(oldest)
   }
 
   /** Begins to bring a part of an object here. */
@@ -133,166 +141,133 @@ export class PackCache {
     this.#expect(key, Math.floor(offset / CHUNK_BYTES), chunksIn(offset, length))
   }
 
+  /** Where the disk takes nothing it would be thrown away. */
   #expect(key: string, first: number, count: number): void {
-    if (this.#entries.has(key)) return
+    if (this.#unkept.size > 0 || this.#open.has(key)) return
     let from = first
     for (let chunk = first; chunk <= first + count; chunk++) {
-      const isWanted = chunk < first + count && this.#isWanted(chunkFile(key, chunk))
-      if (isWanted) continue
+      if (chunk < first + count && this.#isWanted(chunkFile(key, chunk))) continue
       if (chunk > from) this.#source.expect(key, from, chunk - from)
       from = chunk + 1
     }
-    if (this.#expected.size >= Math.min(limits.storeExpected, this.maxBytes / CHUNK_BYTES / 8)) this.#settle()
   }
 
   #isWanted(path: string): boolean {
-    if (this.#entries.has(path) || this.#expected.has(path)) return false
-    this.#expected.set(path, false)
+    if (this.#open.has(path) || this.#expected.has(path)) return false
+    this.#expected.add(path)
+    const oldest = this.#expected.values().next().value
+    if (this.#expected.size > limits.storeExpected && oldest !== undefined) this.#expected.delete(oldest)
     return true
   }
 
-  /** Counts what has come of what was expected. What has not come the second time is asked for again when it is read. */
-  #settle(): void {
-    for (const [path, wasLate] of this.#expected) {
-      const stat = statSync(join(this.#folder, path), { throwIfNoEntry: false })
-      if (stat === undefined && !wasLate) this.#expected.set(path, true)
-      else this.#expected.delete(path)
-      if (stat === undefined) continue
-      this.#entries.set(path, { bytes: stat.size, fd: -1 })
-      this.#bytes += stat.size
-    }
-    this.#shrink()
+  #opened(path: string): OpenFile | undefined {
+    const file = this.#open.get(path)
+    if (file === undefined) return undefined
+    this.#open.delete(path)
+    this.#open.set(path, file)
+    return file
   }
 
-  /** Open descriptor of a file of the cache; -1 when there is none. */
-  #fdOf(path: string): number {
-    let entry = this.#entries.get(path)
-    if (entry === undefined) {
-      // It may have come unasked, or through another process.
-      const fd = this.#tryOpen(path)
-      if (fd < 0) return -1
-      this.#expected.delete(path)
-      entry = { bytes: fstatSync(fd).size, fd }
-      this.#entries.set(path, entry)
-      this.#bytes += entry.bytes
-      this.#last = path
-      this.#shrink()
-      return fd
-    }
-    if (entry.fd < 0) entry.fd = this.#tryOpen(path)
-    if (entry.fd < 0) {
-      this.#forget(path, entry)
-      return -1
-    }
-    if (path !== this.#last) {
-      this.#entries.delete(path)
-      this.#entries.set(path, entry)
-      this.#last = path
-    }
-    return entry.fd
-  }
-
-  #tryOpen(path: string): number {
+  #tryOpen(path: string): OpenFile | undefined {
     try {
-      const fd = openSync(join(this.#folder, path), constants.O_RDONLY | constants.O_NOFOLLOW)
-      if (++this.#open > limits.cacheOpenFiles) this.#closeSome()
-      return fd
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException
-      if (code === 'ENOENT' || code === 'ENOTDIR') return -1
-      throw error
+      const file = { fd: openSync(join(this.space.folder, path), constants.O_RDONLY | constants.O_NOFOLLOW), usedMs: Number.NEGATIVE_INFINITY }
+      this.#open.set(path, file)
+      if (this.#open.size > limits.cacheOpenFiles) this.#closeSome()
+      return file
+    } catch {
+      // Not there, or not to be used: the store has it.
+      return undefined
     }
+  }
+
+  /** What is used longest ago goes first, whoever used it: the file says when that was. */
+  #used(file: OpenFile): number {
+    const now = systemClock.monotonic()
+    if (now - file.usedMs > limits.cacheUseMs) {
+      file.usedMs = now
+      touch(file.fd)
+    }
+    return file.fd
   }
 
   /** Half of them, those used longest ago. */
   #closeSome(): void {
-    for (const entry of this.#entries.values()) {
-      if (this.#open <= limits.cacheOpenFiles / 2) return
-      this.#close(entry)
+    for (const path of this.#open.keys()) {
+      if (this.#open.size <= limits.cacheOpenFiles / 2) return
+      this.#close(path)
     }
   }
 
-  #close(entry: Entry): void {
-    if (entry.fd < 0) return
-    closeSync(entry.fd)
-    entry.fd = -1
-    this.#open--
+  #close(path: string): void {
+    const file = this.#open.get(path)
+    if (file === undefined) return
+    this.#open.delete(path)
+    closeSync(file.fd)
   }
 
-  #forget(path: string, entry: Entry): void {
-    this.#close(entry)
-    this.#entries.delete(path)
-    this.#bytes -= entry.bytes
-    if (this.#last === path) this.#last = ''
+  #sweepNowAndThen(): void {
+    const now = systemClock.monotonic()
+    if (now - this.#sweptMs < limits.cacheUseMs) return
+    this.#sweptMs = now
+    this.sweep()
   }
 
-  /** Deletes what was used longest ago until the rest fits. */
-  #shrink(): void {
-    for (const [path, entry] of this.#entries) {
-      if (this.#bytes <= this.maxBytes) return
-      // What is being read.
-      if (path === this.#last) continue
-      this.#forget(path, entry)
-      this.#unlink(path)
-    }
+  /** Closes what others have removed from the cache: until then it takes room on the disk. */
+  sweep(): void {
+    for (const [path, { fd }] of this.#open) if (fstatSync(fd).nlink === 0) this.#close(path)
   }
 
-  #unlink(path: string): void {
-    try {
-      unlinkSync(join(this.#folder, path))
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-    }
-  }
-
-  /** Takes a whole object that is stored now. */
+  /** Takes a whole object that is stored now; where there is no room for it, it is gone. */
   adopt(key: string, path: string): void {
-    const target = join(this.#folder, key)
-    const { size } = statSync(path)
-    makeFolders(dirname(target))
-    renameSync(path, target)
-    const known = this.#entries.get(key)
-    if (known !== undefined) this.#forget(key, known)
-    this.#entries.set(key, { bytes: size, fd: -1 })
-    this.#bytes += size
-    this.#shrink()
+    this.#close(key)
+    this.space.adopt(key, path)
   }
 
   /** Deletes what is cached of a part of an object, because it does not verify. @returns false when nothing was */
   discard(key: string, offset: number, length: number): boolean {
-    let found = this.#drop(key)
-    for (let chunk = Math.floor(offset / CHUNK_BYTES); chunk * CHUNK_BYTES < offset + length; chunk++) found = this.#drop(chunkFile(key, chunk)) || found
-    return found
-  }
-
-  #drop(path: string): boolean {
-    const entry = this.#entries.get(path)
-    if (entry === undefined) return false
-    this.#forget(path, entry)
-    this.#unlink(path)
-    return true
+    const paths = [key]
+    for (let chunk = Math.floor(offset / CHUNK_BYTES); chunk * CHUNK_BYTES < offset + length; chunk++) paths.push(chunkFile(key, chunk))
+    let found = false
+    for (const path of paths) {
+      const wasInMemory = this.#unkept.delete(path)
+      found = this.#open.has(path) || wasInMemory || found
+      this.#close(path)
+    }
+    return this.space.remove(paths) > 0 || found
   }
 
   /** Deletes all that is cached of objects that are gone. */
-  remove(keys: ReadonlySet<string>): void {
-    for (const path of [...this.#entries.keys()]) if (keys.has(keyOfFile(path) ?? '')) this.#drop(path)
-  }
-
-  clear(): void {
-    for (const path of [...this.#entries.keys()]) this.#drop(path)
+  remove(keys: readonly string[]): void {
+    this.space.removeObjects(keys)
+    const wanted = new Set(keys)
+    for (const path of [...this.#open.keys()]) if (wanted.has(path.split('~')[0])) this.#close(path)
   }
 
   /** Closes descriptors. */
   close(): void {
-    for (const entry of this.#entries.values()) this.#close(entry)
-    this.#entries.clear()
-    this.#bytes = 0
+    for (const path of [...this.#open.keys()]) this.#close(path)
+    this.#unkept.clear()
+    this.space.close()
   }
 }
 
 /** How many chunks a part of an object lies in. */
 function chunksIn(offset: number, length: number): number {
   return length <= 0 ? 0 : Math.floor((offset + length - 1) / CHUNK_BYTES) - Math.floor(offset / CHUNK_BYTES) + 1
+}
+
+/** Of a disk that takes nothing the file keeps the time that it has. */
+function touch(fd: number): void {
+  try {
+    const seconds = systemClock.now() / 1000
+    futimesSync(fd, seconds, seconds)
+  } catch {}
+}
+
+function copyPart(bytes: Uint8Array, from: number, into: Uint8Array, at: number, length: number): number {
+  const part = bytes.subarray(from, from + length)
+  into.set(part, at)
+  return part.length
 }
 
 function readAll(fd: number, into: Uint8Array, at: number, length: number, offset: number): number {

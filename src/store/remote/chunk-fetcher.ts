@@ -1,8 +1,8 @@
-import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
 import { limits } from '../../sys/index.js'
 import type { ObjectStore } from '../contract.js'
-import { CHUNK_BYTES, chunkFile } from './chunks.js'
+import type { CacheSpace } from './cache-space.js'
+import { CHUNK_BYTES, type ChunkPlace, chunkFile } from './chunks.js'
+import type { Brought } from './protocol.js'
 
 /** Length of a chunk; its bytes where the disk does not take them; 0 behind the end, -1 when there is no such object. */
 export type Fetched = number | Uint8Array
@@ -13,7 +13,7 @@ export type Fetched = number | Uint8Array
  */
 export class ChunkFetcher {
   readonly #store: Promise<ObjectStore>
-  readonly #folder: string
+  readonly #space: CacheSpace
   readonly #underWay = new Map<string, Promise<Fetched>>()
   /** Chunks that are expected to be asked for, by object, in the order in which they were named. */
   readonly #expected = new Map<string, Set<number>>()
@@ -23,33 +23,70 @@ export class ChunkFetcher {
   #isPumpDue = false
   /** Number of chunks of objects whose end was seen. */
   readonly #ends = new Map<string, number>()
-  #made = 0
 
-  constructor(store: Promise<ObjectStore>, folder: string) {
+  constructor(store: Promise<ObjectStore>, space: CacheSpace) {
     this.#store = store
-    this.#folder = folder
+    this.#space = space
   }
 
-  /** @throws what the store says */
-  fetch(key: string, chunk: number): Promise<Fetched> {
+  /** @param asBytes whether it is kept or not @throws what the store says */
+  fetch(key: string, chunk: number, asBytes = false): Promise<Fetched> {
     this.#unexpect(key, chunk)
+    if (asBytes) return this.#bytes(key, chunk)
     const known = this.#underWay.get(chunkFile(key, chunk))
     return known ?? this.#fetch(key, chunk)
   }
 
   /** What came since whoever asks has looked is there. */
   async #fetch(key: string, chunk: number): Promise<Fetched> {
-    const found = statSync(join(this.#folder, chunkFile(key, chunk)), { throwIfNoEntry: false })
-    return found === undefined ? this.#read(key, chunk, 1)[0] : found.size
+    const size = this.#space.sizeOf(chunkFile(key, chunk))
+    return size < 0 ? this.#read(key, chunk, 1)[0] : size
+  }
+
+  async #bytes(key: string, chunk: number): Promise<Fetched> {
+    const bytes = await this.#get(key, chunk, 1)
+    return bytes === undefined ? -1 : bytes.length === 0 ? 0 : bytes
+  }
+
+  /** Brings chunks that are not here: neighbours with one request, many requests at once. */
+  async bring(places: readonly ChunkPlace[]): Promise<Brought> {
+    const brought: Brought = { bytes: 0, missing: [], unkept: 0 }
+    const runs = runsOf(places.map((place, index) => ({ place, index })).filter(({ place }) => !this.#isHere(...place)))
+    const work = async (): Promise<void> => {
+      for (let run = runs.shift(); run !== undefined && brought.unkept === 0; run = runs.shift()) await this.#bringRun(run, brought)
+    }
+    await Promise.all(Array.from({ length: limits.storeReadsAhead }, work))
+    return brought
+  }
+
+  /** What is here is used now: it is not what goes first when the others come. */
+  #isHere(key: string, chunk: number): boolean {
+    return this.#space.touch(chunkFile(key, chunk)) || this.#space.touch(key)
+  }
+
+  async #bringRun(run: Run, brought: Brought): Promise<void> {
+    const [key, first] = run[0].place
+    for (const { place } of run) this.#unexpect(...place)
+    const found = await Promise.all(this.#read(key, first, run.length))
+    found.forEach((one, i) => {
+      if (typeof one !== 'number') brought.unkept++
+      else if (one < 0) brought.missing.push(run[i].index)
+      else brought.bytes += one
+    })
   }
 
   /** Reads chunks when there is room. Beyond `limits.storeExpected` of them, those that were named first are forgotten. */
   prefetch(key: string, first: number, count: number): void {
     const end = Math.min(first + count, this.#ends.get(key) ?? Number.POSITIVE_INFINITY)
-    for (let chunk = first; chunk < end; chunk++) if (!this.#underWay.has(chunkFile(key, chunk))) this.#expect(key, chunk)
+    for (let chunk = first; chunk < end; chunk++) if (!this.#isOnItsWay(key, chunk)) this.#expect(key, chunk)
     // What is named together comes together.
     if (!this.#isPumpDue) setImmediate(() => this.#pump())
     this.#isPumpDue = true
+  }
+
+  #isOnItsWay(key: string, chunk: number): boolean {
+    const file = chunkFile(key, chunk)
+    return this.#underWay.has(file) || this.#space.sizeOf(file) >= 0 || this.#space.sizeOf(key) >= 0
   }
 
   #expect(key: string, chunk: number): void {
@@ -122,32 +159,21 @@ export class ChunkFetcher {
     const part = bytes.subarray(i * CHUNK_BYTES, (i + 1) * CHUNK_BYTES)
     // Behind the end of the object.
     if (part.length === 0) return 0
-    return this.#keep(join(this.#folder, file), part) ? part.length : part
-  }
-
-  /**
-   * Not synced: what a power loss leaves of it does not verify, and is read again. Synchronous, because four calls of libuv's pool for each small file cost
-   * several times as much.
-   */
-  #keep(path: string, bytes: Uint8Array): boolean {
-    const temporary = `${path}~${process.pid}-${++this.#made}`
-    try {
-      writeNew(temporary, bytes)
-      renameSync(temporary, path)
-      return true
-    } catch {
-      rmSync(temporary, { force: true })
-      return false
-    }
+    return this.#space.keep(file, part) ? part.length : part
   }
 }
 
-function writeNew(path: string, bytes: Uint8Array): void {
-  try {
-    writeFileSync(path, bytes, { mode: 0o600 })
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-    writeFileSync(path, bytes, { mode: 0o600 })
+/** Chunks that lie together in an object, at most as many as come with one request. */
+type Run = Array<{ place: ChunkPlace; index: number }>
+
+function runsOf(wanted: Run): Run[] {
+  const runs: Run[] = []
+  for (const one of wanted) {
+    const run = runs.at(-1)
+    const last = run?.at(-1)?.place
+    const isNext = last !== undefined && one.place[0] === last[0] && one.place[1] === last[1] + 1
+    if (run !== undefined && isNext && run.length < limits.storeRunChunks) run.push(one)
+    else runs.push([one])
   }
+  return runs
 }

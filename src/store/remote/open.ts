@@ -6,11 +6,12 @@ import { StoreThread } from './thread-client.js'
 export interface OpenRemoteOptions extends Omit<RemoteStoreOptions, 'location' | 'id' | 'folder' | 'thread' | 'coding'>, CodingOptions {}
 
 /**
- * Opens a store. One that this home knows is not asked: it may be out of reach, and what is here of it is of use all the same.
+ * Opens a store. One that this home knows is not waited for: it may be out of reach, and what is here of it is of use all the same. Whether it is still that one
+ * is asked beside the first request: all of them fail with ERR_STORE_REPLACED when it is not.
  * @throws what the store says, and what `openCoding` throws; CairnError ERR_STORE_UNFIT, ERR_STORE_PATH, ERR_FORMAT; CorruptError
  */
 export function openRemoteStore(location: StoreLocation, options: OpenRemoteOptions): RemoteStore {
-  const thread = new StoreThread(location, options)
+  const thread = new StoreThread(location, { ...options, ...(options.id === undefined ? {} : { expected: options.id }) })
   try {
     const { id, coding } = openCoding(location, options, made => thread.callSync('identify', made))
     return new RemoteStore({ ...options, location, id, folder: options.folder(id), thread, coding })

@@ -5,10 +5,13 @@ import type { GetOptions, ListPage, ObjectInfo, StoredObject } from '../contract
 import type { StoreInfo } from '../store-info.js'
 import type { StoreLocation } from '../url.js'
 import type { Fetched } from './chunk-fetcher.js'
+import type { ChunkPlace } from './chunks.js'
 
 /** What the thread of a store is started with. */
 export interface StoreThreadData {
   location: StoreLocation
+  /** Id of the store that this home knows there: nothing is read or written unless it is that one; see `Genuine`. */
+  expected?: string
   /** Requests of a thread that waits for them, one at a time, and their answers. */
   blocking: MessagePort
   /** Raised and notified after each answer. */
@@ -25,6 +28,16 @@ export interface LocalPack {
   path: string
 }
 
+/** What became of chunks that were to be brought. */
+export interface Brought {
+  /** Read from the store. */
+  bytes: number
+  /** Those of which there is no object, by their place in the list. */
+  missing: number[]
+  /** Chunks that the disk did not take. */
+  unkept: number
+}
+
 /** What a store is asked for, by name: arguments and result. */
 export interface StoreCalls {
   get: (key: string, options?: Pick<GetOptions, 'range' | 'unlessVersion'>) => StoredObject | undefined
@@ -34,12 +47,16 @@ export interface StoreCalls {
   delete: (keys: readonly string[]) => void
   /** What the store says of itself; where there is none it is tried out and made. @param info of the new one; `null`: none is made */
   identify: (info?: StoreInfo | null) => StoreInfo
-  /** Where chunks are kept. */
-  cacheIn: (folder: string) => void
-  /** Brings a chunk of an object into the cache. */
-  fetch: (key: string, chunk: number) => Fetched
+  /** Asks for its id again. Throws ERR_STORE_REPLACED. */
+  check: () => void
+  /** Where chunks are kept, and the id of the store that they are of. */
+  cacheIn: (folder: string, id: string) => void
+  /** Brings a chunk of an object into the cache; with `asBytes` it is answered whole, kept or not. */
+  fetch: (key: string, chunk: number, asBytes?: boolean) => Fetched
   /** Begins to bring chunks of an object into the cache, so many from the first on. */
   prefetch: (key: string, first: number, count: number) => void
+  /** Brings chunks into the cache where they are not in it, many at once. */
+  bring: (places: readonly ChunkPlace[]) => Brought
   /** Stores packs, several at once. */
   upload: (packs: readonly LocalPack[]) => void
 }

@@ -11,9 +11,11 @@ import { unlessRefused } from '../keys.js'
 import { formatStoreUrl, type StoreLocation } from '../url.js'
 import { openedObject, plainInfo, plainPage, sealedObject } from '../wrap/sealed-store.js'
 import { type CacheStats, PackCache } from './cache.js'
+import { CacheSpace } from './cache-space.js'
+import type { ChunkPlace } from './chunks.js'
 import { mergedPage } from './merged-page.js'
 import { Outbox } from './outbox.js'
-import type { LocalPack, StoreCalls } from './protocol.js'
+import type { Brought, LocalPack, StoreCalls } from './protocol.js'
 import { type Done, StoreThread } from './thread-client.js'
 
 export interface RemoteStoreOptions {
@@ -22,6 +24,7 @@ export interface RemoteStoreOptions {
   id: string
   /** This host's folder for it: what is not published yet, and the cache. */
   folder: string
+  /** What the cache may take on the disk, from now on and for all processes; without it, what was said last. */
   cacheBytes?: number
   /** Wakes this thread when an answer came that it does not wait for. */
   waker?: WakerHandle
@@ -75,11 +78,13 @@ export class RemoteStore extends AsyncLocal {
     this.#thread.onTrouble = error => {
       this.#trouble = error
     }
-    this.#thread.cacheIn(cache)
+    this.#thread.cacheIn(cache, id)
     this.#local = openDirectoryStore(join(folder, 'local'), { create: true })
     this.#outbox = new Outbox(this.#local, join(folder, 'local'))
-    this.cache = new PackCache(cache, options.cacheBytes ?? limits.cacheBytes, {
-      fetch: (key, chunk) => (this.mayMiss ? this.#miss(key, chunk) : this.#ask('fetch', key, chunk)),
+    const space = new CacheSpace(cache, id)
+    if (options.cacheBytes !== undefined) limitIfPossible(space, options.cacheBytes)
+    this.cache = new PackCache(space, {
+      fetch: (key, chunk, asBytes) => (this.mayMiss ? this.#miss(key, chunk) : this.#ask('fetch', key, chunk, asBytes)),
       expect: (key, first, count) => {
         if (this.#unreachable === undefined) this.#thread.tell('prefetch', key, first, count)
       },
@@ -89,6 +94,11 @@ export class RemoteStore extends AsyncLocal {
   /** Why the store could not be reached the last time; undefined when it could. */
   get unreachable(): Error | undefined {
     return this.#unreachable ?? this.#trouble
+  }
+
+  /** Asks the store for its id. @throws CairnError ERR_STORE_REPLACED, ERR_STORE_UNREACHABLE */
+  check(): void {
+    this.#ask('check')
   }
 
   get cacheStats(): CacheStats {
@@ -135,7 +145,12 @@ export class RemoteStore extends AsyncLocal {
 
   #miss(key: string, chunk: number): never {
     if (this.#unreachable !== undefined && systemClock.monotonic() < this.#askAgainMs) throw this.#unreachable
-    throw new PageMiss(done => this.#request('fetch', [key, chunk], (error, found) => done(error === undefined && typeof found === 'number' && found > 0)))
+    throw new PageMiss(done => {
+      this.#request('fetch', [key, chunk], (error, found) => {
+        if (found instanceof Uint8Array) this.cache.remember(key, chunk, found)
+        done(error === undefined && (found instanceof Uint8Array || Number(found) > 0))
+      })
+    })
   }
 
   /** Asks the store itself and goes on; `done` is called from the event loop, or from `waitUntil`. */
@@ -227,6 +242,13 @@ export class RemoteStore extends AsyncLocal {
     return this.cache.discard(key, offset, length)
   }
 
+  /** Brings chunks of objects into the cache. */
+  bring(places: readonly ChunkPlace[]): Promise<Brought> {
+    return new Promise((resolve, reject) => {
+      this.#request('bring', [places], (error, brought) => (brought === undefined ? reject(error) : resolve(brought)))
+    })
+  }
+
   waitsHere(key: string): boolean {
     return this.#outbox.has(key)
   }
@@ -275,7 +297,7 @@ export class RemoteStore extends AsyncLocal {
     this.#ask('delete', keys)
     this.#outbox.remove(keys)
     this.#local.deleteSync(keys)
-    this.cache.remove(new Set(keys))
+    this.cache.remove(keys)
   }
 
   /** The file waits in the outbox: durable here, elsewhere with the next `publish`. */
@@ -299,6 +321,7 @@ export class RemoteStore extends AsyncLocal {
 
   forgetRemoved(): void {
     this.#local.forgetRemoved()
+    this.cache.sweep()
   }
 
   /**
@@ -432,12 +455,7 @@ export class RemoteStore extends AsyncLocal {
 
   #keep({ key, path }: LocalPack): void {
     this.#outbox.remove([key])
-    try {
-      this.cache.adopt(key, path)
-    } catch (error) {
-      // Another process of this home was faster.
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-    }
+    this.cache.adopt(key, path)
   }
 
   /** Moves packs that wait and that volume's writer made into a folder, from which `bringBack` takes them. */
@@ -458,6 +476,15 @@ export class RemoteStore extends AsyncLocal {
     this.#thread.close()
     this.cache.close()
     await this.#local.close()
+  }
+}
+
+/** A folder that cannot be used is no reason not to open the store. */
+function limitIfPossible(space: CacheSpace, bytes: number): void {
+  try {
+    space.limit(bytes)
+  } catch {
+    space.maxBytes = bytes
   }
 }
 

@@ -23,7 +23,7 @@ export class StoreThread {
   #next = 1
   #ended: Error | undefined
 
-  constructor(location: StoreLocation, options: { waker?: WakerHandle; onSettled?: () => void } = {}) {
+  constructor(location: StoreLocation, options: { waker?: WakerHandle; onSettled?: () => void; expected?: string } = {}) {
     this.#url = formatStoreUrl(location)
     this.#onSettled = options.onSettled ?? (() => {})
     const calls = new MessageChannel()
@@ -36,6 +36,7 @@ export class StoreThread {
       answers: this.#answers.buffer as SharedArrayBuffer,
       port: calls.port2,
       ...(options.waker === undefined ? {} : { waker: options.waker }),
+      ...(options.expected === undefined ? {} : { expected: options.expected }),
     }
     this.#worker = new Worker(entry('store/remote/thread'), { workerData: data, transferList: [blocking.port2, calls.port2] })
     this.#worker.unref()
@@ -45,9 +46,9 @@ export class StoreThread {
     blocking.port1.unref()
   }
 
-  /** Folder of what is read. */
-  cacheIn(folder: string): void {
-    this.tell('cacheIn', folder)
+  /** Folder of what is read. @param id of the store */
+  cacheIn(folder: string, id: string): void {
+    this.tell('cacheIn', folder, id)
   }
 
   /** Waits for the answer. @throws what the store threw; CairnError ERR_STORE_UNREACHABLE when none came in time */

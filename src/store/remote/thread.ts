@@ -4,15 +4,17 @@ import { CairnError } from '../../errors.js'
 import { limits, systemRandom } from '../../sys/index.js'
 import { Waker } from '../../sys/waker.js'
 import { toWire } from '../../sys/wire-error.js'
-import type { ObjectStore } from '../contract.js'
+import type { ObjectStore, StoredObject } from '../contract.js'
 import { identify } from '../identity.js'
 import { Budget } from '../parts.js'
 import { probeStore } from '../probe.js'
 import type { StoreInfo } from '../store-info.js'
 import type { StoreLocation } from '../url.js'
-import { ChunkFetcher } from './chunk-fetcher.js'
+import { CacheSpace } from './cache-space.js'
+import { ChunkFetcher, type Fetched } from './chunk-fetcher.js'
 import { openDriver } from './driver.js'
-import { type LocalPack, type StoreAnswer, type StoreCalls, type StoreRequest, type StoreThreadData, TROUBLE, UNANSWERED } from './protocol.js'
+import { Genuine } from './genuine.js'
+import { type Brought, type LocalPack, type StoreAnswer, type StoreCalls, type StoreRequest, type StoreThreadData, TROUBLE, UNANSWERED } from './protocol.js'
 import { uploadPack } from './upload.js'
 
 type Calls = { [Op in keyof StoreCalls]: (...args: Parameters<StoreCalls[Op]>) => Promise<ReturnType<StoreCalls[Op]>> }
@@ -20,7 +22,8 @@ type Calls = { [Op in keyof StoreCalls]: (...args: Parameters<StoreCalls[Op]>) =
 class StoreThread {
   readonly #store: Promise<ObjectStore>
   #fetcher: Promise<ChunkFetcher>
-  #cacheIn: (folder: string) => void = () => {}
+  #cacheIn: (folder: string, id: string) => void = () => {}
+  readonly #genuine: Genuine
   readonly #calls: Calls
   readonly #budget = new Budget(limits.storeUploadBytes)
 
@@ -29,21 +32,51 @@ class StoreThread {
     this.#store = openDriver(data.location, onTrouble)
     // Whoever asks first hears why it failed.
     this.#store.catch(() => undefined)
+    this.#genuine = new Genuine(this.#store, data.expected)
     this.#fetcher = new Promise(resolve => {
-      this.#cacheIn = folder => resolve(new ChunkFetcher(this.#store, folder))
+      this.#cacheIn = (folder, id) => resolve(new ChunkFetcher(this.#store, new CacheSpace(folder, id)))
     })
     this.#calls = {
-      get: async (key, options) => (await this.#store).get(key, options ?? {}),
-      put: async (key, bytes, options) => (await this.#store).put(key, bytes, options),
-      head: async key => (await this.#store).head(key),
-      list: async (prefix, cursor) => (await this.#store).list(prefix, cursor),
-      delete: async keys => (await this.#store).delete(keys),
+      get: (key, options) => this.#reading(async store => this.#found(await store.get(key, options ?? {}), key)),
+      put: (key, bytes, options) => this.#writing(store => store.put(key, bytes, options)),
+      head: key => this.#reading(store => store.head(key)),
+      list: (prefix, cursor) => this.#reading(store => store.list(prefix, cursor)),
+      delete: keys => this.#writing(store => store.delete(keys)),
       identify: info => this.#identify(data.location.kind, info),
-      cacheIn: async folder => this.#cacheIn(folder),
-      fetch: async (key, chunk) => (await this.#fetcher).fetch(key, chunk),
+      check: () => this.#genuine.confirmedNow(),
+      cacheIn: async (folder, id) => this.#cacheIn(folder, id),
+      fetch: (key, chunk, asBytes) => this.#reading(async () => this.#fetched(await (await this.#fetcher).fetch(key, chunk, asBytes))),
       prefetch: async (key, first, count) => (await this.#fetcher).prefetch(key, first, count),
-      upload: packs => this.#upload(packs),
+      bring: places => this.#reading(async () => this.#brought(await (await this.#fetcher).bring(places))),
+      upload: packs => this.#writing(() => this.#upload(packs)),
     }
+  }
+
+  /** Who reads waits for the answer and for the store's name at once. */
+  async #reading<T>(read: (store: ObjectStore) => Promise<T>): Promise<T> {
+    const [result] = await Promise.all([read(await this.#store), this.#genuine.confirmed()])
+    return result
+  }
+
+  async #writing<T>(write: (store: ObjectStore) => Promise<T>): Promise<T> {
+    await this.#genuine.confirmed()
+    return write(await this.#store)
+  }
+
+  /** A volume that is gone may have gone with its store. */
+  async #found(found: StoredObject | undefined, key: string): Promise<StoredObject | undefined> {
+    if (found === undefined && key.startsWith('volumes/')) await this.#genuine.confirmedNow()
+    return found
+  }
+
+  async #brought(brought: Brought): Promise<Brought> {
+    if (brought.missing.length > 0) await this.#genuine.confirmedNow()
+    return brought
+  }
+
+  async #fetched(found: Fetched): Promise<Fetched> {
+    if (found === -1) await this.#genuine.confirmedNow()
+    return found
   }
 
   async run({ id, op, args }: StoreRequest): Promise<StoreAnswer> {

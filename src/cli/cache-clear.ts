@@ -1,0 +1,13 @@
+import { givenVolume, withoutCache } from './cache-stats.js'
+import { humanSize, plural } from './format.js'
+import type { Run } from './spec.js'
+
+export const run: Run = async (context, [target]) => {
+  const name = await givenVolume(context, target)
+  const cairn = await context.cairn()
+  const cleared = await context.helped(() => cairn.cache.clear(name))
+  await context.result(cleared, () =>
+    cleared.length === 0 ? [withoutCache(name)] : cleared.map(({ store, files, bytes }) => `${store}: ${plural(files, 'file')} deleted, ${humanSize(bytes)}B`),
+  )
+  return 0
+}
