@@ -2,8 +2,14 @@ import type { ChangeListener } from '../fs/filesystem.js'
 import { viewOfIncarnation } from '../fuse/node-id.js'
 import type { TreeChanges } from '../volume/tree-changes.js'
 
-/** One thing that the kernel may have cached of a mounted volume and must forget, or all names. `name` is a byte string (latin1). */
-export type KernelChange = { names: 'all' } | { ino: number; view: number } | { parent: number; name: string; ino: number; view?: number }
+/** One thing that the kernel may have cached of a mounted volume and must forget, or all names, or many inodes of the live view. `name` is a byte string (latin1). */
+export type KernelChange =
+  | { names: 'all' }
+  | { inodes: Float64Array }
+  | { ino: number; view: number }
+  | { parent: number; name: string; ino: number; view?: number }
+
+const FEW = 1000
 
 /** Collects what an operation changed, each thing once. */
 export class ChangeLog implements ChangeListener {
@@ -56,11 +62,22 @@ export class ChangeLog implements ChangeListener {
 
   /** What was collected since the last call. */
   take(): KernelChange[] {
-    const present = [...this.#inodes].map(ino => ({ ino, view: viewOfIncarnation(this.#incarnation(ino)) }))
+    const present = this.#inodes.size > FEW ? this.#manyInodes() : [...this.#inodes].map(ino => this.#nodeOf(ino))
     const names: KernelChange[] = this.#allNames ? [{ names: 'all' }] : []
     const changes: KernelChange[] = [...names, ...this.#entries.values(), ...this.#replaced, ...present]
     this.clear()
     return changes
+  }
+
+  #nodeOf(ino: number): { ino: number; view: number } {
+    return { ino, view: viewOfIncarnation(this.#incarnation(ino)) }
+  }
+
+  /** Between threads an array of numbers costs next to nothing. */
+  #manyInodes(): KernelChange[] {
+    const live = [...this.#inodes].filter(ino => this.#incarnation(ino) === 0)
+    const others = [...this.#inodes].filter(ino => this.#incarnation(ino) !== 0)
+    return [{ inodes: Float64Array.from(live) }, ...others.map(ino => this.#nodeOf(ino))]
   }
 
   clear(): void {

@@ -48,6 +48,7 @@ export class LinuxKernel implements Kernel {
     const node = (ino: number): number => (ino === rootIno ? ROOT_NODE : ino)
     for (const change of changes) {
       if ('names' in change) notifier.post(fd, invalAllEntries())
+      else if ('inodes' in change) for (const ino of change.inodes) notifier.post(fd, invalInode(node(ino)))
       else if ('name' in change) notifier.post(fd, invalEntry(node(change.parent), change.name, change.view))
       else notifier.post(fd, invalInode(node(change.ino), change.view))
     }

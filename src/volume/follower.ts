@@ -1,7 +1,7 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { decodeHead, encodeHead } from '../codec/head.js'
-import { CairnError } from '../errors.js'
+import { CairnError, PageMiss } from '../errors.js'
 import type { StoredObject } from '../store/contract.js'
 import { type Clock, limits } from '../sys/index.js'
 import { HeadFile } from './head.js'
@@ -13,7 +13,6 @@ import type { Showing, Volume } from './volume.js'
 
 /** Of a head that was read in another process: no store has it. */
 const UNKNOWN_VERSION = ''
-const FOR_EVER = (): boolean => false
 
 export interface FollowerParts {
   store: PublishedHeads
@@ -29,6 +28,8 @@ export interface FollowerParts {
   onRefreshed: () => void
   /** Called when promises were settled. */
   onSettled: () => void
+  /** What is far away is not waited for: this thread is woken when it comes. */
+  mayMiss: boolean
 }
 
 type Done = (error: Error | undefined, went: boolean) => void
@@ -49,6 +50,9 @@ export class Follower implements Showing {
   #look = 0
   #isAsking = false
   #transition: Transition | undefined
+  /** What the transition needs is on its way; or did not come, and is waited for once. */
+  #isFar = false
+  #isPatient = false
   /** Who waits for the look that is under way, and for one that is begun after it. */
   #waiting: Done[] = []
   #next: Done[] = []
@@ -82,6 +86,7 @@ export class Follower implements Showing {
 
   /** Background work for at most `budgetMs`. Returns in how many milliseconds it wants to be called again. */
   pump(budgetMs: number): number {
+    if (this.#isFar) return Number.POSITIVE_INFINITY
     if (this.#transition !== undefined) return this.#goOn(this.#transition, budgetMs)
     if (this.#isAsking) return Number.POSITIVE_INFINITY
     if (this.#next.length === 0) {
@@ -132,19 +137,32 @@ export class Follower implements Showing {
   }
 
   #goOn(transition: Transition, budgetMs: number): number {
-    const { clock, onRefreshed } = this.#parts
+    const { clock, onRefreshed, mayMiss } = this.#parts
     const until = clock.monotonic() + budgetMs
+    let went: boolean
     try {
-      if (!transition.step(() => clock.monotonic() >= until)) return 0
-      this.#goTo(transition)
+      const step = transition.step(() => clock.monotonic() >= until, mayMiss && !this.#isPatient)
+      this.#isPatient = false
+      if (step instanceof PageMiss) return this.#waitFor(step)
+      if (!step) return 0
+      went = this.#goTo(transition)
     } catch (problem) {
       this.#over(problem as Error, false)
       return this.pump(0)
     }
     // Before whoever waits goes on.
-    onRefreshed()
-    this.#over(undefined, true)
+    if (went) onRefreshed()
+    this.#over(undefined, went)
     return this.#next.length > 0 ? 0 : this.#parts.everyMs
+  }
+
+  #waitFor(miss: PageMiss): number {
+    this.#isFar = true
+    miss.whenHere(isHere => {
+      this.#isFar = false
+      this.#isPatient = !isHere
+    })
+    return Number.POSITIVE_INFINITY
   }
 
   /** A look is over. */
@@ -169,12 +187,9 @@ export class Follower implements Showing {
     this.#look++
     this.#transition = undefined
     const transition = this.#wayTo(this.#parts.store.storedSync(this.#key, this.#known))
-    if (transition !== undefined) {
-      transition.step(FOR_EVER)
-      this.#goTo(transition)
-    }
+    const went = transition !== undefined && this.#goTo(transition.finish())
     if (this.failed !== undefined) throw this.failed
-    return transition !== undefined
+    return went
   }
 
   /** Undefined when what is shown is the newest. One that was deleted stays what it was, as long as its pages are there. */
@@ -186,11 +201,14 @@ export class Follower implements Showing {
     return way
   }
 
-  #goTo(transition: Transition): void {
-    if (this.#isMounted) this.#shown.add(transition.head)
-    this.#volume.goTo(transition)
+  #goTo(transition: Transition): boolean {
+    const { root, history } = this.#volume.head.value
+    const { head } = transition
+    if (this.#isMounted && (head.root !== root || head.history !== history)) this.#shown.add(head)
+    const went = this.#volume.goTo(transition)
     this.refreshedMs = this.#parts.clock.now()
     this.#keep()
+    return went
   }
 
   /** What there is to begin with while the store cannot be reached. Without it a reader is none the worse now. */
@@ -234,7 +252,7 @@ export class Follower implements Showing {
     const heads = this.#shown.read(now.volume)
     if (heads === undefined) for (const _ of noteAll(volume.state.tree, changes));
     const trees = [...(heads ?? []).map(head => volume.treesOf(head)), volume.state]
-    for (let i = 1; i < trees.length; i++) new Transition(trees[i - 1], trees[i], now, NOTHING, changes).step(FOR_EVER)
+    for (let i = 1; i < trees.length; i++) new Transition(volume.context.store, trees[i - 1], trees[i], now, NOTHING, changes).finish()
     if (heads?.at(-1)?.nonce !== now.nonce) this.#shown.add(now)
     return changes
   }

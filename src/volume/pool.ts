@@ -363,7 +363,7 @@ export class Pool {
     const found = stored ?? kept
     const head = found && HeadFile.of(found, this.context.store, id, this.#random)
     if (head === undefined || head.value.deletedMs !== undefined) throw unknown(name, this.#names.all())
-    const { bootId, actor, refreshMs, onRefreshed = () => {}, onSettled = () => {} } = this.#options
+    const { bootId, actor, refreshMs, onRefreshed = () => {}, onSettled } = this.#options
     const volume = new Volume({
       ...{ context: this.context, head, dir, clock: this.#clock, random: this.#random, bootId, actor, isReader: true, nameHere: name },
       newArena: () => this.#takeArena(),
@@ -372,7 +372,17 @@ export class Pool {
       release: closing => this.#closeOne(closing),
     })
     const isNew = stored !== undefined
-    const follower = new Follower({ store: heads, volume, dir, clock: this.#clock, everyMs: refreshMs, isNew, onRefreshed, onSettled })
+    const follower = new Follower({
+      store: heads,
+      volume,
+      dir,
+      clock: this.#clock,
+      everyMs: refreshMs,
+      isNew,
+      onRefreshed,
+      onSettled: onSettled ?? (() => {}),
+      mayMiss: onSettled !== undefined,
+    })
     volume.showing = follower
     this.#open.set(id, { volume, count: 1, follower })
     return volume

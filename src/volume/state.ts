@@ -266,7 +266,7 @@ export class VolumeState {
   }
 
   loadVersionSequence(): void {
-    this.versionSequence = this.#versionSequenceSaved = (readSetting(this.history, VERSION_SEQUENCE) as number | undefined) ?? 0
+    this.versionSequence = this.#versionSequenceSaved = readVersionSequence(this.history)
   }
 
   /** The tags that a seal saved; before the journal is replayed. */
@@ -285,6 +285,11 @@ export class VolumeState {
     for (let i = 0; i < this.#applied.length; i += 2) if (this.#applied[i + 1] === unique && this.#applied[i] === mount) return true
     return false
   }
+}
+
+/** The largest sequence of a version, as the last seal saved it. */
+export function readVersionSequence(history: BTree): number {
+  return (readSetting(history, VERSION_SEQUENCE) as number | undefined) ?? 0
 }
 
 function isOfHistory(op: number): boolean {

@@ -1,7 +1,7 @@
 import type { Head } from '../codec/head.js'
 import { commitIdText, decodeCommit, Tag } from '../codec/index.js'
-import { CorruptError } from '../errors.js'
-import type { StoredObject } from '../store/contract.js'
+import { CorruptError, PageMiss } from '../errors.js'
+import type { LocalStore, StoredObject } from '../store/contract.js'
 import { type BTree, TreeDiff } from '../tree/index.js'
 import { TreeChanges } from './tree-changes.js'
 
@@ -27,11 +27,17 @@ export class Transition {
   readonly changes: TreeChanges
   /** Commits whose tree is another one: something was purged from them. */
   readonly rewritten: string[] = []
-  readonly #work: Iterator<void, void>
+  readonly #store: Pick<LocalStore, 'mayMiss'>
+  readonly #work: Iterator<PageMiss | undefined, void>
   #isDone = false
+  #mayMiss = false
 
-  /** @param changes to which it is added what differs */
-  constructor(from: Trees, to: Trees, head: Head, found: StoredObject, changes = new TreeChanges()) {
+  /**
+   * @param store of the trees
+   * @param changes to which it is added what differs
+   */
+  constructor(store: Pick<LocalStore, 'mayMiss'>, from: Trees, to: Trees, head: Head, found: StoredObject, changes = new TreeChanges()) {
+    this.#store = store
     this.changes = changes
     this.to = to
     this.head = head
@@ -39,21 +45,54 @@ export class Transition {
     this.#work = this.#differences(from)
   }
 
-  /** Works for about so long. True when all is known. @throws CorruptError when the new state cannot be read; what the store says */
-  step(isTimeOver: () => boolean): boolean {
-    while (!this.#isDone && !isTimeOver()) this.#isDone = this.#work.next().done === true
+  /** Finds out all, and waits for what it needs. @throws as `step` */
+  finish(): this {
+    this.step(() => false, false)
+    return this
+  }
+
+  /**
+   * Works for about so long. True when all is known; what it misses where it may miss something.
+   * @throws CorruptError when the new state cannot be read; what the store says
+   */
+  step(isTimeOver: () => boolean, mayMiss: boolean): boolean | PageMiss {
+    this.#mayMiss = mayMiss && this.#store.mayMiss !== undefined
+    while (!this.#isDone && !isTimeOver()) {
+      const { done, value } = this.#work.next()
+      this.#isDone = done === true
+      if (value instanceof PageMiss) return value
+    }
     return this.#isDone
   }
 
-  *#differences(from: Trees): Generator<void, void> {
+  *#differences(from: Trees): Generator<PageMiss | undefined, void> {
     try {
-      yield* inSteps(new TreeDiff(from.tree, this.to.tree, (key, was, is) => this.changes.note(key, was, is)))
+      yield* this.#inSteps(() => new TreeDiff(from.tree, this.to.tree, (key, was, is) => this.changes.note(key, was, is)))
       const range = { from: COMMITS, to: AFTER_COMMITS }
-      yield* inSteps(new TreeDiff(from.history, this.to.history, (key, was, is) => this.#noteCommit(key, was, is), range))
+      yield* this.#inSteps(() => new TreeDiff(from.history, this.to.history, (key, was, is) => this.#noteCommit(key, was, is), range))
     } catch (error) {
       if (!(error instanceof CorruptError)) throw error
       yield* noteAll(this.to.tree, this.changes)
       yield* entriesOf(this.to.history, key => this.#noteAnyCommit(key))
+    }
+  }
+
+  /** A step that misses a page has changed nothing, and is made again. */
+  *#inSteps(begin: () => TreeDiff): Generator<PageMiss | undefined, void> {
+    let diff: TreeDiff | undefined
+    for (let isOver = false; !isOver; ) {
+      let miss: PageMiss | undefined
+      if (this.#mayMiss) this.#store.mayMiss = true
+      try {
+        diff ??= begin()
+        isOver = diff.step(STEPS_AT_ONCE)
+      } catch (error) {
+        if (!(error instanceof PageMiss)) throw error
+        miss = error
+      } finally {
+        if (this.#mayMiss) this.#store.mayMiss = false
+      }
+      if (!isOver) yield miss
     }
   }
 
@@ -67,21 +106,17 @@ export class Transition {
   }
 }
 
-function* inSteps(diff: TreeDiff): Generator<void, void> {
-  while (!diff.step(STEPS_AT_ONCE)) yield
-}
-
 /** Everything that a tree has, for those who do not know what was before. */
-export function* noteAll(tree: BTree, changes: TreeChanges): Generator<void, void> {
+export function* noteAll(tree: BTree, changes: TreeChanges): Generator<undefined, void> {
   changes.isAll = true
   yield* entriesOf(tree, (key, value) => changes.note(key, undefined, value))
 }
 
-function* entriesOf(tree: BTree, visit: (key: Uint8Array, value: Uint8Array) => void): Generator<void, void> {
+function* entriesOf(tree: BTree, visit: (key: Uint8Array, value: Uint8Array) => void): Generator<undefined, void> {
   const cursor = tree.cursor()
   let count = 0
   for (let more = cursor.seek(new Uint8Array(1), 0); more; more = cursor.next()) {
     visit(cursor.buf.subarray(cursor.kp, cursor.kp + cursor.kl), cursor.buf.subarray(cursor.vp, cursor.vp + cursor.vl))
-    if (++count % STEPS_AT_ONCE === 0) yield
+    if (++count % STEPS_AT_ONCE === 0) yield undefined
   }
 }

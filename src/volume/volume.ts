@@ -29,7 +29,7 @@ import { openTree, type Recovered, recover } from './recovery.js'
 import { isOfStorage, Sealing } from './sealing.js'
 import { SnapshotSession } from './snapshot-session.js'
 import { PageSpool, Spool } from './spool.js'
-import { VolumeState } from './state.js'
+import { readVersionSequence, VolumeState } from './state.js'
 import { poolSyncer, type Syncer } from './syncer.js'
 import { TransactionLive } from './transaction.js'
 import { Transition, type Trees } from './transition.js'
@@ -585,7 +585,7 @@ export class Volume implements VolumeApi {
    */
   wayTo(found: StoredObject): Transition | undefined {
     const now = this.head.decode(found)
-    return now.nonce === this.head.value.nonce ? undefined : new Transition(this.state, this.treesOf(now), now, found)
+    return now.nonce === this.head.value.nonce ? undefined : new Transition(this.context.store, this.state, this.treesOf(now), now, found)
   }
 
   /** The trees that a head names; nothing is read yet. */
@@ -593,12 +593,17 @@ export class Volume implements VolumeApi {
     return { tree: openTree(this.context.pages, root), history: openTree(this.context.pages, history) }
   }
 
-  /** Goes a way to its end, all at once. Nothing that was opened before is closed: whatever is still there shows what it holds now. `onBecame` hears what changed. */
-  goTo({ found, head, to, changes, rewritten }: Transition): void {
+  /**
+   * Goes a way to its end, all at once. Nothing that was opened before is closed: whatever is still there shows what it holds now. `onBecame` hears what changed.
+   * @returns false when that was nothing, and only the lease is newer, or the name
+   */
+  goTo({ found, head, to, changes, rewritten }: Transition): boolean {
     assert(this.isReader, 'a writer knows what it wrote')
     const { root, history } = this.head.value
+    const isSame = head.root === root && head.history === history
+    if (!isSame) readFirst(to, head)
     this.head.follow(found)
-    if (head.root === root && head.history === history) return
+    if (isSame) return false
     this.state.goTo(to, head, rewritten)
     this.hasGoneOn = true
     this.#unsavedWindow = false
@@ -607,6 +612,7 @@ export class Volume implements VolumeApi {
     this.session.quota = readQuota(this.state.history)
     this.#makeRoot()
     this.onBecame?.(changes)
+    return true
   }
 
   /** Records the present state, with other records of the history in the same batch. @throws CairnError; nothing is recorded then */
@@ -808,4 +814,15 @@ export class Volume implements VolumeApi {
       this.#letGo()
     }
   }
+}
+
+/** What going to a state reads of it, so that nothing fails in the middle of that. */
+function readFirst({ tree, history }: Trees, { hidden }: Head): void {
+  const K = Buffer.alloc(16)
+  tree.get(K, inodeKey(K, Tag.attr, 1))
+  readQuota(history)
+  readVersionSequence(history)
+  if (hidden === undefined) return
+  const { key } = windowItem(hidden)
+  history.get(key, key.length)
 }
