@@ -5,9 +5,12 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { FileSystem } from '../src/fs/index.js'
+import { collect } from '../src/history/gc/collect.js'
 import { createFs, LocalBackend, LocalOps } from '../src/node/index.js'
 import { openDatabase } from '../src/store/sqlite/driver.js'
+import { openSqliteStore } from '../src/store/sqlite/index.js'
 import type { StoreLocation } from '../src/store/url.js'
+import { systemClock, systemRandom } from '../src/sys/index.js'
 import { Engine } from '../src/volume/engine.js'
 import type { Volume } from '../src/volume/volume.js'
 
@@ -223,6 +226,33 @@ describe('a volume in a SQLite file', { timeout: 60_000 }, () => {
       for (let n = 0; n < first - 1; n++) expect(found.readFileSync(name(n)).equals(bytes(sizeOf(n), n))).toBe(true)
       gone(b)
     }
+  })
+
+  it('is collected from another home beside its writer, who loses nothing and goes on', () => {
+    const a = host('a')
+    const writer = a.openVolume('ws')
+    const fs = shape(writer)
+    // While it is open, packs may come to be named that no head names.
+    const transaction = writer.begin()
+    for (let n = 0; n < 6; n++) {
+      for (let i = 0; i < 6; i++) fs.writeFileSync(`/f${i}`, bytes(300_000, n * 10 + i))
+      writer.flush()
+    }
+    fs.writeFileSync('/journaled', bytes(300_000, 99))
+    host('b')
+    const { store } = openSqliteStore(path)
+    const collection = collect({ store, storeName: 'ws', home: join(folder, 'b'), clock: systemClock, random: systemRandom, thorough: true })
+    for (let step = collection.next(); step.done !== true; step = collection.next()) fs.writeFileSync('/beside', bytes(100_000, 7))
+    store.closeSync()
+    fs.writeFileSync('/after', 'a')
+    writer.flush()
+    for (let i = 0; i < 6; i++) expect(fs.readFileSync(`/f${i}`).equals(bytes(300_000, 50 + i))).toBe(true)
+    expect(fs.readFileSync('/journaled').equals(bytes(300_000, 99))).toBe(true)
+    expect(writer.fsck()).toMatchObject({ ok: true, findings: [] })
+    a.pump(10)
+    expect(a.statusOf('ws').remote).toMatchObject({ isWriter: true })
+    transaction.abort()
+    writer.close()
   })
 
   it('says that a journal is damaged rather than forget what was acknowledged', () => {

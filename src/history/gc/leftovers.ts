@@ -85,6 +85,8 @@ export class Leftovers {
     for (const id of ids) {
       const head = this.#reader.head(id)
       if (head === undefined || head.value.deletedMs !== undefined || head.value.pending === true) continue
+      // In a store that is one file the writer may be a process of another home, whose locks are not seen here.
+      if (this.#store.logs !== undefined && head.value.lease !== undefined) continue
       const heads = new Map([[id, head.value]])
       const open = listing.some(pack => pack.id.toString('hex', 0, 8) === id && !isSettled(pack.id, heads))
       if (open) this.#locked(id, () => this.#raise(id))
