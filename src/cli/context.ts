@@ -58,11 +58,11 @@ export class Context {
 
   cairn(): Promise<CairnApi> {
     this.opening ??= this.config().then(({ settings, origins }) => {
-      const { home, logLevel, gc, metadataTtl: refreshMs } = settings
+      const { home, logLevel, gc, backlogSize: backlogBytes, metadataTtl: refreshMs } = settings
       const actor = this.actorArgument ?? settings.actor
       // What is not said stays as it was said before.
       const cacheSize = origins.cacheSize.from === 'default' ? undefined : settings.cacheSize
-      return this.openCairn({ ...keySettings(settings), home, logLevel, gc, cacheSize, refreshMs, ...(actor === undefined ? {} : { actor }) })
+      return this.openCairn({ ...keySettings(settings), home, logLevel, gc, cacheSize, backlogBytes, refreshMs, ...(actor === undefined ? {} : { actor }) })
     })
     return this.opening
   }
@@ -224,7 +224,9 @@ export class Context {
     await this.places.close()
     if (this.opening !== undefined) {
       const cairn = await this.opening.catch(() => undefined)
-      await cairn?.close()
+      const { unpublished } = (await cairn?.close()) ?? { unpublished: [] }
+      for (const { name, problem = '' } of unpublished)
+        this.out.note(`cairn: What changed in ${name} is kept here and not published yet: ${problem} Run \`cairn flush ${name}\` later.`)
     }
   }
 }

@@ -45,7 +45,7 @@ function volumeLines(volume: StatusReport['volumes'][number]): string[] {
 
 function remoteLines({ name, store, remote }: StatusReport['volumes'][number]): string[] {
   if (remote === undefined) return []
-  const { durability, unpublishedBytes, lastPublishMs, refreshedMs, lease, isWriter, problem, setAside, cache } = remote
+  const { durability, unpublishedBytes, maxUnpublishedBytes = 0, isFull, lastPublishMs, refreshedMs, lease, isWriter, problem, setAside, cache } = remote
   const reads = cache.hits + cache.misses
   const published = lastPublishMs === undefined ? '' : `, published ${ago(lastPublishMs, Date.now())}`
   const writer = isWriter ? 'this host' : lease === undefined ? 'nobody' : lease.holder
@@ -56,6 +56,7 @@ function remoteLines({ name, store, remote }: StatusReport['volumes'][number]): 
       ? []
       : [`  cache: ${humanSize(cache.bytes)}B of ${humanSize(cache.maxBytes)}B${reads === 0 ? '' : `, ${Math.round((100 * cache.hits) / reads)} % of reads`}`]),
     ...(problem === undefined ? [] : [`  problem: ${problem}`]),
+    ...(isFull === true ? [`  changes fail with ENOSPC: no more than ${humanSize(maxUnpublishedBytes)}B may wait to be published (CAIRN_BACKLOG_SIZE)`] : []),
     ...(setAside === 0 ? [] : [`  ${plural(setAside, 'state')} of this host that another one overtook: \`cairn recover ${name}\``]),
   ]
 }

@@ -71,7 +71,7 @@ export const groups: readonly CommandGroup[] = [
         options: [
           ['--foreground', 'stay, log to stderr, unmount on Ctrl-C'],
           ['--read-only', 'refuse all changes through this mount; a volume in a shared store is followed as another host writes it'],
-          ['--check-storage', 'verify the whole volume first'],
+          ['--check-storage', 'try the store out first, and verify the whole volume where it is on this host'],
           ['--allow-other', 'let other users of this machine in'],
           ['--wait <time>', 'wait so long, such as 5m, for another host that writes it'],
           ['--durability <level>', 'local: fsync means this disk (default); remote: the store, which hosts share'],

@@ -1,4 +1,4 @@
-import { CorruptError, EIO, ENOENT, ENOSYS, ESTALE, errnoName, PageMiss } from '../errors.js'
+import { CairnError, EIO, ENOENT, ENOSYS, ESTALE, errnoName, PageMiss } from '../errors.js'
 import type { FileSystemApi } from '../fs/filesystem.js'
 import { View } from '../views/index.js'
 import * as attributes from './attributes.js'
@@ -238,7 +238,7 @@ export class FuseHandler {
     x.tagged = false
     x.fs.session.discard()
     const errno = this.#hooks.isStale?.(error, !isLiveView(x.view)) === true ? ESTALE : EIO
-    const what = error instanceof CorruptError ? error.message : error instanceof Error ? error.stack : String(error)
+    const what = error instanceof CairnError ? error.message : error instanceof Error ? error.stack : String(error)
     this.#hooks.log?.(`request ${opcode} for inode ${x.ino} answered ${errnoName(errno)}: ${what}`)
     return opcode === Op.forget || opcode === Op.batchForget ? NO_REPLY : x.fail(-errno)
   }

@@ -1,6 +1,6 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads'
 import { CairnError } from '../errors.js'
-import { entry } from '../sys/entry.js'
+import { entry, threadArguments } from '../sys/entry.js'
 import { limits } from '../sys/index.js'
 import { fromWire, type WireError } from '../sys/wire-error.js'
 
@@ -31,6 +31,7 @@ export class BlockingClient {
     const { port1, port2 } = new MessageChannel()
     this.#port = port1
     this.#worker = new Worker(entry('sdk/blocking-thread'), {
+      ...threadArguments(),
       workerData: { socketPath, session, port: port2, answers: this.#answers.buffer as SharedArrayBuffer } satisfies BlockingData,
       transferList: [port2],
     })

@@ -8,7 +8,7 @@ import { parseStoreUrl, type StoreLocation } from '../store/url.js'
 import type { KeySource } from '../store/user-key.js'
 import { ownActor } from '../sys/actor.js'
 import { limits } from '../sys/index.js'
-import type { CommitInfo, FsckReport, VersionInfo, VolumeInfo } from '../volume/api.js'
+import type { CommitInfo, FsckReport, StoreCheck, Unpublished, VersionInfo, VolumeInfo } from '../volume/api.js'
 import type { Pinned } from '../volume/engine.js'
 import type { BackupOptions } from './backup.js'
 import type { Bundle, UnbundleOptions } from './bundle.js'
@@ -76,6 +76,7 @@ export class Cairn implements CairnApi {
   readonly #refreshMs: number | undefined
   readonly #durability: CairnOptions['durability']
   readonly #keys: KeySource[]
+  readonly #backlogBytes: number | undefined
   #local: Promise<LocalHost> | undefined
   #remote: RemoteHost | undefined
   readonly #open = new Set<VolumeHandle>()
@@ -92,6 +93,7 @@ export class Cairn implements CairnApi {
     this.#refreshMs = options.refreshMs
     this.#durability = options.durability
     this.#keys = keysOf(options)
+    this.#backlogBytes = options.backlogBytes
   }
 
   /**
@@ -111,7 +113,7 @@ export class Cairn implements CairnApi {
   static async fromEnv(): Promise<Cairn> {
     const { loadSettings } = await import('./config.js')
     const { settings, origins } = await loadSettings()
-    const { home, logLevel, actor, readOnly, gc, metadataTtl } = settings
+    const { home, logLevel, actor, readOnly, gc, backlogSize, metadataTtl } = settings
     return Cairn.open({
       ...keySettings(settings),
       home,
@@ -120,6 +122,7 @@ export class Cairn implements CairnApi {
       gc,
       ...(origins.cacheSize.from !== 'default' && { cacheSize: settings.cacheSize }),
       refreshMs: metadataTtl,
+      ...(backlogSize === undefined ? {} : { backlogBytes: backlogSize }),
       ...(actor === undefined ? {} : { actor }),
     })
   }
@@ -163,6 +166,10 @@ export class Cairn implements CairnApi {
 
   async releaseLease(name: string): Promise<void> {
     await this.#call('releaseLease', name)
+  }
+
+  async checkStore(name: string, options: { probe?: boolean } = {}): Promise<StoreCheck> {
+    return (await this.#call('checkStore', name, options)) as StoreCheck
   }
 
   async recover(name: string): Promise<VolumeInfo[]> {
@@ -470,14 +477,14 @@ export class Cairn implements CairnApi {
     return ((await this.#call('storeOf', name)) ?? undefined) === undefined ? {} : { durability: this.#durability }
   }
 
-  /** Closes what was opened through it. Mounts stay. */
-  async close(): Promise<void> {
+  /** Closes what was opened through it. Mounts stay. @returns volumes of which something could not be published: it is kept, and published the next time */
+  async close(): Promise<{ unpublished: Unpublished[] }> {
     for (const handle of [...this.#open]) await handle.close().catch(() => undefined)
     await this.#remote?.close()
     this.#remote = undefined
     const local = await this.#local
     this.#local = undefined
-    await local?.close()
+    return { unpublished: (await local?.close()) ?? [] }
   }
 
   /** Programs that write through a mount may have bytes in the kernel that the server has not seen. */
@@ -515,9 +522,8 @@ export class Cairn implements CairnApi {
 
   #localHost(): Promise<LocalHost> {
     // The engine is loaded where it is used: most commands only talk to the server.
-    this.#local ??= import('./local-host.js').then(
-      ({ LocalHost }) => new LocalHost(this.home, { actor: this.actor, cacheBytes: this.#cacheBytes, refreshMs: this.#refreshMs, keys: this.#keys }),
-    )
+    const bounds = { cacheBytes: this.#cacheBytes, backlogBytes: this.#backlogBytes, refreshMs: this.#refreshMs }
+    this.#local ??= import('./local-host.js').then(({ LocalHost }) => new LocalHost(this.home, { actor: this.actor, keys: this.#keys, ...bounds }))
     this.#local.catch(() => {
       this.#local = undefined
     })
@@ -536,10 +542,8 @@ export class Cairn implements CairnApi {
   }
 
   async #server(): Promise<RemoteHost> {
-    return (
-      (await this.#runningServer()) ??
-      this.#use(await ensureServer(this.home, { logLevel: this.#logLevel, gc: this.#gc, cacheBytes: this.#cacheBytes, refreshMs: this.#refreshMs }))
-    )
+    const bounds = { cacheBytes: this.#cacheBytes, backlogBytes: this.#backlogBytes, refreshMs: this.#refreshMs }
+    return (await this.#runningServer()) ?? this.#use(await ensureServer(this.home, { logLevel: this.#logLevel, gc: this.#gc, ...bounds }))
   }
 
   #use(client: RpcClient): RemoteHost {

@@ -1,7 +1,7 @@
 import { LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
 import { CairnError } from '../errors.js'
-import { parseLevel, parseSize, parseSpan, type Settings, settingList } from './config.js'
+import { parseAddressOfStore, parseLevel, parseSize, parseSpan, type Settings, settingList } from './config.js'
 
 /** A number as it is, or text that `parse` understands. */
 function measured(parse: (text: string) => number | undefined) {
@@ -19,10 +19,15 @@ const schema = z.strictObject({
     .string()
     .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/)
     .optional(),
-  store: z.string().min(1).optional(),
+  store: z
+    .string()
+    .min(1)
+    .refine(text => parseAddressOfStore(text) !== undefined)
+    .optional(),
   prefix: z.string().optional(),
   readOnly: z.boolean().optional(),
   cacheSize: measured(parseSize).optional(),
+  backlogSize: measured(parseSize).optional(),
   metadataTtl: measured(parseSpan).optional(),
   actor: z.string().min(1).optional(),
   keyFile: z.string().min(1).optional(),
@@ -66,7 +71,8 @@ export function parseConfig(text: string, file: string): Partial<Settings> {
   const line = lineOf(document, lines, key)
   if (known === undefined)
     throw broken(file, line, `there is no setting ${JSON.stringify(key)}`, `The settings are ${settingList.map(one => one.key).join(', ')}.`)
-  throw broken(file, line, `${key} is ${JSON.stringify((value as Record<string, unknown>)[key])}`, `Set it to ${known.wants}.`)
+  const is = known.isHidden === true ? 'holds what it may not' : `is ${JSON.stringify((value as Record<string, unknown>)[key])}`
+  throw broken(file, line, `${key} ${is}`, `Set it to ${known.wants}.`)
 }
 
 function lineOf(document: ReturnType<typeof parseDocument>, lines: LineCounter, key: string): number | undefined {

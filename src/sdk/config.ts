@@ -20,6 +20,8 @@ export interface Settings {
   prefix?: string
   readOnly: boolean
   cacheSize: number
+  /** What a volume of a store elsewhere may have acknowledged and not published; without it half of what the disk has free. */
+  backlogSize?: number
   metadataTtl: number
   logLevel: LogLevel
   /** A server collects by itself. */
@@ -82,18 +84,26 @@ interface Setting {
   variable: string
   parse: (text: string) => Settings[keyof Settings]
   wants: string
+  /** A value that is refused is not shown: it may hold a password. */
+  isHidden?: true
 }
 
 const asText = (text: string): string => text
+
+/** Undefined for one that holds credentials, which would be shown with it. */
+export function parseAddressOfStore(text: string): string | undefined {
+  return /:\/*[^/]*@/.test(text) ? undefined : text
+}
 
 /** The settings with their variables, in the order in which they are shown. */
 export const settingList: readonly Setting[] = [
   { key: 'home', variable: 'CAIRN_HOME', parse: text => resolve(text), wants: 'a folder' },
   { key: 'volume', variable: 'CAIRN_VOLUME', parse: asText, wants: 'the name of a volume' },
-  { key: 'store', variable: 'CAIRN_STORE', parse: asText, wants: 'the address of a store' },
+  { key: 'store', variable: 'CAIRN_STORE', parse: parseAddressOfStore, wants: 'the address of a store, without credentials', isHidden: true },
   { key: 'prefix', variable: 'CAIRN_PREFIX', parse: asText, wants: 'text' },
   { key: 'readOnly', variable: 'CAIRN_READ_ONLY', parse: parseSwitch, wants: 'true or false' },
   { key: 'cacheSize', variable: 'CAIRN_CACHE_SIZE', parse: parseSize, wants: 'a size such as 256M' },
+  { key: 'backlogSize', variable: 'CAIRN_BACKLOG_SIZE', parse: parseSize, wants: 'a size such as 2G' },
   { key: 'metadataTtl', variable: 'CAIRN_METADATA_TTL', parse: parseSpan, wants: 'a time such as 500ms or 2s' },
   { key: 'actor', variable: 'CAIRN_ACTOR', parse: asText, wants: 'a name' },
   { key: 'keyFile', variable: 'CAIRN_KEY_FILE', parse: text => resolve(text), wants: 'a file' },
@@ -145,7 +155,8 @@ export async function loadSettings(options: LoadOptions = {}): Promise<Resolved>
 function fromVariable(setting: Setting, text: string): Settings[keyof Settings] {
   const value = setting.parse(text)
   if (value !== undefined) return value
-  throw new CairnError('ERR_CONFIG', `The variable ${setting.variable} is ${JSON.stringify(text)}.`, `Set it to ${setting.wants}.`, { exitCode: 2 })
+  const is = setting.isHidden === true ? 'holds what it may not' : `is ${JSON.stringify(text)}`
+  throw new CairnError('ERR_CONFIG', `The variable ${setting.variable} ${is}.`, `Set it to ${setting.wants}.`, { exitCode: 2 })
 }
 
 async function readConfig(file: string): Promise<Partial<Settings>> {

@@ -3,9 +3,10 @@ import { accessSync, closeSync, constants, existsSync, openSync, readFileSync, s
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { isFuseDevice } from '../fuse/mountinfo.js'
+import type { VolumeInfo } from '../volume/api.js'
 import { loadSettings } from './config.js'
 import { cairnMounts } from './mount-table.js'
-import type { Check, DoctorReport } from './types.js'
+import type { CairnApi, Check, DoctorReport } from './types.js'
 
 const execute = promisify(execFile)
 const LOW_DISK_BYTES = 1024 ** 3
@@ -213,13 +214,52 @@ async function volumesCheck(home: string): Promise<Check[]> {
     try {
       const volumes = await cairn.volumes()
       const checks: Check[] = []
-      for (const { name } of volumes) checks.push(await volumeCheck(name, () => cairn.open(name)))
+      for (const { name, store } of volumes) if (store === 'dev') checks.push(await volumeCheck(name, () => cairn.open(name)))
+      checks.push(...(await storesCheck(cairn, volumes)))
       return checks.length === 0 ? [fine('volumes', 'there are none yet')] : checks
     } finally {
       await cairn.close()
     }
   } catch (error) {
     return [wrong('volumes', (error as Error).message, (error as { remedy?: string }).remedy ?? 'Look at the folder, or choose another with CAIRN_HOME.')]
+  }
+}
+
+/** Stores elsewhere, and how their volumes stand to them. No volume of these is opened: that would take it from who writes it. */
+async function storesCheck(cairn: CairnApi, volumes: readonly VolumeInfo[]): Promise<Check[]> {
+  const elsewhere = volumes.filter(({ store }) => store !== 'dev')
+  const checks: Check[] = []
+  for (const store of new Set(elsewhere.map(volume => volume.store))) {
+    const names = elsewhere.filter(volume => volume.store === store).map(({ name }) => name)
+    const check = await storeCheck(cairn, store, names[0])
+    checks.push(check)
+    for (const name of names) checks.push(...(await remoteVolumeCheck(cairn, name, check.ok)))
+  }
+  return checks
+}
+
+async function storeCheck(cairn: CairnApi, store: string, name: string): Promise<Check> {
+  try {
+    const { roundTripMs } = await cairn.checkStore(name)
+    return fine(`store ${store}`, `answers in ${Math.ceil(roundTripMs)} ms, and may be read and listed`)
+  } catch (error) {
+    return wrong(`store ${store}`, (error as Error).message, (error as { remedy?: string }).remedy ?? 'Look at the credentials and the network.')
+  }
+}
+
+async function remoteVolumeCheck(cairn: CairnApi, name: string, isReached: boolean): Promise<Check[]> {
+  const title = `volume ${name}`
+  try {
+    const [{ remote }] = (await cairn.status(name)).volumes
+    if (remote === undefined) return []
+    const checks: Check[] = []
+    const waiting = remote.unpublishedBytes
+    if (remote.setAside > 0) checks.push(odd(title, 'work of this host was overtaken by another one', `Make a volume of it with \`cairn recover ${name}\`.`))
+    if (waiting > 0 && !isReached) checks.push(odd(title, `${waiting} bytes are on this host only`, `Run \`cairn flush ${name}\` when its store is reached.`))
+    if (checks.length > 0 || !isReached) return checks
+    return [fine(title, remote.isWriter ? 'is written here' : remote.lease === undefined ? 'is written by nobody' : `is written by ${remote.lease.holder}`)]
+  } catch (error) {
+    return [wrong(title, (error as Error).message, (error as { remedy?: string }).remedy ?? `Run \`cairn status ${name}\`.`)]
   }
 }
 

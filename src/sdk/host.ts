@@ -30,5 +30,5 @@ export interface Host {
    * @param readOnly nothing is changed: the volume may be one that another host writes
    */
   open(name: string, ref?: string, actor?: string, version?: VersionPlace, readOnly?: boolean, durability?: DurabilityLevel): Promise<Opened>
-  close(): Promise<void>
+  close(): Promise<unknown>
 }

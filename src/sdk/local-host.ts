@@ -7,7 +7,7 @@ import { EngineHost } from '../server/engine-host.js'
 import type { VersionPlace } from '../server/version-methods.js'
 import type { KeySource } from '../store/user-key.js'
 import { limits, systemClock } from '../sys/index.js'
-import type { CommitInfo } from '../volume/api.js'
+import type { CommitInfo, Unpublished } from '../volume/api.js'
 import { Engine } from '../volume/engine.js'
 import type { DurabilityLevel } from '../volume/lease.js'
 import type { Host, Opened } from './host.js'
@@ -29,7 +29,13 @@ export class LocalHost implements Host {
   /** @param actor who changes, where `open` does not say it */
   constructor(
     home: string,
-    options: { actor?: string | undefined; cacheBytes?: number | undefined; refreshMs?: number | undefined; keys?: readonly KeySource[] } = {},
+    options: {
+      actor?: string | undefined
+      cacheBytes?: number | undefined
+      backlogBytes?: number | undefined
+      refreshMs?: number | undefined
+      keys?: readonly KeySource[]
+    } = {},
   ) {
     this.#engine = Engine.open({ home, ...given(options) })
     this.#host = new EngineHost(this.#engine, {
@@ -123,10 +129,12 @@ export class LocalHost implements Host {
     }
   }
 
-  async close(): Promise<void> {
+  /** @returns what could not be published: it stays here */
+  async close(): Promise<Unpublished[]> {
     clearTimeout(this.#pump)
     this.#host.sessions.end(SESSION)
     this.#engine.close()
+    return this.#engine.unpublished()
   }
 }
 

@@ -24,6 +24,8 @@ const reads: ReadonlySet<string> = new Set([
     'quota',
     'stats',
     'holders',
+    'checkStore',
+    'unpublished',
   ],
   ...['logOpen', 'logNext', 'blameOpen', 'blameStates', 'blameFile', 'diffOpen', 'diffNext', 'diffFile'],
   ...['cacheStats', 'cacheClear', 'cacheLimit', 'localPlace', 'prefetch'],
@@ -95,7 +97,7 @@ export class ReadOnlyHost implements Host {
     return readOnly(await this.#host.open(name, ref, actor, version, true))
   }
 
-  close(): Promise<void> {
+  close(): Promise<unknown> {
     return this.#host.close()
   }
 }

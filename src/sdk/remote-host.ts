@@ -14,7 +14,22 @@ import { RemoteHandles } from './remote-handles.js'
 
 /** Calls that change nothing: after a lost answer they are simply asked again. */
 const reads: ReadonlySet<string> = new Set([
-  ...['volumes', 'info', 'volumesById', 'status', 'statusOf', 'openVolumes', 'checkpoints', 'commits', 'versions', 'retention', 'quota', 'stats', 'holders'],
+  ...[
+    'volumes',
+    'info',
+    'volumesById',
+    'status',
+    'statusOf',
+    'openVolumes',
+    'checkpoints',
+    'commits',
+    'versions',
+    'retention',
+    'quota',
+    'stats',
+    'holders',
+    'checkStore',
+  ],
   ...['logOpen', 'blameOpen', 'diffOpen', 'flush', 'server.status', 'cacheStats', 'localPlace', 'prefetch'],
   ...['access', 'getxattr', 'listxattr', 'lstat', 'readdir', 'readlink', 'realpath', 'stat', 'statfs', 'statIfExists', 'readFile'].map(name => `fs.${name}`),
 ])
@@ -72,6 +87,7 @@ export class RemoteHost implements Host {
         await client.call('giveKeys', [keysToGive(this.#keys)])
         return client.call(method, args)
       }
+      if ((error as CairnError).code === 'ERR_STORE_CREDENTIALS') throw ofTheServer(error as CairnError)
       const repeatable = wasNotRun(error) || (reads.has(method) && (error as CairnError).code === 'ERR_SERVER_LOST')
       if (!repeatable) throw error
       await this.#again(error, client)
@@ -123,6 +139,13 @@ export class RemoteHost implements Host {
     this.#now?.close()
     this.#client.close()
   }
+}
+
+/** Whoever has just set them hears that it is the server that uses them. */
+function ofTheServer({ code, message, remedy, retry }: CairnError): CairnError {
+  const how =
+    'The server has those of the environment that it was started in: after a change unmount all, and end it with `kill` and the pid that `cairn status` says.'
+  return new CairnError(code, message, `${remedy} ${how}`, { retry })
 }
 
 /** The server said so, or never heard of it. */

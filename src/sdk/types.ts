@@ -8,7 +8,7 @@ import type { LogLevel } from '../server/log.js'
 import type { MergeCall } from '../server/merge-methods.js'
 import type { MountInfo, MountOptions, ServerStatus } from '../server/protocol.js'
 import type { QuotaReport } from '../server/quota-methods.js'
-import type { Change, CommitInfo, FsckReport, VersionInfo, VolumeInfo, VolumeStatus } from '../volume/api.js'
+import type { Change, CommitInfo, FsckReport, StoreCheck, Unpublished, VersionInfo, VolumeInfo, VolumeStatus } from '../volume/api.js'
 import type { FsckProgress } from '../volume/fsck.js'
 import type { DurabilityLevel } from '../volume/lease.js'
 import type { Quota } from '../volume/quota.js'
@@ -58,6 +58,11 @@ export interface CairnOptions {
   keyCommand?: string
   /** The key itself: 32 bytes, or a passphrase. It is kept in memory only. */
   key?: Uint8Array | string
+  /**
+   * What a volume of a store elsewhere may have acknowledged and not published, in bytes: beyond it changes fail with ENOSPC. Default CAIRN_BACKLOG_SIZE, else
+   * half of what its disk has free. For a server when this starts it.
+   */
+  backlogBytes?: number
   /** False: a server that is started collects only when it is asked to; default CAIRN_GC, else true. */
   gc?: boolean
 }
@@ -142,6 +147,12 @@ export interface CairnApi {
   takeLease(name: string, options?: { steal?: boolean; force?: boolean } & LeaseWait): Promise<void>
   /** Publishes, and lets other hosts write. @throws CairnError ERR_VOLUME_MOUNTED, ERR_VOLUME_IN_USE, ERR_STORE_UNREACHABLE */
   releaseLease(name: string): Promise<void>
+  /**
+   * Whether the store of a volume can be used: it is reached, is the one that this home knows, and the credentials may read and list; with `probe` also whether
+   * it does what Cairn relies on, which writes and deletes some small objects below `probe/`.
+   * @throws CairnError ERR_STORE_UNREACHABLE, ERR_STORE_CREDENTIALS, ERR_STORE_ACCESS, ERR_STORE_UNFIT …
+   */
+  checkStore(name: string, options?: { probe?: boolean }): Promise<StoreCheck>
   /** Makes a fork of each state that this host had acknowledged and not published when another host took the volume over. */
   recover(name: string): Promise<VolumeInfo[]>
   /**
@@ -239,7 +250,8 @@ export interface CairnApi {
    * @throws CairnError ERR_LEASE_HELD when another host writes it, and it is not `readonly`; ERR_DURABILITY: the volume is in the home's own store
    */
   open(name: string, options?: { ref?: string; actor?: string; mode?: 'readonly' | 'readwrite'; durability?: DurabilityLevel } & LeaseWait): Promise<OpenVolume>
-  close(): Promise<void>
+  /** @returns volumes of which something could not be published when this program let go of them: it is kept, and published the next time they are used */
+  close(): Promise<{ unpublished: Unpublished[] } | undefined>
 }
 
 /** A volume as it is now, or at a ref; all of it, or one path. */

@@ -158,6 +158,8 @@ export class EngineHost {
       statusOf: (_: string, name: string) => engine.statusOf(name),
       refresh: (_: string, name: string) => this.#refreshed(engine, name),
       collected: () => engine.collected(),
+      checkStore: (_: string, name: string, options?: { probe?: boolean }) => engine.checkStore(name, options),
+      unpublished: () => engine.unpublished(),
       stats: (_: string, name?: string) => statsOf(name === undefined ? engine.dev : engine.poolOf(name), name),
       openVolumes: () => this.volumes.list().map(open => open.volume.info.name),
     }

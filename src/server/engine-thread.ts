@@ -34,6 +34,8 @@ class EngineThread {
       onRefreshed: () => void this.#mounts.tell('', []),
       ...ofStarter('cacheBytes', 'CAIRN_CACHE_BYTES', 0),
       ...ofStarter('refreshMs', 'CAIRN_REFRESH_MS', 1),
+      ...ofStarter('backlogBytes', 'CAIRN_BACKLOG_BYTES', 1),
+      log: line => this.#say({ log: line }),
     })
     const space = (): { totalBytes: number; freeBytes: number } => {
       const host = statfsSync(home)

@@ -1,6 +1,6 @@
 import { CairnError } from '../errors.js'
 import type { FileSystemApi } from '../fs/filesystem.js'
-import { systemClock } from '../sys/index.js'
+import { limits, systemClock } from '../sys/index.js'
 import type { Engine } from '../volume/engine.js'
 import { type OpenOptions, refuseReader } from '../volume/pool.js'
 import type { Session } from '../volume/session.js'
@@ -130,7 +130,9 @@ export class OpenVolumes {
     for (const open of this.#byId.values()) {
       if (open.users > 0) continue
       const left = open.idleSinceMs + this.#idleMs - now
-      if (left <= 0) this.#close(open)
+      // Closed it would be published while everybody waits.
+      if (left <= 0 && this.engine.isPublished(open.volume)) this.#close(open)
+      else if (left <= 0) next = Math.min(next, limits.publishMs)
       else next = Math.min(next, left)
     }
     return next

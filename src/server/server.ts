@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { CairnError } from '../errors.js'
 import type { RpcService } from '../http/rpc-handler.js'
 import { limits, systemClock } from '../sys/index.js'
+import type { Unpublished } from '../volume/api.js'
 import { AutoCollect } from './auto-collect.js'
 import { JobTable } from './job-table.js'
 import type { JobData, JobOptions } from './jobs.js'
@@ -35,6 +36,7 @@ export class Server implements RpcService {
   #idle: NodeJS.Timeout | undefined
   #stopping = false
   #begun = false
+  #usedMs = 0
 
   /** @param onIdle called once: nobody needs this server, or somebody asked it to end */
   constructor(options: {
@@ -147,9 +149,27 @@ export class Server implements RpcService {
 
   /** Counts the time without anybody from now on. */
   #rest(): void {
+    this.#usedMs = systemClock.monotonic()
+    this.#count()
+  }
+
+  #count(): void {
     clearTimeout(this.#idle)
-    if (!this.#begun || this.#stopping || this.#running > 0 || this.#sessions.size > 0 || this.#mounts.size > 0) return
-    this.#idle = setTimeout(() => this.#end(), idleMs())
+    if (!this.#begun || this.#stopping || this.#isNeeded) return
+    this.#idle = setTimeout(() => void this.#idled(), idleMs())
+  }
+
+  get #isNeeded(): boolean {
+    return this.#running > 0 || this.#sessions.size > 0 || this.#mounts.size > 0
+  }
+
+  /** Nobody came. What waits for a store that is out of reach is published before this server ends, but it does not wait for ever. */
+  async #idled(): Promise<void> {
+    const usedMs = this.#usedMs
+    const waiting = (await this.#engine.call('', 'unpublished', []).catch(() => undefined)) as Unpublished[] | undefined
+    if (this.#stopping || this.#isNeeded || this.#usedMs !== usedMs) return
+    if (waiting === undefined || waiting.length === 0 || systemClock.monotonic() - usedMs > limits.serverDrainMs) this.#end()
+    else this.#count()
   }
 
   /** A mount came or went. */

@@ -34,6 +34,8 @@ export function identifySync(store: LocalStore, { create, random, info }: Identi
 /** What a remote one says of itself, and whether it was made now. @param info of the new one. Cost: one GET; for a new one a LIST and a PUT besides. */
 export async function identify(store: ObjectStore, { create, random, info }: IdentityOptions): Promise<StoreInfo & { created: boolean }> {
   const found = await store.get(STORE_INFO_KEY)
+  // A web server that shows the same page for every name.
+  if (found?.bytes[0] === '<'.charCodeAt(0)) throw holdsOthers(store.description)
   if (found !== undefined) return { ...decodeStoreInfo(found.bytes, `${STORE_INFO_KEY} of ${store.description}`), created: false }
   if (create !== true) throw noStore(store.description)
   if (hasOthers((await store.list('')).objects)) throw holdsOthers(store.description)

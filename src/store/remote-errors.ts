@@ -26,6 +26,11 @@ export function busy(store: string, key: string): CairnError {
   return new CairnError('ERR_STORE_CONFLICT', `${store} was busy with another write of ${key}.`, 'Try again.', { retry: 'same-call' })
 }
 
+/** The store was not reached, or did nothing but fail: another time it may be, and what this host has is of use all the same. */
+export function isAway(error: unknown): error is CairnError {
+  return error instanceof CairnError && ['ERR_STORE_UNREACHABLE', 'ERR_STORE_FAILED', 'ERR_STORE_UNCERTAIN', 'ERR_STORE_PROTOCOL'].includes(error.code)
+}
+
 export function noBucket(bucket: string, where: string): CairnError {
   return new CairnError(
     'ERR_STORE_MISSING',
@@ -104,14 +109,47 @@ const NETWORK: Record<string, string> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its certificate is not trusted',
   ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name',
   EPROTO: 'it does not speak TLS there',
+  HPE_INVALID_CONSTANT: 'it does not speak HTTP there',
+}
+/** Those that do not pass by themselves. */
+const TLS = /CERT|SIGNATURE|^EPROTO$|^ERR_SSL_|^HPE_/
+
+/** Code of a connection that failed; undefined when that is not what failed. */
+export function networkCode(error: unknown): string | undefined {
+  const { code, name, cause, errors } = error as { code?: unknown; name?: unknown; cause?: unknown; errors?: unknown[] }
+  if (typeof code === 'string' && (NETWORK[code] !== undefined || /^(ERR_SSL|HPE)_/.test(code))) return code
+  if (name === 'TimeoutError') return 'ETIMEDOUT'
+  const inner = Array.isArray(errors) ? errors[0] : cause
+  return inner === undefined || inner === null ? undefined : networkCode(inner)
 }
 
 /** Why a connection failed, in words; by its code alone, because messages may repeat what was sent. */
 export function networkReason(error: unknown): string {
-  const { code, name, cause, errors } = error as { code?: unknown; name?: unknown; cause?: unknown; errors?: unknown[] }
-  if (typeof code === 'string' && NETWORK[code] !== undefined) return NETWORK[code]
-  if (name === 'TimeoutError') return NETWORK['ETIMEDOUT']
-  const inner = Array.isArray(errors) ? errors[0] : cause
-  if (inner !== undefined && inner !== null) return networkReason(inner)
+  const known = networkCode(error)
+  if (known !== undefined) return NETWORK[known] ?? NETWORK[known.startsWith('HPE_') ? 'HPE_INVALID_CONSTANT' : 'EPROTO']
+  const { code, name } = error as { code?: unknown; name?: unknown }
   return `no answer (${typeof code === 'string' ? code : String(name ?? 'unknown error')})`
+}
+
+/** A connection that failed as one sentence. */
+export function noConnection(store: string, error: unknown): CairnError {
+  const reason = networkReason(error)
+  if (!TLS.test(networkCode(error) ?? '')) return unreachable(store, reason)
+  return new CairnError(
+    'ERR_STORE_UNREACHABLE',
+    `${store} cannot be reached: ${reason}.`,
+    'Check the endpoint, https or http, and the clock; certificates of your own authority are trusted where NODE_EXTRA_CA_CERTS names their file.',
+  )
+}
+
+/** It answered, but no such service would answer so: a web page, a console, a proxy that wants a login. */
+export function otherProtocol(store: string, where: string, protocol: string): CairnError {
+  return new CairnError(
+    'ERR_STORE_PROTOCOL',
+    `${where} answers, but not as ${protocol} does, so that ${store} cannot be used.`,
+    'Check the endpoint and the proxy.',
+    {
+      retry: 'same-call',
+    },
+  )
 }

@@ -14,3 +14,8 @@ export function entry(name: string): string {
   if (existsSync(compiled)) return compiled
   throw new CairnError('ERR_NOT_BUILT', `cairn is not compiled: ${compiled} is missing.`, 'Run `npm run build`.')
 }
+
+/** Options of a thread of a program that may run text (`node --input-type=module -e …`): no file may be run with what that was started with. */
+export function threadArguments(): { execArgv?: string[] } {
+  return process.execArgv.some(argument => argument.startsWith('--input-type')) ? { execArgv: [] } : {}
+}

@@ -61,7 +61,7 @@ export const limits = {
   storeFirstWaitMs: 50,
   storeLongestWaitMs: 5000,
   /** A remote store must accept a connection within this, and send or take something within that. */
-  storeConnectMs: 10_000,
+  storeConnectMs: 5000,
   storeIdleMs: 30_000,
   /** Connections to one remote store. */
   storeConnections: 64,
@@ -201,6 +201,8 @@ export const limits = {
   sessionTargets: 4096,
   /** A server without mounts, clients or requests exits after this. */
   serverIdleMs: 180_000,
+  /** Not while something waits to be published, for so long at most. */
+  serverDrainMs: 24 * 3600 * 1000,
   /** Whether the home is still there is looked at this often. */
   homeCheckMs: 2000,
   /** A volume of the server that nobody uses is closed after this. */
@@ -214,7 +216,7 @@ export const limits = {
   /** A call to the server that takes longer is followed by a question whether it answers at all, which has as long. */
   answerMs: 4000,
   /** A server that does not answer `status` within this is called silent. */
-  statusAnswerMs: 8000,
+  statusAnswerMs: 12_000,
   /** A mount that was made must answer within this. */
   mountAnswerMs: 15_000,
   /** A server that crashes more often than this within `serverRestartWindowMs` is not started again. */
@@ -234,8 +236,11 @@ export const limits = {
   blameStates: 1000,
   /** Changes in one answer of the server. */
   diffPageChanges: 2000,
-  /** A store elsewhere that answers nothing for so long counts as unreachable. */
-  storeCallMs: 30_000,
+  /** A store elsewhere that gives no sign of life for so long, while somebody waits for it, counts as unreachable; where packs are sent to it, for so long. */
+  storeCallMs: 8000,
+  storeUploadMs: 60_000,
+  /** Each step of a check of a store. */
+  storeCheckMs: 20_000,
   /** Objects that are written to a store at once, and what of them may be in memory. */
   storeParallel: 8,
   storeUploadBytes: 128 * 1024 * 1024,
@@ -282,6 +287,13 @@ export const limits = {
   logFoldAtOnce: 1024,
   /** Log objects that heads contain are deleted so many at once. */
   logDeleteKeys: 128,
+  /** What a volume may have acknowledged and not published, where nothing is set: this part of what its disk has free and it takes already, and this at least. */
+  backlogDiskPart: 0.5,
+  backlogLeastBytes: 64 * 1024 * 1024,
+  /** It is looked at after each such part of it; when it is full after this; and told not more often than this. */
+  backlogStep: 1 / 64,
+  backlogLookMs: 100,
+  backlogTellMs: 60_000,
   /** A writer's claim of a volume runs out after this unless it is renewed, which happens at a third of it. */
   leaseMs: 60_000,
   /** Who waits for a lease asks again after this. */

@@ -100,6 +100,10 @@ export interface RemoteStatus {
   durability: 'local' | 'remote'
   /** Acknowledged bytes that are on this host only. */
   unpublishedBytes: number
+  /** How many may be, of a volume that is open: beyond it changes fail with ENOSPC. */
+  maxUnpublishedBytes?: number
+  /** They do. */
+  isFull?: true
   lastPublishMs?: number
   /** Of a reader: when what it shows was last known to be the newest. */
   refreshedMs?: number
@@ -115,6 +119,21 @@ export interface RemoteStatus {
   setAside: number
   /** All zeros where the store answers at once, and nothing is cached. */
   cache: { bytes: number; maxBytes: number; hits: number; misses: number }
+}
+
+/** What a check of a store that can be used found. */
+export interface StoreCheck {
+  /** Its address; `dev` for the home's own. */
+  store: string
+  /** Median time of one small request. */
+  roundTripMs: number
+}
+
+/** A volume of which something that was acknowledged is on this host only. */
+export interface Unpublished {
+  name: string
+  /** Why, where that is known. */
+  problem?: string
 }
 
 export interface Finding {

@@ -7,6 +7,7 @@ import { openElsewhere } from '../store/elsewhere.js'
 import { HOME_FILES, sweepLocalFiles } from '../store/local-files.js'
 import { Packs } from '../store/packs.js'
 import type { RemoteStore } from '../store/remote/index.js'
+import { isAway } from '../store/remote-errors.js'
 import { homeNotEncrypted, notEncrypted } from '../store/unlock.js'
 import { formatStoreUrl, type StoreLocation } from '../store/url.js'
 import { type KeySource, keySourcesOf } from '../store/user-key.js'
@@ -14,7 +15,7 @@ import { ownActor } from '../sys/actor.js'
 import { type Clock, limits, type Random, systemClock, systemRandom } from '../sys/index.js'
 import type { WakerHandle } from '../sys/waker.js'
 import { PageCache } from '../tree/index.js'
-import type { Change, EngineApi, VolumeInfo, VolumeStatus } from './api.js'
+import type { Change, EngineApi, StoreCheck, Unpublished, VolumeInfo, VolumeStatus } from './api.js'
 import { AttachedNames, Attachments, OwnNames } from './attached.js'
 import { diffStates } from './diff.js'
 import type { HeadFile } from './head.js'
@@ -47,6 +48,10 @@ export interface EngineOptions {
   onRefreshed?: () => void
   /** What the cache of each store elsewhere may take on the disk. */
   cacheBytes?: number
+  /** What a volume of a store elsewhere may have acknowledged and not published. */
+  backlogBytes?: number
+  /** A line for those who look after this host. */
+  log?: (line: string) => void
   /** Where the keys of encrypted stores may come from; default what the environment names. */
   keys?: readonly KeySource[]
 }
@@ -96,6 +101,8 @@ export class Engine implements EngineApi {
       onRefreshed: options.onRefreshed,
       // A loop that can be woken sees to it.
       isPumped: options.waker !== undefined,
+      backlogBytes: options.backlogBytes,
+      log: options.log ?? (() => {}),
     }
     const store = openDirectoryStore(join(home, 'store'), { create: true })
     this.dev = new Pool(this.#pool, contextOf(store, 'dev'), new OwnNames(store))
@@ -139,13 +146,13 @@ export class Engine implements EngineApi {
   attach(name: string, location: StoreLocation, options: StoreOptions = {}): VolumeInfo & { created: boolean } {
     checkVolumeName(name)
     const known = this.#attachments.get(name)
-    if (known !== undefined && formatStoreUrl(known.location) !== formatStoreUrl(location)) throw exists(name)
+    if (known !== undefined && formatStoreUrl(known.location) !== formatStoreUrl(location)) throw exists(name, known.volume.store)
     if (known !== undefined) {
       this.#checkStore(this.#poolAt(known.location, known.storeId, options))
       return { ...known.volume, created: false }
     }
-    const pool = this.#poolAt(location, undefined, options)
     this.dev.checkFree(name)
+    const pool = this.#poolAt(location, undefined, options)
     const found = pool.attach(name)
     return found === undefined ? { ...pool.create(name), created: true } : { ...found, created: false }
   }
@@ -209,6 +216,8 @@ export class Engine implements EngineApi {
       ...(cacheBytes === undefined ? {} : { cacheBytes }),
       ...(waker === undefined ? {} : { waker }),
       ...(onSettled === undefined ? {} : { onSettled }),
+      onAway: error => this.#pool.log(`${error.message} What is cached can be read, and changes wait here.`),
+      onBack: () => this.#pool.log(`${formatStoreUrl(location)} answers again.`),
     })
     const names = new AttachedNames(store, this.#attachments, { location, storeId: id })
     const pool = new Pool(this.#pool, contextOf(store, description), names, remote)
@@ -232,7 +241,7 @@ export class Engine implements EngineApi {
     try {
       store?.check()
     } catch (error) {
-      if (!(error instanceof CairnError) || error.code !== 'ERR_STORE_UNREACHABLE') throw error
+      if (!isAway(error)) throw error
     }
   }
 
@@ -287,6 +296,25 @@ export class Engine implements EngineApi {
   /** See `Pool.isStale`. */
   isStale(volume: Volume, error: unknown, isPast = false): boolean {
     return volume.isReader && this.#poolWith(volume).isStale(volume, error, isPast)
+  }
+
+  /**
+   * Whether the store of a volume can be used: it is reached, is the one that this home knows, and the credentials may read and list; with `probe` also whether
+   * it does what Cairn relies on, which writes and deletes small objects.
+   * @throws CairnError with what is wrong
+   */
+  checkStore(name: string, options: { probe?: boolean } = {}): Promise<StoreCheck> {
+    return this.poolOf(name).checkStore(options.probe === true)
+  }
+
+  /** All of it is where other hosts see it, or never will be, because another host has taken the volume over. */
+  isPublished(volume: Volume): boolean {
+    return this.#poolWith(volume).isPublished(volume)
+  }
+
+  /** The volumes of which something waits to be published, among those that this process has used; after `close` those of which it will wait. */
+  unpublished(): Unpublished[] {
+    return [...this.#pools].flatMap(pool => pool.unpublished())
   }
 
   statusOf(name: string): VolumeStatus & { open: 'here' | 'elsewhere' | 'no' } {
@@ -418,6 +446,7 @@ function readBootId(): string {
   }
 }
 
-function exists(name: string): CairnError {
-  return new CairnError('ERR_VOLUME_EXISTS', `There is a volume '${name}' already.`, 'Choose another name, or see `cairn volumes`.')
+function exists(name: string, store?: string): CairnError {
+  const where = store === undefined ? '' : `, in ${store}`
+  return new CairnError('ERR_VOLUME_EXISTS', `There is a volume '${name}' already${where}.`, 'Choose another name, or see `cairn volumes`.')
 }

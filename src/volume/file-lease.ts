@@ -56,6 +56,10 @@ export class FileLease implements WriterLease {
     return { holder: holder(), sinceMs, untilMs: Math.floor(this.#clock.now()) + limits.leaseMs }
   }
 
+  get isPublished(): boolean {
+    return true
+  }
+
   look(): void {}
 
   pump(head: HeadFile): number {

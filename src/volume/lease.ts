@@ -5,6 +5,7 @@ import { decodeHead, encodeHead, type Head } from '../codec/head.js'
 import { CairnError } from '../errors.js'
 import { lastInJournal } from '../journal/peek.js'
 import type { RemoteStore } from '../store/remote/remote-store.js'
+import { isAway } from '../store/remote-errors.js'
 import { decodeSmall, encodeSmall } from '../store/small-object.js'
 import { makeFolder } from '../store/sync-folder.js'
 import { writeFileDurably } from '../store/write-durably.js'
@@ -62,6 +63,8 @@ export class Lease implements WriterLease {
   #renewAtMs = 0
   #publishAtMs = 0
   #failures = 0
+  /** How often the store had come back when that was last asked. */
+  #recoveries = 0
   /** Nonce of the head that was published last, or is being. */
   #tried: string | undefined
   #waiting: Array<{ untilMs: number; done: (error: Error | undefined) => void }> = []
@@ -182,11 +185,10 @@ export class Lease implements WriterLease {
       if (found !== undefined) return found
       throw new CairnError('ERR_VOLUME_UNKNOWN', `The volume ${this.#id} is gone from ${this.#store.description}.`, 'See `cairn volumes`.')
     } catch (error) {
-      const isAway = error instanceof CairnError && error.code === 'ERR_STORE_UNREACHABLE'
       const left = this.#here()
       // After a power loss the log may have what this host has not any more.
       const mayLack = left?.log?.open === true && record?.boot !== this.#bootId
-      if (isAway && record !== undefined && left !== undefined && !mayLack) return undefined
+      if (isAway(error) && record !== undefined && left !== undefined && !mayLack) return undefined
       throw error
     }
   }
@@ -290,6 +292,9 @@ export class Lease implements WriterLease {
     const waited = this.#settle()
     if (this.lost !== undefined || this.#store.isPublishing(this.#key)) return waited
     const now = this.#clock.monotonic()
+    // The store is back: nothing waits any longer.
+    if (this.#recoveries !== this.#store.recoveries) this.#publishAtMs = this.#failures = 0
+    this.#recoveries = this.#store.recoveries
     if (now >= this.#renewAtMs) {
       this.#renewAtMs = now + limits.leaseMs / 3
       head.update({ lease: this.#term(head.value.lease?.sinceMs) })

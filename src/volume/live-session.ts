@@ -1,6 +1,6 @@
 import { FRAME_HEADROOM } from '../codec/frame.js'
 import { BATCH_HEADER_BYTES, BatchReader, BatchWriter, type DirHash, Item } from '../codec/index.js'
-import { EIO, EROFS, posixError } from '../errors.js'
+import { EIO, ENOSPC, EROFS, posixError } from '../errors.js'
 import type { RedoLog } from '../journal/index.js'
 import type { Clock } from '../sys/index.js'
 import type { Tree } from '../tree/tree.js'
@@ -34,6 +34,8 @@ export class LiveSession extends Collector {
   sequence: number
   readOnly = false
   quota: Quota = {}
+  /** Whether so many bytes more may wait to be published; default any. Else changes fail with ENOSPC. */
+  admits: (bytes: number) => boolean = () => true
   /** Saves the versions that changes replace. */
   readonly versions: VersionRecorder
   readonly #afterCommit: () => void
@@ -162,7 +164,10 @@ export class LiveSession extends Collector {
   }
 
   commit(): number {
-    const problem = this.readOnly ? -EROFS : this.failed || checkQuota(this.quota, this.usage, this.inodesDelta, this.bytesDelta) || this.versions.end()
+    const problem =
+      (this.readOnly ? -EROFS : this.failed || checkQuota(this.quota, this.usage, this.inodesDelta, this.bytesDelta)) ||
+      this.versions.end() ||
+      (this.admits(this.batch.length) ? 0 : -ENOSPC)
     if (problem !== 0 || this.batch.items === 0) {
       this.discard()
       return problem
@@ -230,8 +235,12 @@ export class LiveSession extends Collector {
       }
       const refused = this.versions.end(ino => readAttr(made.tree, ino)?.nlink ?? 0)
       if (refused !== 0) this.discard()
-      else checkChangeBytes(items.reduce((sum, part) => sum + part.length, this.batch.length))
-      return refused
+      if (refused !== 0) return refused
+      const bytes = items.reduce((sum, part) => sum + part.length, this.batch.length)
+      checkChangeBytes(bytes)
+      if (this.admits(bytes)) return 0
+      this.discard()
+      return -ENOSPC
     } catch (error) {
       this.discard()
       throw error

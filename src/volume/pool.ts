@@ -1,14 +1,16 @@
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statfsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { decodeHead, type Head } from '../codec/head.js'
 import { CairnError, CorruptError, isGone } from '../errors.js'
 import { allocateArenas, nextArena } from '../store/arena.js'
 import type { StoredObject } from '../store/contract.js'
 import { pinKey } from '../store/pins.js'
+import { probeStore } from '../store/probe.js'
 import type { RemoteStore } from '../store/remote/remote-store.js'
+import { isAway } from '../store/remote-errors.js'
 import { makeFolder } from '../store/sync-folder.js'
 import { type Clock, crashPoint, limits, type Random } from '../sys/index.js'
-import type { RemoteStatus, VolumeInfo, VolumeStatus } from './api.js'
+import type { RemoteStatus, StoreCheck, Unpublished, VolumeInfo, VolumeStatus } from './api.js'
 import type { VolumeNames } from './attached.js'
 import { FileLease } from './file-lease.js'
 import { Follower, keptHead } from './follower.js'
@@ -24,7 +26,7 @@ import { headsIn, type PublishedHeads } from './published-heads.js'
 import { openTree } from './recovery.js'
 import { StagedVolume } from './staging.js'
 import type { Syncer } from './syncer.js'
-import { type StoreContext, Volume } from './volume.js'
+import { type StoreContext, Volume, type VolumeOptions } from './volume.js'
 import { mergeStatus } from './waiting-merge.js'
 import type { WriterLease } from './writer-lease.js'
 
@@ -60,6 +62,9 @@ export interface PoolOptions {
   onRefreshed: (() => void) | undefined
   /** Background work is done all the time. */
   isPumped: boolean
+  /** What a volume of a store elsewhere may have acknowledged and not published; default a part of the disk. */
+  backlogBytes: number | undefined
+  log: (line: string) => void
 }
 
 /** A state that the collector leaves alone. */
@@ -108,7 +113,7 @@ export class Pool {
   readonly #names: VolumeNames
   readonly #open = new Map<string, Holder>()
   /** Closed volumes that could not be published, and are tried again. */
-  readonly #leaving = new Map<string, Claim & { atMs: number }>()
+  readonly #leaving = new Map<string, Claim & { atMs: number; problem: string }>()
   /** Volumes whose files are open: a sync under way keeps them so for a moment. */
   #held = 0
   #isClosing = false
@@ -495,9 +500,26 @@ export class Pool {
         this.#closeStore()
       },
       release: closing => this.#closeOne(closing),
+      ...this.#bound(claim),
     })
     this.#held++
     return volume
+  }
+
+  /** What a volume of a store elsewhere may have waiting. */
+  #bound({ id, head }: Claim): Pick<VolumeOptions, 'backlog'> {
+    const store = this.#remote
+    if (store === undefined) return {}
+    const { home, backlogBytes, log } = this.#options
+    const freeBytes = (): number => {
+      const disk = statfsSync(home)
+      return disk.bavail * disk.bsize
+    }
+    const onFull = (waiting: number, max: number): void => {
+      const why = store.unreachable?.message ?? 'It is written faster than published.'
+      log(`changes of ${head.value.name} fail with ENOSPC: ${waiting} bytes wait to be published to ${store.description}, and ${Math.round(max)} may. ${why}`)
+    }
+    return { backlog: { outboxBytes: () => store.unpublishedBytesOf(HeadFile.key(id)), freeBytes, maxBytes: backlogBytes, onFull } }
   }
 
   /** Makes this process the one writer of a volume. @throws CairnError ERR_VOLUME_BUSY, ERR_LEASE_HELD, ERR_STORE_UNREACHABLE, ERR_VOLUME_UNKNOWN */
@@ -544,13 +566,14 @@ export class Pool {
       claim.lock.release()
     } catch (error) {
       if (!(error instanceof CairnError)) throw error
-      this.#leaving.set(claim.id, { ...claim, atMs: this.#clock.monotonic() + limits.publishMs })
+      this.#leaving.set(claim.id, { ...claim, atMs: this.#clock.monotonic() + limits.publishMs, problem: error.message })
     }
   }
 
   #tryLeaving(): number {
     const now = this.#clock.monotonic()
     let next = Number.POSITIVE_INFINITY
+    if (this.#leaving.size > 0 && this.#remote?.isAway === true) return limits.publishMs
     for (const [id, claim] of this.#leaving) {
       if (claim.atMs <= now) {
         this.#leaving.delete(id)
@@ -604,7 +627,10 @@ export class Pool {
     const holder = this.#open.get(here?.id ?? this.#find(name).value.volume)
     if (holder !== undefined) {
       const status = holder.volume.status()
-      return { ...status, ...this.#remoteStatus(status.id, holder.volume.head, holder, status.unsealedBytes), open: 'here' }
+      const { remote } = this.#remoteStatus(status.id, holder.volume.head, holder, status.unsealedBytes + holder.volume.spooledBytes)
+      const { backlog } = holder.volume
+      const bounds = backlog === undefined ? {} : { maxUnpublishedBytes: Math.round(backlog.maxBytes), ...(backlog.isFull && { isFull: true as const }) }
+      return { ...status, ...(remote && { remote: { ...remote, ...bounds } }), open: 'here' }
     }
     const head = this.#reachable(() => this.#find(name))
     const id = head?.value.volume ?? here?.id ?? ''
@@ -614,7 +640,7 @@ export class Pool {
     const nothing = { epoch: 0, inodes: 0, bytes: 0, unsealedBytes, pageCacheBytes: 0, overlayBytes: 0 }
     // First what reads from the store: the cache is told as it is then.
     const waiting = head === undefined ? {} : this.#waitingIn(head)
-    const remote = this.#remoteStatus(id, head, {}, unsealedBytes)
+    const remote = this.#remoteStatus(id, head, this.#leaving.get(id) ?? {}, unsealedBytes)
     if (head === undefined) return { ...this.info(name), ...nothing, ...remote, open }
     const { epoch, inodes, bytes } = head.value
     return { ...this.#infoOf(head), ...nothing, epoch, inodes, bytes, ...waiting, ...remote, open }
@@ -625,7 +651,7 @@ export class Pool {
     try {
       return work()
     } catch (error) {
-      if (error instanceof CairnError && error.code === 'ERR_STORE_UNREACHABLE') return undefined
+      if (isAway(error)) return undefined
       throw error
     }
   }
@@ -861,6 +887,24 @@ export class Pool {
     const lease = this.#leaseOf(volume)
     if (lease === undefined) return Promise.resolve()
     return new Promise((resolve, reject) => lease.publishWithin(timeoutMs, error => (error === undefined ? resolve() : reject(error))))
+  }
+
+  /** See `Engine.checkStore`. */
+  async checkStore(probe: boolean): Promise<StoreCheck> {
+    const { store, storeName } = this.context
+    const { roundTripMs } = await (this.#remote?.tryOut(probe) ?? (probe ? probeStore(store, { random: this.#random }) : { roundTripMs: 0 }))
+    return { store: storeName, roundTripMs }
+  }
+
+  /** See `Engine.isPublished`. */
+  isPublished(volume: Volume): boolean {
+    const lease = this.#leaseOf(volume)
+    return lease === undefined || lease.lost !== undefined || (lease.isPublished && !volume.isDirty)
+  }
+
+  unpublished(): Unpublished[] {
+    const open = this.open().filter(volume => !this.isPublished(volume))
+    return [...open.map(({ info }) => ({ name: info.name })), ...[...this.#leaving.values()].map(({ head, problem }) => ({ name: head.value.name, problem }))]
   }
 
   pump(budgetMs: number): number {

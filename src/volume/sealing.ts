@@ -143,7 +143,7 @@ export class Sealing {
   }
 
   /** Something is newer than the head. */
-  get #dirty(): boolean {
+  get isDirty(): boolean {
     return this.#sequence() !== this.#sealedSequence
   }
 
@@ -164,12 +164,12 @@ export class Sealing {
         this.#settleFlushes(error)
         next = Math.min(next, limits.sealIdleMs)
       }
-    } else if (this.#dirty) next = Math.min(next, Math.max(1, this.#lastChangeMs + limits.sealIdleMs - now, this.#retrySealAtMs - now))
+    } else if (this.isDirty) next = Math.min(next, Math.max(1, this.#lastChangeMs + limits.sealIdleMs - now, this.#retrySealAtMs - now))
     return next
   }
 
   #wantsSeal(now: number): boolean {
-    if (!this.#dirty || now < this.#retrySealAtMs) return false
+    if (!this.isDirty || now < this.#retrySealAtMs) return false
     return this.#load() >= 1 || now - this.#lastChangeMs >= limits.sealIdleMs
   }
 
@@ -194,7 +194,7 @@ export class Sealing {
     }
     if (this.#stage !== 'head') return limits.sealSliceMs
     this.#guard(seal, () => this.#publish(seal))
-    return this.#dirty ? limits.sealIdleMs : Number.POSITIVE_INFINITY
+    return this.isDirty ? limits.sealIdleMs : Number.POSITIVE_INFINITY
   }
 
   #writePages(seal: Seal, deadline: number): boolean {
@@ -299,7 +299,7 @@ export class Sealing {
    */
   flushSoon(): Promise<{ bytes: number }> {
     const bytes = this.unsealedBytes()
-    if (!this.#dirty) return Promise.resolve({ bytes })
+    if (!this.isDirty) return Promise.resolve({ bytes })
     const sequence = this.#sequence()
     return new Promise((resolve, reject) => this.#flushing.push({ sequence, resolve: () => resolve({ bytes }), reject }))
   }
@@ -323,7 +323,7 @@ export class Sealing {
   flush(): { bytes: number } {
     const bytes = this.unsealedBytes()
     // A seal may be under way that froze an older state: finish it, then seal what came after it.
-    while (this.#seal !== undefined || this.#dirty) this.#sealNow()
+    while (this.#seal !== undefined || this.isDirty) this.#sealNow()
     this.#releaseJournal(Number.POSITIVE_INFINITY)
     return { bytes }
   }
@@ -345,7 +345,7 @@ export class Sealing {
 
   /** Acknowledged bytes that no head names yet. */
   unsealedBytes(): number {
-    return this.#dirty ? this.#journal.bytesBehind(this.#sealedSequence) + this.#state.tree.dirtyBytes : 0
+    return this.isDirty ? this.#journal.bytesBehind(this.#sealedSequence) + this.#state.tree.dirtyBytes : 0
   }
 }
 

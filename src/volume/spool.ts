@@ -2,6 +2,7 @@ import { closeSync, existsSync, fsyncSync, openSync, readdirSync } from 'node:fs
 import { join } from 'node:path'
 import { encodePointer, type PointerFields, packId, packKey, pointerOffset, pointerPack } from '../codec/index.js'
 import { SegmentKind } from '../codec/segment.js'
+import { ENOSPC, posixError } from '../errors.js'
 import type { LocalStore } from '../store/contract.js'
 import { type Packs, PackWriter, peekPack } from '../store/packs.js'
 import type { PackPart, VolumeLog } from '../store/store-logs.js'
@@ -49,6 +50,8 @@ export class Spool implements FoldSink {
   #copy: SpoolCopy | undefined
   /** Sequence of the seal under way or coming: the birth of what is written. */
   birth: number
+  /** Whether so many bytes more may wait to be published; default any. */
+  admits: (bytes: number) => boolean = () => true
 
   constructor(options: { dir: string; volume: Uint8Array; store: LocalStore; packs: Packs; raiseEpoch: () => number; birth: number }) {
     this.#dir = options.dir
@@ -103,6 +106,7 @@ export class Spool implements FoldSink {
   }
 
   writeBlock(from: Uint8Array, at: number, length: number, to: Uint8Array, toAt: number): void {
+    if (!this.admits(length)) throw posixError(ENOSPC, 'write', this.#dir)
     const pack = this.#contentPack()
     pack.append(SegmentKind.block, from, at, length)
     this.#pointTo(pack, to, toAt)

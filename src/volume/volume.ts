@@ -12,6 +12,7 @@ import { BTree, diff, type PageCache, type PageSink } from '../tree/index.js'
 import type { CommitInfo, FsckReport, TransactionSession, VolumeApi, VolumeInfo, VolumeStatus } from './api.js'
 import { Authors } from './authors.js'
 import { isWorthCommit } from './auto-commit.js'
+import { Backlog, type BacklogParts } from './backlog.js'
 import { type Became, type BecomeCommit, becomeTree, type Onlookers } from './become.js'
 import { refusedByDisk } from './collector.js'
 import type { BlockSink } from './content.js'
@@ -76,6 +77,8 @@ export interface VolumeOptions {
   sealsAtOnce?: boolean
   /** Called by `close`: the engine counts who has the volume open. */
   release: (volume: Volume) => void
+  /** Of a store elsewhere: what may wait to be published, beside what waits in the store's outbox. */
+  backlog?: Pick<BacklogParts, 'freeBytes' | 'maxBytes' | 'onFull'> & { outboxBytes: () => number }
 }
 
 /** See `Volume.beginPages`. */
@@ -134,6 +137,8 @@ export class Volume implements VolumeApi {
   /** When the first change since then was made. */
   #changedMs: number | undefined
   readonly #authors: Authors
+  /** Of a store elsewhere: what may wait to be published. */
+  readonly backlog: Backlog | undefined
   /** Who holds handles and caches of the live state; without them nothing is kept for them. */
   onlookers: Onlookers | undefined
   /** Told what `become` changed: caches of names and content, handles, the kernel. */
@@ -215,6 +220,7 @@ export class Volume implements VolumeApi {
     this.session.readOnly = this.isReader
     this.session.quota = readQuota(this.state.history)
     this.#attachLog()
+    this.backlog = this.#bounded(options)
     try {
       this.#makeRoot()
     } catch (error) {
@@ -271,6 +277,14 @@ export class Volume implements VolumeApi {
   /** All that was committed is in a store that other hosts reach. */
   get isAllStored(): boolean {
     return this.log?.isOn === true && this.session.sequence <= this.log.stored
+  }
+
+  #bounded({ backlog: bound, clock }: VolumeOptions): Backlog | undefined {
+    if (bound === undefined) return undefined
+    const waiting = (): number => this.#journal.bytesBehind(0) + this.#spool.bytes + bound.outboxBytes()
+    const backlog = new Backlog({ ...bound, waiting, clock })
+    this.session.admits = this.#spool.admits = bytes => backlog.admits(bytes)
+    return backlog
   }
 
   /** What a merge that waits needs to go on, or to go back. */
@@ -423,6 +437,16 @@ export class Volume implements VolumeApi {
   flush(): { bytes: number } {
     if (this.isReader) return { bytes: 0 }
     return this.#sealing.flush()
+  }
+
+  /** Blocks of acknowledged changes in packs that no seal has taken. */
+  get spooledBytes(): number {
+    return this.isDirty ? this.#spool.bytes : 0
+  }
+
+  /** Something is newer than the head. */
+  get isDirty(): boolean {
+    return this.#sealing.isDirty
   }
 
   /** Sealing what is not sealed yet takes long enough to be done in slices. */

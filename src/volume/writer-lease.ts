@@ -5,6 +5,8 @@ import type { LogWriter } from './log/log-writer.js'
 
 /** The right to write a volume that others can reach too: across hosts (`Lease`), or across the processes of one (`FileLease`). */
 export interface WriterLease {
+  /** All that is sealed is where others see it. */
+  readonly isPublished: boolean
   lastPublishMs: number | undefined
   /** Why nothing is published any more: somebody else has taken the volume. */
   lost: CairnError | undefined

@@ -34,6 +34,8 @@ export function run(file: string, args: readonly string[], options: { env?: Node
 
 /** A CAIRN_HOME of a test with one volume `w`, mounted by the command line and served as for any user. */
 export class MountedHome {
+  /** The command, for Node. */
+  static readonly command = cairn
   readonly folder: string
   readonly home: string
   readonly mountpoint: string
@@ -114,7 +116,7 @@ export class MountedHome {
 
   async end(): Promise<void> {
     if (existsSync(join(this.home, 'run', 'supervisor.json'))) await this.killBoth()
-    if (listFuseMounts().some(mount => mount.path === this.mountpoint)) unmountFuse(this.mountpoint, { lazy: true })
+    for (const { path } of listFuseMounts()) if (path.startsWith(`${this.folder}/`)) unmountFuse(path, { lazy: true })
     for (const child of this.#children) child.kill('SIGKILL')
     rmSync(this.folder, { recursive: true, force: true })
   }

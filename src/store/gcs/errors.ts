@@ -1,6 +1,6 @@
 import { CairnError } from '../../errors.js'
 import type { HttpResponse } from '../http/request.js'
-import { type Attempted, busy, failed, networkReason, noBucket, noRight, outOfSpace, unreachable, wrongCredentials } from '../remote-errors.js'
+import { type Attempted, busy, failed, noBucket, noConnection, noRight, otherProtocol, outOfSpace, wrongCredentials } from '../remote-errors.js'
 
 export interface GcsPlace {
   description: string
@@ -11,12 +11,17 @@ export interface GcsPlace {
 /** A failed connection as one sentence; what is a sentence already stays. */
 export function translateNetwork(error: unknown, { description }: GcsPlace, signal: AbortSignal | undefined): unknown {
   if (error instanceof CairnError) return error
-  return signal?.aborted === true ? signal.reason : unreachable(description, networkReason(error))
+  return signal?.aborted === true ? signal.reason : noConnection(description, error)
 }
 
 /** A bucket that is missing is answered 404 like an object that is. */
 export function isBucketMissing({ status, body }: HttpResponse): boolean {
   return status === 404 && /bucket does not exist/i.test(body.toString('utf8', 0, 4096))
+}
+
+/** A web page: nothing that Google's API would answer, although it may call a sentence one. */
+export function isPage({ body }: HttpResponse): boolean {
+  return /^\s*<(!doctype|html)\b/i.test(body.toString('utf8', 0, 256))
 }
 
 /** An answer that is no success as one sentence. Nothing that was sent is in it. */
@@ -30,6 +35,7 @@ export function translateStatus(response: HttpResponse, place: GcsPlace, attempt
 
 function byStatus(status: number, reason: string, response: HttpResponse, place: GcsPlace, attempted: Attempted): CairnError {
   const { description } = place
+  if (status < 500 && isPage(response)) return otherProtocol(description, place.where, 'Google Cloud Storage')
   if (isBucketMissing(response)) return noBucket(place.bucket, place.where)
   if (status === 401) return wrongCredentials(description, 'the token is not valid')
   if (status === 403 && /quota/i.test(reason)) return outOfSpace(description)

@@ -5,10 +5,10 @@ import { type Agents, agentsFor } from '../http/agents.js'
 import { type HttpRequest, type HttpResponse, send } from '../http/request.js'
 import { checkKey, checkPrefix, IS_CHANGED, IS_GONE, IS_THERE, preconditionFailed } from '../keys.js'
 import { type Parts, partsOf } from '../parts.js'
-import type { Attempted } from '../remote-errors.js'
+import { type Attempted, otherProtocol } from '../remote-errors.js'
 import { Retry } from '../wrap/retry.js'
 import { googleTokens, noTokens, type Tokens } from './auth.js'
-import { type GcsPlace, isBucketMissing, translateNetwork, translateStatus } from './errors.js'
+import { type GcsPlace, isBucketMissing, isPage, translateNetwork, translateStatus } from './errors.js'
 import { sendResumable } from './resumable.js'
 
 export interface GcsOptions {
@@ -76,7 +76,7 @@ export class GcsStore implements ObjectStore {
     if (response.status === 416) return this.#nothing(key)
     if (isMissing(response)) return undefined
     if (response.status !== 200 && response.status !== 206) throw translateStatus(response, this.#place, { doing: 'read', key })
-    return { bytes: response.body, version: String(response.headers['x-goog-generation'] ?? '') }
+    return { bytes: response.body, version: this.#version(response.headers['x-goog-generation']) }
   }
 
   /** A range of no bytes, or behind the end, of an object that is there. */
@@ -91,7 +91,7 @@ export class GcsStore implements ObjectStore {
     if (isMissing(response)) return undefined
     const { size, generation, updated, metadata } = this.#resource(response, { doing: 'read', key })
     const nonce = metadata?.[NONCE]
-    return { sizeBytes: Number(size ?? 0), version: generation ?? '', modifiedMs: Date.parse(updated ?? ''), ...(nonce !== undefined && { nonce }) }
+    return { sizeBytes: Number(size ?? 0), version: this.#version(generation), modifiedMs: Date.parse(updated ?? ''), ...(nonce !== undefined && { nonce }) }
   }
 
   async put(key: string, bytes: Uint8Array, options: PutOptions = {}): Promise<{ version: string }> {
@@ -106,7 +106,7 @@ export class GcsStore implements ObjectStore {
       : this.#putMultipart(about, bytes, query, signal))
     if (response.status === 412) throw preconditionFailed(key, ifAbsent === true ? IS_THERE : IS_CHANGED)
     if (ifMatch !== undefined && isMissing(response)) throw preconditionFailed(key, IS_GONE)
-    return { version: this.#resource(response, { doing: 'write', key }).generation ?? '' }
+    return { version: this.#version(this.#resource(response, { doing: 'write', key }).generation) }
   }
 
   /** Metadata and bytes in one request. */
@@ -200,8 +200,14 @@ export class GcsStore implements ObjectStore {
     try {
       return JSON.parse(response.body.toString()) as T
     } catch {
-      throw translateStatus({ ...response, status: 502 }, this.#place, attempted)
+      throw otherProtocol(this.description, this.#place.where, 'Google Cloud Storage')
     }
+  }
+
+  /** @throws CairnError ERR_STORE_PROTOCOL: what Google answers has a generation */
+  #version(generation: unknown): string {
+    if (typeof generation === 'string' && generation !== '') return generation
+    throw otherProtocol(this.description, this.#place.where, 'Google Cloud Storage')
   }
 
   #object(key: string, query: Record<string, string>): URL {
@@ -223,7 +229,7 @@ export class GcsStore implements ObjectStore {
 }
 
 function isMissing(response: HttpResponse): boolean {
-  return response.status === 404 && !isBucketMissing(response)
+  return response.status === 404 && !isBucketMissing(response) && !isPage(response)
 }
 
 function emulatorEndpoint(): string | undefined {

@@ -20,7 +20,7 @@ export interface HttpResponse {
 }
 
 /**
- * One request and the whole of its answer, whatever its status. Gives up where nothing moves for `limits.storeIdleMs`.
+ * One request and the whole of its answer, whatever its status. Gives up where there is no connection after `limits.storeConnectMs`, or nothing moves for `limits.storeIdleMs`.
  * @throws Node's errors of connections; the signal's reason
  */
 export async function send(agents: Agents, { method, url, headers = {}, body = [], signal }: HttpRequest): Promise<HttpResponse> {
@@ -34,6 +34,11 @@ export async function send(agents: Agents, { method, url, headers = {}, body = [
     signal,
   })
   request.setTimeout(limits.storeIdleMs, () => request.destroy(Object.assign(new Error('nothing moved'), { code: 'ETIMEDOUT' })))
+  request.on('socket', socket => {
+    if (!socket.connecting) return
+    const late = setTimeout(() => request.destroy(Object.assign(new Error('no connection'), { code: 'ETIMEDOUT' })), limits.storeConnectMs)
+    for (const event of ['connect', 'close'] as const) socket.once(event, () => clearTimeout(late))
+  })
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     request.once('response', resolve)
     // Stays: an error after the answer began is the body's to tell.

@@ -1,4 +1,4 @@
-import { limits } from '../../sys/index.js'
+import { limits, systemClock } from '../../sys/index.js'
 import type { ObjectStore } from '../contract.js'
 import type { CacheSpace } from './cache-space.js'
 import { CHUNK_BYTES, type ChunkPlace, chunkFile } from './chunks.js'
@@ -14,7 +14,7 @@ export type Fetched = number | Uint8Array
 export class ChunkFetcher {
   readonly #store: Promise<ObjectStore>
   readonly #space: CacheSpace
-  readonly #underWay = new Map<string, Promise<Fetched>>()
+  readonly #underWay = new Map<string, { reading: Promise<Fetched>; sinceMs: number }>()
   /** Chunks that are expected to be asked for, by object, in the order in which they were named. */
   readonly #expected = new Map<string, Set<number>>()
   #expecting = 0
@@ -34,7 +34,8 @@ export class ChunkFetcher {
     this.#unexpect(key, chunk)
     if (asBytes) return this.#bytes(key, chunk)
     const known = this.#underWay.get(chunkFile(key, chunk))
-    return known ?? this.#fetch(key, chunk)
+    // One that takes longer may hang on a connection that is dead.
+    return known !== undefined && systemClock.monotonic() - known.sinceMs < limits.storeCallMs ? known.reading : this.#fetch(key, chunk)
   }
 
   /** What came since whoever asks has looked is there. */
@@ -132,8 +133,11 @@ export class ChunkFetcher {
     const reading = this.#get(key, first, count)
     return Array.from({ length: count }, (_, i) => {
       const file = chunkFile(key, first + i)
-      const one = reading.then(bytes => this.#part(file, bytes, i)).finally(() => this.#underWay.delete(file))
-      this.#underWay.set(file, one)
+      const forget = (): void => {
+        if (this.#underWay.get(file)?.reading === one) this.#underWay.delete(file)
+      }
+      const one: Promise<Fetched> = reading.then(bytes => this.#part(file, bytes, i)).finally(forget)
+      this.#underWay.set(file, { reading: one, sinceMs: systemClock.monotonic() })
       // It may be that nobody waits for it.
       one.catch(() => undefined)
       return one

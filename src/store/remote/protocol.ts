@@ -2,6 +2,7 @@ import type { MessagePort } from 'node:worker_threads'
 import type { WakerHandle } from '../../sys/waker.js'
 import type { WireError } from '../../sys/wire-error.js'
 import type { GetOptions, ListPage, ObjectInfo, StoredObject } from '../contract.js'
+import type { ProbeReport } from '../probe.js'
 import type { StoreInfo } from '../store-info.js'
 import type { StoreLocation } from '../url.js'
 import type { Fetched } from './chunk-fetcher.js'
@@ -14,13 +15,24 @@ export interface StoreThreadData {
   expected?: string
   /** Requests of a thread that waits for them, one at a time, and their answers. */
   blocking: MessagePort
-  /** Raised and notified after each answer. */
-  answers: SharedArrayBuffer
+  /** Int32: see `Signal`. */
+  signals: SharedArrayBuffer
   /** All other requests, and their answers. */
   port: MessagePort
   /** Woken after each of the latter. */
   waker?: WakerHandle
 }
+
+/** What a thread of a store raises, each a counter. */
+export const Signal = {
+  /** Answers to requests of this host; who waits is notified. */
+  answers: 0,
+  /** Answers of the store to whomever: it is there, and slow at worst. */
+  pulse: 1,
+  /** Attempts that did not reach the store. */
+  trouble: 2,
+} as const
+export const SIGNAL_BYTES = 12
 
 /** A finished pack in a local file. */
 export interface LocalPack {
@@ -36,6 +48,13 @@ export interface Brought {
   missing: number[]
   /** Chunks that the disk did not take. */
   unkept: number
+}
+
+export interface StoreLook {
+  /** Of its `store.json`. */
+  id: string
+  /** Median time of one small request. */
+  roundTripMs: number
 }
 
 /** What a store is asked for, by name: arguments and result. */
@@ -59,6 +78,12 @@ export interface StoreCalls {
   bring: (places: readonly ChunkPlace[]) => Brought
   /** Stores packs, several at once. */
   upload: (packs: readonly LocalPack[]) => void
+  /** Tries the store out as when it was made. */
+  probe: () => ProbeReport
+  /** Reads its id and lists a little of it: that it is reached, and what the credentials allow. */
+  look: () => StoreLook
+  /** Returns when the store answers, whatever it says. */
+  awaitStore: () => void
 }
 
 export interface StoreRequest {

@@ -2,12 +2,13 @@ import { readdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Coding, plainCoding } from '../../codec/coding.js'
 import { CairnError, PageMiss } from '../../errors.js'
-import { limits, makeFolders, systemClock } from '../../sys/index.js'
+import { limits, makeFolders } from '../../sys/index.js'
 import type { WakerHandle } from '../../sys/waker.js'
 import { AsyncLocal } from '../async-local.js'
 import type { GetOptions, ListPage, ObjectInfo, Put, PutOptions, StoredObject } from '../contract.js'
 import { type DirectoryStore, openDirectoryStore } from '../directory/index.js'
 import { unlessRefused } from '../keys.js'
+import { isAway, unreachable } from '../remote-errors.js'
 import { formatStoreUrl, type StoreLocation } from '../url.js'
 import { openedObject, plainInfo, plainPage, sealedObject } from '../wrap/sealed-store.js'
 import { type CacheStats, PackCache } from './cache.js'
@@ -30,6 +31,9 @@ export interface RemoteStoreOptions {
   waker?: WakerHandle
   /** Called when promises were settled. */
   onSettled?: () => void
+  /** Told that the store is out of reach, and why; then that it answers again. */
+  onAway?: (error: CairnError) => void
+  onBack?: () => void
   /** Of the store, where it was started already. */
   thread?: StoreThread
   coding?: Coding
@@ -47,7 +51,7 @@ interface Held {
 /**
  * A store elsewhere, with what this host has of it. Packs that are written here are durable here at once and wait in the outbox; `publish` stores them, and then
  * the object that names them. Reads go through a cache. Other small objects are read and written where the store is; this thread waits for that.
- * What is not reachable fails with ERR_STORE_UNREACHABLE, after a time at first, then at once until it is worth another attempt.
+ * What is not reachable fails with ERR_STORE_UNREACHABLE, after a time at first, then at once, until the store has answered somebody who waits in the background.
  */
 export class RemoteStore extends AsyncLocal {
   readonly description: string
@@ -61,15 +65,21 @@ export class RemoteStore extends AsyncLocal {
   readonly #held = new Map<string, Held>()
   /** Packs that are on their way before anything names them, and who waits for that. */
   readonly #storing = new Map<string, Array<Done<void>>>()
-  #unreachable: CairnError | undefined
+  /** Why the store is out of reach; its thread watches for it then. */
+  #away: CairnError | undefined
+  #isWatched = false
+  /** How often it answered again after it had been out of reach. */
+  recoveries = 0
+  readonly #onAway: (error: CairnError) => void
+  readonly #onBack: () => void
   /** Why the last attempt of a request failed that is made again. */
   #trouble: Error | undefined
-  #failures = 0
-  #askAgainMs = 0
 
   constructor(options: RemoteStoreOptions) {
     super()
     const { location, id, folder } = options
+    this.#onAway = options.onAway ?? (() => {})
+    this.#onBack = options.onBack ?? (() => {})
     this.description = formatStoreUrl(location)
     this.id = id
     this.coding = options.coding ?? plainCoding
@@ -86,14 +96,20 @@ export class RemoteStore extends AsyncLocal {
     this.cache = new PackCache(space, {
       fetch: (key, chunk, asBytes) => (this.mayMiss ? this.#miss(key, chunk) : this.#ask('fetch', key, chunk, asBytes)),
       expect: (key, first, count) => {
-        if (this.#unreachable === undefined) this.#thread.tell('prefetch', key, first, count)
+        if (this.#away === undefined) this.#thread.tell('prefetch', key, first, count)
       },
     })
   }
 
   /** Why the store could not be reached the last time; undefined when it could. */
   get unreachable(): Error | undefined {
-    return this.#unreachable ?? this.#trouble
+    return this.#away ?? this.#trouble
+  }
+
+  /** Nobody asks it: who did would be answered at once that it is not there. */
+  get isAway(): boolean {
+    if (this.#away !== undefined) this.#thread.takeAnswers()
+    return this.#away !== undefined
   }
 
   /** Asks the store for its id. @throws CairnError ERR_STORE_REPLACED, ERR_STORE_UNREACHABLE */
@@ -111,7 +127,7 @@ export class RemoteStore extends AsyncLocal {
   }
 
   #ask<Op extends keyof StoreCalls>(op: Op, ...args: Parameters<StoreCalls[Op]>): ReturnType<StoreCalls[Op]> {
-    if (this.#unreachable !== undefined && systemClock.monotonic() < this.#askAgainMs) throw this.#unreachable
+    this.#checkReach()
     try {
       const result = this.#thread.callSync(op, ...args)
       this.#reached()
@@ -119,6 +135,31 @@ export class RemoteStore extends AsyncLocal {
     } catch (error) {
       throw this.#heard(error)
     }
+  }
+
+  #checkReach(): void {
+    if (this.isAway) throw this.#away
+  }
+
+  /**
+   * Tries the store out, as when it was made (`probe`), or asks it whether it is the one that this host knows, and what the credentials allow. Nobody waits in
+   * this thread.
+   * @throws CairnError ERR_STORE_UNREACHABLE after `limits.storeCheckMs`, ERR_STORE_UNFIT, ERR_STORE_REPLACED, ERR_STORE_ACCESS …
+   */
+  async tryOut(probe: boolean): Promise<{ roundTripMs: number }> {
+    const { roundTripMs } = await this.#soon('look')
+    return probe ? this.#soon('probe') : { roundTripMs }
+  }
+
+  #soon<Op extends 'look' | 'probe'>(op: Op): Promise<ReturnType<StoreCalls[Op]>> {
+    return new Promise((resolve, reject) => {
+      const late = setTimeout(() => reject(this.unreachable ?? unreachable(this.description, 'it did not answer in time')), limits.storeCheckMs)
+      this.#request(op, [] as Parameters<StoreCalls[Op]>, (error, result) => {
+        clearTimeout(late)
+        if (error === undefined) resolve(result as ReturnType<StoreCalls[Op]>)
+        else reject(error)
+      })
+    })
   }
 
   /** Asks, and goes on; see `StoreThread.request`. */
@@ -132,19 +173,36 @@ export class RemoteStore extends AsyncLocal {
 
   #reached(): void {
     this.#trouble = undefined
-    this.#unreachable = undefined
-    this.#failures = 0
+    if (this.#away === undefined) return
+    this.#away = undefined
+    this.recoveries++
+    this.#onBack()
   }
 
   #heard<T>(error: T): T {
-    if (!(error instanceof CairnError) || error.code !== 'ERR_STORE_UNREACHABLE') return error
-    this.#unreachable = error
-    this.#askAgainMs = systemClock.monotonic() + Math.min(limits.publishRetryMaxMs, limits.publishRetryMs * 2 ** this.#failures++)
+    if (!isAway(error)) {
+      if (error instanceof CairnError) this.#reached()
+      return error
+    }
+    if (this.#away === undefined) this.#onAway(error)
+    this.#away = error
+    this.#watch()
     return error
   }
 
+  /** Nobody waits for a store that is out of reach: its thread says when it answers again. */
+  #watch(): void {
+    if (this.#isWatched) return
+    this.#isWatched = true
+    const done = (error: Error | undefined): void => {
+      this.#isWatched = false
+      if (error === undefined) this.#reached()
+    }
+    this.#thread.request('awaitStore', [], done, true)
+  }
+
   #miss(key: string, chunk: number): never {
-    if (this.#unreachable !== undefined && systemClock.monotonic() < this.#askAgainMs) throw this.#unreachable
+    this.#checkReach()
     throw new PageMiss(done => {
       this.#request('fetch', [key, chunk], (error, found) => {
         if (found instanceof Uint8Array) this.cache.remember(key, chunk, found)
@@ -309,7 +367,7 @@ export class RemoteStore extends AsyncLocal {
 
   /** A large pack is on its way while others are written. That it fails matters when it is published, which tries again. */
   #storeSoon(pack: LocalPack): void {
-    if (this.#unreachable !== undefined) return
+    if (this.#away !== undefined) return
     const waiting: Array<Done<void>> = []
     this.#storing.set(pack.key, waiting)
     this.#request('upload', [[pack]], error => {
@@ -393,6 +451,7 @@ export class RemoteStore extends AsyncLocal {
   /** Waits until the object is stored as it is here. @throws as `publish` */
   publishSync(key: string): void {
     const held = this.#heldOf(key)
+    if (this.isUnpublished(key)) this.#checkReach()
     let failed: Error | undefined
     while (failed === undefined && this.isUnpublished(key)) {
       if (!held.publishing)

@@ -1,25 +1,33 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads'
 import { CairnError } from '../../errors.js'
-import { entry, limits, systemClock } from '../../sys/index.js'
+import { entry, threadArguments } from '../../sys/entry.js'
+import { limits, systemClock } from '../../sys/index.js'
 import type { WakerHandle } from '../../sys/waker.js'
 import { fromWire } from '../../sys/wire-error.js'
 import { formatStoreUrl, type StoreLocation } from '../url.js'
-import { type StoreAnswer, type StoreCalls, type StoreRequest, type StoreThreadData, TROUBLE, UNANSWERED } from './protocol.js'
+import { SIGNAL_BYTES, Signal, type StoreAnswer, type StoreCalls, type StoreRequest, type StoreThreadData, TROUBLE, UNANSWERED } from './protocol.js'
 
 /** What becomes of a request. */
 export type Done<T> = (error: Error | undefined, result?: T) => void
+
+/** Who waits looks this often whether it is still worth it. */
+const LOOK_MS = 250
 
 /** The engine's end of a store's thread: calls that this thread waits for, and calls that it does not. */
 export class StoreThread {
   readonly #url: string
   readonly #port: MessagePort
   readonly #blocking: MessagePort
-  readonly #answers = new Int32Array(new SharedArrayBuffer(4))
+  readonly #signals = new Int32Array(new SharedArrayBuffer(SIGNAL_BYTES))
   readonly #worker: Worker
   readonly #waiting = new Map<number, Done<unknown>>()
+  /** Those of them that keep no program from ending. */
+  readonly #idle = new Set<number>()
   readonly #onSettled: () => void
   /** Told why an attempt failed that is made again. */
   onTrouble: (error: Error) => void = () => {}
+  /** Why the last attempt failed since somebody waits. */
+  #trouble: Error | undefined
   #next = 1
   #ended: Error | undefined
 
@@ -33,12 +41,12 @@ export class StoreThread {
     const data: StoreThreadData = {
       location,
       blocking: blocking.port2,
-      answers: this.#answers.buffer as SharedArrayBuffer,
+      signals: this.#signals.buffer as SharedArrayBuffer,
       port: calls.port2,
       ...(options.waker === undefined ? {} : { waker: options.waker }),
       ...(options.expected === undefined ? {} : { expected: options.expected }),
     }
-    this.#worker = new Worker(entry('store/remote/thread'), { workerData: data, transferList: [blocking.port2, calls.port2] })
+    this.#worker = new Worker(entry('store/remote/thread'), { workerData: data, transferList: [blocking.port2, calls.port2], ...threadArguments() })
     this.#worker.unref()
     this.#worker.on('error', error => this.#fail(error))
     this.#port.on('message', (answer: StoreAnswer) => this.#settle(answer))
@@ -55,21 +63,44 @@ export class StoreThread {
   callSync<Op extends keyof StoreCalls>(op: Op, ...args: Parameters<StoreCalls[Op]>): ReturnType<StoreCalls[Op]> {
     const id = this.#next++
     this.#blocking.postMessage({ id, op, args } satisfies StoreRequest)
-    const until = systemClock.monotonic() + limits.storeCallMs
+    const left = this.#patience(op === 'upload')
+    this.#trouble = undefined
     for (;;) {
-      const before = Atomics.load(this.#answers, 0)
+      const before = Atomics.load(this.#signals, Signal.answers)
       const answer = receiveMessageOnPort(this.#blocking)?.message as StoreAnswer | undefined
       // An older one was given up waiting for.
       if (answer !== undefined && answer.id === id) return resultOf(answer) as ReturnType<StoreCalls[Op]>
-      if (answer !== undefined) continue
-      const left = until - systemClock.monotonic()
-      if (left <= 0 || this.#ended !== undefined) throw this.#unreachable()
-      Atomics.wait(this.#answers, 0, before, left)
+      if (answer === undefined) this.#wait(before, left())
     }
   }
 
-  /** Asks, and goes on: `done` is called from the event loop of this thread, or from `waitUntil`. */
-  request<Op extends keyof StoreCalls>(op: Op, args: Parameters<StoreCalls[Op]>, done: Done<ReturnType<StoreCalls[Op]>>): void {
+  /**
+   * How much longer somebody waits: `storeCallMs` since the store last gave a sign of life. An upload of one large pack gives none for long; it is waited for
+   * until an attempt has failed.
+   */
+  #patience(uploads: boolean): () => number {
+    const now = (): number => systemClock.monotonic()
+    let pulse = Atomics.load(this.#signals, Signal.pulse)
+    const trouble = Atomics.load(this.#signals, Signal.trouble)
+    let until = now() + (uploads ? limits.storeUploadMs : limits.storeCallMs)
+    return () => {
+      const beat = Atomics.load(this.#signals, Signal.pulse)
+      if (beat !== pulse) until = Math.max(until, now() + limits.storeCallMs)
+      else if (Atomics.load(this.#signals, Signal.trouble) !== trouble) until = Math.min(until, now() + limits.storeCallMs)
+      pulse = beat
+      return until - now()
+    }
+  }
+
+  /** @throws CairnError ERR_STORE_UNREACHABLE when it is not worth it */
+  #wait(before: number, left: number): void {
+    if (left <= 0) this.takeAnswers()
+    if (left <= 0 || this.#ended !== undefined) throw this.#trouble ?? this.#unreachable()
+    Atomics.wait(this.#signals, Signal.answers, before, Math.min(left, LOOK_MS))
+  }
+
+  /** Asks, and goes on: `done` is called from the event loop of this thread, or from `waitUntil`. @param isIdle a program may end meanwhile */
+  request<Op extends keyof StoreCalls>(op: Op, args: Parameters<StoreCalls[Op]>, done: Done<ReturnType<StoreCalls[Op]>>, isIdle = false): void {
     if (this.#ended !== undefined) {
       done(this.#unreachable())
       return
@@ -77,7 +108,8 @@ export class StoreThread {
     const id = this.#next++
     this.#waiting.set(id, done as Done<unknown>)
     // A program does not end while it waits.
-    this.#port.ref()
+    if (isIdle) this.#idle.add(id)
+    else this.#port.ref()
     this.#port.postMessage({ id, op, args } satisfies StoreRequest)
   }
 
@@ -88,29 +120,35 @@ export class StoreThread {
 
   /** Waits, and takes answers to requests, until `isDone`. @throws CairnError ERR_STORE_UNREACHABLE when none comes in time */
   waitUntil(isDone: () => boolean): void {
-    let until = systemClock.monotonic() + limits.storeCallMs
+    const left = this.#patience(true)
+    this.#trouble = undefined
     while (!isDone()) {
-      const before = Atomics.load(this.#answers, 0)
-      const answer = receiveMessageOnPort(this.#port)?.message as StoreAnswer | undefined
-      if (answer !== undefined) {
-        this.#settle(answer)
-        until = systemClock.monotonic() + limits.storeCallMs
-        continue
-      }
-      const left = until - systemClock.monotonic()
-      if (left <= 0 || this.#ended !== undefined) throw this.#unreachable()
-      Atomics.wait(this.#answers, 0, before, left)
+      const before = Atomics.load(this.#signals, Signal.answers)
+      if (!this.#takeOne()) this.#wait(before, left())
     }
+  }
+
+  /** Takes the answers to requests that are there. */
+  takeAnswers(): void {
+    while (this.#takeOne());
+  }
+
+  #takeOne(): boolean {
+    const answer = receiveMessageOnPort(this.#port)?.message as StoreAnswer | undefined
+    if (answer !== undefined) this.#settle(answer)
+    return answer !== undefined
   }
 
   #settle(answer: StoreAnswer): void {
     if (answer.id === TROUBLE && 'error' in answer) {
-      this.onTrouble(fromWire(answer.error))
+      this.#trouble = fromWire(answer.error)
+      this.onTrouble(this.#trouble)
       return
     }
     const done = this.#waiting.get(answer.id)
     this.#waiting.delete(answer.id)
-    if (this.#waiting.size === 0) this.#port.unref()
+    this.#idle.delete(answer.id)
+    if (this.#waiting.size === this.#idle.size) this.#port.unref()
     if ('error' in answer) done?.(fromWire(answer.error))
     else done?.(undefined, answer.result)
     this.#onSettled()
@@ -120,6 +158,7 @@ export class StoreThread {
     this.#ended = error
     const waiting = [...this.#waiting.values()]
     this.#waiting.clear()
+    this.#idle.clear()
     for (const done of waiting) done(this.#unreachable())
   }
 

@@ -3,13 +3,14 @@ import {
   type Attempted,
   busy,
   failed,
-  networkReason,
+  networkCode,
   noBucket,
+  noConnection,
   noCredentials,
   noRight,
   notSupported,
+  otherProtocol,
   outOfSpace,
-  unreachable,
   wrongClock,
   wrongCredentials,
   wrongRegion,
@@ -44,6 +45,11 @@ export function codeOf(error: unknown): string {
   return Code ?? name ?? ''
 }
 
+/** A web page: nothing that S3 would answer. */
+export function isPage(error: unknown): boolean {
+  return /^text\/html\b/i.test((error as SdkError).$response?.headers?.['content-type'] ?? '')
+}
+
 const CREDENTIALS: Record<string, string> = {
   InvalidAccessKeyId: 'it does not know the access key',
   SignatureDoesNotMatch: 'the secret does not belong to the access key',
@@ -69,7 +75,8 @@ export function translate(error: unknown, place: S3Place, attempted: Attempted):
   if (MISSING_CREDENTIALS.has(code))
     return noCredentials(place.description, 'AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run where a role gives them')
   const status = statusOf(error)
-  if (status === undefined || status === 200 || status === 206) return unreachable(place.description, networkReason(error))
+  if (status === undefined || networkCode(error) !== undefined) return noConnection(place.description, error)
+  if (status === 200 || status === 206 || (status < 500 && isPage(error))) return withCause(otherProtocol(place.description, place.where, 'S3'), status, '')
   return withCause(byCode(error as SdkError, code, place) ?? byStatus(status, code, place, attempted), status, code)
 }
 

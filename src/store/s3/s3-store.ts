@@ -5,9 +5,9 @@ import type { GetOptions, ListPage, ObjectInfo, ObjectStore, PutOptions, StoredO
 import { collect } from '../http/collect.js'
 import { checkKey, checkPrefix, IS_CHANGED, IS_GONE, IS_THERE, preconditionFailed } from '../keys.js'
 import { type Parts, partsOf } from '../parts.js'
-import type { Attempted } from '../remote-errors.js'
+import { type Attempted, otherProtocol } from '../remote-errors.js'
 import { Retry } from '../wrap/retry.js'
-import { codeOf, type S3Place, statusOf, translate } from './errors.js'
+import { codeOf, isPage, type S3Place, statusOf, translate } from './errors.js'
 import { putInParts } from './multipart.js'
 import { type Client, createClient, givenRegion, loadSdk, type Sdk } from './sdk.js'
 
@@ -76,13 +76,13 @@ export class S3Store implements ObjectStore {
     if (range?.length === 0) return this.#nothing(key)
     try {
       const found = await this.#client.send(this.#getCommand(key, options), { abortSignal: options.signal })
-      return { bytes: await bodyOf(found, options.signal), version: versionOf(found.ETag) }
+      return { bytes: await bodyOf(found, options.signal), version: this.#versionOf(found.ETag) }
     } catch (error) {
       const status = statusOf(error)
       if (status === 304) return { bytes: Buffer.alloc(0), version: options.unlessVersion ?? '', unchanged: true }
       if (status === 416) return this.#nothing(key)
       if (isMissing(error)) return undefined
-      throw this.#translated(error, 'read', key, options.signal)
+      throw await this.#refusedRead(error, key, options.signal)
     }
   }
 
@@ -107,13 +107,13 @@ export class S3Store implements ObjectStore {
       const nonce = found.Metadata?.[NONCE]
       return {
         sizeBytes: found.ContentLength ?? 0,
-        version: versionOf(found.ETag),
+        version: this.#versionOf(found.ETag),
         modifiedMs: found.LastModified?.getTime() ?? 0,
         ...(nonce !== undefined && { nonce }),
       }
     } catch (error) {
       if (isMissing(error)) return undefined
-      throw this.#translated(error, 'read', key)
+      throw await this.#refusedRead(error, key)
     }
   }
 
@@ -136,10 +136,10 @@ export class S3Store implements ObjectStore {
       ...(nonce !== undefined && { Metadata: { [NONCE]: nonce } }),
     })
     try {
-      return { version: versionOf((await this.#client.send(command, { abortSignal: signal })).ETag) }
+      return { version: this.#versionOf((await this.#client.send(command, { abortSignal: signal })).ETag) }
     } catch (error) {
       if (statusOf(error) === 412) throw preconditionFailed(key, ifAbsent === true ? IS_THERE : IS_CHANGED)
-      if (match !== undefined && statusOf(error) === 404 && codeOf(error) !== 'NoSuchBucket') throw preconditionFailed(key, IS_GONE)
+      if (match !== undefined && isMissing(error)) throw preconditionFailed(key, IS_GONE)
       throw this.#translated(error, 'write', key, signal)
     }
   }
@@ -169,7 +169,7 @@ export class S3Store implements ObjectStore {
   async #putParts(key: string, bytes: Uint8Array, signal: AbortSignal | undefined): Promise<{ version: string }> {
     const request = { sdk: this.#sdk, client: this.#client, at: this.#at(key), retry: this.#retry, signal }
     const etag = await putInParts(request, partsOf(bytes), error => this.#translated(error, 'write', key, signal))
-    return { version: versionOf(etag) }
+    return { version: this.#versionOf(etag) }
   }
 
   /** That the object is missing is asked before it is sent and before it comes to be, by a HEAD each; AWS looks at the condition itself. */
@@ -192,7 +192,7 @@ export class S3Store implements ObjectStore {
       parts,
       error => (statusOf(error) === 412 ? preconditionFailed(key, IS_THERE) : this.#translated(error, 'write', key, signal)),
     )
-    return { version: versionOf(etag) }
+    return { version: this.#versionOf(etag) }
   }
 
   async list(prefix: string, cursor?: string): Promise<ListPage> {
@@ -205,6 +205,7 @@ export class S3Store implements ObjectStore {
     })
     try {
       const page = await this.#client.send(command)
+      if (page.IsTruncated === undefined && page.Name === undefined) throw this.#otherProtocol()
       const objects = (page.Contents ?? []).map(({ Key = '', Size = 0, LastModified }) => ({
         key: Key.slice(this.#prefix.length),
         sizeBytes: Size,
@@ -244,6 +245,26 @@ export class S3Store implements ObjectStore {
     throw this.#translated({ name: first.Code, $metadata: { httpStatusCode: status } }, 'delete', (first.Key ?? '').slice(this.#prefix.length))
   }
 
+  /** Whoever may not list is refused what is missing as well: it is the listing then that must be allowed. Cost: one LIST where a read was refused. */
+  async #refusedRead(error: unknown, key: string, signal?: AbortSignal): Promise<unknown> {
+    const refused = this.#translated(error, 'read', key, signal)
+    if (!(refused instanceof CairnError) || refused.code !== 'ERR_STORE_ACCESS') return refused
+    return this.list('').then(
+      () => refused,
+      (other: unknown) => (other instanceof CairnError && other.code === 'ERR_STORE_ACCESS' ? other : refused),
+    )
+  }
+
+  /** @throws CairnError ERR_STORE_PROTOCOL: what S3 answers has an etag; a page that answers 200 to everything stores nothing */
+  #versionOf(etag: string | undefined): string {
+    if (etag === undefined || etag === '') throw this.#otherProtocol()
+    return etag.replace(/^"|"$/g, '')
+  }
+
+  #otherProtocol(): CairnError {
+    return otherProtocol(this.description, this.#place.where, 'S3')
+  }
+
   #at(key: string): { Bucket: string; Key: string } {
     return { Bucket: this.#bucket, Key: this.#prefix + key }
   }
@@ -260,11 +281,7 @@ export class S3Store implements ObjectStore {
 
 /** The key is missing, not the bucket; an answer to HEAD does not say which. */
 function isMissing(error: unknown): boolean {
-  return statusOf(error) === 404 && codeOf(error) !== 'NoSuchBucket'
-}
-
-function versionOf(etag: string | undefined): string {
-  return (etag ?? '').replace(/^"|"$/g, '')
+  return statusOf(error) === 404 && codeOf(error) !== 'NoSuchBucket' && !isPage(error)
 }
 
 function bodyOf({ Body, ContentLength }: GetObjectCommandOutput, signal: AbortSignal | undefined): Promise<Buffer> {

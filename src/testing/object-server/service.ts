@@ -11,6 +11,8 @@ export interface ServiceOptions {
   /** How far the server's clock is ahead. Milliseconds. */
   clockSkewMs?: number
   port?: number
+  /** Address that it listens on; default this machine's own. */
+  host?: string
 }
 
 export interface Count {
@@ -28,6 +30,7 @@ export abstract class ObjectService {
   listDelayMs: number
   clockSkewMs: number
   readonly #port: number
+  readonly #host: string
   readonly #server: Server
   /** Ends the waits of those that are answered late. */
   readonly #waits = new Set<() => void>()
@@ -41,6 +44,7 @@ export abstract class ObjectService {
     this.listDelayMs = options.listDelayMs ?? 0
     this.clockSkewMs = options.clockSkewMs ?? 0
     this.#port = options.port ?? 0
+    this.#host = options.host ?? '127.0.0.1'
     this.#server = createServer((request, response) => void this.#serve(request, response))
     this.#server.on('checkContinue', (request, response) => {
       response.writeContinue()
@@ -52,7 +56,7 @@ export abstract class ObjectService {
   async start(): Promise<this> {
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject)
-      this.#server.listen(this.#port, '127.0.0.1', resolve)
+      this.#server.listen(this.#port, this.#host, resolve)
     })
     return this
   }
