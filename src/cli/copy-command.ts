@@ -28,7 +28,8 @@ export async function copyCommand(context: Context, args: readonly string[], fla
   if (last === '-') context.readsOnly()
   const target = await context.locate(direction === 'to-host' ? hostName(last) : last, { ...rules, writes: true })
   if (direction === 'into-volume') wantVolume(target, 'import', 'cairn import ./project work:/')
-  if (target.kind === 'host') context.readsOnly()
+  // The target is open; where it lies in the volume of a source, that is open too.
+  context.readsOnly()
   if (target.kind === 'stdio') return toStdout(context, sources)
   const stat = await target.files.stat(target.path).catch(() => undefined)
   const into = stat?.isDirectory() === true

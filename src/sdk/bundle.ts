@@ -19,7 +19,7 @@ export class Bundle implements AsyncIterable<Buffer> {
     this.#pinned = pinned
     const { id, arenas, ref, since } = pinned
     try {
-      const source = { context: pool.context, head: pool.pinned(id), arenas, madeMs: Math.floor(systemClock.now()), ref, since }
+      const source = { context: pool.context, head: pinned.head ?? pool.pinned(id), arenas, madeMs: Math.floor(systemClock.now()), ref, since }
       this.#writer = new BundleWriter(new BundleSource(source))
     } catch (error) {
       this.close()

@@ -54,7 +54,7 @@ function collection(data: Extract<JobData, { kind: 'gc' }>, store: LocalStore, s
 }
 
 function check(data: Extract<JobData, { kind: 'fsck' }>, store: LocalStore, say: (progress: object) => void): FsckReport {
-  const state = HeadFile.read(store, data.state, systemRandom)?.value
+  const state = data.head ?? HeadFile.read(store, data.state, systemRandom)?.value
   const volume = data.unopened === undefined ? HeadFile.read(store, state?.parent?.id ?? '', systemRandom)?.value : state
   if (state === undefined || volume === undefined) throw new CairnError('ERR_VOLUME_UNKNOWN', 'The volume was deleted while it was checked.', 'Check another.')
   const packs = new Packs(store, { blockCacheBytes: 0 })

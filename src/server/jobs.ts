@@ -1,10 +1,12 @@
 import { Worker } from 'node:worker_threads'
+import type { Head } from '../codec/head.js'
 import { CairnError, CorruptError } from '../errors.js'
 import type { StoreLocation } from '../store/url.js'
 import type { KeySource } from '../store/user-key.js'
 import { entry, threadArguments } from '../sys/entry.js'
 import { fromWire, type WireError } from '../sys/wire-error.js'
 import type { VolumeInfo } from '../volume/api.js'
+import type { Pinned } from '../volume/engine.js'
 
 /** Of a volume that lies elsewhere than in the home. */
 export interface StorePlace {
@@ -17,8 +19,11 @@ export interface StorePlace {
 /** `store` is missing for the home's own. */
 export type JobData =
   | { kind: 'gc'; store?: StorePlace; home: string; dryRun: boolean; thorough?: boolean | string; onlyIfWorth?: boolean }
-  /** `state`: id of the hidden head that keeps what is checked; of the volume itself when damage keeps it from being opened or sealed, with what that is. */
-  | { kind: 'fsck'; store?: StorePlace; home: string; state: string; unopened?: { object: string; problem: string } }
+  /**
+   * `state`: id of the hidden head that keeps what is checked; of the volume itself when damage keeps it from being opened or sealed, with what that is.
+   * `head`: what is checked, where nothing could be stored to keep it.
+   */
+  | { kind: 'fsck'; store?: StorePlace; home: string; state: string; head?: Head; unopened?: { object: string; problem: string } }
 
 export type JobMessage = { progress: object } | { result: unknown } | { error: WireError }
 
@@ -71,8 +76,11 @@ async function storeOf(call: EngineCall, name: string | undefined): Promise<{ st
 
 async function prepareCheck(call: EngineCall, home: string, name?: string): Promise<PreparedJob> {
   try {
-    const { id } = (await call('pin', name)) as { id: string }
-    return { data: { kind: 'fsck', ...(await storeOf(call, name)), home, state: id }, end: () => call('unpin', name, id) }
+    const { id, head } = (await call('pin', name)) as Pinned
+    return {
+      data: { kind: 'fsck', ...(await storeOf(call, name)), home, state: id, ...(head === undefined ? {} : { head }) },
+      end: () => call('unpin', name, id),
+    }
   } catch (error) {
     if (!(error instanceof CorruptError)) throw error
     // What was sealed last can be checked all the same, as long as the head says where it is.

@@ -18,6 +18,8 @@ type Flushed = <T>(name: string, work: (flushed: { bytes: number }, open: OpenVo
 /** Merge, rebase and undo by the names of volumes. */
 export function mergeMethods(volumes: OpenVolumes, flushed: Flushed) {
   const use = <T>(name: string, work: (volume: Volume) => T): T => volumes.use(name, ({ volume }) => work(volume))
+  /** What is only tried takes no lease. */
+  const read = <T>(name: string, work: (volume: Volume) => T): T => volumes.read(name, ({ volume }) => work(volume))
 
   /** Content that is brought over must be in the store: what is not is written in slices before the rest is done at once. A dry run brings none. */
   const both = (
@@ -27,15 +29,14 @@ export function mergeMethods(volumes: OpenVolumes, flushed: Flushed) {
     work: (other: Volume, volume: Volume) => MergeResult,
   ): MergeResult | Promise<MergeResult> =>
     dryRun === true
-      ? use(other, fork => use(name, volume => work(fork, volume)))
+      ? read(other, fork => read(name, volume => work(fork, volume)))
       : flushed(other, (_bytes, open) => use(name, volume => work(open.volume, volume)))
 
-  const merged = (fork: string, name: string, options: MergeCall): MergeResult | Promise<MergeResult> =>
-    use(fork, other =>
-      other.hasOwnContent || other.hasMuchToSeal
-        ? both(fork, name, options, (other, volume) => mergeFork(volume, other, options))
-        : use(name, volume => mergeFork(volume, other, options)),
-    )
+  const merged = (fork: string, name: string, options: MergeCall): MergeResult | Promise<MergeResult> => {
+    const merge = (other: Volume, volume: Volume): MergeResult => mergeFork(volume, other, options)
+    if (options.dryRun === true) return both(fork, name, options, merge)
+    return use(fork, other => (other.hasOwnContent || other.hasMuchToSeal ? both(fork, name, options, merge) : use(name, volume => merge(other, volume))))
+  }
 
   const step = (name: string, options: MergeCall): MergeResult => use(name, volume => (options.step === 'abort' ? abortMerge : continueMerge)(volume, options))
 
@@ -52,7 +53,7 @@ export function mergeMethods(volumes: OpenVolumes, flushed: Flushed) {
       if (options.step !== undefined) return step(fork, options)
       return both(parentOf(volumes, fork, 'rebase'), fork, options, (parent, volume) => rebaseFork(volume, parent, options))
     },
-    undo: (_: string, name: string, options?: UndoOptions): UndoResult => use(name, volume => undo(volume, options)),
+    undo: (_: string, name: string, options?: UndoOptions): UndoResult => (options?.dryRun === true ? read : use)(name, volume => undo(volume, options)),
   }
 }
 

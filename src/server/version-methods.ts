@@ -29,8 +29,16 @@ export function versionMethods(volumes: OpenVolumes, inSlices: boolean) {
     retention: (_: string, name: string) => volumes.read(name, ({ volume }) => volume.versions.retention),
     setRetention: (_: string, name: string, retention: Retention) => volumes.use(name, ({ volume }) => volume.versions.setRetention(retention)),
     prune: (_: string, name: string, options?: PruneOptions): PruneReport | Promise<PruneReport> => {
-      if (!inSlices) return volumes.use(name, ({ volume }) => volume.versions.prune(options))
-      const open = volumes.acquire(name)
+      const readOnly = options?.dryRun === true
+      if (!inSlices) return volumes.use(name, ({ volume }) => volume.versions.prune(options), { readOnly })
+      const open = volumes.acquire(name, false, { readOnly })
+      if (open.volume.isReader) {
+        try {
+          return open.volume.versions.prune(options)
+        } finally {
+          volumes.release(open)
+        }
+      }
       return open.volume.versions.pruneSoon(options).finally(() => volumes.release(open))
     },
   }

@@ -69,8 +69,10 @@ export interface PoolOptions {
 
 /** A state that the collector leaves alone. */
 export interface Pinned {
-  /** Of its hidden head. */
+  /** Of its hidden head; empty where the credentials allow only reading: then nothing keeps it. */
   id: string
+  /** In that case, what the hidden head would say. */
+  head?: Head
   /** Arenas of inode numbers up to this one are in use in the store. */
   arenas: number
   ref?: CommitPlace
@@ -372,7 +374,7 @@ export class Pool {
     const volume = new Volume({
       ...{ context: this.context, head, dir, clock: this.#clock, random: this.#random, bootId, actor, isReader: true, nameHere: name },
       newArena: () => this.#takeArena(),
-      forkPoints: () => new Set(),
+      forkPoints: () => this.#forkPoints(id),
       onClose: () => {},
       release: closing => this.#closeOne(closing),
     })
@@ -801,7 +803,7 @@ export class Pool {
         // What was hidden from a fork that its writer has not opened yet comes after its one commit.
         const [ref, since] = [find(options.ref ?? (volume.unsavedWindow && volume.history.newest()?.id)), find(options.since)]
         const { volume: id, dirHashKey, inodes, bytes, createdMs } = volume.head.value
-        const head = this.#makeHidden(volume.head, {
+        const members = {
           dirHashKey,
           createdMs,
           root: ref?.root ?? sealed.root,
@@ -809,11 +811,21 @@ export class Pool {
           inodes: ref?.inodes ?? inodes,
           bytes: ref?.bytes ?? bytes,
           parent: { volume: name, id, commit: ref?.id ?? '' },
-        })
-        return { id: head.value.volume, arenas: nextArena(this.context.store), ...place('ref', ref), ...place('since', since) }
+        }
+        return { ...this.#kept(volume, members), arenas: nextArena(this.context.store), ...place('ref', ref), ...place('since', since) }
       },
       READ,
     )
+  }
+
+  /** Under a hidden head, or as it is where nothing may be stored. */
+  #kept(volume: Volume, members: Pick<Head, 'dirHashKey'> & Partial<Head>): Pick<Pinned, 'id' | 'head'> {
+    try {
+      return { id: this.#makeHidden(volume.head, members).value.volume }
+    } catch (error) {
+      if (!volume.isReader || !(error instanceof CairnError) || error.code !== 'ERR_STORE_ACCESS') throw error
+      return { id: '', head: hiddenHead(volume.head.value.volume, this.#random, this.#clock, members) }
+    }
   }
 
   /** @param source that has what the members name, if they name anything */
@@ -833,6 +845,7 @@ export class Pool {
   }
 
   unpin(id: string): void {
+    if (id === '') return
     // A pin without a head looks like one whose head is still to be made: it would keep all of it for an hour.
     this.context.store.deleteSync([HeadFile.key(id), pinKey(id)])
   }
