@@ -52,6 +52,8 @@ export const limits = {
   casAttempts: 100,
   /** A store that another process keeps locked for longer than this is reported as busy. */
   storeLockMs: 10_000,
+  /** When the log of a SQLite file has so many pages it is brought into the file, which whoever writes waits for. */
+  sqliteLogPages: 512,
   /** Free pages that a SQLite file gives back at once. */
   sqliteVacuumPages: 8192,
   /** Temporary files of a store older than this are leftovers of a crash. */

@@ -84,6 +84,7 @@ export class SqliteStore extends AsyncLocal {
       c.exec('PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL')
     }
     c.exec('PRAGMA journal_mode = WAL')
+    c.exec(`PRAGMA wal_autocheckpoint = ${limits.sqliteLogPages}`)
     c.isFull = true
     if (tables === 0 || format < FORMAT) c.transaction(() => c.exec(`${SCHEMA} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${FORMAT}`))
   }
