@@ -10,6 +10,8 @@ export type {
   CairnApi,
   CairnOptions,
   Check,
+  Copied,
+  CopyOptions,
   DiffChange,
   DiffOptions,
   DiffSide,

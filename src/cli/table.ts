@@ -311,6 +311,26 @@ export const groups: readonly CommandGroup[] = [
         load: () => import('./key-rotate.js'),
       },
       {
+        name: 'copy',
+        operands: '<volume> <store> [name]',
+        about: 'Copy a volume with its whole history into another store, or from one into that of this home (dev)',
+        options: [
+          ['--attach', 'the copy is a volume of this home too'],
+          ['--region <region>', 'region of the bucket'],
+          ['--endpoint <url>', 'endpoint of a service that is not AWS'],
+          ['--path-style', 'put the bucket into the path of requests, not into the host name'],
+          ['--encrypt', 'a store that is made is encrypted'],
+          ['--key-file <file>', 'file that holds the key of the store'],
+        ],
+        examples: [
+          ['cairn copy ws s3://other-bucket/agents', 'under the same name'],
+          ['cairn copy ws@v1 file:///mnt/backup ws-v1', 'as it was, under another'],
+          ['cairn copy ws dev ws-here', "into this home's own store"],
+        ],
+        completes: 'volume',
+        load: () => import('./copy-volume.js'),
+      },
+      {
         name: 'cache stats',
         operands: '[volume]',
         about: 'Say how much of stores elsewhere this host has, and how much it may have',

@@ -59,12 +59,12 @@ export interface UnbundleOptions {
   onProgress?: (done: { files: number; bytes: number }) => void
 }
 
-/** See `Cairn.unbundle`. @param flushAll seals what a server has not sealed yet, where the base of a bundle may be */
+/** See `Cairn.unbundle`. @param options drain: called after each piece, for a store that takes its time; flushAll: seals what a server has not sealed yet, where the base of a bundle may be */
 export async function unbundle(
   pool: Pool,
   source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   name: string,
-  options: UnbundleOptions & { flushAll: () => Promise<void> },
+  options: UnbundleOptions & { flushAll: () => Promise<void>; drain?: () => Promise<void> },
 ): Promise<VolumeInfo> {
   pool.checkFree(name)
   const reader = new BundleReader()
@@ -78,6 +78,7 @@ export async function unbundle(
       }
       options.onProgress?.(reader)
       await setImmediate()
+      await options.drain?.()
     }
     reader.finish()
     reader.publish(name)

@@ -30,6 +30,8 @@ import type {
   BlameLine,
   CairnApi,
   CairnOptions,
+  Copied,
+  CopyOptions,
   DiffChange,
   DiffOptions,
   DiffSide,
@@ -302,6 +304,24 @@ export class Cairn implements CairnApi {
     const { backup } = await import('./backup.js')
     const { ref, since } = options
     return backup(() => this.bundle(name, { ref, since }), file, options)
+  }
+
+  async copy(name: string, options: CopyOptions): Promise<Copied> {
+    const { name: newName = name, ref, attach = false, onProgress, ...place } = options
+    const location = storeOf({ ...place, name: newName })
+    if (this.#readOnly && (attach || location === undefined)) throw posixError(EROFS, 'copy')
+    const { engine } = await this.#localHost()
+    if (attach && location !== undefined) engine.checkFree(newName)
+    const source = (await this.#call('storeOf', name)) as { id: string } | null | undefined
+    const { copyVolume } = await import('./copy.js')
+    const copied = await copyVolume(
+      engine,
+      source?.id,
+      { location, name: newName, ...encryptionOf({ ...place, name: newName }) },
+      { bundle: () => this.bundle(name, { ref }), flushAll: () => this.#flushOpen(), onProgress },
+    )
+    if (attach && location !== undefined) await this.#call('attach', newName, location, encryptionOf({ ...place, name: newName }))
+    return copied
   }
 
   /** What a server has acknowledged and not sealed, in all volumes that it has open. */

@@ -18,6 +18,7 @@ import type { BackupOptions } from './backup.js'
 import type { Batch, BatchOptions, BatchResult } from './batch.js'
 import type { Bundle, UnbundleOptions } from './bundle.js'
 import type { Caches } from './caches.js'
+import type { Copied } from './copy.js'
 import type { DiffReader } from './diff.js'
 import type { LeaseWait } from './lease-wait.js'
 import type { LocalCopy } from './local-copies.js'
@@ -29,6 +30,7 @@ export type { LogEntry, LogOptions } from '../history/log/log-read.js'
 export type { QuotaReport } from '../server/quota-methods.js'
 export type { Quota } from '../volume/quota.js'
 export type { Caches, StoreCache } from './caches.js'
+export type { Copied } from './copy.js'
 export type { LocalCopy } from './local-copies.js'
 export type { PrefetchOptions, PrefetchResult } from './prefetch.js'
 
@@ -129,6 +131,17 @@ export interface NewVolume {
   keyFile?: string
 }
 
+/** Where a copy goes. */
+export interface CopyOptions extends Omit<NewVolume, 'name'> {
+  /** Default: that of the volume. */
+  name?: string
+  /** As it was then, with the history up to it. */
+  ref?: string
+  /** The copy is a volume of this home too, which needs a name that is free here. */
+  attach?: boolean
+  onProgress?: (done: { files: number; bytes: number }) => void
+}
+
 /** What the CLI drives. The class `Cairn` in `sdk/cairn.ts` implements it. */
 export interface CairnApi {
   readonly home: string
@@ -179,6 +192,13 @@ export interface CairnApi {
   bundle(name: string, options?: { ref?: string; since?: string }): Promise<Bundle>
   unbundle(source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, name: string, options?: UnbundleOptions): Promise<VolumeInfo>
   backup(name: string, file: string, options?: BackupOptions): Promise<{ file: string; bytes: number; files: number }>
+  /**
+   * Copies a volume with its whole history, all commits, checkpoints and versions under the ids that they have, into another store, as a volume of that name there. It
+   * comes of one moment, beside whoever writes. Nothing is seen of it before it is whole: a copy that breaks off leaves nothing that is listed.
+   * @param options where to, and under which name (default: the same); `store: 'dev'`, or none: the home's own
+   * @throws CairnError ERR_COPY_SAME_STORE, ERR_VOLUME_EXISTS, ERR_REF_UNKNOWN; what the store says; CorruptError
+   */
+  copy(name: string, options: CopyOptions): Promise<Copied>
   checkpoint(name: string, checkpoint?: string, options?: { message?: string; actor?: string }): Promise<CommitInfo>
   checkpoints(name: string): Promise<CommitInfo[]>
   deleteCheckpoint(name: string, checkpoint: string): Promise<void>

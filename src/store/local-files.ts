@@ -38,6 +38,14 @@ export class LocalFiles {
     return path
   }
 
+  /** A new empty folder. Returns its path. @throws a Node error */
+  folder(): string {
+    this.#begin()
+    const path = join(this.#root, this.#owner, String(++this.#made))
+    makeFolders(path)
+    return path
+  }
+
   /** Somebody may have deleted all of it meanwhile. */
   #begin(): void {
     if (this.#lock >= 0 && isSame(this.#lock, this.#lockPath())) return

@@ -268,6 +268,8 @@ export const limits = {
   cacheUseMs: 1000,
   /** A file that is being written to a cache and was not finished within this was left by a crash. */
   cacheTemporaryMs: 60_000,
+  /** What a copy to another store has on this host that is not stored yet, beside its pages. */
+  copyWaitingBytes: 128 * 1024 * 1024,
   /** What one step of a prefetch brings near, about; and files that it is told of at once. */
   prefetchBytes: 32 * 1024 * 1024,
   prefetchFiles: 256,

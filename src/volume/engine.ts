@@ -64,6 +64,13 @@ export interface StoreOptions {
   key?: KeySource
 }
 
+/** See `Engine.apart`. */
+export interface Apart {
+  id: string
+  pool: Pool
+  remote: RemoteStore | undefined
+}
+
 export interface Side {
   volume: string
   ref?: string
@@ -223,6 +230,15 @@ export class Engine implements EngineApi {
     const pool = new Pool(this.#pool, contextOf(store, description), names, remote)
     this.#elsewhere.set(id, { location, id, remote, pool })
     return pool
+  }
+
+  /**
+   * A store whose volumes are none of this home's, to put one there. Close its pool.
+   * @param folder for what is not stored yet, and for what this host remembers of it meanwhile
+   */
+  apart(location: StoreLocation, folder: string, options: StoreOptions = {}): Apart {
+    const { store, id, description, remote } = openElsewhere(location, { folder: () => folder, ...options, keys: this.#keys })
+    return { id, remote, pool: new Pool({ ...this.#pool, home: folder }, contextOf(store, description), new OwnNames(store), remote) }
   }
 
   #isThere(store: RemoteStore | undefined): boolean {

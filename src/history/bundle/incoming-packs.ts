@@ -19,6 +19,8 @@ export class IncomingPacks implements PageSink {
   #content: PackWriter | undefined
   #pages: PackWriter | undefined
   readonly #full: PackWriter[] = []
+  /** Keys of those that the store has already. */
+  readonly #gone: string[] = []
   /** Packs of pages, which are read again while the tree grows. */
   readonly #readable: PackWriter[] = []
   #sequence = 1
@@ -38,6 +40,15 @@ export class IncomingPacks implements PageSink {
     if (this.#content.size < limits.packBytes) return
     this.#end(this.#content)
     this.#content = undefined
+    if (this.#context.store.waitsHere !== undefined) this.#passOn()
+  }
+
+  /** Content is not read again while the volume is made: where the store is elsewhere it goes there at once. */
+  #passOn(): void {
+    const pack = this.#full.pop()
+    if (pack === undefined) return
+    this.#context.store.adoptSync(packKey(pack.packId), pack.path)
+    this.#gone.push(packKey(pack.packId))
   }
 
   writePage(bytes: Uint8Array, to: Uint8Array, at: number): void {
@@ -81,7 +92,7 @@ export class IncomingPacks implements PageSink {
     this.#content = undefined
     this.#pages = undefined
     this.#letGo()
-    this.#context.store.deleteSync(this.#full.map(pack => packKey(pack.packId)))
+    this.#context.store.deleteSync([...this.#gone, ...this.#full.map(pack => packKey(pack.packId))])
   }
 
   #letGo(): void {

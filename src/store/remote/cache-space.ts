@@ -1,7 +1,6 @@
 import {
   closeSync,
   constants,
-  existsSync,
   fstatSync,
   ftruncateSync,
   lstatSync,
@@ -117,9 +116,7 @@ export class CacheSpace {
     if (fd === undefined) return false
     try {
       writeAll(fd, bytes)
-      // Another process may have been as fast.
-      if (existsSync(this.#path(path))) this.remove([temporary])
-      else renameSync(this.#path(temporary), this.#path(path))
+      this.#finish(temporary, path)
       return true
     } catch (error) {
       this.remove([temporary])
@@ -127,6 +124,15 @@ export class CacheSpace {
     } finally {
       closeSync(fd)
     }
+  }
+
+  /** Under the lock: who looks through a folder while a file in it gets another name may see neither. */
+  #finish(temporary: string, path: string): void {
+    this.#locked(index => {
+      // Another process may have been as fast.
+      index.bytes -= this.#diskSizeOf(path)
+      renameSync(this.#path(temporary), this.#path(path))
+    })
   }
 
   /** A new file that has its size from the start, so that it counts while it is written. */

@@ -67,6 +67,12 @@ export class Outbox {
     }
   }
 
+  get waitingBytes(): number {
+    let bytes = 0
+    for (const pack of this.#packs.values()) if (!pack.isStored) bytes += pack.bytes
+    return bytes
+  }
+
   /** What is stored. */
   done(): LocalPack[] {
     return this.#of(pack => pack.isStored)

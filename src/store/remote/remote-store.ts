@@ -365,6 +365,19 @@ export class RemoteStore extends AsyncLocal {
     if (pack.bytes > limits.storeWholeBytes) this.#storeSoon(pack)
   }
 
+  /**
+   * Lets go of packs that are stored, and waits while more than so many bytes are not. For a volume that is being made, whose packs no collector takes away before
+   * its head says that it is one: they are not kept here until something names them.
+   * @throws what the store says
+   */
+  async passOn(mostBytes: number): Promise<void> {
+    if (this.#outbox.waitingBytes > mostBytes)
+      await new Promise<void>((resolve, reject) => this.#upload(this.#outbox.waiting(), error => (error === undefined ? resolve() : reject(error))))
+    const keys = this.#outbox.done().map(({ key }) => key)
+    this.#outbox.remove(keys)
+    this.#local.deleteSync(keys)
+  }
+
   /** A large pack is on its way while others are written. That it fails matters when it is published, which tries again. */
   #storeSoon(pack: LocalPack): void {
     if (this.#away !== undefined) return
