@@ -1,5 +1,5 @@
 import './support/without-syncs.js'
-import { createReadStream, rmSync } from 'node:fs'
+import { createReadStream, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Cairn } from '../src/sdk/cairn.js'
@@ -24,12 +24,16 @@ async function contents({ fs }: OpenVolume): Promise<Record<string, string>> {
   return found
 }
 
+async function make(cairn: Cairn, kind: (typeof StorePlaces.kinds)[number]): Promise<void> {
+  const { endpoint, region } = { endpoint: undefined, region: undefined, ...places.of(kind) } as { endpoint?: string; region?: string }
+  const options = endpoint === undefined ? {} : { endpoint, pathStyle: true }
+  await cairn.ensureVolume({ name: 'w', store: formatStoreUrl(places.of(kind)), ...options, ...(region === undefined ? {} : { region }) })
+}
+
 describe.each(StorePlaces.kinds)('a backup of a volume in a store of kind %s', { timeout: 60_000 }, kind => {
   it('is made while it is written, and restored under another home without the store', async () => {
     const here = await home(`${kind}-here`)
-    const { endpoint, region } = { endpoint: undefined, region: undefined, ...places.of(kind) } as { endpoint?: string; region?: string }
-    const options = endpoint === undefined ? {} : { endpoint, pathStyle: true }
-    await here.ensureVolume({ name: 'w', store: formatStoreUrl(places.of(kind)), ...options, ...(region === undefined ? {} : { region }) })
+    await make(here, kind)
     const volume = await here.open('w')
     const { promises: fs } = volume.fs
     await fs.mkdir('/src')
@@ -56,5 +60,31 @@ describe.each(StorePlaces.kinds)('a backup of a volume in a store of kind %s', {
     await first.close()
     expect((await there.fsck('restored')).findings).toEqual([])
     await there.close()
+  })
+
+  it('is also a SQLite file, which is moved and opened under another home', async () => {
+    const from = await home(`${kind}-from`)
+    await make(from, kind)
+    const volume = await from.open('w')
+    await volume.fs.promises.writeFile('/kept', bytes(300_000, 3))
+    await from.checkpoint('w', 'kept')
+    await volume.fs.promises.writeFile('/kept', 'another')
+    const file = join(places.folder, `${kind}-copy.cairn`)
+    await from.copy('w', { store: `sqlite://${file}` })
+    await volume.close()
+    await from.close()
+    const moved = join(places.folder, `${kind}-moved.cairn`)
+    renameSync(file, moved)
+    const to = await home(`${kind}-to`)
+    await to.ensureVolume({ name: 'w', store: `sqlite://${moved}` })
+    for (const [ref, text] of [
+      [undefined, 'another'],
+      ['kept', bytes(300_000, 3).toString('latin1')],
+    ]) {
+      const found = await to.open('w', ref === undefined ? {} : { ref })
+      expect((await contents(found))['/kept']).toBe(text)
+      await found.close()
+    }
+    await to.close()
   })
 })
