@@ -1,16 +1,21 @@
 import './support/without-syncs.js'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { encodeHead } from '../src/codec/head.js'
+import { HASH_BYTES, PACK_ID_BYTES } from '../src/codec/pointer.js'
 import { FileSystem } from '../src/fs/index.js'
+import { purge } from '../src/history/purge/purge.js'
+import { restore } from '../src/history/restore/restore.js'
 import { createFs, LocalBackend, LocalOps } from '../src/node/index.js'
 import type { StoredObject } from '../src/store/contract.js'
 import type { StoreLocation } from '../src/store/url.js'
-import { systemClock } from '../src/sys/index.js'
+import { limits, systemClock } from '../src/sys/index.js'
 import { Engine } from '../src/volume/engine.js'
 import { Follower } from '../src/volume/follower.js'
 import { HeadFile } from '../src/volume/head.js'
+import { Transition } from '../src/volume/transition.js'
 import type { TreeChanges } from '../src/volume/tree-changes.js'
 import type { Volume } from '../src/volume/volume.js'
 
@@ -129,6 +134,78 @@ describe('a reader', () => {
     const other = c.openVolume('ws', { readOnly: true })
     expect(shape(other).readFileSync('/one', 'utf8')).toBe('1')
     expect(c.refresh(other)).toBe(false)
+  })
+})
+
+describe('a reader goes on', () => {
+  it('to what a third host made of the volume that took it over, and the first one has nothing more to say', async () => {
+    const { a, b, writer, files, reader, seen } = await two()
+    const c = host('c')
+    c.attach('ws', address)
+    files.writeFileSync('/overtaken', 'o')
+    const thief = c.openVolume('ws', { steal: true, force: true })
+    expect(b.refresh(reader)).toBe(false)
+    shape(thief).writeFileSync('/stolen', 's')
+    await publish(c, thief)
+    await expect(publish(a, writer)).rejects.toMatchObject({ code: 'ERR_LEASE_LOST' })
+    expect(b.refresh(reader)).toBe(true)
+    expect(seen.readdirSync('/').sort()).toEqual(['one', 'stolen'])
+    writer.close()
+    expect(a.recover('ws')).toMatchObject([{ name: 'ws-recovered' }])
+    expect(b.refresh(reader)).toBe(false)
+  })
+
+  it('to an older state that the volume went back to, and to commits from which something was purged', async () => {
+    const { a, b, writer, files, reader, seen } = await two()
+    const { ino } = seen.statSync('/one')
+    const [first] = reader.commits()
+    files.rmSync('/one')
+    files.writeFileSync('/secret', 's')
+    writer.checkpoint('second')
+    await publish(a, writer)
+    b.refresh(reader)
+    expect(seen.readdirSync('/')).toEqual(['secret'])
+    restore(writer, { ref: 'first' })
+    await publish(a, writer)
+    b.refresh(reader)
+    expect(seen.readFileSync('/one', 'utf8')).toBe('1')
+    expect(seen.statSync('/one').ino).toBe(ino)
+    for (const _ of purge(writer, '/secret'));
+    await publish(a, writer)
+    b.refresh(reader)
+    const second = reader.commits().find(commit => commit.name === 'second')
+    expect(shape({ session: reader.at('second') } as unknown as Volume).readdirSync('/')).toEqual([])
+    expect(reader.state.rewritten.get(second?.id ?? '')).toBe(1)
+    expect(reader.state.rewritten.has(first.id)).toBe(false)
+  })
+
+  it('although the state that it showed was collected, and says then that anything may be different', async () => {
+    const { b, reader, seen } = await two()
+    const { value } = reader.head
+    const pack = 2 * HASH_BYTES
+    const gone = `${'ab'.repeat(HASH_BYTES)}${'ee'.repeat(PACK_ID_BYTES)}${value.root.slice(pack + 2 * PACK_ID_BYTES)}`
+    const found = { bytes: encodeHead(value), version: reader.head.version }
+    const { changes, rewritten } = new Transition(b.poolOf('ws').context.store, reader.treesOf({ ...value, root: gone }), reader.state, value, found).finish()
+    expect(changes.isAll).toBe(true)
+    expect(changes.entries.map(({ name }) => name)).toEqual(['one'])
+    expect([...changes.inodes]).toContain(seen.statSync('/one').ino)
+    expect(rewritten).toEqual([reader.commits()[0].id])
+    // What is new must be there.
+    expect(() => new Transition(b.poolOf('ws').context.store, reader.state, reader.treesOf({ ...value, root: gone }), value, found).finish()).toThrow(/missing/)
+  })
+
+  it('hundreds of times, and keeps no more open than the cache may', async () => {
+    const { a, b, writer, files, reader, seen } = await two()
+    const descriptors = (): number => readdirSync('/proc/self/fd').length
+    const before = descriptors()
+    const rounds = limits.cacheOpenFiles + 40
+    for (let round = 0; round < rounds; round++) {
+      files.writeFileSync(`/${round % 10}`, `round ${round}`)
+      await publish(a, writer)
+      expect(b.refresh(reader)).toBe(true)
+      expect(seen.readFileSync(`/${round % 10}`, 'utf8')).toBe(`round ${round}`)
+    }
+    expect(descriptors() - before).toBeLessThan(limits.cacheOpenFiles + 10)
   })
 })
 

@@ -161,6 +161,18 @@ describe.skipIf(whyNoMount() !== undefined)('programs on a mount that follows an
     for (const id of readdirSync(join(reader.home, 'volumes'))) expect(readdirSync(join(reader.home, 'volumes', id, 'read'))).not.toContain('shown')
   })
 
+  it('keep nobody from writing, also where this host wrote a moment ago', async () => {
+    const [a, b] = [new MountedHome({ CAIRN_METADATA_TTL: '50ms' }), new MountedHome()]
+    hosts.push(a, b)
+    for (const host of hosts) await host.must('init', 'ws', '--store', `file://${join(folder, 'there')}`)
+    await a.must('mount', 'ws', a.mountpoint)
+    await sh(a.mountpoint, 'echo one > f')
+    await a.must('unmount', 'ws')
+    await a.must('mount', 'ws', a.mountpoint, '--read-only')
+    await b.must('write', 'ws:/f', 'two')
+    await until(() => readFileSync(join(a.mountpoint, 'f'), 'utf8') === 'two\n')
+  })
+
   it('are shown the last state while the store is away, also by the next server, and what changed when it is back', async () => {
     const { writer, reader, at, from } = await two('echo one > f; echo rest > g', { CAIRN_METADATA_TTL: '50ms' })
     expect(await sh(at, 'cat f g')).toBe('one\nrest')

@@ -81,6 +81,8 @@ export class MountTable {
         throw new CairnError('ERR_MOUNT_PATH', `${name}:${sub} is not a directory.`, 'Mount a directory of the volume, or the whole.')
       return { volumeId: id, name, rootIno: ino }
     }
+    // A lease that nobody uses would be kept for as long as it is mounted.
+    if (readOnly) this.#options.volumes.closeIdleWriter(name)
     return this.#options.volumes.use(name, look, { readOnly, ...(durability === undefined ? {} : { durability }) })
   }
 

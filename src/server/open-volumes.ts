@@ -118,6 +118,13 @@ export class OpenVolumes {
     this.#close(open)
   }
 
+  /** Closes a volume of a store that hosts share if nobody uses it and this host writes it: others may take it then. */
+  closeIdleWriter(name: string): void {
+    if (this.engine.storeOf(name) === undefined) return
+    const open = this.#byId.get(this.engine.info(name).id)
+    if (open !== undefined && open.users === 0 && !open.volume.isReader) this.#close(open)
+  }
+
   #close(open: OpenVolume): void {
     this.#byId.delete(open.id)
     open.volume.close()
