@@ -13,10 +13,11 @@ export class Bucket {
   #server
   #folder
 
-  static async start(folder) {
+  /** @param options of the server */
+  static async start(folder, options = {}) {
     const bucket = new Bucket()
     bucket.#folder = folder
-    bucket.#server = await spawnS3Server()
+    bucket.#server = await spawnS3Server(options)
     return bucket
   }
 

@@ -167,6 +167,27 @@ async function plain() {
   return { put, get }
 }
 
+/** Small files, each durable in the store before the next is written. @param job.everyMs: one begins this long after the one before began */
+async function durable() {
+  const cairn = await Cairn.open({ home: job.home, via: 'process' })
+  await cairn.ensureVolume({ name: job.name, ...job.place })
+  const volume = await cairn.open(job.name, { durability: 'remote' })
+  const took = []
+  for (let i = 0; i < job.writes; i++) {
+    const start = performance.now()
+    const file = await volume.fs.promises.open(`/${i}`, 'w')
+    await file.write('a line that may not be lost')
+    await file.sync()
+    took.push(performance.now() - start)
+    await file.close()
+    const left = (job.everyMs ?? 0) - (performance.now() - start)
+    if (left > 0) await new Promise(resolve => setTimeout(resolve, left))
+  }
+  await volume.close()
+  await cairn.close()
+  return { took }
+}
+
 function pseudoRandom(length) {
   const bytes = Buffer.alloc(length)
   let x = 1
@@ -177,5 +198,5 @@ function pseudoRandom(length) {
   return bytes
 }
 
-const jobs = { build, list, cat, find, writeLarge, readLarge, readRandom, transaction, plain }
+const jobs = { build, list, cat, find, writeLarge, readLarge, readRandom, transaction, durable, plain }
 console.log(JSON.stringify(await jobs[job.do]()))

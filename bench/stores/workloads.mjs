@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { filePaths } from '../lib.mjs'
+import { filePaths, number, percentile } from '../lib.mjs'
 import { output } from './bucket.mjs'
 
 /** Runs a job of client.mjs several times on a host that has read nothing; adds the middle run with its requests. */
@@ -38,12 +38,16 @@ async function mounted(bucket, host, name, work) {
   const at = join(bucket.home(host), '..', `mnt-${host}`)
   mkdirSync(at, { recursive: true })
   await bucket.cairn(host, 'mount', name, at)
-  try {
-    return await work(at)
-  } finally {
+  const end = async () => {
     await bucket.cairn(host, 'unmount', at)
     await bucket.idle(host)
   }
+  const result = await work(at).catch(async error => {
+    await end().catch(() => undefined)
+    throw error
+  })
+  await end()
+  return result
 }
 
 const sh = (command, cwd) => output('/bin/sh', ['-c', command], process.env, cwd)
@@ -111,10 +115,13 @@ export async function gitStatus(report, bucket, options) {
     }
     execFileSync(
       '/bin/sh',
-      ['-c', 'git init -q . && git add -A && git -c user.name=b -c user.email=b@example.org commit -qm first && git status --porcelain'],
+      [
+        '-c',
+        'git init -q . && git config gc.auto 0 && git config maintenance.auto false && git add -A && git -c user.name=b -c user.email=b@example.org commit -qm first && git status --porcelain',
+      ],
       { cwd: at },
     )
-    await bucket.cairn('writer', 'flush', 'repository')
+    await bucket.cairn('writer', 'flush', 'repository', '--timeout', '10m')
   })
   const shown = options.repository.toLocaleString('en')
   await coldThenWarm(report, bucket, options, 'repository', 'git status --porcelain', `git status of ${shown} files`, { cold: '≤ 3 s' })
@@ -166,5 +173,24 @@ export async function transactions(report, bucket, options) {
       runs.push({ ms: result.ms, ...cost })
     }
     report.add('10,000 files of 1 KiB in one transaction, to flushed', latency, runs, latency > 0 ? '≤ 2 s, ≤ 20 requests' : '')
+  }
+}
+
+/** One after the other, and ten a second for a minute. @param where how the server is, if it is special */
+export async function durableWrites(report, bucket, options, where) {
+  const [latency] = options.latencies
+  const kinds = [
+    ['small durable write', 100, 0],
+    ['… ten a second for a minute', 600, 100],
+  ]
+  for (const [what, writes, everyMs] of where === undefined ? kinds : kinds.slice(1)) {
+    const job = { do: 'durable', name: `durable-${writes}`, everyMs, place: bucket.place('durable') }
+    await bucket.client('writer', { ...job, writes: 1 })
+    await bucket.latency(latency)
+    const { result, ...cost } = await bucket.counted(() => bucket.client('writer', { ...job, writes }))
+    await bucket.latency(0)
+    const ms = percentile(result.took, 0.5)
+    const trips = `${number(ms / latency)} round trips, p99 ${number(percentile(result.took, 0.99) / latency)}`
+    report.add(`${what}${where === undefined ? '' : `, ${where}`}, each`, latency, [{ ...cost, ms }], '≤ 1.3 round trips, p99 ≤ 3', trips)
   }
 }
