@@ -16,6 +16,7 @@ export type {
   DiffOptions,
   DiffSide,
   DoctorReport,
+  FsckOptions,
   FsckProgress,
   GcOptions,
   GcProgress,
@@ -35,4 +36,4 @@ export type {
   VolumeHistory,
   VolumeUsage,
 } from './sdk/types.js'
-export type { Change, CommitInfo, CommitKind, Finding, FsckReport, VolumeInfo, VolumeStatus } from './volume/api.js'
+export type { Change, CommitInfo, CommitKind, Finding, FsckReport, StoredDamage, VolumeInfo, VolumeStatus } from './volume/api.js'

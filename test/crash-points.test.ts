@@ -26,7 +26,7 @@ const elsewhere = new Set<CrashPoint>([
   'purge.sealed',
   ...crashPoints.filter(point => point.startsWith('gc.')),
   // test/remote-volume.test.ts
-  ...crashPoints.filter(point => point.startsWith('lease.')),
+  ...crashPoints.filter(point => point.startsWith('lease.') || point.startsWith('recover.')),
   // test/remote-durability.test.ts
   ...crashPoints.filter(point => point.startsWith('log.')),
 ])

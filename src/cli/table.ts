@@ -192,8 +192,13 @@ export const groups: readonly CommandGroup[] = [
         name: 'fsck',
         operands: '[volume]',
         about: 'Verify every page, block, link and size of a volume; exits 1 on damage',
+        options: [
+          ['--remote', 'of a volume elsewhere: what is stored there, past the cache of this host'],
+          ['--repair', 'with --remote: store again what this host has a whole copy of'],
+        ],
         examples: [
           ['cairn fsck work', ''],
+          ['cairn fsck ws --remote', 'as another host would find it'],
           ['cairn fsck work --json', ''],
         ],
         completes: 'volume',

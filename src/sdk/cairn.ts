@@ -36,7 +36,7 @@ import type {
   DiffOptions,
   DiffSide,
   DurabilityLevel,
-  FsckProgress,
+  FsckOptions,
   GcOptions,
   GcReport,
   LogEntry,
@@ -462,7 +462,8 @@ export class Cairn implements CairnApi {
     return blame(await this.#host(name), name, path, options.ref)
   }
 
-  async fsck(name: string, options: { onProgress?: (done: FsckProgress) => void } = {}): Promise<FsckReport> {
+  async fsck(name: string, options: FsckOptions = {}): Promise<FsckReport> {
+    if (this.#readOnly && options.repair === true) throw posixError(EROFS, 'fsck')
     await this.#settle(name)
     return (await runJobOn(await this.#host(name), this.home, 'fsck', { name, ...options })) as FsckReport
   }

@@ -254,7 +254,7 @@ export interface CairnApi {
    */
   blame(name: string, path: string, options?: { ref?: string }): Promise<BlameLine[]>
   /** Reads and verifies all of a volume, beside whoever uses it. `onProgress` is told a few times a second. */
-  fsck(name: string, options?: { onProgress?: (done: FsckProgress) => void }): Promise<FsckReport>
+  fsck(name: string, options?: FsckOptions): Promise<FsckReport>
   /**
    * Gives back the space of what no volume needs, beside whoever uses them: deletes dead packs, rewrites those that are mostly dead.
    * @throws CairnError ERR_GC_RUNNING, ERR_GC_DAMAGED (nothing is deleted then)
@@ -272,6 +272,14 @@ export interface CairnApi {
   open(name: string, options?: { ref?: string; actor?: string; mode?: 'readonly' | 'readwrite'; durability?: DurabilityLevel } & LeaseWait): Promise<OpenVolume>
   /** @returns volumes of which something could not be published when this program let go of them: it is kept, and published the next time they are used */
   close(): Promise<{ unpublished: Unpublished[] } | undefined>
+}
+
+export interface FsckOptions {
+  /** Check what is stored elsewhere, as another host would find it, past what this one has of it. @throws CairnError ERR_STORE_LOCAL */
+  remote?: boolean
+  /** … and store again what is missing or damaged there, where this host has a whole copy of it. */
+  repair?: boolean
+  onProgress?: (done: FsckProgress) => void
 }
 
 /** A volume as it is now, or at a ref; all of it, or one path. */

@@ -16,17 +16,24 @@ import type { FsckReport } from '../volume/api.js'
 import { fsck } from '../volume/fsck.js'
 import { HeadFile } from '../volume/head.js'
 import type { JobData, JobMessage } from './jobs.js'
+import { checkStored } from './stored-check.js'
 
 const STORE_NAME = 'dev'
 
-function opened(data: JobData): { store: LocalStore; name: string } {
+function opened(data: Exclude<JobData, { kind: 'stored-fsck' }>): { store: LocalStore; name: string } {
   const { store, home } = data
   if (store === undefined) return { store: openDirectoryStore(join(home, 'store'), { create: data.kind === 'gc' }), name: STORE_NAME }
-  const { store: opened, description } = openElsewhere(store.location, { id: store.id, folder: id => join(home, 'stores', id), keys: store.keys ?? [] })
+  const { store: opened, description } = openElsewhere(store.location, {
+    id: store.id,
+    folder: id => join(home, 'stores', id),
+    keys: store.keys ?? [],
+    collects: data.kind === 'gc',
+  })
   return { store: opened, name: description }
 }
 
 function run(data: JobData, say: (progress: object) => void): unknown {
+  if (data.kind === 'stored-fsck') return checkStored({ ...data, onProgress: say })
   const { store, name } = opened(data)
   try {
     return data.kind === 'gc' ? collection(data, store, name, say) : check(data, store, say)

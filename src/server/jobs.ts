@@ -24,6 +24,8 @@ export type JobData =
    * `head`: what is checked, where nothing could be stored to keep it.
    */
   | { kind: 'fsck'; store?: StorePlace; home: string; state: string; head?: Head; unopened?: { object: string; problem: string } }
+  /** What is stored of a volume, by its id. */
+  | { kind: 'stored-fsck'; store: StorePlace; home: string; volume: string; repair: boolean }
 
 export type JobMessage = { progress: object } | { result: unknown } | { error: WireError }
 
@@ -55,6 +57,10 @@ export interface JobOptions {
   /** See `GcOptions`. */
   thorough?: boolean | string
   onlyIfWorth?: boolean
+  /** Check what is stored elsewhere, past what this host has of it. */
+  remote?: boolean
+  /** … and store again what this host has a whole copy of. */
+  repair?: boolean
 }
 
 /**
@@ -63,7 +69,8 @@ export interface JobOptions {
  * @throws CairnError ERR_VOLUME_UNKNOWN …
  */
 export async function prepareJob(call: EngineCall, home: string, kind: JobData['kind'], name?: string, options: JobOptions = {}): Promise<PreparedJob> {
-  if (kind === 'fsck') return prepareCheck(call, home, name)
+  if (kind === 'fsck' && options.remote === true) return prepareStoredCheck(call, home, name, options.repair === true)
+  if (kind !== 'gc') return prepareCheck(call, home, name)
   const { dryRun = false, thorough = false, onlyIfWorth = false } = options
   if (!onlyIfWorth) await flushAll(call)
   return { data: { kind, ...(await storeOf(call, name)), home, dryRun, thorough, onlyIfWorth }, end: () => call('collected') }
@@ -87,8 +94,20 @@ async function prepareCheck(call: EngineCall, home: string, name?: string): Prom
     const volume = ((await call('volumes')) as VolumeInfo[]).find(one => one.name === name)
     if (volume === undefined) throw error
     const unopened = { object: error.object, problem: error.problem }
-    return { data: { kind: 'fsck', home, state: volume.id, unopened }, end: () => Promise.resolve() }
+    return { data: { kind: 'fsck', ...(await storeOf(call, name)), home, state: volume.id, unopened }, end: () => Promise.resolve() }
   }
+}
+
+/** Nobody has to be its writer for it; what this host has not published comes first where it is. */
+async function prepareStoredCheck(call: EngineCall, home: string, name: string | undefined, repair: boolean): Promise<PreparedJob> {
+  const { store } = await storeOf(call, name)
+  if (store === undefined)
+    throw new CairnError('ERR_STORE_LOCAL', `The volume ${name} lies in this home's own store.`, 'Leave --remote out: `cairn fsck` checks all of it.', {
+      exitCode: 2,
+    })
+  const { id } = (await call('info', name)) as VolumeInfo
+  if (((await call('openVolumes')) as string[]).includes(name ?? '')) await call('flush', name)
+  return { data: { kind: 'stored-fsck', store, home, volume: id, repair }, end: () => Promise.resolve() }
 }
 
 /** What was deleted in open volumes is garbage only when it is sealed. One that cannot be sealed now is collected as it was. */

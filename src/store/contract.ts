@@ -69,6 +69,11 @@ export interface LocalStore extends ObjectStore {
   prefetch?(key: string, offset: number, length: number): void
   /** Of a store elsewhere: the object is on this host and not stored yet. Asks nobody. */
   waitsHere?(key: string): boolean
+  /**
+   * Of a store elsewhere: nobody else has changed an object that this host writes by itself for a time. Asks the store.
+   * @throws CairnError ERR_STORE_UNREACHABLE …
+   */
+  isStillOurs?(key: string): boolean
   /** Of a store with a cache: forgets what is cached of a part of an object, which did not verify. False when nothing was: the object itself is damaged. */
   discardSync?(key: string, offset: number, length: number): boolean
   /** Lets go of what it keeps open of objects that others have deleted. */

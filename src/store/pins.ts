@@ -19,6 +19,12 @@ export interface Pin {
   roots: string[]
   /** Its content is in a head or a journal now. */
   done?: true
+  /**
+   * In a store that several hosts reach, whose journals a collector does not see: the epoch of the writer that needs it, and the watermark from which on
+   * that writer's head names what it pins.
+   */
+  epoch?: number
+  upTo?: number
 }
 
 export function pinKey(id: string): string {
@@ -41,8 +47,15 @@ export function readPin(store: LocalStore, key: string): Pin | undefined {
   if (found === undefined) return undefined
   // One that a power loss tore is its maker's last trace.
   if (!isWhole(found.bytes)) return { atMs: 0, into: '', roots: [], done: true }
-  const { atMs, into, roots, done } = decodeSmall(found.bytes, key, FORMAT)
+  const { atMs, into, roots, done, epoch, upTo } = decodeSmall(found.bytes, key, FORMAT)
   const valid = typeof atMs === 'number' && typeof into === 'string' && Array.isArray(roots) && roots.every(root => HEX_POINTER.test(String(root)))
   if (!valid) throw new CorruptError(key, 'its members are not right')
-  return { atMs, into, roots: roots as string[], ...(done === true ? { done } : {}) }
+  return {
+    atMs,
+    into,
+    roots: roots as string[],
+    ...(done === true ? { done } : {}),
+    ...(typeof epoch === 'number' ? { epoch } : {}),
+    ...(typeof upTo === 'number' ? { upTo } : {}),
+  }
 }

@@ -62,6 +62,8 @@ export const crashPoints = [
   'log.before-journal',
   'log.after-journal',
   'log.before-delete',
+  'recover.staged',
+  'recover.published',
   'gc.after-copy',
   'gc.before-index',
   'gc.before-record',

@@ -173,6 +173,8 @@ export const limits = {
   jobProgressMs: 100,
   /** By how much its thread gives way to others. */
   jobNice: 10,
+  /** What a check of what is stored elsewhere may take on the disk. */
+  checkCacheBytes: 256 * 1024 * 1024,
   /** Clean pages that a check keeps in memory. */
   fsckPageBytes: 32 * 1024 * 1024,
   /** What a change between volumes pinned this long ago and did not finish was left by a process that died. */

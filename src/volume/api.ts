@@ -152,6 +152,18 @@ export interface FsckReport {
   /** Packs of this volume that it does not reach: forks need them, or they are garbage, which `cairn gc` tells and takes away. */
   unreached: { packs: number; bytes: number }
   findings: Finding[]
+  /** Of a check of what is stored elsewhere: the objects that something was found about. */
+  stored?: StoredDamage[]
+}
+
+/** An object of a store elsewhere that a volume needs and that is not as it should be. */
+export interface StoredDamage {
+  object: string
+  problem: 'missing' | 'damaged'
+  /** Where this host has all of it, as it should be. */
+  here?: 'outbox' | 'cache'
+  /** It was stored again. */
+  repaired?: true
 }
 
 /** An open volume: one writer in one process. Synchronous; made by `Engine.openVolume`. */

@@ -7,6 +7,7 @@ import { openElsewhere } from '../store/elsewhere.js'
 import { HOME_FILES, sweepLocalFiles } from '../store/local-files.js'
 import { Packs } from '../store/packs.js'
 import type { RemoteStore } from '../store/remote/index.js'
+import type { StoreLine } from '../store/remote/protocol.js'
 import { isAway } from '../store/remote-errors.js'
 import { homeNotEncrypted, notEncrypted } from '../store/unlock.js'
 import { formatStoreUrl, type StoreLocation } from '../store/url.js'
@@ -54,6 +55,8 @@ export interface EngineOptions {
   log?: (line: string) => void
   /** Where the keys of encrypted stores may come from; default what the environment names. */
   keys?: readonly KeySource[]
+  /** How stores elsewhere are reached; default by threads. */
+  line?: (location: StoreLocation) => StoreLine
 }
 
 /** Of a store that is opened, or made, for a volume. */
@@ -166,8 +169,10 @@ export class Engine implements EngineApi {
 
   /** See `Pool.recover`. The volumes are called NAME-recovered, NAME-recovered-2 … */
   recover(name: string): VolumeInfo[] {
-    const isFree = (candidate: string): boolean => this.volumes().every(volume => volume.name !== candidate)
-    return this.poolOf(name).recover(name, () => {
+    const pool = this.poolOf(name)
+    // The store may have one that this home does not know.
+    const isFree = (candidate: string): boolean => this.volumes().every(volume => volume.name !== candidate) && pool.isFree(candidate)
+    return pool.recover(name, () => {
       for (let n = 1; ; n++) {
         const candidate = n === 1 ? `${name}-recovered` : `${name}-recovered-${n}`
         if (isFree(candidate)) return candidate
@@ -214,7 +219,7 @@ export class Engine implements EngineApi {
   #poolAt(location: StoreLocation, storeId?: string, options: StoreOptions = {}): Pool {
     const known = [...this.#elsewhere.values()].find(one => sameStore(one.location, location) && (storeId === undefined || one.id === storeId))
     if (known !== undefined && (storeId !== undefined || this.#isThere(known.remote))) return encryptedIf(options.encrypt === true, known.pool)
-    const { cacheBytes, waker, onSettled } = this.#options
+    const { cacheBytes, waker, onSettled, line } = this.#options
     const { store, id, description, remote } = openElsewhere(location, {
       folder: of => storeFolder(this.home, of),
       ...options,
@@ -225,6 +230,7 @@ export class Engine implements EngineApi {
       ...(onSettled === undefined ? {} : { onSettled }),
       onAway: error => this.#pool.log(`${error.message} What is cached can be read, and changes wait here.`),
       onBack: () => this.#pool.log(`${formatStoreUrl(location)} answers again.`),
+      ...(line === undefined ? {} : { line }),
     })
     const names = new AttachedNames(store, this.#attachments, { location, storeId: id })
     const pool = new Pool(this.#pool, contextOf(store, description), names, remote)

@@ -81,6 +81,6 @@ function takeBack(store: LocalStore, heads: readonly Head[], names: readonly Put
   }
 }
 
-function fenced(source: Head): CairnError {
+export function fenced(source: Head): CairnError {
   return new CairnError('ERR_FENCED', `The volume ${source.name} was changed by another writer.`, 'Open it again.', { retry: 'reopen' })
 }

@@ -63,7 +63,7 @@ export class HeadFile {
 
   /** Nobody has changed it in the store since. */
   get isCurrent(): boolean {
-    return this.#store.headSync(this.#key)?.version === this.#version
+    return this.#store.headSync(this.#key)?.version === this.#version && this.#store.isStillOurs?.(this.#key) !== false
   }
 
   /**

@@ -4,12 +4,14 @@ import { join } from 'node:path'
 import { decodeHead, encodeHead, type Head } from '../codec/head.js'
 import { CairnError } from '../errors.js'
 import { lastInJournal } from '../journal/peek.js'
+import { writePin } from '../store/pins.js'
 import type { RemoteStore } from '../store/remote/remote-store.js'
 import { isAway } from '../store/remote-errors.js'
 import { decodeSmall, encodeSmall } from '../store/small-object.js'
 import { makeFolder } from '../store/sync-folder.js'
 import { writeFileDurably } from '../store/write-durably.js'
 import { type Clock, crashPoint, limits, type Random } from '../sys/index.js'
+import { nextStride, strideOf } from './epochs.js'
 import { HeadFile } from './head.js'
 import { ARENA_INODES } from './live-session.js'
 import { LogWriter } from './log/log-writer.js'
@@ -65,8 +67,8 @@ export class Lease implements WriterLease {
   #failures = 0
   /** How often the store had come back when that was last asked. */
   #recoveries = 0
-  /** Nonce of the head that was published last, or is being. */
-  #tried: string | undefined
+  /** Nonces of the heads that were tried to publish since the last one that succeeded: each of them may be stored. */
+  readonly #tried = new Set<string>()
   #waiting: Array<{ untilMs: number; done: (error: Error | undefined) => void }> = []
   lastPublishMs: number | undefined
   /** First of the epochs of this writer, and what it found in the log; of the last `take`. */
@@ -117,10 +119,11 @@ export class Lease implements WriterLease {
       checkFree(stored, this.#clock.now(), options)
     }
     const left = isOurs ? this.#store.leftSync(this.#key) : undefined
-    const claim = this.#claim(stored, options)
+    const claim = this.#claim(stored, isOurs, options)
     // Whoever is pushed out goes on in the numbers that it has.
     const numbers = isOurs || stored.lease === undefined ? {} : this.#freshNumbers()
     const claimed: Head = { ...stored, ...claim, ...numbers, sequence: stored.sequence + 1 }
+    if (!isOurs && stored.lease !== undefined) this.#pin(stored)
     this.#write({ epoch: record?.epoch ?? 0, stored: stored.nonce, next: claim.nonce })
     crashPoint('lease.before-claim')
     const version = this.#put(claimed, found.version)
@@ -128,7 +131,7 @@ export class Lease implements WriterLease {
     crashPoint('lease.after-claim')
     const before = left === undefined ? undefined : decodeHead(left.bytes, this.#key)
     const isNewer = before !== undefined && before.nonce !== record?.stored && before.nonce !== record?.next
-    const confirmed = this.#takeLog(claimed, version, stored, isNewer ? before.watermark : stored.watermark)
+    const confirmed = this.#takeLog(claimed, version, stored, isNewer ? before.watermark : stored.watermark, isOurs)
     if (confirmed === undefined) return false
     const { epoch, fenced, mark, lease, log, nonce } = confirmed.head
     const ours = { epoch, fenced, mark, lease, log, nonce: this.#nonce(), sequence: Math.max(before?.sequence ?? 0, confirmed.head.sequence) + 1 }
@@ -144,7 +147,7 @@ export class Lease implements WriterLease {
    * @param watermark of the head that the volume will be opened with
    * @returns the head that is stored then; undefined when another host was faster
    */
-  #takeLog(claimed: Head, version: string, stored: Head, watermark: number): { head: Head; version: string } | undefined {
+  #takeLog(claimed: Head, version: string, stored: Head, watermark: number, isOurs: boolean): { head: Head; version: string } | undefined {
     this.#epoch = claimed.epoch
     this.#cleansUp = stored.log?.open === true
     if (stored.log?.open !== true) {
@@ -154,7 +157,7 @@ export class Lease implements WriterLease {
     const taken = takeOverLog(this.#store, this.#id, claimed.epoch, stored.log.next, stored.watermark)
     if (taken === undefined) return undefined
     this.#logState = taken.state
-    const head: Head = { ...claimed, fenced: claimed.epoch, nonce: this.#nonce(), sequence: claimed.sequence + 1 }
+    const head: Head = { ...claimed, ...(isOurs ? {} : { fenced: claimed.epoch }), nonce: this.#nonce(), sequence: claimed.sequence + 1 }
     // The stride is this host's by now.
     this.#write({ epoch: claimed.epoch, stored: claimed.nonce, next: head.nonce })
     const confirmed = this.#put(head, version)
@@ -200,12 +203,20 @@ export class Lease implements WriterLease {
     return true
   }
 
-  #claim(stored: Head, { durability }: TakeOptions): Pick<Head, 'epoch' | 'fenced' | 'mark' | 'lease' | 'nonce' | 'log'> {
-    const epoch = (strideOf(stored.epoch) + 1) * limits.epochStride
+  /** @param isOurs packs of earlier epochs may be this host's, and it may still come to name them: they are fenced with the next publication */
+  #claim(stored: Head, isOurs: boolean, { durability }: TakeOptions): Pick<Head, 'epoch' | 'lease' | 'nonce'> & Partial<Pick<Head, 'fenced' | 'mark' | 'log'>> {
+    const epoch = nextStride(stored.epoch)
     const log: Head['log'] = durability === 'remote' ? { next: stored.log?.next ?? 1, open: true } : stored.log
     // Earlier writers are fenced when the log has a fence, if they may log.
-    const fenced = stored.log?.open === true ? stored.fenced : epoch
-    return { epoch, fenced, mark: [epoch, 1], lease: this.#term(), nonce: this.#nonce(), ...(log === undefined ? {} : { log }) }
+    const fence: Pick<Head, 'fenced' | 'mark'> = { ...(stored.log?.open === true ? {} : { fenced: epoch }), mark: [epoch, 1] }
+    return { epoch, ...(isOurs ? {} : fence), lease: this.#term(), nonce: this.#nonce(), ...(log === undefined ? {} : { log }) }
+  }
+
+  /** What whoever is pushed out has not published is based on this state: it is kept for `recover` on that host. */
+  #pin({ root, history, epoch }: Head): void {
+    const roots = [root, history].filter(pointer => pointer !== '')
+    if (roots.length === 0) return
+    writePin(this.#store, `${this.#id}-${epoch}`, { atMs: Math.floor(this.#clock.now()), into: this.#id, roots, epoch })
   }
 
   #freshNumbers(): Pick<Head, 'nextIno' | 'arena'> {
@@ -312,7 +323,7 @@ export class Lease implements WriterLease {
       return
     }
     const head = this.#here()
-    this.#tried = head?.nonce
+    if (head !== undefined) this.#tried.add(head.nonce)
     this.#store.publish(this.#key, error => {
       const failed = this.#published(error, head)
       done(failed)
@@ -351,19 +362,18 @@ export class Lease implements WriterLease {
   publishSync(): void {
     while (!this.isPublished) {
       if (this.lost !== undefined) throw this.lost
-      this.#tried = this.#here()?.nonce
+      this.#store.checkReach()
       let failed: Error | undefined
-      try {
-        this.#store.publishSync(this.#key)
-      } catch (error) {
-        failed = error as Error
+      const done = (error: Error | undefined): void => {
+        failed = error
       }
-      failed = this.#published(failed, this.#here())
+      if (!this.#store.isPublishing(this.#key)) this.publish(done)
+      this.#store.waitUntil(() => !this.#store.isPublishing(this.#key))
       if (failed !== undefined) throw failed
     }
   }
 
-  /** @param head that was stored, if there was no error */
+  /** @param head that it was about; there may be a newer one here by now */
   #published(error: Error | undefined, head: Head | undefined): Error | undefined {
     const now = this.#clock.monotonic()
     if (error === undefined) {
@@ -371,7 +381,8 @@ export class Lease implements WriterLease {
       this.failed = undefined
       this.lastPublishMs = this.#clock.now()
       this.#publishAtMs = now + limits.publishMs
-      this.#remember()
+      this.#tried.clear()
+      this.#remember(head)
       if (head !== undefined) this.#log?.published(head)
       return undefined
     }
@@ -397,7 +408,7 @@ export class Lease implements WriterLease {
       const found = this.#store.storedSync(this.#key)
       const stored = found === undefined ? undefined : decodeHead(found.bytes, this.#key)
       const record = this.#record()
-      if (found !== undefined && stored !== undefined && [this.#tried, record?.stored, record?.next].includes(stored.nonce)) {
+      if (found !== undefined && stored !== undefined && [...this.#tried, record?.stored, record?.next].includes(stored.nonce)) {
         // As after going on without having asked.
         this.#store.hold(this.#key, found.version)
         this.#publishAtMs = 0
@@ -411,9 +422,9 @@ export class Lease implements WriterLease {
   }
 
   /** Not synced: what is forgotten makes the next opening keep more than it need. */
-  #remember(): void {
+  #remember(head: Head | undefined): void {
     const record = this.#record()
-    if (this.#tried !== undefined && record !== undefined) this.#write({ epoch: record.epoch, stored: this.#tried })
+    if (record !== undefined && head !== undefined) this.#write({ epoch: record.epoch, stored: head.nonce })
   }
 
   /**
@@ -448,10 +459,6 @@ export class Lease implements WriterLease {
 /** What is stored is what this host stored, or was about to store. */
 function isOf(record: LeaseRecord, stored: Head): boolean {
   return stored.nonce === record.next || strideOf(stored.epoch) === strideOf(record.epoch)
-}
-
-function strideOf(epoch: number): number {
-  return Math.floor(epoch / limits.epochStride)
 }
 
 /** How a process of this host signs. */

@@ -1,6 +1,6 @@
-import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statfsSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync, statfsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { decodeHead, type Head } from '../codec/head.js'
+import type { Head } from '../codec/head.js'
 import { CairnError, CorruptError, isGone } from '../errors.js'
 import { allocateArenas, nextArena } from '../store/arena.js'
 import type { StoredObject } from '../store/contract.js'
@@ -23,7 +23,9 @@ import { ARENA_INODES } from './live-session.js'
 import { FileLock } from './lock.js'
 import { allKeys, checkVolumeName, type NameEntry } from './names.js'
 import { headsIn, type PublishedHeads } from './published-heads.js'
+import { type AsideState, recoverAside, recoveredBefore } from './recovering.js'
 import { openTree } from './recovery.js'
+import { isOfStorage } from './sealing.js'
 import { StagedVolume } from './staging.js'
 import type { Syncer } from './syncer.js'
 import { type StoreContext, Volume, type VolumeOptions } from './volume.js'
@@ -165,6 +167,12 @@ export class Pool {
     return found
   }
 
+  /** No volume of the store has the name. */
+  isFree(name: string): boolean {
+    const found = this.#names.get(name)
+    return found === undefined || this.#confirmed(name, found.id) === undefined
+  }
+
   /** The last step of making a volume: before it nobody finds it. */
   #takeName(name: string, id: string, replaces: NameEntry | undefined): void {
     crashPoint('volume.create.before-name')
@@ -207,8 +215,10 @@ export class Pool {
   /** So many can be taken. */
   #leaseArenas(count: number, floor = 0): void {
     if (this.#arenas >= count && this.#nextArena >= floor) return
-    this.#arenas = Math.max(count, ARENAS_LEASED)
-    this.#nextArena = allocateArenas(this.context.store, this.#arenas, floor)
+    const leased = Math.max(count, ARENAS_LEASED)
+    this.#nextArena = allocateArenas(this.context.store, leased, floor)
+    // Only now: the store may be out of reach.
+    this.#arenas = leased
   }
 
   /** The head that a name leads to; undefined when the entry is stale. */
@@ -445,35 +455,38 @@ export class Pool {
     if (store === undefined) return []
     if (this.#open.has(id))
       throw new CairnError('ERR_VOLUME_IN_USE', `The volume ${name} is in use.`, 'Unmount it and close the programs that use it, and try again.')
+    this.#leaveNow(id)
     const lock = this.#lock(id, name)
     try {
       this.#newLease(id)?.look()
+      return asideIn(folder).map((aside, i) => this.#recoverOne(store, { id, name, folder: join(folder, aside) }, () => nameOf(i + 1)))
     } finally {
       lock.release()
     }
-    return asideIn(folder).map((aside, i) => this.#recoverOne(store, id, name, join(folder, aside), nameOf(i + 1)))
   }
 
-  #recoverOne(store: RemoteStore, id: string, name: string, aside: string, newName: string): VolumeInfo {
-    const found = this.#freeName(newName)
-    const head = decodeHead(readFileSync(join(aside, 'head')), join(aside, 'head'))
-    const newId = this.#random.bytes(8).toString('hex')
-    if (existsSync(join(aside, 'packs'))) store.bringBack(HeadFile.key(id), join(aside, 'packs'))
-    const parent = { volume: name, id, commit: head.parent?.commit ?? '' }
-    const { lease: _, log: __, ...members } = head
-    // Putting it stores the packs that it names.
-    HeadFile.create(store, { ...members, volume: newId, name: newName, parent, nonce: this.#random.bytes(8).toString('hex') }, this.#random)
-    makeFolder(this.#dirOf(newId))
-    for (const part of ['journal', 'spool']) if (existsSync(join(aside, part))) cpSync(join(aside, part), join(this.#dirOf(newId), part), { recursive: true })
-    const claim = this.#claim(newId, newName)
-    const volume = this.#openHead(claim, id)
-    volume.flush()
-    volume.shut()
-    this.#takeName(newName, newId, found)
-    const made = HeadFile.read(store, newId, this.#random)
-    if (made === undefined) throw unknown(newName, this.#names.all())
-    rmSync(aside, { recursive: true, force: true })
-    return this.#made(made)
+  #recoverOne(store: RemoteStore, state: AsideState, nameOf: () => string): VolumeInfo {
+    const recovery = {
+      store,
+      random: this.#random,
+      open: (head: HeadFile, dir: string) => this.#openAlone(head, dir, state.id),
+      stage: (members: Pick<Head, 'dirHashKey'> & Partial<Head>) => this.stage(members),
+    }
+    const before = recoveredBefore(recovery, state)
+    if (before !== undefined) rmSync(state.folder, { recursive: true, force: true })
+    return this.#made(before ?? recoverAside(recovery, state, nameOf))
+  }
+
+  /** A volume that only the caller knows, in a folder of its own. */
+  #openAlone(head: HeadFile, dir: string, journalOf: string): Volume {
+    const { bootId, actor } = this.#options
+    return new Volume({
+      ...{ context: this.context, head, dir, journalOf, clock: this.#clock, random: this.#random, bootId, actor },
+      newArena: () => this.#takeArena(head.value.arenaFloor),
+      forkPoints: () => new Set(),
+      onClose: () => {},
+      release: volume => volume.abandon(),
+    })
   }
 
   /** @param journalOf the volume that the journal in its folder was written for, where it was another one */
@@ -567,9 +580,22 @@ export class Pool {
       claim.lease?.release(claim.head)
       claim.lock.release()
     } catch (error) {
-      if (!(error instanceof CairnError)) throw error
-      this.#leaving.set(claim.id, { ...claim, atMs: this.#clock.monotonic() + limits.publishMs, problem: error.message })
+      if (!(error instanceof CairnError) && !isOfStorage(error)) {
+        claim.lock.release()
+        throw error
+      }
+      if (claim.lease?.lost !== undefined) {
+        claim.lock.release()
+        return
+      }
+      this.#leaving.set(claim.id, { ...claim, atMs: this.#clock.monotonic() + limits.publishMs, problem: (error as Error).message })
     }
+  }
+
+  #leaveNow(id: string): void {
+    const claim = this.#leaving.get(id)
+    this.#leaving.delete(id)
+    if (claim !== undefined) this.#leave(claim)
   }
 
   #tryLeaving(): number {
@@ -761,6 +787,8 @@ export class Pool {
       source,
       volume => {
         const members = forkMembers(volume, ref)
+        // A fork names what its source names where it is stored.
+        this.#leaseOf(volume)?.publishSync()
         this.#leaseArenas(names.length, members.arenaFloor)
         const forks = names.map((name, i) => ({
           makeHead: (id: string) => this.#newHead(id, name, members),
@@ -799,6 +827,7 @@ export class Pool {
       name,
       volume => {
         const sealed = volume.sealedRoots()
+        this.#leaseOf(volume)?.publishSync()
         const find = (ref: string | undefined): Commit | undefined => (ref === undefined ? undefined : volume.history.resolve(ref))
         // What was hidden from a fork that its writer has not opened yet comes after its one commit.
         const [ref, since] = [find(options.ref ?? (volume.unsavedWindow && volume.history.newest()?.id)), find(options.since)]
@@ -946,6 +975,7 @@ export class Pool {
       volume.abandon()
     }
     this.#open.clear()
+    for (const { lock } of this.#leaving.values()) lock.release()
     this.#isClosing = true
     this.#closeStore()
   }

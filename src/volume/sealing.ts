@@ -275,10 +275,11 @@ export class Sealing {
   }
 
   /** Below it, packs of this opening that the head does not reach are garbage. */
-  #mark(): { mark?: [number, number] } {
-    const { epoch, mark } = this.#head.value
-    // Without a mark of its epoch, this opening has published no pack.
-    return mark?.[0] === epoch ? { mark: [epoch, Math.min(this.#spool.firstOpen, this.#holds.fromPack)] } : {}
+  #mark(): { fenced?: number; mark?: [number, number] } {
+    const { epoch } = this.#head.value
+    // Without an epoch of its own this opening has published no pack. Packs that a crash left may be waiting for another seal.
+    if (!this.#spool.hasEpoch(epoch) || this.#spool.oldestEpoch(epoch) < epoch) return {}
+    return { fenced: epoch, mark: [epoch, Math.min(this.#spool.firstOpen, this.#holds.fromPack)] }
   }
 
   /** Deletes journal files that the head has made superfluous; true when none is left. */

@@ -138,6 +138,16 @@ export class Spool implements FoldSink {
     return Math.min(this.#nextSequence, ...this.#unpublished)
   }
 
+  /** This opening writes its packs in that epoch. */
+  hasEpoch(epoch: number): boolean {
+    return this.#isOwnEpoch && this.#epoch === epoch
+  }
+
+  /** The lowest epoch of the packs that are here still; `epoch` where all of them are of that. */
+  oldestEpoch(epoch: number): number {
+    return Math.min(epoch, ...[...this.#taken, ...this.#waiting].map(pack => pack.packId.readUInt32BE(NUMBER_AT - 4)))
+  }
+
   /** Opens a new pack, the first of an opening in an epoch of its own. */
   open(kind: number): PackWriter {
     if (!this.#isOwnEpoch) {

@@ -17,6 +17,7 @@ import { type Became, type BecomeCommit, becomeTree, type Onlookers } from './be
 import { refusedByDisk } from './collector.js'
 import type { BlockSink } from './content.js'
 import { Durability } from './durability.js'
+import { fenced } from './fork.js'
 import { fsck } from './fsck.js'
 import { type HeadFile, volumeInfo } from './head.js'
 import { type Commit, History, type NewCommit, type PreparedCommit } from './history.js'
@@ -298,7 +299,9 @@ export class Volume implements VolumeApi {
     if (this.isReader) throw posixError(EROFS, 'write')
     const epoch = this.head.value.epoch + 1
     // Whoever has the lock is the only writer: from here on no earlier one can change the head.
-    this.head.update({ epoch, fenced: epoch, mark: [epoch, 1] })
+    // Packs that a crash left are still to be named.
+    const fence = Math.max(this.head.value.fenced ?? 0, this.#spool.oldestEpoch(epoch))
+    this.head.update({ epoch, ...(fence < epoch ? {} : { fenced: epoch, mark: [epoch, 1] }) })
     this.#spool.birth = this.head.value.sequence + 1
     return this.head.value.epoch
   }
@@ -521,13 +524,22 @@ export class Volume implements VolumeApi {
     const { volume: into } = this.head.value
     const { root, history } = other.head.value
     const id = this.#random.bytes(8).toString('hex')
-    const pin = { atMs: Math.floor(this.#clock.now()), into, roots: [root, history].filter(pointer => pointer !== '') }
+    const { isStillOurs } = store
+    const of = isStillOurs === undefined ? {} : { epoch: this.head.value.epoch }
+    const pin = { atMs: Math.floor(this.#clock.now()), into, roots: [root, history].filter(pointer => pointer !== ''), ...of }
     writePin(store, id, pin)
-    const result = work()
-    // The pin keeps it until the head has it.
-    this.log?.tieLast()
-    writePin(store, id, { ...pin, done: true })
-    return result
+    // A collector that was past the pins when it came must have met the other volume as it is.
+    if (!other.head.isCurrent) throw fenced(other.head.value)
+    let upTo: { upTo: number } | { done: true } = { done: true }
+    try {
+      const result = work()
+      this.log?.tieLast()
+      // A journal is no root for collectors of other hosts: there it ends when the head has it.
+      if (isStillOurs !== undefined) upTo = { upTo: this.session.sequence }
+      return result
+    } finally {
+      writePin(store, id, { ...pin, ...upTo })
+    }
   }
 
   /**

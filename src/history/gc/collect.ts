@@ -105,7 +105,7 @@ class Collection {
     const erased = dryRun ? this.#expired() : this.#leftovers.end()
     const listing = listPacks(this.#store)
     if (!dryRun) this.#leftovers.fence(listing)
-    const marker = new Marker(this.#packs)
+    const marker = new Marker(this.#packs, this.#store.isStillOurs !== undefined)
     yield* this.#readRoots(marker, pins, over)
     // A later one removes pins that this one may have missed, and so what they named.
     if (!dryRun && readGcRecord(this.#store).epoch !== this.#record.epoch) throw overtaken()

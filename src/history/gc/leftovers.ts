@@ -5,6 +5,7 @@ import { CairnError } from '../../errors.js'
 import type { LocalStore } from '../../store/contract.js'
 import { type Pin, pinKey } from '../../store/pins.js'
 import { type Clock, crashPoint, limits, makeFolders } from '../../sys/index.js'
+import { nextStride, strideOf } from '../../volume/epochs.js'
 import { HeadFile } from '../../volume/head.js'
 import { isHidden } from '../../volume/hidden-heads.js'
 import { FileLock } from '../../volume/lock.js'
@@ -26,6 +27,8 @@ export class Leftovers {
   readonly #clock: Clock
   readonly #reader: RootReader
   readonly #names: Names
+  /** Several hosts reach the store. */
+  readonly #isShared: boolean
 
   constructor(store: LocalStore, home: string, clock: Clock, reader: RootReader) {
     this.#store = store
@@ -33,6 +36,7 @@ export class Leftovers {
     this.#clock = clock
     this.#reader = reader
     this.#names = new Names(store)
+    this.#isShared = store.isStillOurs !== undefined
   }
 
   /** True for a head that is removed by the next collection. */
@@ -96,7 +100,10 @@ export class Leftovers {
   #raise(id: string): boolean {
     const head = this.#reader.head(id)
     if (head === undefined) return false
-    const epoch = head.value.epoch + 1
+    // A lock of this host says nothing of other hosts; who has let go of the lease has nothing left to store.
+    const { lease } = head.value
+    if (this.#isShared && lease !== undefined) return false
+    const epoch = this.#isShared ? nextStride(head.value.epoch) : head.value.epoch + 1
     return attempt(() => head.update({ epoch, fenced: epoch, mark: [epoch, 1] }))
   }
 
@@ -109,9 +116,16 @@ export class Leftovers {
     if (pin.done === true) return true
     const isOld = pin.atMs < this.#clock.now() - limits.gcPinMs
     const head = this.#reader.head(pin.into)
+    if (pin.epoch !== undefined) return head === undefined ? isOld : this.#isTakenUp(pin, head.value)
     if (head === undefined) return isOld
     if (key === pinKey(pin.into)) return head.value.pending !== true || isOld
     return isOld && !FileLock.isHeld(join(this.#dir(pin.into), 'lock'))
+  }
+
+  /** What was overtaken together with its writer is offered by `recover` on the writer's host, for as long as deleted volumes are. */
+  #isTakenUp({ epoch = 0, upTo, atMs }: Pin, head: HeadFile['value']): boolean {
+    if (strideOf(epoch) !== strideOf(head.epoch)) return atMs < this.#clock.now() - limits.undeleteMs
+    return upTo !== undefined && head.watermark >= upTo
   }
 
   /** Runs `work` while nobody has the volume open; false when somebody does. */

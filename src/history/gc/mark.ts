@@ -1,5 +1,6 @@
 import type { Head } from '../../codec/head.js'
 import { type CommitRecord, commitIdText, decodeCommit, Tag } from '../../codec/index.js'
+import { CorruptError } from '../../errors.js'
 import type { Packs } from '../../store/packs.js'
 import type { Pin } from '../../store/pins.js'
 import { isHidden } from '../../volume/hidden-heads.js'
@@ -30,12 +31,15 @@ export class Marker {
   /** The heads as they were when their roots were read. */
   readonly heads = new Map<string, Head>()
   readonly #walk: TreeWalk
+  readonly #isShared: boolean
   readonly #volumes: Marking[] = []
   /** Roots that are read in any case, with who asked first. */
-  readonly #extra: Array<{ owner: number; root: string }> = []
+  readonly #extra: Array<{ owner: number; root: string; mayMiss?: boolean }> = []
   #versionBytes = 0
 
-  constructor(packs: Packs) {
+  /** @param isShared several hosts reach the store: what this one has beside it may be of no use any more */
+  constructor(packs: Packs, isShared = false) {
+    this.#isShared = isShared
     this.#walk = new TreeWalk(packs, this.marks)
   }
 
@@ -55,11 +59,11 @@ export class Marker {
     const owner = this.marks.addOwner()
     const roots = reader.read(id, {
       block: (b, at) => void this.marks.mark(b, at, owner, false),
-      root: root => this.#extra.push({ owner, root }),
+      root: root => this.#extra.push({ owner, root, mayMiss: this.#isShared }),
     })
     if (roots === undefined) return false
     this.heads.set(id, roots.head.value)
-    for (const root of roots.held) this.#extra.push({ owner, root })
+    for (const root of roots.held) this.#extra.push({ owner, root, mayMiss: this.#isShared })
     const { name, deletedMs, volume } = roots.head.value
     const usage: VolumeUsage = {
       name,
@@ -88,7 +92,7 @@ export class Marker {
     this.#volumes.sort((a, b) => a.roots.head.value.createdMs - b.roots.head.value.createdMs)
     for (const { roots, owner, usage } of this.#volumes) usage.liveBytes = yield* this.#tree(roots.head.value.root, owner, false, [])
     for (const volume of this.#volumes) yield* this.#history(volume)
-    for (const { owner, root } of this.#extra) yield* this.#extraRoot(root, owner)
+    for (const { owner, root, mayMiss = false } of this.#extra) yield* this.#extraRoot(root, owner, mayMiss)
     for (const { owner, usage } of this.#volumes) {
       const own = this.marks.own[owner]
       usage.ownBytes = own.live + own.history
@@ -135,9 +139,14 @@ export class Marker {
   }
 
   /** Either tree of a volume, as something else than a head names it. */
-  *#extraRoot(root: string, owner: number): Generator<void, void> {
-    const commits: CommitRoot[] = []
-    yield* this.#tree(root, owner, true, commits)
-    for (const { record } of commits) yield* this.#tree(record.root, owner, true, [])
+  *#extraRoot(root: string, owner: number, mayMiss: boolean): Generator<void, void> {
+    try {
+      const commits: CommitRoot[] = []
+      yield* this.#tree(root, owner, true, commits)
+      for (const { record } of commits) yield* this.#tree(record.root, owner, true, [])
+    } catch (error) {
+      // Of a journal that another host has overtaken, or of what waits here to be published.
+      if (!mayMiss || !(error instanceof CorruptError) || !error.isGone) throw error
+    }
   }
 }

@@ -14,10 +14,14 @@ export class Outbox {
   readonly #store: DirectoryStore
   readonly #folder: string
   readonly #packs = new Map<string, Waiting>()
+  /** Prefixes of what is not to be stored. */
+  readonly apart = new Set<string>()
 
-  constructor(store: DirectoryStore, folder: string) {
+  /** @param isNew what others of this home put there is theirs */
+  constructor(store: DirectoryStore, folder: string, isNew = false) {
     this.#store = store
     this.#folder = folder
+    if (isNew) return
     let cursor: string | undefined
     do {
       const page = store.listSync('packs/', cursor)
@@ -45,9 +49,11 @@ export class Outbox {
     return this.#packs.get(key)?.isStored === false
   }
 
-  add(key: string): LocalPack & { bytes: number } {
+  /** @param isKept it is not to be stored */
+  add(key: string, isKept = false): LocalPack & { bytes: number } {
     const bytes = this.#store.headSync(key)?.sizeBytes ?? 0
-    this.#packs.set(key, { bytes, isStored: false })
+    const isApart = isKept || [...this.apart].some(prefix => key.startsWith(prefix))
+    this.#packs.set(key, { bytes, isStored: isApart })
     return { key, path: join(this.#folder, key), bytes }
   }
 

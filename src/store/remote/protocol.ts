@@ -99,3 +99,25 @@ export const TROUBLE = 0
 export const UNANSWERED = -1
 
 export type StoreAnswer = { id: number; result: unknown } | { id: number; error: WireError }
+
+/** What becomes of a request. */
+export type Done<T> = (error: Error | undefined, result?: T) => void
+
+/** How an engine reaches a store: by a thread of it; in a simulation, by what a seed makes of it. */
+export interface StoreLine {
+  /** Told why an attempt failed that is made again. */
+  onTrouble: (error: Error) => void
+  /** Folder of what is read. @param id of the store */
+  cacheIn(folder: string, id: string): void
+  /** Waits for the answer. @throws what the store threw; CairnError ERR_STORE_UNREACHABLE when none came in time */
+  callSync<Op extends keyof StoreCalls>(op: Op, ...args: Parameters<StoreCalls[Op]>): ReturnType<StoreCalls[Op]>
+  /** Asks, and goes on: `done` is called from the event loop of this thread, or from `waitUntil`. @param isIdle a program may end meanwhile */
+  request<Op extends keyof StoreCalls>(op: Op, args: Parameters<StoreCalls[Op]>, done: Done<ReturnType<StoreCalls[Op]>>, isIdle?: boolean): void
+  /** Takes the answers to requests that are there. */
+  takeAnswers(): void
+  /** Asks for what nobody waits for: there is no answer. */
+  tell<Op extends keyof StoreCalls>(op: Op, ...args: Parameters<StoreCalls[Op]>): void
+  /** Waits, and takes answers to requests, until `isDone`. @throws CairnError ERR_STORE_UNREACHABLE when none comes in time */
+  waitUntil(isDone: () => boolean): void
+  close(): void
+}

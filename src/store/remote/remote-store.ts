@@ -1,6 +1,7 @@
-import { readdirSync, renameSync } from 'node:fs'
+import { existsSync, linkSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Coding, plainCoding } from '../../codec/coding.js'
+import { packIdOf } from '../../codec/pack.js'
 import { CairnError, PageMiss } from '../../errors.js'
 import { limits, makeFolders } from '../../sys/index.js'
 import type { WakerHandle } from '../../sys/waker.js'
@@ -16,8 +17,8 @@ import { CacheSpace } from './cache-space.js'
 import type { ChunkPlace } from './chunks.js'
 import { mergedPage } from './merged-page.js'
 import { Outbox } from './outbox.js'
-import type { Brought, LocalPack, StoreCalls } from './protocol.js'
-import { type Done, StoreThread } from './thread-client.js'
+import type { Brought, Done, LocalPack, StoreCalls, StoreLine } from './protocol.js'
+import { StoreThread } from './thread-client.js'
 
 export interface RemoteStoreOptions {
   location: StoreLocation
@@ -35,8 +36,13 @@ export interface RemoteStoreOptions {
   onAway?: (error: CairnError) => void
   onBack?: () => void
   /** Of the store, where it was started already. */
-  thread?: StoreThread
+  thread?: StoreLine
   coding?: Coding
+  /**
+   * Beside the engine of this home, whose packs can be read while they wait; but they are in no listing, and neither stored nor deleted from here: what
+   * nothing in the store needs may be needed by what this host has not published.
+   */
+  collects?: boolean
 }
 
 /** An object that this host alone changes for a time: read and written here, and stored elsewhere by `publish`. */
@@ -59,9 +65,10 @@ export class RemoteStore extends AsyncLocal {
   readonly cache: PackCache
   readonly coding: Coding
   mayMiss = false
-  readonly #thread: StoreThread
+  readonly #thread: StoreLine
   readonly #local: DirectoryStore
   readonly #outbox: Outbox
+  readonly #collects: boolean
   readonly #held = new Map<string, Held>()
   /** Packs that are on their way before anything names them, and who waits for that. */
   readonly #storing = new Map<string, Array<Done<void>>>()
@@ -90,7 +97,8 @@ export class RemoteStore extends AsyncLocal {
     }
     this.#thread.cacheIn(cache, id)
     this.#local = openDirectoryStore(join(folder, 'local'), { create: true })
-    this.#outbox = new Outbox(this.#local, join(folder, 'local'))
+    this.#collects = options.collects === true
+    this.#outbox = new Outbox(this.#local, join(folder, 'local'), this.#collects)
     const space = new CacheSpace(cache, id)
     if (options.cacheBytes !== undefined) limitIfPossible(space, options.cacheBytes)
     this.cache = new PackCache(space, {
@@ -127,7 +135,7 @@ export class RemoteStore extends AsyncLocal {
   }
 
   #ask<Op extends keyof StoreCalls>(op: Op, ...args: Parameters<StoreCalls[Op]>): ReturnType<StoreCalls[Op]> {
-    this.#checkReach()
+    this.checkReach()
     try {
       const result = this.#thread.callSync(op, ...args)
       this.#reached()
@@ -137,7 +145,8 @@ export class RemoteStore extends AsyncLocal {
     }
   }
 
-  #checkReach(): void {
+  /** @throws CairnError ERR_STORE_UNREACHABLE while nobody waits for it */
+  checkReach(): void {
     if (this.isAway) throw this.#away
   }
 
@@ -162,7 +171,7 @@ export class RemoteStore extends AsyncLocal {
     })
   }
 
-  /** Asks, and goes on; see `StoreThread.request`. */
+  /** Asks, and goes on; see `StoreLine.request`. */
   #request<Op extends keyof StoreCalls>(op: Op, args: Parameters<StoreCalls[Op]>, done: Done<ReturnType<StoreCalls[Op]>>): void {
     this.#thread.request(op, args, (error, result) => {
       if (error === undefined) this.#reached()
@@ -202,7 +211,7 @@ export class RemoteStore extends AsyncLocal {
   }
 
   #miss(key: string, chunk: number): never {
-    this.#checkReach()
+    this.checkReach()
     throw new PageMiss(done => {
       this.#request('fetch', [key, chunk], (error, found) => {
         if (found instanceof Uint8Array) this.cache.remember(key, chunk, found)
@@ -284,7 +293,7 @@ export class RemoteStore extends AsyncLocal {
   }
 
   readSync(key: string, offset: number, into: Uint8Array, at: number, length: number): number {
-    if (this.#outbox.has(key)) {
+    if (this.#collects || this.#outbox.has(key)) {
       const n = this.#local.readSync(key, offset, into, at, length)
       if (n >= 0) return n
     }
@@ -353,8 +362,9 @@ export class RemoteStore extends AsyncLocal {
     if (keys.length === 0) return
     for (const key of keys) this.#held.delete(key)
     this.#ask('delete', keys)
-    this.#outbox.remove(keys)
-    this.#local.deleteSync(keys)
+    const here = this.#collects ? keys.filter(key => this.#outbox.has(key)) : keys
+    this.#outbox.remove(here)
+    this.#local.deleteSync(here)
     this.cache.remove(keys)
   }
 
@@ -362,7 +372,7 @@ export class RemoteStore extends AsyncLocal {
   adoptSync(key: string, path: string): void {
     this.#local.adoptSync(key, path)
     const pack = this.#outbox.add(key)
-    if (pack.bytes > limits.storeWholeBytes) this.#storeSoon(pack)
+    if (pack.bytes > limits.storeWholeBytes && this.#outbox.isWaiting(key)) this.#storeSoon(pack)
   }
 
   /**
@@ -407,6 +417,14 @@ export class RemoteStore extends AsyncLocal {
 
   isHeld(key: string): boolean {
     return this.#held.has(key)
+  }
+
+  /** True also for what is not held here. */
+  isStillOurs(key: string): boolean {
+    const held = this.#held.get(key)
+    if (held === undefined) return true
+    this.#thread.waitUntil(() => !held.publishing)
+    return this.#ask('head', key)?.version === held.version
   }
 
   /** What an earlier process of this home held and may not have stored. */
@@ -461,21 +479,6 @@ export class RemoteStore extends AsyncLocal {
     })
   }
 
-  /** Waits until the object is stored as it is here. @throws as `publish` */
-  publishSync(key: string): void {
-    const held = this.#heldOf(key)
-    if (this.isUnpublished(key)) this.#checkReach()
-    let failed: Error | undefined
-    while (failed === undefined && this.isUnpublished(key)) {
-      if (!held.publishing)
-        this.publish(key, error => {
-          failed = error
-        })
-      this.#thread.waitUntil(() => !held.publishing)
-    }
-    if (failed !== undefined) throw failed
-  }
-
   #heldOf(key: string): Held {
     const held = this.#held.get(key)
     if (held === undefined) throw new Error(`invariant broken: ${key} is held`)
@@ -519,10 +522,13 @@ export class RemoteStore extends AsyncLocal {
     }
   }
 
-  /** What is stored, and named by something that is: from now on it is only cached. What other volumes wait to name stays. */
+  /**
+   * What is stored, and named by something that is: from now on it is only cached. What was sealed meanwhile, or belongs to a volume that this host has not let
+   * go of, stays: when another host takes the volume there is no other copy of it.
+   */
   #keepStored(key: string, named: ReadonlySet<string>): void {
-    const others = [...this.#held.keys()].filter(held => held !== key).map(held => packsOf(held))
-    for (const pack of this.#outbox.done()) if (named.has(pack.key) && !others.some(prefix => pack.key.startsWith(prefix))) this.#keep(pack)
+    const isOurs = (pack: string): boolean => pack.startsWith(packsOf(key)) || this.#local.headSync(headOf(pack)) === undefined
+    for (const pack of this.#outbox.done()) if (named.has(pack.key) && isOurs(pack.key)) this.#keep(pack)
   }
 
   #keep({ key, path }: LocalPack): void {
@@ -540,11 +546,35 @@ export class RemoteStore extends AsyncLocal {
     }
   }
 
-  bringBack(key: string, folder: string): void {
-    for (const name of readdirSync(folder)) this.adoptSync(`${packsOf(key)}${name}`, join(folder, name))
+  /** What was set aside can be read again, and is not stored, until `takeBack`. @returns keys of the packs */
+  bringBack(key: string, folder: string): string[] {
+    const names = existsSync(folder) ? readdirSync(folder) : []
+    const keys = names.map(name => `${packsOf(key)}${name}`).filter(pack => packIdOf(pack) !== undefined)
+    for (const pack of keys) {
+      const path = join(folder, pack.slice(packsOf(key).length))
+      rmSync(`${path}~`, { force: true })
+      linkSync(path, `${path}~`)
+      this.#local.adoptSync(pack, `${path}~`)
+      this.#outbox.add(pack, true)
+    }
+    return keys
+  }
+
+  /** Packs of a volume that come from now on are not stored. */
+  keepHere(key: string): void {
+    this.#outbox.apart.add(packsOf(key))
+  }
+
+  /** What `bringBack` brought, and what came of a volume that is kept here, is here no more. */
+  takeBack(brought: readonly string[], key: string): void {
+    const keys = [...brought, ...this.#outbox.list(packsOf(key)).map(pack => pack.key)]
+    this.#outbox.remove(keys)
+    this.#outbox.apart.delete(packsOf(key))
+    this.#local.deleteSync(keys)
   }
 
   async close(): Promise<void> {
+    if (this.#collects) for (const pack of this.#outbox.done()) this.#keep(pack)
     this.#thread.close()
     this.cache.close()
     await this.#local.close()
@@ -558,6 +588,11 @@ function limitIfPossible(space: CacheSpace, bytes: number): void {
   } catch {
     space.maxBytes = bytes
   }
+}
+
+/** Key of the head of the volume whose writer made a pack. */
+function headOf(packKey: string): string {
+  return `volumes/${packKey.split('/')[1]}/head`
 }
 
 /** Where the packs are that the writer of a head made. */

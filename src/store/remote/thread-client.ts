@@ -5,16 +5,24 @@ import { limits, systemClock } from '../../sys/index.js'
 import type { WakerHandle } from '../../sys/waker.js'
 import { fromWire } from '../../sys/wire-error.js'
 import { formatStoreUrl, type StoreLocation } from '../url.js'
-import { SIGNAL_BYTES, Signal, type StoreAnswer, type StoreCalls, type StoreRequest, type StoreThreadData, TROUBLE, UNANSWERED } from './protocol.js'
-
-/** What becomes of a request. */
-export type Done<T> = (error: Error | undefined, result?: T) => void
+import {
+  type Done,
+  SIGNAL_BYTES,
+  Signal,
+  type StoreAnswer,
+  type StoreCalls,
+  type StoreLine,
+  type StoreRequest,
+  type StoreThreadData,
+  TROUBLE,
+  UNANSWERED,
+} from './protocol.js'
 
 /** Who waits looks this often whether it is still worth it. */
 const LOOK_MS = 250
 
 /** The engine's end of a store's thread: calls that this thread waits for, and calls that it does not. */
-export class StoreThread {
+export class StoreThread implements StoreLine {
   readonly #url: string
   readonly #port: MessagePort
   readonly #blocking: MessagePort
@@ -24,7 +32,6 @@ export class StoreThread {
   /** Those of them that keep no program from ending. */
   readonly #idle = new Set<number>()
   readonly #onSettled: () => void
-  /** Told why an attempt failed that is made again. */
   onTrouble: (error: Error) => void = () => {}
   /** Why the last attempt failed since somebody waits. */
   #trouble: Error | undefined
@@ -54,12 +61,10 @@ export class StoreThread {
     blocking.port1.unref()
   }
 
-  /** Folder of what is read. @param id of the store */
   cacheIn(folder: string, id: string): void {
     this.tell('cacheIn', folder, id)
   }
 
-  /** Waits for the answer. @throws what the store threw; CairnError ERR_STORE_UNREACHABLE when none came in time */
   callSync<Op extends keyof StoreCalls>(op: Op, ...args: Parameters<StoreCalls[Op]>): ReturnType<StoreCalls[Op]> {
     const id = this.#next++
     this.#blocking.postMessage({ id, op, args } satisfies StoreRequest)
@@ -99,7 +104,6 @@ export class StoreThread {
     Atomics.wait(this.#signals, Signal.answers, before, Math.min(left, LOOK_MS))
   }
 
-  /** Asks, and goes on: `done` is called from the event loop of this thread, or from `waitUntil`. @param isIdle a program may end meanwhile */
   request<Op extends keyof StoreCalls>(op: Op, args: Parameters<StoreCalls[Op]>, done: Done<ReturnType<StoreCalls[Op]>>, isIdle = false): void {
     if (this.#ended !== undefined) {
       done(this.#unreachable())
@@ -113,12 +117,10 @@ export class StoreThread {
     this.#port.postMessage({ id, op, args } satisfies StoreRequest)
   }
 
-  /** Asks for what nobody waits for: there is no answer. */
   tell<Op extends keyof StoreCalls>(op: Op, ...args: Parameters<StoreCalls[Op]>): void {
     this.#port.postMessage({ id: UNANSWERED, op, args } satisfies StoreRequest)
   }
 
-  /** Waits, and takes answers to requests, until `isDone`. @throws CairnError ERR_STORE_UNREACHABLE when none comes in time */
   waitUntil(isDone: () => boolean): void {
     const left = this.#patience(true)
     this.#trouble = undefined

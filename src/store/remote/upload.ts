@@ -8,10 +8,15 @@ import type { LocalPack } from './protocol.js'
 /**
  * Stores a finished pack, large ones part by part, with no more of it in memory than the budget has. Of one that is there already the bytes are compared: a copy
  * of this host may have given its name to other ones.
- * @throws CairnError ERR_PRECONDITION when it is there with other bytes; what the store says
+ * @throws CairnError ERR_PRECONDITION when it is there with other bytes; ERR_CONFLICT when the file is gone and it is not there; what the store says
  */
 export async function uploadPack(store: ObjectStore, { key, path }: LocalPack, budget: Budget): Promise<void> {
-  const file = await open(path, 'r')
+  const file = await opened(path)
+  if (file === undefined) {
+    // The publication of another volume has stored it meanwhile, and it is in the cache now.
+    if ((await store.head(key)) !== undefined) return
+    throw new CairnError('ERR_CONFLICT', `${key} waits here no more.`, 'Try again.', { retry: 'same-call' })
+  }
   try {
     const parts = await fileParts(file, budget)
     try {
@@ -21,6 +26,15 @@ export async function uploadPack(store: ObjectStore, { key, path }: LocalPack, b
     }
   } finally {
     await file.close()
+  }
+}
+
+async function opened(path: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(path, 'r')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
   }
 }
 

@@ -368,9 +368,9 @@ export class LogWriter {
   end(isWhole: boolean): Pick<Head, 'log'> {
     this.#settle()
     const { next, isKnown, entries } = this.#state
-    // Damage may keep the volume from being opened at all.
+    // Damage, or a store out of reach, may keep the volume from being opened at all.
     if (!isKnown || this.#attempt !== undefined || !isWhole || this.#volume === undefined) return {}
-    const watermark = this.#opened().watermark
+    const { watermark } = this.#volume
     if (entries.some(({ last, isFence }) => !isFence && last > watermark)) return {}
     return this.#isOn || entries.length > 0 || next > 1 ? { log: { next } } : {}
   }

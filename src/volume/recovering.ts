@@ -1,0 +1,122 @@
+import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { decodeHead, encodeHead, type Head } from '../codec/head.js'
+import { packIdOf } from '../codec/pack.js'
+import { CairnError } from '../errors.js'
+import type { RemoteStore } from '../store/remote/remote-store.js'
+import { makeFolder } from '../store/sync-folder.js'
+import { writeFileDurably } from '../store/write-durably.js'
+import { crashPoint, limits, type Random } from '../sys/index.js'
+import { HeadFile } from './head.js'
+import { Spool } from './spool.js'
+import type { StagedVolume } from './staging.js'
+import { Transplant } from './transplant.js'
+import type { Volume } from './volume.js'
+
+/** Nobody else writes to a volume that is being made. */
+const EPOCH = 1
+
+export interface AsideState {
+  /** The volume that another host has taken over. */
+  id: string
+  name: string
+  /** What this host had of it: see `Lease`. */
+  folder: string
+}
+
+interface Recovery {
+  store: RemoteStore
+  random: Random
+  /** Opens what a head names, with journal and spool in a folder. */
+  open: (head: HeadFile, dir: string) => Volume
+  stage: (members: Pick<Head, 'dirHashKey'> & Partial<Head>) => StagedVolume
+}
+
+/** The volume that an earlier attempt has made of it, if that came so far. */
+export function recoveredBefore({ store, random }: Recovery, { folder }: AsideState): HeadFile | undefined {
+  const path = join(folder, 'made')
+  const head = existsSync(path) ? HeadFile.read(store, readFileSync(path, 'latin1'), random) : undefined
+  return head?.value.deletedMs === undefined ? head : undefined
+}
+
+/**
+ * Makes a volume of what was set aside. Its packs get other names: they may have been in the store before, without a head that names them, and a collector
+ * that saw them then may delete them at any time.
+ * @throws CairnError ERR_VOLUME_EXISTS …; it stays set aside then
+ * Cost: what was not published, read and written once.
+ */
+export function recoverAside(recovery: Recovery, state: AsideState, freeName: () => string): HeadFile {
+  const { store, random } = recovery
+  const scratch = random.bytes(8).toString('hex')
+  const brought = store.bringBack(HeadFile.key(state.id), join(state.folder, 'packs'))
+  const moving = new Set(brought.map(key => packIdOf(key)?.toString('hex')))
+  store.keepHere(HeadFile.key(scratch))
+  try {
+    const sealed = sealedState(recovery, state, scratch)
+    const { dirHashKey, arenaFloor, hidden } = sealed
+    const parent = { volume: state.name, id: state.id, commit: sealed.parent?.commit ?? '' }
+    const staged = recovery.stage({ dirHashKey, parent, ...(arenaFloor === undefined ? {} : { arenaFloor }), ...(hidden === undefined ? {} : { hidden }) })
+    writeFileDurably(join(state.folder, 'made'), Buffer.from(staged.id, 'latin1'))
+    crashPoint('recover.staged')
+    publish(
+      staged,
+      freeName,
+      transplanted(staged, sealed, pack => moving.has(pack) || pack.startsWith(scratch)),
+    )
+    crashPoint('recover.published')
+    const made = HeadFile.read(store, staged.id, random)
+    if (made === undefined) throw new Error(`invariant broken: the head of ${staged.id} is stored`)
+    rmSync(state.folder, { recursive: true, force: true })
+    return made
+  } finally {
+    store.takeBack(brought, HeadFile.key(scratch))
+    store.letGo(HeadFile.key(scratch))
+  }
+}
+
+/** Others take names at the same time. */
+function publish(staged: StagedVolume, freeName: () => string, members: Parameters<StagedVolume['publish']>[1]): void {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      staged.publish(freeName(), members)
+      return
+    } catch (error) {
+      if (!(error instanceof CairnError) || error.code !== 'ERR_VOLUME_EXISTS' || attempt === limits.casAttempts) throw error
+    }
+  }
+}
+
+/** All of it, the journal too, under a head that is nowhere but here. */
+function sealedState({ store, random, open }: Recovery, { folder }: AsideState, scratch: string): Head {
+  const work = join(folder, 'work')
+  rmSync(work, { recursive: true, force: true })
+  makeFolder(work)
+  for (const part of ['journal', 'spool']) if (existsSync(join(folder, part))) cpSync(join(folder, part), join(work, part), { recursive: true })
+  const { lease: _, log: __, ...members } = decodeHead(readFileSync(join(folder, 'head')), join(folder, 'head'))
+  store.hold(HeadFile.key(scratch), '', encodeHead({ ...members, volume: scratch, nonce: random.bytes(8).toString('hex') }))
+  const head = HeadFile.read(store, scratch, random)
+  if (head === undefined) throw new Error('invariant broken: what is held is here')
+  const volume = open(head, work)
+  try {
+    volume.commitAtEnd()
+    volume.flush()
+    return volume.head.value
+  } finally {
+    volume.abandon()
+  }
+}
+
+function transplanted(staged: StagedVolume, sealed: Head, isMoving: (pack: string) => boolean): Pick<Head, 'root' | 'history' | 'inodes' | 'bytes'> {
+  const { store, packs } = staged.context
+  makeFolder(staged.dir)
+  const spool = new Spool({ dir: join(staged.dir, 'spool'), volume: Buffer.from(staged.id, 'hex'), store, packs, raiseEpoch: () => EPOCH, birth: 1 })
+  try {
+    const transplant = new Transplant(packs, spool, isMoving)
+    const { inodes, bytes } = sealed
+    const copied = { root: transplant.tree(sealed.root), history: transplant.tree(sealed.history), inodes, bytes }
+    transplant.publish()
+    return copied
+  } finally {
+    spool.close()
+  }
+}
