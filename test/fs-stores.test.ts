@@ -9,12 +9,16 @@ import type { Volume } from '../src/volume/volume.js'
 import { StorePlaces } from './support/store-places.js'
 
 const places = new StorePlaces()
+const encryption = { encrypt: true, key: { key: 'a passphrase of the suite', from: 'the suite' } }
 
 beforeAll(() => places.start())
 afterAll(() => places.end())
 
 /** The suite over a volume in each store; two homes take turns with it, so that each group of cases finds what those before it left where the store is. */
-describe.each(StorePlaces.kinds)('filesystem suite over a volume in a store of kind %s', kind => {
+describe.each([
+  ...StorePlaces.kinds.map(kind => [kind, '', kind, {}] as const),
+  ...(['file', 'sqlite', 's3'] as const).map(kind => [kind, ', encrypted', `${kind}-encrypted`, encryption] as const),
+])('filesystem suite over a volume in a store of kind %s%s', (kind, _, name, options) => {
   const isRoot = process.getuid?.() === 0
   let volume: Volume
   let engine: Engine
@@ -28,8 +32,8 @@ describe.each(StorePlaces.kinds)('filesystem suite over a volume in a store of k
       volume.close()
       engine.close()
     }
-    engine = Engine.open({ home: join(places.folder, `${kind}-${turns++ % 2}`) })
-    engine.attach('suite', places.of(kind))
+    engine = Engine.open({ home: join(places.folder, `${name}-${turns++ % 2}`) })
+    engine.attach('suite', places.of(kind, name), options)
     volume = engine.openVolume('suite')
     fs = createFs(new LocalBackend(new LocalOps(new FileSystem(volume.session))))
   }

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -128,7 +129,7 @@ describe('a volume in a bucket', { timeout: 120_000 }, () => {
   it('loses nothing when the cache is deleted, and heals one that is damaged', async () => {
     const a = host()
     await init(a)
-    const content = Buffer.from(Array.from({ length: 400_000 }, (_, i) => (i * 7919) % 251))
+    const content = randomBytes(400_000)
     writeFileSync(join(a.scratch, 'file'), content)
     await must(a, 'cp', join(a.scratch, 'file'), 'w:/file')
     const stores = join(a.home, 'stores')
@@ -152,13 +153,14 @@ describe('a volume in a bucket', { timeout: 120_000 }, () => {
   it('keeps no more of it in the cache than it may', async () => {
     const a = host({ CAIRN_CACHE_SIZE: '1M' })
     await init(a)
+    const contents = Array.from({ length: 4 }, () => randomBytes(1_500_000))
     for (let i = 0; i < 4; i++) {
-      writeFileSync(join(a.scratch, 'file'), Buffer.alloc(1_500_000, `${i} of four; `))
+      writeFileSync(join(a.scratch, 'file'), contents[i])
       await must(a, 'cp', join(a.scratch, 'file'), `w:/file-${i}`)
     }
     for (let i = 0; i < 4; i++) {
       await must(a, 'cp', `w:/file-${i}`, join(a.scratch, 'back'))
-      expect(readFileSync(join(a.scratch, 'back')).equals(Buffer.alloc(1_500_000, `${i} of four; `))).toBe(true)
+      expect(readFileSync(join(a.scratch, 'back')).equals(contents[i])).toBe(true)
     }
     const { cache } = JSON.parse(await must(a, 'status', 'w', '--json')).volumes[0].remote
     expect(cache.maxBytes).toBe(2 ** 20)

@@ -26,15 +26,16 @@ export class StorePlaces {
     rmSync(this.folder, { recursive: true, force: true })
   }
 
-  of(kind: (typeof StorePlaces.kinds)[number]): StoreLocation {
-    const bucket = { bucket: 'bucket', prefix: 'agents/' }
+  /** @param part of several of a kind */
+  of(kind: (typeof StorePlaces.kinds)[number], part = ''): StoreLocation {
+    const bucket = { bucket: 'bucket', prefix: `agents${part}/` }
     switch (kind) {
       case 'file':
-        return { kind, path: join(this.folder, 'shared') }
+        return { kind, path: join(this.folder, `shared${part}`) }
       case 'sqlite':
-        return { kind, path: join(this.folder, 'ws.cairn') }
+        return { kind, path: join(this.folder, `ws${part}.cairn`) }
       case 'lmdb':
-        return { kind, path: join(this.folder, 'lmdb') }
+        return { kind, path: join(this.folder, `lmdb${part}`) }
       case 's3':
         return { kind, ...bucket, region: 'us-east-1', endpoint: this.#servers[0].endpoint, pathStyle: true }
       case 'gcs':
