@@ -1,5 +1,6 @@
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHash, createHmac, createSecretKey, hkdfSync, type KeyObject } from 'node:crypto'
 import { type Random, systemRandom } from '../sys/random.js'
+import { sha256 } from './sha256.js'
 
 /**
  * XAES-256-GCM (C2SP): AES-256-GCM under a key that is derived from the first half of a nonce of 24 bytes, so that one data key
@@ -29,13 +30,13 @@ export function objectContext(key: string): Buffer {
 /** Encrypts, decrypts and names the bytes of one store. One thread. */
 export class Cipher {
   readonly #sealKey: Buffer
-  readonly #identityKey: Buffer
+  readonly #identityKey: KeyObject
   readonly #nonceBlocks: (block: Uint8Array) => Buffer
   readonly #random: Random
   /** By the first half of a nonce, latin1. */
-  readonly #derived = new Map<string, Buffer>()
+  readonly #derived = new Map<string, KeyObject>()
   #prefix: Buffer
-  #key: Buffer
+  #key: KeyObject
   #count = 0
 
   /**
@@ -44,7 +45,7 @@ export class Cipher {
    */
   constructor(dataKey: Uint8Array, random: Random = systemRandom) {
     this.#sealKey = derive(dataKey, 'cairn seal')
-    this.#identityKey = derive(dataKey, 'cairn identity')
+    this.#identityKey = createSecretKey(derive(dataKey, 'cairn identity'))
     this.#nonceBlocks = blockCipher(derive(dataKey, 'cairn nonce'))
     this.#random = random
     this.#prefix = random.bytes(PREFIX_BYTES)
@@ -59,12 +60,13 @@ export class Cipher {
   /**
    * Encrypts; `SEAL_BYTES` longer than the parts together.
    * @param context what `open` must be given again; not stored
-   * @param identity of the parts, where it is known
+   * @param hash of the parts, or of what they were made of, where it is known
+   * @param room what is returned may be a part of it, where it is large enough
    */
-  seal(parts: readonly Uint8Array[], context: Uint8Array, identity?: Uint8Array): Buffer {
-    const length = parts.reduce((sum, part) => sum + part.length, 0)
-    const out = Buffer.allocUnsafe(length + SEAL_BYTES)
-    this.#nonce(out, identity ?? this.#identityOf(parts))
+  seal(parts: readonly Uint8Array[], context: Uint8Array, hash?: Uint8Array, room?: Buffer): Buffer {
+    const length = parts.reduce((sum, part) => sum + part.length, SEAL_BYTES)
+    const out = room !== undefined && room.length >= length ? room.subarray(0, length) : Buffer.allocUnsafe(length)
+    this.#nonce(out, hash ?? hashOf(parts))
     const cipher = createCipheriv('aes-256-gcm', this.#key, out.subarray(PREFIX_BYTES, SEAL_NONCE_BYTES))
     cipher.setAAD(context)
     let at = SEAL_NONCE_BYTES
@@ -94,37 +96,38 @@ export class Cipher {
     }
   }
 
-  #identityOf(parts: readonly Uint8Array[]): Buffer {
-    const hmac = createHmac('sha256', this.#identityKey)
-    for (const part of parts) hmac.update(part)
-    return hmac.digest()
-  }
-
   /**
    * Random once, then counted; and what is sealed goes into it too: two copies of a machine that go on from the same memory
    * make the same nonce only for the same bytes.
    */
-  #nonce(to: Buffer, identity: Uint8Array): void {
+  #nonce(to: Buffer, hash: Uint8Array): void {
     if (this.#count >= MESSAGES_PER_PREFIX) {
       this.#prefix = this.#random.bytes(PREFIX_BYTES)
       this.#key = this.#keyOf(this.#prefix)
       this.#count = 0
     }
-    const block = Buffer.from(identity.subarray(0, BLOCK_BYTES))
+    const block = Buffer.from(hash.subarray(0, BLOCK_BYTES))
     block.writeUInt32LE((block.readUInt32LE(0) ^ this.#count++) >>> 0, 0)
     to.set(this.#prefix, 0)
     to.set(this.#nonceBlocks(block).subarray(0, SEAL_NONCE_BYTES - PREFIX_BYTES), PREFIX_BYTES)
   }
 
-  #keyOf(prefix: Uint8Array): Buffer {
+  #keyOf(prefix: Uint8Array): KeyObject {
     const name = Buffer.from(prefix.buffer, prefix.byteOffset, PREFIX_BYTES).toString('latin1')
     const known = this.#derived.get(name)
     if (known !== undefined) return known
     if (this.#derived.size >= MAX_DERIVED) this.#derived.clear()
-    const key = deriveXaesKey(this.#sealKey, prefix)
+    const key = createSecretKey(deriveXaesKey(this.#sealKey, prefix))
     this.#derived.set(name, key)
     return key
   }
+}
+
+function hashOf(parts: readonly Uint8Array[]): Uint8Array {
+  if (parts.length === 1) return sha256(parts[0])
+  const hash = createHash('sha256')
+  for (const part of parts) hash.update(part)
+  return hash.digest()
 }
 
 function derive(dataKey: Uint8Array, purpose: string): Buffer {

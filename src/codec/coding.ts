@@ -1,10 +1,10 @@
-import { createHash, hash } from 'node:crypto'
 import { CairnError } from '../errors.js'
-import { type Cipher, SealedAs } from './cipher.js'
+import { type Cipher, SEAL_BYTES, SealedAs } from './cipher.js'
 import { type Compression, compressed } from './compression.js'
 import { putU32 } from './pack-bytes.js'
 import { HASH_BYTES } from './pointer.js'
 import { SEGMENT_HEADER_BYTES, SEGMENT_SEALED, SegmentCodec, type SegmentHeader, unpackSegment } from './segment.js'
+import { sha256 } from './sha256.js'
 
 /** How a store's bytes are written. */
 export interface Coding {
@@ -15,10 +15,8 @@ export interface Coding {
 
 export const plainCoding: Coding = { compression: 'none' }
 
-/** SHA-256 in one call; `crypto.hash` (Node 20.12) costs a third of a hash object. */
-export function sha256(bytes: Uint8Array): Uint8Array {
-  return hash === undefined ? createHash('sha256').update(bytes).digest() : hash('sha256', bytes, 'buffer')
-}
+/** A block, sealed. */
+const ROOM_BYTES = 65536 + HASH_BYTES + SEAL_BYTES
 
 /** The hash by which a store knows plain bytes. */
 export function identityOf({ cipher }: Coding, plain: Uint8Array): Uint8Array {
@@ -29,9 +27,11 @@ export function identityOf({ cipher }: Coding, plain: Uint8Array): Uint8Array {
 export class Encoded {
   codec = 0
   flags = 0
+  /** Valid until the next one is encoded. */
   stored: Uint8Array = new Uint8Array(0)
   /** Of the plain bytes. */
   identity: Uint8Array = new Uint8Array(0)
+  #room: Buffer | undefined
 
   /** @returns this */
   encode(coding: Coding, kind: number, plain: Uint8Array): this {
@@ -43,7 +43,9 @@ export class Encoded {
     if (coding.cipher === undefined) return this
     this.flags = SEGMENT_SEALED
     // The identity goes in with them: a segment put in the place of another is found out.
-    this.stored = coding.cipher.seal([this.identity, this.stored], segmentContext(kind, this.codec, this.flags, plain.length), this.identity)
+    this.#room ??= Buffer.allocUnsafeSlow(ROOM_BYTES)
+    const context = segmentContext(kind, this.codec, this.flags, plain.length)
+    this.stored = coding.cipher.seal([this.identity, this.stored], context, this.identity, this.#room)
     return this
   }
 }

@@ -20,8 +20,8 @@ import {
   parseBundleHeader,
   parseBundleJson,
 } from '../../codec/bundle.js'
-import { sha256 } from '../../codec/coding.js'
 import { commitIdText, decodeCommit, encodeCommit, isVersionBlock, MAX_KEY_BYTES, POINTER_BYTES, pointerHash, Tag } from '../../codec/index.js'
+import { sha256 } from '../../codec/sha256.js'
 import { limits, makeFolders } from '../../sys/index.js'
 import { BTree } from '../../tree/index.js'
 import { EXTENT_BYTES, EXTENT_STORED } from '../../volume/content.js'

@@ -13,8 +13,9 @@ import {
   putBundleExtent,
   putBundleItem,
 } from '../../codec/bundle.js'
-import { identityOf, plainCoding, sha256 } from '../../codec/coding.js'
+import { identityOf, plainCoding } from '../../codec/coding.js'
 import { encodeCommit, isVersionBlock, MAX_KEY_BYTES, POINTER_BYTES, pointerHash, Tag } from '../../codec/index.js'
+import { sha256 } from '../../codec/sha256.js'
 import { CorruptError } from '../../errors.js'
 import { limits } from '../../sys/index.js'
 import { type BTree, diff } from '../../tree/index.js'

@@ -1,5 +1,5 @@
-import { sha256 } from '../../codec/coding.js'
 import { POINTER_BYTES } from '../../codec/index.js'
+import { sha256 } from '../../codec/sha256.js'
 import { limits } from '../../sys/index.js'
 import type { PageSink } from '../../tree/tree.js'
 

@@ -1,6 +1,6 @@
 import { closeSync, copyFileSync, fstatSync, fsyncSync, linkSync, openSync, readSync, renameSync, rmdirSync, statSync, unlinkSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { sha256 } from '../../codec/coding.js'
+import { sha256 } from '../../codec/sha256.js'
 import { CairnError, EIO, posixError } from '../../errors.js'
 import { crashPoint, limits, makeFolders, type Random, systemRandom } from '../../sys/index.js'
 import { AsyncLocal } from '../async-local.js'
