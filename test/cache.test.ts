@@ -200,6 +200,36 @@ describe('files of a volume in a bucket', { timeout: 120_000 }, () => {
     await cairn.close()
   })
 
+  it('are read so by a reader too, and from an encrypted store, whose cache shows nothing of them', async () => {
+    const [a, b] = [host(), host()]
+    const secret = Buffer.from('nobody may read this in a cache; '.repeat(8000))
+    for (const on of [a, b]) writeFileSync(join(on.scratch, 'key'), '5a'.repeat(32), { mode: 0o600 })
+    const keyed = (on: MountedHome): object => ({ ...store(), store: 's3://bucket/safe', keyFile: join(on.scratch, 'key') })
+    const writer = await sdk(a)
+    await writer.createVolume({ name: 's', ...keyed(a), encrypt: true })
+    const written = await writer.open('s')
+    await written.fs.promises.writeFile('/secret', secret)
+    await writer.flush('s')
+    const reader = await sdk(b)
+    await reader.ensureVolume({ name: 's', ...keyed(b) })
+    const volume = await reader.open('s', { mode: 'readonly' })
+    expect(await volume.prefetch('/')).toMatchObject({ files: 1, bytes: secret.length })
+    expect((await volume.readRange('/secret', 33, 33)).equals(secret.subarray(33, 66))).toBe(true)
+    const copy = await volume.materialize('/secret')
+    // What it is now stays what it is, whatever the writer does and the reader sees.
+    await written.fs.promises.writeFile('/secret', 'other')
+    await writer.flush('s')
+    await reader.refresh('s')
+    expect((await volume.readRange('/secret', 0, 10)).toString()).toBe('other')
+    expect(readFileSync(copy.path).equals(secret)).toBe(true)
+    await copy.release()
+    for (const on of [a, b]) {
+      const files = readdirSync(join(on.home, 'stores'), { recursive: true, withFileTypes: true }).filter(item => item.isFile())
+      expect(files.length).toBeGreaterThan(2)
+      for (const item of files) expect(readFileSync(join(item.parentPath, item.name)).includes('nobody may read')).toBe(false)
+    }
+  })
+
   it('leave nothing on the disk when a program with files of them is killed', async () => {
     const on = host()
     await on.must('init', 'w', ...place())
