@@ -4,6 +4,16 @@ import { paths } from '../lib.mjs'
 
 const job = JSON.parse(process.argv[2])
 
+/** What passes until it is called: milliseconds by the clock, and of CPU time of all threads of this process. */
+function stopwatch() {
+  const before = process.cpuUsage()
+  const start = performance.now()
+  return () => {
+    const { user, system } = process.cpuUsage(before)
+    return { ms: performance.now() - start, cpu: (user + system) / 1000 }
+  }
+}
+
 async function open() {
   const cairn = await Cairn.open({ home: job.home, via: 'process' })
   return { cairn, volume: await cairn.open(job.name) }
@@ -36,19 +46,19 @@ async function build() {
 async function list() {
   const cairn = await Cairn.open({ home: job.home, via: 'process' })
   const before = job.after === undefined ? undefined : await cairn.open(job.after)
-  const start = performance.now()
+  const took = stopwatch()
   const volume = await cairn.open(job.name)
   const names = volume.fs.readdirSync('/')
-  const ms = performance.now() - start
+  const { ms, cpu } = took()
   const waits = await misses(cairn)
   await before?.close()
   await cairn.close()
-  return { ms, names: names.length, waits }
+  return { ms, cpu, names: names.length, waits }
 }
 
 async function find() {
   const { cairn, volume } = await open()
-  const start = performance.now()
+  const took = stopwatch()
   let found = 0
   const walk = folder => {
     for (const entry of volume.fs.readdirSync(folder === '' ? '/' : folder, { withFileTypes: true })) {
@@ -59,10 +69,10 @@ async function find() {
     }
   }
   walk('')
-  const ms = performance.now() - start
+  const { ms, cpu } = took()
   const waits = await misses(cairn)
   await cairn.close()
-  return { ms, found, waits }
+  return { ms, cpu, found, waits }
 }
 
 async function writeLarge() {
@@ -70,7 +80,7 @@ async function writeLarge() {
   await cairn.ensureVolume({ name: job.name, ...job.place })
   const volume = await cairn.open(job.name)
   const piece = pseudoRandom(8 * 2 ** 20)
-  const start = performance.now()
+  const took = stopwatch()
   const file = await volume.fs.promises.open('/large', 'w')
   for (let at = 0; at < job.bytes; at += piece.length) {
     // No two blocks are the same.
@@ -78,17 +88,16 @@ async function writeLarge() {
     await file.write(piece, 0, Math.min(piece.length, job.bytes - at))
   }
   await file.close()
-  const written = performance.now() - start
   await cairn.flush(job.name, { timeoutMs: 600_000 })
-  const ms = performance.now() - start
+  const { ms, cpu } = took()
   await cairn.close()
-  return { ms, written }
+  return { ms, cpu }
 }
 
 async function readLarge() {
   const { cairn, volume } = await open()
   const into = Buffer.alloc(2 ** 20)
-  const start = performance.now()
+  const took = stopwatch()
   const file = await volume.fs.promises.open('/large', 'r')
   let bytes = 0
   for (;;) {
@@ -96,10 +105,10 @@ async function readLarge() {
     if (bytesRead === 0) break
     bytes += bytesRead
   }
-  const ms = performance.now() - start
+  const { ms, cpu } = took()
   await file.close()
   await cairn.close()
-  return { ms, bytes }
+  return { ms, cpu, bytes }
 }
 
 async function readRandom() {
@@ -107,24 +116,24 @@ async function readRandom() {
   const into = Buffer.alloc(4096)
   const file = await volume.fs.promises.open('/large', 'r')
   const { size } = await file.stat()
-  const start = performance.now()
+  const took = stopwatch()
   for (let i = 0; i < job.reads; i++) await file.read(into, 0, into.length, Math.floor((((i + 1) * 0.6180339887) % 1) * (size / 4096)) * 4096)
-  const ms = performance.now() - start
+  const { ms, cpu } = took()
   await file.close()
   await cairn.close()
-  return { ms: ms / job.reads }
+  return { ms: ms / job.reads, cpu: cpu / job.reads }
 }
 
 /** The first bytes of one file. */
 async function cat() {
   const { cairn, volume } = await open()
   const { files } = paths(job.files)
-  const start = performance.now()
+  const took = stopwatch()
   volume.fs.readFileSync(files[Math.floor(files.length / 3)])
-  const ms = performance.now() - start
+  const { ms, cpu } = took()
   const waits = await misses(cairn)
   await cairn.close()
-  return { ms, waits }
+  return { ms, cpu, waits }
 }
 
 async function transaction() {
@@ -133,15 +142,15 @@ async function transaction() {
   const volume = await cairn.open(job.name)
   const { directories, files } = paths(job.files)
   const content = Buffer.alloc(1024, 0x61)
-  const start = performance.now()
+  const took = stopwatch()
   await volume.transaction(tx => {
     for (const directory of directories) tx.fs.mkdirSync(directory, { recursive: true })
     for (const path of files) tx.fs.writeFileSync(path, content)
   })
   await cairn.flush(job.name)
-  const ms = performance.now() - start
+  const { ms, cpu } = took()
   await cairn.close()
-  return { ms }
+  return { ms, cpu }
 }
 
 /** What the same client reaches without Cairn: objects of 8 MiB, or ranges of 8 MiB of one, several at once. */

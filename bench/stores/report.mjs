@@ -12,7 +12,20 @@ export class StoresReport {
   add(what, latency, runs, aim = '', ratio = '') {
     const { median, min, max } = spread(runs.map(run => run.ms))
     const middle = runs.find(run => run.ms === median)
-    this.#rows.push({ what, latency, median, min, max, aim, ratio, requests: middle.requests, up: middle.up, down: middle.down, counts: middle.counts })
+    this.#rows.push({
+      what,
+      latency,
+      median,
+      min,
+      max,
+      cpu: middle.cpu,
+      aim,
+      ratio,
+      requests: middle.requests,
+      up: middle.up,
+      down: middle.down,
+      counts: middle.counts,
+    })
     console.error(`${what} (${latency} ms): ${shownMs(median)} ${ratio}, ${middle.requests} requests ${JSON.stringify(middle.counts)}`)
   }
 
@@ -33,11 +46,21 @@ export class StoresReport {
   print(command) {
     console.log(`${machine()}; load ${this.#load.toFixed(1)} at the start, ${loadavg()[0].toFixed(1)} at the end; medians; \`${command}\`\n`)
     table(
-      ['stores elsewhere', 'aim', 'latency', 'time', 'range', 'requests', 'down', 'up'],
-      this.#rows.map(({ what, aim, latency, median, min, max, ratio, requests, up, down, skipped }) => {
-        if (skipped !== undefined) return [what, '', '', skipped, '', '', '', '']
+      ['stores elsewhere', 'aim', 'latency', 'by the clock', 'range', 'CPU of the client', 'requests', 'down', 'up'],
+      this.#rows.map(({ what, aim, latency, median, min, max, cpu, ratio, requests, up, down, skipped }) => {
+        if (skipped !== undefined) return [what, '', '', skipped, '', '', '', '', '']
         const range = min === max ? '' : `${shownMs(min)} – ${shownMs(max)}`
-        return [what, aim, `${latency} ms`, `${shownMs(median)}${ratio === '' ? '' : `, ${ratio}`}`, range, requests, shownBytes(down), shownBytes(up)]
+        return [
+          what,
+          aim,
+          `${latency} ms`,
+          `${shownMs(median)}${ratio === '' ? '' : `, ${ratio}`}`,
+          range,
+          cpu === undefined ? '' : shownMs(cpu),
+          requests,
+          shownBytes(down),
+          shownBytes(up),
+        ]
       }),
     )
   }

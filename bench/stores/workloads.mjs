@@ -12,7 +12,7 @@ async function cold(report, bucket, options, what, aim, job) {
       bucket.forget('reader')
       await bucket.latency(latency)
       const { result, ...cost } = await bucket.counted(() => bucket.client('reader', job))
-      runs.push({ ms: result.ms, ...cost })
+      runs.push({ ms: result.ms, cpu: result.cpu, ...cost })
     }
     await bucket.latency(0)
     report.add(what, latency, runs, latency > 0 ? aim : '')
@@ -139,16 +139,16 @@ export async function large(report, bucket, options) {
       found.put.push(plain.put)
       found.get.push(plain.get)
       const write = await bucket.counted(() => bucket.client('writer', { do: 'writeLarge', name, bytes, place: bucket.place(name) }))
-      found.write.push({ ...write, ms: write.result.ms })
+      found.write.push({ ...write, ms: write.result.ms, cpu: write.result.cpu })
       await bucket.attach('reader', name, name)
       bucket.forget('reader')
       const read = await bucket.counted(() => bucket.client('reader', { do: 'readLarge', name }))
       if (read.result.bytes !== bytes) throw new Error(`${read.result.bytes} bytes were read`)
-      found.read.push({ ...read, ms: read.result.ms })
+      found.read.push({ ...read, ms: read.result.ms, cpu: read.result.cpu })
       bucket.forget('reader')
       if (i + 1 === options.runs) {
         const random = await bucket.counted(() => bucket.client('reader', { do: 'readRandom', name, reads: 50 }))
-        report.add('50 random reads of 4 KiB of it, cold, each', latency, [{ ...random, ms: random.result.ms }])
+        report.add('50 random reads of 4 KiB of it, cold, each', latency, [{ ...random, ms: random.result.ms, cpu: random.result.cpu }])
       }
       await bucket.latency(0)
       for (const host of ['reader', 'writer']) rmSync(join(bucket.home(host), 'stores'), { recursive: true, force: true })
@@ -170,7 +170,7 @@ export async function transactions(report, bucket, options) {
         bucket.client('writer', { do: 'transaction', name, files: 10_000, place: bucket.place('transactions') }),
       )
       await bucket.latency(0)
-      runs.push({ ms: result.ms, ...cost })
+      runs.push({ ms: result.ms, cpu: result.cpu, ...cost })
     }
     report.add('10,000 files of 1 KiB in one transaction, to flushed', latency, runs, latency > 0 ? '≤ 2 s, ≤ 20 requests' : '')
   }
