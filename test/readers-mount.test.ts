@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -159,6 +159,23 @@ describe.skipIf(whyNoMount() !== undefined)('programs on a mount that follows an
     }
     expect(reader.log()).not.toContain('answered EIO')
     for (const id of readdirSync(join(reader.home, 'volumes'))) expect(readdirSync(join(reader.home, 'volumes', id, 'read'))).not.toContain('shown')
+  })
+
+  it('see what there is after a server was killed of whose mount nobody knows what it showed; and a deleted volume for as long as it is kept', async () => {
+    const { writer, reader, at, from } = await two('mkdir d; echo one > d/f; echo gone > d/gone')
+    expect(await sh(at, 'cat d/f d/gone; cat d/new 2>/dev/null || true')).toBe('one\ngone')
+    await sh(from, 'echo two > d/f; rm d/gone; echo new > d/new')
+    await writer.must('flush', 'ws')
+    for (const id of readdirSync(join(reader.home, 'volumes'))) rmSync(join(reader.home, 'volumes', id, 'read'), { recursive: true })
+    await reader.killServer()
+    await until(() => readFileSync(join(at, 'd/f'), 'utf8') === 'two\n' && existsSync(join(at, 'd/new')))
+    expect(await sh(at, 'cat d/f d/new; stat d/gone 2>&1 || true')).toMatch(/^two\nnew\n.*No such file/)
+    await writer.must('unmount', 'ws')
+    await writer.must('delete', 'ws')
+    expect((await reader.cairn('refresh', 'ws')).output).toMatch(/was deleted by another host\. .*undelete/)
+    expect(await sh(at, 'cat d/f')).toBe('two')
+    await reader.must('unmount', 'ws')
+    expect((await reader.cairn('ls', 'ws:/')).output).toMatch(/any more: it was deleted\. .*undelete/)
   })
 
   it('keep nobody from writing, also where this host wrote a moment ago', async () => {

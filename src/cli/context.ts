@@ -108,6 +108,8 @@ export class Context {
     const wanted = /["'`«“]([^"'`»”]+)["'`»”]/.exec(error.message)?.[1] ?? /volume (\S+?)[.,]?( |$)/i.exec(error.message)?.[1]
     if (wanted === undefined || error.remedy.includes('ean')) return error
     const names = await this.volumeNames()
+    // Known here, and deleted where it is.
+    if (names.includes(wanted)) return error
     const close = nearest(wanted, names)
     const remedy = existsSync(wanted)
       ? `The file of the host is ./${wanted}.`

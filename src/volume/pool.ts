@@ -379,7 +379,8 @@ export class Pool {
     const stored = resumed && kept !== undefined ? undefined : this.#storedHead(id, kept !== undefined)
     const found = stored ?? kept
     const head = found && HeadFile.of(found, this.context.store, id, this.#random)
-    if (head === undefined || head.value.deletedMs !== undefined) throw unknown(name, this.#names.all())
+    if (head?.value.deletedMs !== undefined) throw wasDeleted(name)
+    if (head === undefined) throw unknown(name, this.#names.all())
     const { bootId, actor, refreshMs, onRefreshed = () => {}, onSettled } = this.#options
     const volume = new Volume({
       ...{ context: this.context, head, dir, clock: this.#clock, random: this.#random, bootId, actor, isReader: true, nameHere: name },
@@ -394,7 +395,7 @@ export class Pool {
       volume,
       dir,
       clock: this.#clock,
-      everyMs: refreshMs,
+      everyMs: Math.max(1, refreshMs),
       isNew,
       onRefreshed,
       onSettled: onSettled ?? (() => {}),
@@ -547,7 +548,8 @@ export class Pool {
       lease?.take(options)
       // Read now: who had the lock or the lease may have published since.
       const head = HeadFile.read(this.context.store, id, this.#random)
-      if (head === undefined || head.value.deletedMs !== undefined) throw unknown(name, this.#names.all())
+      if (head?.value.deletedMs !== undefined) throw wasDeleted(name)
+      if (head === undefined) throw unknown(name, this.#names.all())
       return { id, name, lock, head, ...(lease === undefined ? {} : { lease }) }
     } catch (error) {
       lock.release()
@@ -1090,6 +1092,10 @@ function notRemote(name: string): CairnError {
 
 function exists(name: string): CairnError {
   return new CairnError('ERR_VOLUME_EXISTS', `There is a volume '${name}' already.`, 'Choose another name, or see `cairn volumes`.')
+}
+
+function wasDeleted(name: string): CairnError {
+  return new CairnError('ERR_VOLUME_UNKNOWN', `There is no volume '${name}' any more: it was deleted.`, '`cairn undelete` brings it back, for 7 days.')
 }
 
 function unknown(name: string, names: readonly string[]): CairnError {

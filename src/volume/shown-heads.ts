@@ -45,7 +45,8 @@ export class ShownHeads {
 
   /** The kernel has heard of all up to the state with this sequence. @param present when it is that */
   told(sequence: number, present: Head | undefined): void {
-    const at = this.#heads.findIndex(head => head.sequence === sequence)
+    // A head that only renewed a lease is not among them.
+    const at = present === undefined ? this.#heads.findLastIndex(head => head.sequence <= sequence) : this.#heads.length - 1
     const left = at > 0 ? this.#heads.slice(at) : this.#heads.length === 0 && present !== undefined ? [present] : undefined
     if (left === undefined) return
     try {
