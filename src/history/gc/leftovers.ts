@@ -27,7 +27,7 @@ export class Leftovers {
   readonly #clock: Clock
   readonly #reader: RootReader
   readonly #names: Names
-  /** Several hosts reach the store. */
+  /** Several hosts reach the store, or several homes of this one. */
   readonly #isShared: boolean
 
   constructor(store: LocalStore, home: string, clock: Clock, reader: RootReader) {
@@ -36,7 +36,7 @@ export class Leftovers {
     this.#clock = clock
     this.#reader = reader
     this.#names = new Names(store)
-    this.#isShared = store.isStillOurs !== undefined
+    this.#isShared = store.isStillOurs !== undefined || store.logs !== undefined
   }
 
   /** True for a head that is removed by the next collection. */
@@ -89,8 +89,6 @@ export class Leftovers {
     for (const id of ids) {
       const head = this.#reader.head(id)
       if (head === undefined || head.value.deletedMs !== undefined || head.value.pending === true) continue
-      // In a store that is one file the writer may be a process of another home, whose locks are not seen here.
-      if (this.#store.logs !== undefined && head.value.lease !== undefined) continue
       const heads = new Map([[id, head.value]])
       const open = listing.some(pack => pack.id.toString('hex', 0, 8) === id && !isSettled(pack.id, heads))
       if (open) this.#locked(id, () => this.#raise(id))
@@ -100,7 +98,7 @@ export class Leftovers {
   #raise(id: string): boolean {
     const head = this.#reader.head(id)
     if (head === undefined) return false
-    // A lock of this host says nothing of other hosts; who has let go of the lease has nothing left to store.
+    // A lock of this home says nothing of others; who has let go of the lease has nothing left to store.
     const { lease } = head.value
     if (this.#isShared && lease !== undefined) return false
     const epoch = this.#isShared ? nextStride(head.value.epoch) : head.value.epoch + 1
