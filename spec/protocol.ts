@@ -76,7 +76,7 @@ function initial(setting: Setting): State {
     acked |= bit(commitOf(1, n))
   }
   const closed: Writer = {
-    ...{ step: 'closed', epoch: 0, seen: 0, next: 0, nextPack: 0, known: 0, refs: 0, commit: 'idle', commitPack: 0, commits: 0 },
+    ...{ step: 'closed', epoch: 0, seen: 0, ended: false, next: 0, nextPack: 0, known: 0, refs: 0, commit: 'idle', commitPack: 0, commits: 0 },
     ...{ commitsLeft: bounds.commits, fold: 'idle', foldPack: 0, foldUpTo: 0, foldKnown: 0, foldRefs: 0, foldsLeft: bounds.folds },
   }
   const open: Writer = { ...closed, step: 'open', epoch: 1, seen: 1, next: 1, nextPack: 1 }
@@ -85,7 +85,7 @@ function initial(setting: Setting): State {
     ...{ marks: [0, 0, 0, 0], refs: 0, garbage: 0, from: 0, to: 0, copies: 0, moved: unmoved, pinsSeen: 0 },
   }
   return {
-    head: { version: 1, by: crashed ? 9 : 0, epoch: 1, fenced: 1, watermark: 1, folded: 0, packs: bit(packOf(1, 0)), mark: 1, markEpoch: 1 },
+    head: { version: 1, by: crashed ? 9 : 0, epoch: 1, fenced: 1, watermark: 1, folded: 0, packs: bit(packOf(1, 0)), mark: 1, markEpoch: 1, open: true },
     log: filled,
     packs: bounds.merges === true ? packs | OTHERS_PACK : packs,
     pin: undefined,

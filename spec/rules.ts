@@ -25,6 +25,8 @@ export const badRules = [
   'collector reads held states before the head',
   'repack of a pack that is not settled',
   'collector does not read the gc record again after the last read',
+  // Found with writers that end their logs.
+  'an ended log opened without saying so',
 ] as const
 
 export type BadRule = (typeof badRules)[number]
@@ -45,6 +47,8 @@ export interface Bounds {
   merges?: boolean
   /** Writer 1 has a view of what the head names open while it folds. */
   views?: boolean
+  /** Writers end their logs when all is folded. */
+  ends?: boolean
   /** Packs 1 and 2, and 3 and 4, of each epoch are one object: a seal publishes what a transaction has begun to write. */
   joined?: boolean
   /** Answers that may get lost, applied or not. */

@@ -27,6 +27,9 @@ export const scenarios: readonly Scenario[] = [
   scenario('a merge, a fork and a collector', { folds: 1, merges: true, forks: true, collectors: 1, rounds: 1 }),
   scenario('an open view while a writer folds twice and a collector repacks', { folds: 2, views: true, collectors: 1, rounds: 2, repacks: 1 }),
   scenario('packs that hold two things, and a collector that repacks', { commits: 2, folds: 2, joined: true, collectors: 1, rounds: 2, repacks: 1 }),
+  scenario('writers that end their logs', { writers: 3, commits: 1, folds: 1, ends: true }),
+  scenario('writers that end their logs, an answer lost', { writers: 2, commits: 1, folds: 1, ends: true, lost: 1 }),
+  scenario('writers that end their logs, and a collector', { writers: 2, commits: 1, folds: 1, ends: true, collectors: 1, rounds: 1 }),
   scenario('a fork, a reader and a collector that repacks', { folds: 1, forks: true, reads: true, collectors: 1, rounds: 2, repacks: 1 }),
 ]
 
@@ -86,6 +89,7 @@ export const failures: ReadonlyArray<Scenario & { rule: BadRule; because: string
     { merges: true, collectors: 2, rounds: 1 },
     'the volume needs pack 0.0, which is gone',
   ),
+  failure('an ended log opened without saying so', { writers: 3, commits: 1, ends: true, ...withCollector }, 'the volume needs pack 2.0, which is gone'),
   failure('pending fork not counted as a root', { folds: 1, forks: true, ...withCollector }, 'the fork needs pack 1.0, which is gone'),
 ]
 

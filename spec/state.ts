@@ -51,6 +51,8 @@ export interface Head {
   /** Packs of epoch `markEpoch` with a number below `mark` are settled: referenced by now, or never. */
   readonly mark: number
   readonly markEpoch: number
+  /** The log may be written to: by the writer of this epoch, or by earlier ones. */
+  readonly open: boolean
 }
 
 export interface LogRecord {
@@ -104,6 +106,8 @@ export interface Writer {
   readonly epoch: number
   /** Version of the head that its next compare-and-swap expects. */
   readonly seen: number
+  /** The writer before it had ended its log. */
+  readonly ended: boolean
   /** The log number it will try next. */
   readonly next: number
   /** Number of its next pack. */

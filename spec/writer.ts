@@ -13,13 +13,13 @@ export function writerSteps(setting: Setting, s: State, id: number, emit: Emit):
   }
   switch (w.step) {
     case 'closed':
-      to(`reads the head (version ${s.head.version}, epoch ${s.head.epoch})`, { step: 'claim', seen: s.head.version })
+      to(`reads the head (version ${s.head.version}, epoch ${s.head.epoch})`, { step: 'claim', seen: s.head.version, ended: !s.head.open })
       return
     case 'claim':
-      swapHead(s, w, id, { epoch: s.head.epoch + 1 }, `raises the epoch to ${s.head.epoch + 1}`, 'claim?', claimed(s.head, s.head.epoch + 1), to)
+      swapHead(s, w, id, claim(setting, s.head, w), `raises the epoch to ${s.head.epoch + 1}`, 'claim?', claimed(s.head, s.head.epoch + 1, w.ended), to)
       return
     case 'claim?':
-      decideLost(s, w, id, 'claim', claimed(s.head, s.head.epoch), to)
+      decideLost(s, w, id, 'claim', claimed(s.head, s.head.epoch, w.ended), to)
       return
     case 'fence':
       fence(setting, s, w, id, to)
@@ -33,6 +33,7 @@ export function writerSteps(setting: Setting, s: State, id: number, emit: Emit):
     case 'open':
       commitSteps(setting, s, w, id, to)
       foldSteps(setting, s, w, id, to)
+      endStep(setting, s, w, id, to)
       return
     case 'stopped':
   }
@@ -40,8 +41,21 @@ export function writerSteps(setting: Setting, s: State, id: number, emit: Emit):
 
 type To = (step: string, next: Partial<Writer>, store?: Partial<State>) => void
 
-function claimed(head: Head, epoch: number): Partial<Writer> {
-  return { step: 'fence', epoch, next: head.watermark, known: head.folded, refs: 0 }
+/** Where the log had ended, nobody of an earlier epoch can commit any more. */
+function claim(setting: Setting, head: Head, w: Writer): Partial<Head> {
+  const epoch = head.epoch + 1
+  if (!w.ended) return { epoch }
+  return { epoch, fenced: epoch, open: !setting.bad.has('an ended log opened without saying so') }
+}
+
+function claimed(head: Head, epoch: number, ended: boolean): Partial<Writer> {
+  return { step: ended ? 'open' : 'fence', epoch, next: head.watermark, known: head.folded, refs: 0 }
+}
+
+/** A writer that goes and has folded all says that nothing more comes: the next one needs no fence. */
+function endStep(setting: Setting, s: State, w: Writer, id: number, to: To): void {
+  const isIdle = w.commit === 'idle' && w.fold === 'idle' && w.next === s.head.watermark
+  if (setting.bounds.ends === true && isIdle) swapHead(s, w, id, { open: false }, 'ends its log', 'stopped', { step: 'stopped' }, to)
 }
 
 /** A compare-and-swap of the head: it applies, or it meets another version and the writer stops; the answer may get lost. */

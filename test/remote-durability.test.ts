@@ -10,7 +10,7 @@ import { FileSystem } from '../src/fs/index.js'
 import { createFs, LocalBackend, LocalOps, type VolumeFs } from '../src/node/index.js'
 import type { RemoteStore } from '../src/store/remote/index.js'
 import type { StoreLocation } from '../src/store/url.js'
-import { crashPoints, limits } from '../src/sys/index.js'
+import { crashPoints, limits, onCrashPoint } from '../src/sys/index.js'
 import { Engine } from '../src/volume/engine.js'
 import type { Volume } from '../src/volume/volume.js'
 
@@ -157,6 +157,30 @@ describe('commits that are durable in the store', () => {
     expect(survivors('c', 'd').fs.existsSync('/last')).toBe(true)
   })
 
+  it('that come while a head is on its way are not taken to be in it', async () => {
+    const a = host('a')
+    const volume = begun(a)
+    const fs = shape(volume)
+    commit(fs, '/before', 'b')
+    onCrashPoint(point => {
+      if (point !== 'seal.before-head') return
+      onCrashPoint(undefined)
+      commit(fs, '/meanwhile', 'm')
+    })
+    let isSealed = false
+    const sealed = volume.flushSoon().then(() => {
+      isSealed = true
+    })
+    while (!isSealed) {
+      a.pump(10)
+      await new Promise(setImmediate)
+    }
+    await sealed
+    expect(volume.head.value.watermark).toBeLessThan(volume.session.sequence)
+    await a.publish(volume)
+    expect(survivors('a', 'b').fs.readdirSync('/').sort()).toEqual(['before', 'first', 'meanwhile'])
+  })
+
   it('are folded when there are many, without a pause in between', () => {
     const a = host('a')
     const volume = begun(a)
@@ -271,24 +295,27 @@ describe('commits that are durable in the store', () => {
   })
 
   it('are not made by a writer that was stopped while it opened, and that others overtook', async () => {
-    const a = host('a')
-    begun(a)
+    const first = shape(begun(host('a')))
     const b = host('b')
     b.attach('ws', address)
     const store = b.poolOf('ws').context.store as RemoteStore
     const create = store.createSync.bind(store)
+    let stood: boolean | undefined
     store.createSync = (key, bytes) => {
       store.createSync = create
-      const c = host('c')
-      const volume = open(c, { force: true })
-      for (let i = 0; i < 4; i++) commit(shape(volume), `/by-c-${i}`, 'c')
+      // The numbers that it saw free are used, folded and free again when it goes on.
+      for (const name of ['/late-1', '/late-2']) commit(first, name, 'l')
+      const volume = open(host('c'), { force: true })
+      commit(shape(volume), '/by-c', 'c')
       volume.close()
-      return create(key, bytes)
+      stood = create(key, bytes)
+      return stood
     }
-    // Its fence stands somewhere, its confirmation is refused; then it takes the volume as it is by now.
+    // Its fence stands where none is needed, and its confirmation is refused; then it takes the volume as it is by now.
     const taken = open(b, { force: true })
+    expect(stood).toBe(true)
     commit(shape(taken), '/by-b', 'b')
-    expect(survivors('b', 'd').fs.readdirSync('/').sort()).toEqual(['by-b', 'by-c-0', 'by-c-1', 'by-c-2', 'by-c-3', 'first'])
+    expect(survivors('b', 'd').fs.readdirSync('/').sort()).toEqual(['by-b', 'by-c', 'first', 'late-1', 'late-2'])
   })
 
   it('go on after an attempt of which nobody knows what became', async () => {
@@ -307,6 +334,23 @@ describe('commits that are durable in the store', () => {
       commit(shape(volume), `/after-${isApplied}`, 'a')
     }
     expect(survivors('a', 'b').fs.readdirSync('/').sort()).toEqual(['after-false', 'after-true', 'first', 'unknown-false', 'unknown-true'])
+  })
+
+  it('are not added to an attempt of which nobody knows what became: the next host may have taken it over', async () => {
+    const a = host('a')
+    const volume = begun(a)
+    const store = a.poolOf('ws').context.store as RemoteStore
+    const later = store.later.bind(store)
+    store.later = ((op, args, done) => {
+      store.later = later
+      later(op, args, () => done(Object.assign(new Error('no answer'), { code: 'ERR_STORE_UNCERTAIN' })))
+    }) as typeof store.later
+    await expect(shape(volume).promises.writeFile('/unknown', 'u', { flush: true })).rejects.toMatchObject({ code: 'EIO' })
+    // Its number is free again when it is folded.
+    open(host('b'), { force: true }).close()
+    expect(logOf(volume.info.id).commits).toEqual([])
+    await expect(shape(volume).promises.writeFile('/late', 'l', { flush: true })).rejects.toMatchObject({ code: 'EIO' })
+    expect(survivors('b', 'c').fs.readdirSync('/').sort()).toEqual(['first', 'unknown'])
   })
 
   it('are refused where no other host can reach the volume, and can be asked for while it is open', () => {

@@ -1,5 +1,5 @@
 import type { Head } from '../../codec/head.js'
-import { encodeLogObject, LOG_HEADER_BYTES, logCrc, logKey, logNumber, logPrefix } from '../../codec/log-object.js'
+import { decodeLogObject, encodeLogObject, LOG_HEADER_BYTES, logCrc, logKey, logNumber, logPrefix } from '../../codec/log-object.js'
 import { CairnError } from '../../errors.js'
 import type { RemoteStore } from '../../store/remote/remote-store.js'
 import { crashPoint, limits } from '../../sys/index.js'
@@ -13,7 +13,7 @@ export type Stored = (error: Error | undefined) => void
 export interface LogLease {
   /** The present head is being stored. */
   readonly isPublishing: boolean
-  readonly lost: CairnError | undefined
+  lost: CairnError | undefined
   /** Stores the present head, and all packs. */
   publish(done: Stored): void
   /** Somebody else has a number of this writer's: why nothing more can be stored; undefined when the head is this writer's all the same. */
@@ -293,12 +293,12 @@ export class LogWriter {
     this.#store.later('get', [attempt.key], (error, found) => {
       if (error !== undefined) this.#ended(error)
       else if (found !== undefined && Buffer.compare(found.bytes, attempt.bytes) === 0) this.#written()
-      else this.#refused()
+      else this.#refused(found?.bytes)
     })
   }
 
-  #refused(): void {
-    const lost = this.#lease.refused()
+  #refused(found: Uint8Array | undefined): void {
+    const lost = this.#lease.refused() ?? this.#foreign(found)
     if (lost === undefined) {
       // What a writer left there that never came to write.
       this.#attempt = undefined
@@ -306,6 +306,15 @@ export class LogWriter {
       this.#state.previous = 0
     }
     this.#ended(lost)
+  }
+
+  /** Another writer's commits stand there, though the head is this one's: what it has found when it opened is not all that was acknowledged. */
+  #foreign(found: Uint8Array | undefined): CairnError | undefined {
+    const isFence = found !== undefined && decodeLogObject(found, this.#attempt?.key ?? '').batches === undefined
+    if (isFence) return undefined
+    const what = `Another writer has committed to the volume ${this.#volumeId} meanwhile.`
+    this.#lease.lost = new CairnError('ERR_LEASE_LOST', what, 'Close it and open it again.', { retry: 'reopen' })
+    return this.#lease.lost
   }
 
   #seal(): boolean {
