@@ -101,6 +101,15 @@ describe('an encrypted volume in a bucket', { timeout: 120_000 }, () => {
       expect(await must(b, 'cat', 'w@planted-checkpoint:/planted-name')).toBe('planted-content\n')
       await must(b, 'fsck', 'w')
     }
+    const locked = hosts[hosts.length - 1]
+    delete locked.env['CAIRN_KEY_COMMAND']
+    rmSync(join(locked.home, 'stores'), { recursive: true })
+    await must(locked, 'init', 'own')
+    expect(await must(locked, 'status')).toMatch(/own: .*\n.*w: The store s3:\/\/bucket\/safe is encrypted, and no key was given/s)
+    expect(await cairn(locked, 'cat', 'w:/planted-name')).toMatchObject({
+      code: 1,
+      output: expect.stringMatching(/^cairn: The store .* is encrypted, and no key was given/),
+    })
     const without = host()
     expect(await init(without)).toMatchObject({
       code: 1,

@@ -34,6 +34,7 @@ function volumeLines(volume: StatusReport['volumes'][number]): string[] {
       `  at ${mount.mountpoint}${mount.sub === undefined ? '' : ` (${mount.sub})`}${mount.readOnly ? ', read-only' : ''}${mount.stale === true ? ', dead: mount it again, or unmount it' : ''}`,
   )
   const served = volume.servedBy === 'nobody' ? '' : `, open in ${volume.servedBy === 'server' ? 'the server' : 'another program'}`
+  if (volume.locked !== undefined) return [`${volume.name}: ${volume.locked}`, ...mounts]
   if (volume.problem !== undefined) return [`${volume.name}: damaged: ${volume.problem}`, ...mounts]
   return [
     `${volume.name}: ${plural(volume.inodes, 'inode')}, ${humanSize(volume.bytes)}B${unsealed}${served}`,

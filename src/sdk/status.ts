@@ -3,6 +3,7 @@ import { homePaths } from '../server/home.js'
 import { limits } from '../sys/index.js'
 import type { VolumeInfo, VolumeStatus } from '../volume/api.js'
 import type { Host } from './host.js'
+import { isAboutKey } from './keys.js'
 import { cairnMounts } from './mount-table.js'
 import { recordedMounts } from './mounted.js'
 import type { MountInfo, ServerStatus, StatusReport } from './types.js'
@@ -57,7 +58,13 @@ async function row(host: Host, info: VolumeInfo, server: ServerStatus, exact: bo
   const mounts = server.mounts.filter(mount => mount.name === info.name)
   const nothing = { epoch: 0, inodes: 0, bytes: 0, unsealedBytes: 0, pageCacheBytes: 0, overlayBytes: 0 }
   if (info.problem !== undefined) return { ...info, ...nothing, mounts, servedBy: 'nobody' }
-  const { open, ...known } = (await host.call('statusOf', info.name)) as VolumeStatus & { open: 'here' | 'elsewhere' | 'no' }
+  const found = await (host.call('statusOf', info.name) as Promise<VolumeStatus & { open: 'here' | 'elsewhere' | 'no' }>).catch((error: Error) => {
+    // One store whose key is missing does not hide the volumes of others.
+    if (exact || !isAboutKey(error)) throw error
+    return error
+  })
+  if (found instanceof Error) return { ...info, ...nothing, mounts, servedBy: 'nobody', locked: found.message }
+  const { open, ...known } = found
   const servedBy = open === 'no' ? 'nobody' : open === 'here' && host.isServer ? 'server' : 'process'
   // Beside a server that is being started again nothing is opened: it goes on where the killed one was.
   // One of a store that others write to is not taken from them for that.

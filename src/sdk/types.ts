@@ -82,7 +82,8 @@ export type { DurabilityLevel } from '../volume/lease.js'
 export interface StatusReport {
   home: string
   server: ServerStatus
-  volumes: Array<VolumeStatus & { mounts: MountInfo[]; servedBy: 'server' | 'process' | 'nobody' }>
+  /** `locked`: why the key of the store, which is encrypted, is not there; nothing else is known of the volume then. */
+  volumes: Array<VolumeStatus & { mounts: MountInfo[]; servedBy: 'server' | 'process' | 'nobody'; locked?: string }>
 }
 
 export interface Check {
