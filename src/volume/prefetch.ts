@@ -76,7 +76,7 @@ export class PrefetchFiles {
     }
     const result = { files, bytes: this.#bytes, ...(next === undefined ? {} : { offset: next }) }
     if (this.#store === undefined) return { ...result, fetchedBytes: 0 }
-    return { ...result, fetchedBytes: await this.#bring(this.#store), maxBytes: this.#store.cache.space.maxBytes }
+    return { ...result, fetchedBytes: await this.#bring(this.#store), maxBytes: this.#store.cacheStats.maxBytes }
   }
 
   /** Notes what a file needs from `offset` on. Returns where to go on when that is more than one step brings. */

@@ -101,6 +101,8 @@ export class RemoteStore extends AsyncLocal {
     this.#outbox = new Outbox(this.#local, join(folder, 'local'), this.#collects)
     const space = new CacheSpace(cache, id)
     if (options.cacheBytes !== undefined) limitIfPossible(space, options.cacheBytes)
+    // How much that is: no more than a part of it is fetched ahead.
+    else space.use()
     this.cache = new PackCache(space, {
       fetch: (key, chunk, asBytes) => (this.mayMiss ? this.#miss(key, chunk) : this.#ask('fetch', key, chunk, asBytes)),
       expect: (key, first, count) => {
