@@ -322,6 +322,32 @@ describe('another key', () => {
 })
 
 describe('damage', () => {
+  it('is what somebody puts in the place of something else, though all of it was sealed with the key', async () => {
+    const a = host('a')
+    a.attach('ws', address, { encrypt: true, key })
+    const volume = a.openVolume('ws')
+    shape(volume).writeFileSync('/one', randomBytes(65536))
+    shape(volume).writeFileSync('/two', randomBytes(65536))
+    volume.close()
+    a.crash()
+    rmSync(join(folder, 'a', 'stores'), { recursive: true })
+    const packs = join(folder, 'there', 'packs')
+    const path = (readdirSync(packs, { recursive: true }) as string[])
+      .map(name => join(packs, name))
+      .find(name => /-\d+$/.test(name) && readFileSync(name).length > 131_072)
+    const bytes = readFileSync(path ?? '')
+    const length = 16 + 65536 + 72
+    // Both are whole segments, at each other's place.
+    writeFileSync(
+      path ?? '',
+      Buffer.concat([bytes.subarray(0, 32), bytes.subarray(32 + length, 32 + 2 * length), bytes.subarray(32, 32 + length), bytes.subarray(32 + 2 * length)]),
+    )
+    const again = host('a', [key]).openVolume('ws')
+    for (const name of ['/one', '/two']) expect(() => shape(again).readFileSync(name)).toThrow(/EIO|it is not what its pointer names/)
+    expect(again.fsck()).toMatchObject({ ok: false })
+    again.close()
+  })
+
   it('of any byte of a pack is an error that names it, also where its checksum was made to fit', async () => {
     const a = host('a')
     a.attach('ws', address, { encrypt: true, key })
