@@ -11,6 +11,7 @@ const elsewhere = new Set<CrashPoint>([
   'journal.sync.after',
   'volume.rename.between',
   'volume.delete.before-tombstone',
+  'volume.delete.after-tombstone',
   'store.delete.before',
   // test/bundle.test.ts
   'volume.publish.before-head',
@@ -25,7 +26,7 @@ const elsewhere = new Set<CrashPoint>([
   'purge.versions.between',
   'purge.sealed',
   ...crashPoints.filter(point => point.startsWith('gc.')),
-  // test/remote-volume.test.ts
+  // test/remote-volume.test.ts, test/remote-crash.test.ts
   ...crashPoints.filter(point => point.startsWith('lease.') || point.startsWith('recover.')),
   // test/remote-durability.test.ts
   ...crashPoints.filter(point => point.startsWith('log.')),

@@ -9,6 +9,7 @@ const { O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, W_OK } = constants
 
 /** Calls that change no volume. Whatever is not named here is refused. */
 const reads: ReadonlySet<string> = new Set([
+  'writtenElsewhere',
   ...[
     'volumes',
     'info',

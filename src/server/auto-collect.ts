@@ -1,5 +1,6 @@
-import { limits } from '../sys/index.js'
+import { limits, systemClock, systemRandom } from '../sys/index.js'
 import type { JobTable } from './job-table.js'
+import { TurnsElsewhere, type Written } from './turns-elsewhere.js'
 
 /** How often the server asks whether a collection is worth its cost; a test makes it short. */
 function everyMs(): number {
@@ -7,28 +8,37 @@ function everyMs(): number {
   return Number.isFinite(given) && given > 0 ? given : limits.gcCheckMs
 }
 
+function isOff(variable: string): boolean {
+  return /^(0|false|no|off)$/i.test(process.env[variable] ?? '')
+}
+
 /** Collects by itself, in a thread that gives way to all others, unless CAIRN_GC says no. */
 export class AutoCollect {
   readonly #jobs: JobTable
   readonly #log: (line: string) => void
+  readonly #written: () => Promise<readonly Written[]>
+  readonly #turns = new TurnsElsewhere(systemClock, systemRandom)
   #timer: NodeJS.Timeout | undefined
   #failed = ''
 
-  constructor(jobs: JobTable, log: (line: string) => void) {
+  /** @param written the volumes of stores elsewhere that this server writes */
+  constructor(jobs: JobTable, log: (line: string) => void, written: () => Promise<readonly Written[]>) {
     this.#jobs = jobs
     this.#log = log
+    this.#written = written
   }
 
   begin(): void {
-    if (/^(0|false|no|off)$/i.test(process.env['CAIRN_GC'] ?? '')) return
+    if (isOff('CAIRN_GC')) return
     this.#timer = setTimeout(() => void this.#look().finally(() => this.begin()), everyMs())
     this.#timer.unref()
   }
 
   async #look(): Promise<void> {
     try {
-      const report = (await this.#jobs.run('gc', undefined, { onlyIfWorth: true })) as { freedBytes: number; durationMs: number } | null
-      if (report !== null) this.#log(`collected: ${report.freedBytes} bytes freed in ${report.durationMs} ms`)
+      await this.#collect(undefined)
+      const written = isOff('CAIRN_GC_ELSEWHERE') ? [] : await this.#written()
+      for (const volume of this.#turns.due(written)) await this.#collect(volume)
       this.#failed = ''
     } catch (error) {
       // Said once: a damaged volume, or another process that collects, is there the next time too.
@@ -36,6 +46,12 @@ export class AutoCollect {
       if (message !== this.#failed) this.#log(`not collected: ${message}`)
       this.#failed = message
     }
+  }
+
+  /** @param volume of the store; undefined for the home's own */
+  async #collect(volume: string | undefined): Promise<void> {
+    const report = (await this.#jobs.run('gc', volume, { onlyIfWorth: true })) as { store: string; freedBytes: number; durationMs: number } | null
+    if (report !== null) this.#log(`collected ${report.store}: ${report.freedBytes} bytes freed in ${report.durationMs} ms`)
   }
 
   end(): void {

@@ -22,6 +22,7 @@ import { mergeMethods } from './merge-methods.js'
 import { type MakeFs, type OpenVolume, OpenVolumes } from './open-volumes.js'
 import { quotaMethods } from './quota-methods.js'
 import { Sessions, type Target } from './sessions.js'
+import type { Written } from './turns-elsewhere.js'
 import { openVersion, type VersionPlace, versionMethods } from './version-methods.js'
 
 type CommitOptions = { message?: string; actor?: string }
@@ -140,6 +141,7 @@ export class EngineHost {
       volumes: (_: string, options?: { deleted?: boolean }) => engine.volumes(options),
       info: (_: string, name: string) => engine.info(name),
       storeOf: (_: string, name: string) => engine.storeOf(name),
+      writtenElsewhere: () => writtenElsewhere(engine),
       volumesById: (_: string, ids: readonly string[]) => ids.map(id => engine.volumeById(id)),
       rename: (_: string, from: string, to: string) => engine.rename(from, to),
       remove: (_: string, name: string, options?: { now?: boolean }) => {
@@ -400,6 +402,14 @@ interface Refreshed {
   changed: boolean
   isWriter: boolean
   sequence: number
+}
+
+/** Of stores that other hosts reach: the volumes that this engine has open and writes. */
+function writtenElsewhere(engine: Engine): Written[] {
+  return engine.open().flatMap(volume => {
+    const { name, store } = volume.info
+    return volume.isReader || engine.poolOf(name).context.store.isStillOurs === undefined ? [] : [{ store, volume: name }]
+  })
 }
 
 /** Runs `work`, whose changes are those of `actor`. */

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { CairnError } from '../errors.js'
 import { collect } from '../history/gc/collect.js'
-import { isWorthCollecting } from '../history/gc/worth.js'
+import { isWorthCollecting, wasCollectedLately } from '../history/gc/worth.js'
 import type { LocalStore } from '../store/contract.js'
 import { openDirectoryStore } from '../store/directory/index.js'
 import { openElsewhere } from '../store/elsewhere.js'
@@ -43,6 +43,8 @@ function run(data: JobData, say: (progress: object) => void): unknown {
 }
 
 function collection(data: Extract<JobData, { kind: 'gc' }>, store: LocalStore, storeName: string, say: (progress: object) => void): unknown {
+  // First what costs one request.
+  if (data.onlyIfWorth === true && data.store !== undefined && wasCollectedLately(store, systemClock)) return null
   if (data.onlyIfWorth === true && !isWorthCollecting(store, systemClock)) return null
   const work = collect({
     store,

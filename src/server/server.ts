@@ -8,6 +8,7 @@ import { JobTable } from './job-table.js'
 import type { JobData, JobOptions } from './jobs.js'
 import type { MountEngine, Mounts } from './mounts.js'
 import type { MountOptions, ServerStatus } from './protocol.js'
+import type { Written } from './turns-elsewhere.js'
 import { PROTOCOL, version } from './version.js'
 
 /** How long without mounts, clients and requests; a test makes it short. */
@@ -52,7 +53,7 @@ export class Server implements RpcService {
     this.#supervisorPid = options.supervisorPid
     this.#onIdle = options.onIdle
     this.#jobs = new JobTable((method, ...args) => this.#engine.call('', method, args), options.home)
-    this.#collecting = new AutoCollect(this.#jobs, options.log)
+    this.#collecting = new AutoCollect(this.#jobs, options.log, async () => (await this.#engine.call('', 'writtenElsewhere', [])) as Written[])
   }
 
   /** Clients can connect: from now on it counts how long nobody does. */

@@ -162,6 +162,8 @@ export const limits = {
   gcGrowthPart: 0.5,
   /** … or when this long has passed since, and looks this often. */
   gcEveryMs: 24 * 3600 * 1000,
+  /** Whether a store elsewhere is worth a collection is looked at by its writers about this often, and not when any host collected it since. */
+  gcElsewhereMs: 12 * 3600 * 1000,
   gcCheckMs: 10 * 60 * 1000,
   /** What an engine keeps open of deleted packs is closed after this. */
   storeForgetMs: 10_000,

@@ -322,6 +322,7 @@ export class Lease implements WriterLease {
       done(this.lost)
       return
     }
+    crashPoint('lease.before-publish')
     const head = this.#here()
     if (head !== undefined) this.#tried.add(head.nonce)
     this.#store.publish(this.#key, error => {
@@ -382,6 +383,7 @@ export class Lease implements WriterLease {
       this.lastPublishMs = this.#clock.now()
       this.#publishAtMs = now + limits.publishMs
       this.#tried.clear()
+      crashPoint('lease.published')
       this.#remember(head)
       if (head !== undefined) this.#log?.published(head)
       return undefined
@@ -441,11 +443,18 @@ export class Lease implements WriterLease {
         this.#forgetAll()
         return
       } catch (error) {
+        this.#refuse(error as Error)
         this.#store.letGo(this.#key, true)
         throw error
       }
     }
+    if (this.lost !== undefined) this.#refuse(this.lost)
     this.#store.letGo(this.#key, true)
+  }
+
+  /** Whoever waits for a publication is told before the head is let go of: then nothing is left that could say that it is not stored. */
+  #refuse(error: Error): void {
+    for (const { done } of this.#waiting.splice(0)) done(error)
   }
 
   #forgetAll(): void {

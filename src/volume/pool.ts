@@ -732,7 +732,8 @@ export class Pool {
     const found = this.#find(from)
     if (from === to) return this.#infoOf(found)
     const stale = this.#names.get(to)
-    if (stale !== undefined && this.#confirmed(to, stale.id) !== undefined) throw exists(to)
+    // Its own: a rename was killed before the old name went.
+    if (stale !== undefined && stale.id !== found.value.volume && this.#confirmed(to, stale.id) !== undefined) throw exists(to)
     return this.#with(from, volume => {
       // The head's name decides, so the change happens at its compare-and-swap; the entries before and after are hints.
       if (!this.#names.take(to, volume.head.value.volume, stale)) throw exists(to)
@@ -746,6 +747,10 @@ export class Pool {
   }
 
   remove(name: string, options: { now?: boolean } = {}): void {
+    if (this.#isGoneElsewhere(name)) {
+      this.#names.drop(name)
+      return
+    }
     const id = this.#find(name).value.volume
     if (this.#open.has(id)) throw new CairnError('ERR_VOLUME_BUSY', `Volume ${name} is open.`, 'Unmount and close it first.', { retry: 'same-call' })
     const claim = this.#claim(id, name)
@@ -753,6 +758,7 @@ export class Pool {
       crashPoint('volume.delete.before-tombstone')
       claim.head.update({ deletedMs: options.now === true ? LONG_AGO : Math.floor(this.#clock.now()) })
       claim.lease?.publishSync()
+      crashPoint('volume.delete.after-tombstone')
       this.#names.drop(name)
       if (options.now !== true) return
       // The folder itself, with the lock in it, goes with the head, which is the collector's to remove.
@@ -761,6 +767,14 @@ export class Pool {
     } finally {
       this.#leave(claim)
     }
+  }
+
+  /** Attached here, and deleted already: by another host, or by a deletion that was killed before its name went. */
+  #isGoneElsewhere(name: string): boolean {
+    const here = this.#remote === undefined ? undefined : this.#names.here(name)
+    if (here === undefined || this.#open.has(here.id)) return false
+    const stored = HeadFile.read(this.context.store, here.id, this.#random)?.value
+    return stored?.deletedMs !== undefined && this.#names.get(name)?.id === here.id
   }
 
   undelete(name: string): VolumeInfo {

@@ -1,9 +1,10 @@
 import { beforeEach, expect, it } from 'vitest'
+import { GC_RECORD_KEY } from '../../store/gc-record.js'
 import { MemoryStore } from '../../store/memory/index.js'
 import { encodeSmall } from '../../store/small-object.js'
 import { type Clock, limits } from '../../sys/index.js'
 import { GC_REPORT_FORMAT, GC_REPORT_KEY } from './collect.js'
-import { isWorthCollecting, lastReport } from './worth.js'
+import { isWorthCollecting, lastReport, wasCollectedLately } from './worth.js'
 
 let store: MemoryStore
 let nowMs: number
@@ -50,4 +51,15 @@ it('a report that does not read is as none', () => {
   expect(lastReport(store)).toBeUndefined()
   packs(64)
   expect(isWorthCollecting(store, clock)).toBe(true)
+})
+
+it('of a store that any host has collected lately, or begun to, nobody lists the packs', () => {
+  store = new MemoryStore(clock)
+  expect(wasCollectedLately(store, clock)).toBe(false)
+  collectedAt(nowMs - 1000, 0)
+  expect(wasCollectedLately(store, clock)).toBe(true)
+  nowMs += limits.gcElsewhereMs
+  expect(wasCollectedLately(store, clock)).toBe(false)
+  store.putSync(GC_RECORD_KEY, Buffer.from('{}'))
+  expect(wasCollectedLately(store, clock)).toBe(true)
 })

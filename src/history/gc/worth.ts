@@ -1,4 +1,5 @@
 import type { LocalStore } from '../../store/contract.js'
+import { GC_RECORD_KEY } from '../../store/gc-record.js'
 import { decodeSmall } from '../../store/small-object.js'
 import { type Clock, limits } from '../../sys/index.js'
 import { GC_REPORT_FORMAT, GC_REPORT_KEY } from './collect.js'
@@ -25,4 +26,11 @@ export function isWorthCollecting(store: LocalStore, clock: Clock): boolean {
   const growth = bytes - last.keptBytes
   if (growth >= Math.max(limits.gcGrowthBytes, last.keptBytes * limits.gcGrowthPart)) return true
   return growth !== 0 && clock.now() - last.atMs >= limits.gcEveryMs
+}
+
+/** Whether some host has collected the store, or begun to, so lately that another look would only cost. By the clock of the store, or of that host. */
+export function wasCollectedLately(store: LocalStore, clock: Clock): boolean {
+  const since = clock.now() - limits.gcElsewhereMs / 2
+  const last = lastReport(store)
+  return (last !== undefined && last.atMs >= since) || (store.headSync(GC_RECORD_KEY)?.modifiedMs ?? 0) >= since
 }
