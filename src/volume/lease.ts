@@ -340,6 +340,8 @@ export class Lease implements WriterLease {
   publishWithin(timeoutMs: number, done: (error: Error | undefined) => void): void {
     this.#waiting.push({ untilMs: this.#clock.monotonic() + timeoutMs, done })
     this.#publishAtMs = 0
+    // What was wrong the last time may have been put right.
+    if (!isTransient(this.failed)) this.failed = undefined
     this.#settle()
     if (this.#waiting.length > 0 && !this.#store.isPublishing(this.#key)) this.publish(() => {})
   }
