@@ -60,6 +60,8 @@ export class MountTable {
         return this.#prepare(...(args as [string, string, boolean, DurabilityLevel | undefined]))
       case 'mount.attach':
         return this.#attach(...(args as [MountRecord, number, boolean]))
+      case 'mount.leave':
+        return this.#leave(args[0] as string)
       case 'mount.flush':
         return this.#flushInSlices(args[0] as string)
       case 'mount.told':
@@ -193,6 +195,15 @@ export class MountTable {
     } finally {
       this.#options.volumes.release(open)
     }
+  }
+
+  /** Nobody uses it any more: other hosts may write it as soon as all is published. While its store is out of reach that comes later. */
+  async #leave(volumeId: string): Promise<void> {
+    const { volumes } = this.#options
+    const open = volumes.get(volumeId)
+    if (open === undefined || open.users > 0 || !volumes.engine.isReached(open.volume)) return
+    await volumes.engine.publish(open.volume).catch(() => undefined)
+    volumes.closeIfUnused(open)
   }
 
   /** What cannot be sealed, on a full disk or over a damaged page, stays in the journal: no reason to keep a mount. */

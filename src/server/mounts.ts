@@ -280,6 +280,7 @@ export class Mounts {
     // What was written back while it was unmounted.
     await this.#engine.call('', 'mount.end', [id, volumeId])
     this.#forget(mounted)
+    await this.#engine.call('', 'mount.leave', [volumeId])
     return true
   }
 

@@ -130,6 +130,11 @@ export class OpenVolumes {
     open.volume.close()
   }
 
+  /** Unless somebody came meanwhile, or it waits to be published. */
+  closeIfUnused(open: OpenVolume): void {
+    if (this.#byId.get(open.id) === open && open.users === 0 && this.engine.isPublished(open.volume)) this.#close(open)
+  }
+
   /** Closes what nobody used for a while. Returns when to call again, in milliseconds. */
   closeIdle(): number {
     const now = systemClock.monotonic()

@@ -329,6 +329,11 @@ export class Engine implements EngineApi {
     return this.poolOf(name).checkStore(options.probe === true)
   }
 
+  /** It lies in a store elsewhere, which is not known to be out of reach. */
+  isReached(volume: Volume): boolean {
+    return this.#poolWith(volume).isReached
+  }
+
   /** All of it is where other hosts see it, or never will be, because another host has taken the volume over. */
   isPublished(volume: Volume): boolean {
     return this.#poolWith(volume).isPublished(volume)

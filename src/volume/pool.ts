@@ -947,6 +947,11 @@ export class Pool {
     return new Promise((resolve, reject) => lease.publishWithin(timeoutMs, error => (error === undefined ? resolve() : reject(error))))
   }
 
+  /** See `Engine.isReached`. */
+  get isReached(): boolean {
+    return this.#remote?.isAway === false
+  }
+
   /** See `Engine.checkStore`. */
   async checkStore(probe: boolean): Promise<StoreCheck> {
     const { store, storeName } = this.context
