@@ -51,6 +51,14 @@ export class VolumeHandle extends HistoryOfVolume implements OpenVolume {
     }
   }
 
+  flush(options: { timeoutMs?: number } = {}): Promise<{ bytes: number }> {
+    return this.calls.flush(this.name, options)
+  }
+
+  refresh(): Promise<{ changed: boolean; isWriter: boolean; sequence: number }> {
+    return this.calls.refresh(this.name)
+  }
+
   async readRange(path: string, offset: number, length: number): Promise<Buffer> {
     const { readRange } = await import('./read-range.js')
     return readRange(this.fs, path, offset, length)

@@ -387,6 +387,10 @@ export interface OpenVolume extends VolumeHistory {
    * @param options mode of a new file; default 0o666, less the umask
    */
   openWrite(path: string, options?: { mode?: number }): StagedWrite
+  /** As `Cairn.flush`: everything acknowledged is sealed, and in the store where that is elsewhere. */
+  flush(options?: { timeoutMs?: number }): Promise<{ bytes: number }>
+  /** As `Cairn.refresh`: of a volume that another host writes, what it has published by now is shown. */
+  refresh(): Promise<{ changed: boolean; isWriter: boolean; sequence: number }>
   /**
    * Bytes of a file from `offset` on, fewer at its end. From a store elsewhere only what they lie in is read: chunks of 256 KiB.
    * @throws a RangeError ERR_OUT_OF_RANGE; POSIX errors as `fs.promises.open`

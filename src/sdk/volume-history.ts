@@ -24,6 +24,8 @@ import type {
 export type HistoryCalls = Pick<
   CairnApi,
   | 'home'
+  | 'flush'
+  | 'refresh'
   | 'checkpoint'
   | 'checkpoints'
   | 'deleteCheckpoint'
