@@ -12,11 +12,13 @@ import { SimulatedLine } from './support/hosts/line.js'
 let folder: string
 let store: MemoryStore
 let engines: Engine[]
+let isCut: boolean
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'cairn-remote-crash-'))
   store = new MemoryStore()
   engines = []
+  isCut = false
 })
 
 afterEach(() => {
@@ -27,7 +29,7 @@ afterEach(() => {
 
 /** A host, on a network where all goes well. */
 function host(name: string): Engine {
-  const network = { store, pick: () => 0, fault: () => false, isCut: () => false, between: () => {}, later: () => {} }
+  const network = { store, pick: () => 0, fault: () => false, isCut: () => isCut, between: () => {}, later: () => {} }
   const syncer = { request: (_: readonly number[], done: (errno: number) => void) => done(0) }
   const engine = Engine.open({ home: join(folder, name), syncer, line: () => new SimulatedLine(network) })
   engines.push(engine)
@@ -63,6 +65,36 @@ function killedAt(point: CrashPoint, engine: Engine, home: string, work: () => u
   }
   return host(home)
 }
+
+describe('what other seeds of the simulation found', () => {
+  it('a flush that waits while its volume is closed out of reach of the store has failed', async () => {
+    const a = host('a')
+    a.attach('ws', LOCATION)
+    const volume = a.openVolume('ws')
+    shaped(volume.session).writeFileSync('/f', 'f')
+    volume.flush()
+    isCut = true
+    const flushed = expect(a.publish(volume, 60_000)).rejects.toMatchObject({ code: 'ERR_STORE_UNREACHABLE' })
+    volume.close()
+    await flushed
+  })
+
+  it("inode numbers that could not be leased are nobody's", () => {
+    const a = host('a')
+    isCut = true
+    expect(() => a.create('ws', { store: LOCATION })).toThrow(expect.objectContaining({ code: 'ERR_STORE_UNREACHABLE' }))
+    expect(() => a.create('ws', { store: LOCATION })).toThrow(expect.objectContaining({ code: 'ERR_STORE_UNREACHABLE' }))
+    isCut = false
+    const b = host('b')
+    a.create('ws', { store: LOCATION })
+    b.create('other', { store: LOCATION })
+    const inodes = [a.openVolume('ws'), b.openVolume('other')].map(volume => {
+      shaped(volume.session).writeFileSync('/f', 'f')
+      return shaped(volume.session).statSync('/f').ino
+    })
+    expect(new Set(inodes).size).toBe(2)
+  })
+})
 
 describe('a host that is killed in the middle of a change of a store elsewhere', () => {
   it.each(['volume.create.before-name', 'volume.create.after-name'] as const)('at %s can make the volume, and another host attach it', point => {

@@ -6,6 +6,9 @@ import { World } from './support/hosts/world.js'
 const long = Number(process.env['CAIRN_TEST_SEEDS'] ?? 0)
 const first = Number(process.env['CAIRN_SIMULATION_SEED'] ?? 1)
 
+/** Run for ever: 135 met a collection that took what a later one had deleted for damage. */
+const seedsThatFailed = long > 0 ? [] : [135]
+
 async function through(seed: number): Promise<World> {
   const world = new World(seed)
   try {
@@ -21,7 +24,8 @@ async function through(seed: number): Promise<World> {
 describe('several hosts on one store, in an order that a seed decides', () => {
   it('lose nothing that was acknowledged, and never see half of anything', { timeout: 3600_000 }, async () => {
     const counts: Record<string, number> = {}
-    for (let seed = first; seed < first + (long || 4); seed++) {
+    const seeds = Array.from({ length: long || 4 }, (_, i) => first + i)
+    for (const seed of new Set([...seedsThatFailed, ...seeds])) {
       const world = await through(seed)
       for (const [what, times] of Object.entries(world.counts)) counts[what] = (counts[what] ?? 0) + times
     }

@@ -52,6 +52,8 @@ export function* collect(options: GcOptions): Generator<GcProgress, GcReport> {
     return yield* collection.run()
   } catch (error) {
     if (!(error instanceof CorruptError)) throw error
+    // Its writer went on, and a later collection took away what it had before.
+    if (error.isGone && collection.isOvertaken) throw overtaken()
     throw new CairnError(
       'ERR_GC_DAMAGED',
       `What a volume needs cannot be read, so nothing more is deleted: ${error.message}.`,
@@ -90,6 +92,11 @@ class Collection {
   close(): void {
     this.#packs.close()
     rmSync(this.#dir, { recursive: true, force: true })
+  }
+
+  /** Another collection has begun since. */
+  get isOvertaken(): boolean {
+    return readGcRecord(this.#store).epoch !== this.#record.epoch
   }
 
   *run(): Generator<GcProgress, GcReport> {
