@@ -150,10 +150,13 @@ class StoreThread {
     const { inner } = await this.#store
     const driver = inner instanceof RetryingStore ? inner.inner : inner
     for (let waitMs: number = limits.publishRetryMs; ; waitMs = Math.min(limits.storeLongestWaitMs, waitMs * 2)) {
-      const failure = await driver.head(STORE_INFO_KEY).then(
+      const asked = driver.head(STORE_INFO_KEY).then(
         () => undefined,
         (error: unknown) => error,
       )
+      // One that hangs on a connection that is dead does not keep the next one waiting.
+      const late = sleep(limits.storeConnectMs).then(() => unreachable(driver.description, 'it did not answer in time'))
+      const failure = await Promise.race([asked, late])
       if (!isAway(failure)) return
       await sleep(waitMs)
     }
