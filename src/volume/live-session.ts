@@ -297,8 +297,10 @@ export class LiveSession extends Collector {
 
   sync(): Promise<void> {
     if (this.remote === undefined) return this.#durability.sync()
-    return this.stored().catch(error => {
-      throw Object.assign(posixError(EIO, 'fsync'), { cause: error })
+    return this.stored().catch((cause: Error) => {
+      const error = posixError(EIO, 'fsync')
+      error.message += ` (${cause.message})`
+      throw Object.assign(error, { cause })
     })
   }
 
