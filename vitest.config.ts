@@ -10,7 +10,8 @@ export default defineConfig({
     globalSetup: ['test/build.setup.ts'],
     // Processes, not threads: tests change the working directory, mount, and are killed.
     pool: 'forks',
-    maxWorkers: 2,
+    // Most of them wait for disks, processes and servers: more than there are cores.
+    maxWorkers: 3,
     // Many times what any needs alone, since none may fail because a machine is slow or busy; a hung mount must not hang the run. Longer ones say so.
     testTimeout: 120_000,
     hookTimeout: 120_000,
