@@ -1,3 +1,4 @@
+import { parseSpan } from '../sdk/config.js'
 import { usageError } from './errors.js'
 
 const UNITS: ReadonlyMap<string, number> = new Map([
@@ -16,7 +17,14 @@ export function parseAge(text: string): number {
   return Number(match[1]) * unit
 }
 
-/** The inverse, in the largest unit that is exact. */
+/** How long to wait, such as `500ms`, `30s` or `5m`, in milliseconds; a bare number is seconds. @throws CairnError of wrong usage */
+export function parseWait(text: string): number {
+  const ms = parseSpan(text)
+  if (ms === undefined) throw usageError(`${text} is no time.`, 'Write a number of seconds, or a time such as 500ms, 30s or 5m.')
+  return ms
+}
+
+/** The inverse of `parseAge`, in the largest unit that is exact. */
 export function showAge(ms: number): string {
   for (const [name, unit] of [...UNITS].reverse()) if (ms >= unit && ms % unit === 0) return `${ms / unit}${name}`
   return `${ms / 1000}s`

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { parseAddress } from '../sdk/address.js'
-import { parseSpan } from '../sdk/config.js'
 import type { DurabilityLevel, MountInfo } from '../sdk/types.js'
+import { parseWait } from './age.js'
 import type { Context } from './context.js'
 import { usageError } from './errors.js'
 import type { Options, Run } from './spec.js'
@@ -41,8 +41,7 @@ async function announce(context: Context, mount: MountInfo): Promise<void> {
 async function mountIt(context: Context, what: { volume: string; sub: string; path: string }, options: Options, readOnly: boolean): Promise<MountInfo> {
   const cairn = await context.cairn()
   const { wait } = options
-  const waitMs = typeof wait === 'string' ? parseSpan(wait) : 0
-  if (waitMs === undefined) throw usageError(`${wait} is no time.`, 'Write a number of seconds, or a time such as 500ms, 30s or 5m.')
+  const waitMs = typeof wait === 'string' ? parseWait(wait) : 0
   return context.helped(() =>
     cairn.mount({
       waitMs,

@@ -194,7 +194,6 @@ export class Cairn implements CairnApi {
    * @throws CairnError ERR_MOUNT_PATH, ERR_MOUNT_NOT_EMPTY, ERR_ALREADY_MOUNTED, ERR_FUSE_MISSING, ERR_FUSE_PERMISSION, ERR_VOLUME_UNKNOWN, ERR_VOLUME_BUSY
    */
   async mount({ waitMs, onWait, ...options }: MountOptions & LeaseWait): Promise<MountInfo> {
-    const { resolve } = await import('node:path')
     if ((await this.#local)?.openNames().includes(options.name)) {
       throw new CairnError(
         'ERR_VOLUME_BUSY',
@@ -202,10 +201,7 @@ export class Cairn implements CairnApi {
         'Close it before it is mounted; opened again, it is reached through the server.',
       )
     }
-    const info = await whileHeld(() => this.#mountAgain({ ...options, path: resolve(options.path) }), {
-      ...(waitMs === undefined ? {} : { waitMs }),
-      ...(onWait === undefined ? {} : { onWait }),
-    })
+    const info = await whileHeld(() => this.#mountAgain({ ...options, path: resolve(options.path) }), { waitMs, onWait })
     await awaitMount(info.mountpoint)
     return info
   }
@@ -231,7 +227,6 @@ export class Cairn implements CairnApi {
   }
 
   async unmount(target: string, options: { force?: boolean } = {}): Promise<boolean> {
-    const { resolve } = await import('node:path')
     const place = /^(\/|\.)/.test(target) ? resolve(target) : target
     const server = await this.#runningServer()
     if (server === undefined) return clearStaleMount(this.home, place, async name => ((await this.#call('info', name)) as VolumeInfo).id)
@@ -541,10 +536,14 @@ export class Cairn implements CairnApi {
     return (await this.#runningServer()) ?? this.#localHost()
   }
 
+  /** For whoever opens the volumes: this process, or a server that it starts. */
+  get #bounds() {
+    return { cacheBytes: this.#cacheBytes, backlogBytes: this.#backlogBytes, refreshMs: this.#refreshMs }
+  }
+
   #localHost(): Promise<LocalHost> {
     // The engine is loaded where it is used: most commands only talk to the server.
-    const bounds = { cacheBytes: this.#cacheBytes, backlogBytes: this.#backlogBytes, refreshMs: this.#refreshMs }
-    this.#local ??= import('./local-host.js').then(({ LocalHost }) => new LocalHost(this.home, { actor: this.actor, keys: this.#keys, ...bounds }))
+    this.#local ??= import('./local-host.js').then(({ LocalHost }) => new LocalHost(this.home, { actor: this.actor, keys: this.#keys, ...this.#bounds }))
     this.#local.catch(() => {
       this.#local = undefined
     })
@@ -563,8 +562,7 @@ export class Cairn implements CairnApi {
   }
 
   async #server(): Promise<RemoteHost> {
-    const bounds = { cacheBytes: this.#cacheBytes, backlogBytes: this.#backlogBytes, refreshMs: this.#refreshMs }
-    return (await this.#runningServer()) ?? this.#use(await ensureServer(this.home, { logLevel: this.#logLevel, gc: this.#gc, ...bounds }))
+    return (await this.#runningServer()) ?? this.#use(await ensureServer(this.home, { logLevel: this.#logLevel, gc: this.#gc, ...this.#bounds }))
   }
 
   #use(client: RpcClient): RemoteHost {

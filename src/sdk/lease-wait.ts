@@ -4,9 +4,9 @@ import { limits, systemClock } from '../sys/index.js'
 
 export interface LeaseWait {
   /** How long to wait for another host that writes the volume; default 0: who it is is said at once. */
-  waitMs?: number
+  waitMs?: number | undefined
   /** Called when it has to be waited for, once, with the error that says for whom. */
-  onWait?: (held: CairnError) => void
+  onWait?: ((held: CairnError) => void) | undefined
 }
 
 /** Runs `work`, again and again while another host has the lease that it wants. @throws what it throws, ERR_LEASE_HELD when that takes longer */

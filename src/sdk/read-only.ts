@@ -4,49 +4,15 @@ import type { Backend, OpArgs, OpName } from '../node/index.js'
 import type { VersionPlace } from '../server/version-methods.js'
 import { parseSwitch } from './config.js'
 import type { Host, Opened, OpenedTransaction } from './host.js'
+import { readMethods } from './read-methods.js'
 
 const { O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, W_OK } = constants
 
 /** Calls that change no volume. Whatever is not named here is refused. */
 const reads: ReadonlySet<string> = new Set([
-  'writtenElsewhere',
-  ...[
-    'volumes',
-    'info',
-    'storeOf',
-    'volumesById',
-    'status',
-    'statusOf',
-    'openVolumes',
-    'checkpoints',
-    'commits',
-    'versions',
-    'retention',
-    'quota',
-    'stats',
-    'holders',
-    'checkStore',
-    'unpublished',
-  ],
-  ...['logOpen', 'logNext', 'blameOpen', 'blameStates', 'blameFile', 'diffOpen', 'diffNext', 'diffFile'],
-  ...['cacheStats', 'cacheClear', 'cacheLimit', 'localPlace', 'prefetch'],
-  ...[
-    'flush',
-    'refresh',
-    'giveKeys',
-    'engine.keys',
-    'caughtUp',
-    'pin',
-    'unpin',
-    'collected',
-    'step',
-    'close',
-    'job.wait',
-    'mount',
-    'unmount',
-    'server.status',
-    'server.stop',
-  ],
+  ...readMethods,
+  ...['writtenElsewhere', 'storeOf', 'unpublished', 'logNext', 'blameStates', 'blameFile', 'diffNext', 'diffFile', 'cacheClear', 'cacheLimit'],
+  ...['refresh', 'giveKeys', 'engine.keys', 'caughtUp', 'pin', 'unpin', 'collected', 'step', 'close', 'job.wait', 'mount', 'unmount', 'server.stop'],
 ])
 /** Where the options of calls stand that change nothing with `dryRun`; what was in no commit may get one, as when a volume is closed. */
 const dryRuns: ReadonlyMap<string, number> = new Map([

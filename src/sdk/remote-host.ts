@@ -10,27 +10,12 @@ import type { DurabilityLevel } from '../volume/lease.js'
 import { BlockingClient } from './blocking-client.js'
 import type { Host, Opened } from './host.js'
 import { isAboutKey, keysToGive } from './keys.js'
+import { readMethods } from './read-methods.js'
 import { RemoteHandles } from './remote-handles.js'
 
 /** Calls that change nothing: after a lost answer they are simply asked again. */
 const reads: ReadonlySet<string> = new Set([
-  ...[
-    'volumes',
-    'info',
-    'volumesById',
-    'status',
-    'statusOf',
-    'openVolumes',
-    'checkpoints',
-    'commits',
-    'versions',
-    'retention',
-    'quota',
-    'stats',
-    'holders',
-    'checkStore',
-  ],
-  ...['logOpen', 'blameOpen', 'diffOpen', 'flush', 'server.status', 'cacheStats', 'localPlace', 'prefetch'],
+  ...readMethods,
   ...['access', 'getxattr', 'listxattr', 'lstat', 'readdir', 'readlink', 'realpath', 'stat', 'statfs', 'statIfExists', 'readFile'].map(name => `fs.${name}`),
 ])
 

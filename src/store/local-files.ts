@@ -1,6 +1,6 @@
-import { closeSync, constants, fstatSync, ftruncateSync, lstatSync, openSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { closeSync, constants, fstatSync, ftruncateSync, lstatSync, openSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { makeFolders, systemRandom } from '../sys/index.js'
+import { ifThere, makeFolders, NO_PATH, namesIn, systemRandom } from '../sys/index.js'
 import { flock, LOCK_EX, LOCK_NB } from '../sys/libc.js'
 
 /** Name of the folder, in that of a cache and in a home. */
@@ -81,7 +81,7 @@ export class LocalFiles {
 /** Removes what owners left that are no more; tells of what is left. */
 export function sweepLocalFiles(root: string): { files: number; bytes: number; diskBytes: number } {
   const found = { files: 0, bytes: 0, diskBytes: 0 }
-  for (const name of namesIn(root)) {
+  for (const name of namesIn(root, NO_PATH)) {
     const owner = name.endsWith(LOCK) ? name.slice(0, -LOCK.length) : name
     if (name === owner) {
       if (!isHere(join(root, `${owner}${LOCK}`))) rmSync(join(root, owner), { recursive: true, force: true })
@@ -94,7 +94,7 @@ export function sweepLocalFiles(root: string): { files: number; bytes: number; d
 /** Only under its lock: a new owner may be about to take it. */
 function removeOwner(root: string, owner: string): void {
   const path = join(root, `${owner}${LOCK}`)
-  const fd = openIfThere(path)
+  const fd = ifThere(() => openSync(path, constants.O_RDWR | constants.O_NOFOLLOW)) ?? -1
   if (fd < 0) return
   if (flock(fd, LOCK_EX | LOCK_NB) === 0) {
     rmSync(join(root, owner), { recursive: true, force: true })
@@ -104,7 +104,7 @@ function removeOwner(root: string, owner: string): void {
 }
 
 function isOwned(path: string): boolean {
-  const fd = openIfThere(path)
+  const fd = ifThere(() => openSync(path, constants.O_RDWR | constants.O_NOFOLLOW)) ?? -1
   if (fd < 0) return false
   const isTaken = flock(fd, LOCK_EX | LOCK_NB) !== 0
   closeSync(fd)
@@ -113,7 +113,7 @@ function isOwned(path: string): boolean {
 
 function measure(folder: string, found: { files: number; bytes: number; diskBytes: number }): void {
   found.diskBytes += DISK_BLOCK
-  for (const name of namesIn(folder)) {
+  for (const name of namesIn(folder, NO_PATH)) {
     const path = join(folder, name)
     const stat = lstatSync(path, { throwIfNoEntry: false })
     if (stat?.isDirectory() === true) measure(path, found)
@@ -133,22 +133,4 @@ function isSame(fd: number, path: string): boolean {
 
 function isHere(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false }) !== undefined
-}
-
-function openIfThere(path: string): number {
-  try {
-    return openSync(path, constants.O_RDWR | constants.O_NOFOLLOW)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return -1
-    throw error
-  }
-}
-
-function namesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder)
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return []
-    throw error
-  }
 }

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { CorruptError } from '../errors.js'
 import type { LocalStore, Put } from '../store/contract.js'
@@ -6,6 +6,7 @@ import { decodeSmall, encodeSmall } from '../store/small-object.js'
 import { makeFolder } from '../store/sync-folder.js'
 import type { StoreLocation } from '../store/url.js'
 import { writeFileDurably } from '../store/write-durably.js'
+import { ifThere, namesIn } from '../sys/index.js'
 import type { VolumeInfo } from './api.js'
 import { type NameEntry, Names } from './names.js'
 
@@ -33,7 +34,7 @@ export class Attachments {
   /** @throws CorruptError; CairnError ERR_FORMAT */
   get(name: string): Attachment | undefined {
     const path = this.#path(name)
-    const bytes = readIfThere(path)
+    const bytes = ifThere(() => readFileSync(path))
     if (bytes === undefined) return undefined
     const { location, storeId, volume } = decodeSmall(bytes, path, FORMAT)
     if (typeof location !== 'object' || typeof storeId !== 'string' || typeof volume !== 'object') throw new CorruptError(path, 'its members are not right')
@@ -50,7 +51,9 @@ export class Attachments {
   }
 
   names(): string[] {
-    return namesIn(this.#folder).flatMap(name => (name.endsWith(SUFFIX) ? [name.slice(0, -SUFFIX.length)] : []))
+    return namesIn(this.#folder)
+      .sort()
+      .flatMap(name => (name.endsWith(SUFFIX) ? [name.slice(0, -SUFFIX.length)] : []))
   }
 
   #path(name: string): string {
@@ -124,23 +127,5 @@ export class AttachedNames implements VolumeNames {
 
   all(): string[] {
     return this.#attachments.names().filter(name => this.here(name) !== undefined)
-  }
-}
-
-function readIfThere(path: string): Buffer | undefined {
-  try {
-    return readFileSync(path)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
-  }
-}
-
-function namesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder).sort()
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
-    throw error
   }
 }

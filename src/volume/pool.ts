@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, rmSync, statfsSync, statSync } from 'node:fs'
+import { existsSync, rmSync, statfsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Head } from '../codec/head.js'
 import { CairnError, CorruptError, isGone } from '../errors.js'
@@ -9,7 +9,7 @@ import { probeStore } from '../store/probe.js'
 import type { RemoteStore } from '../store/remote/remote-store.js'
 import { isAway } from '../store/remote-errors.js'
 import { makeFolder } from '../store/sync-folder.js'
-import { type Clock, crashPoint, limits, type Random } from '../sys/index.js'
+import { type Clock, crashPoint, limits, namesIn, type Random } from '../sys/index.js'
 import type { RemoteStatus, StoreCheck, Unpublished, VolumeInfo, VolumeStatus } from './api.js'
 import type { VolumeNames } from './attached.js'
 import { FileLease } from './file-lease.js'
@@ -337,7 +337,7 @@ export class Pool {
       try {
         return this.#openToWrite(id, name, {})
       } catch (error) {
-        if (!(error instanceof CairnError) || (error.code !== 'ERR_LEASE_HELD' && error.code !== 'ERR_VOLUME_BUSY')) throw error
+        if (!isHeld(error)) throw error
       }
     }
     this.#sealLeft(id, name)
@@ -351,7 +351,7 @@ export class Pool {
       this.#openToWrite(id, name, {}).close()
     } catch (error) {
       // Its writer lives.
-      if (!(error instanceof CairnError) || (error.code !== 'ERR_LEASE_HELD' && error.code !== 'ERR_VOLUME_BUSY')) throw error
+      if (!isHeld(error)) throw error
     }
   }
 
@@ -1080,13 +1080,9 @@ function bytesIn(folder: string): number {
   return bytes
 }
 
-function namesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
-    throw error
-  }
+/** Another host, or another process of this one, has the volume. */
+function isHeld(error: unknown): boolean {
+  return error instanceof CairnError && (error.code === 'ERR_LEASE_HELD' || error.code === 'ERR_VOLUME_BUSY')
 }
 
 /** @throws CairnError ERR_VOLUME_READ_ONLY for a volume that is open to be read only */

@@ -5,7 +5,6 @@ import {
   ftruncateSync,
   lstatSync,
   openSync,
-  readdirSync,
   readSync,
   renameSync,
   rmdirSync,
@@ -15,7 +14,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
-import { limits, makeFolders, systemClock, systemRandom } from '../../sys/index.js'
+import { ifThere, limits, makeFolders, NO_PATH, namesIn, systemClock, systemRandom } from '../../sys/index.js'
 import { flock, LOCK_UN } from '../../sys/libc.js'
 import { takeLock } from '../directory/lock.js'
 import { LOCAL_FILES, sweepLocalFiles } from '../local-files.js'
@@ -251,7 +250,7 @@ export class CacheSpace {
       byFolder.set(dirname(key), known.add(key))
     }
     for (const [folder, wanted] of byFolder) {
-      const paths = namesIn(this.#path(folder)).map(name => join(folder, name))
+      const paths = namesIn(this.#path(folder), NO_PATH).map(name => join(folder, name))
       this.remove(paths.filter(path => wanted.has(path.split('~')[0])))
     }
   }
@@ -295,7 +294,7 @@ export class CacheSpace {
 
   #scanFolder(folder: string, found: Found[]): number {
     let bytes = 0
-    for (const name of namesIn(this.#path(folder))) {
+    for (const name of namesIn(this.#path(folder), NO_PATH)) {
       const path = folder === '' ? name : `${folder}/${name}`
       if (path === INDEX || path === LOCAL_FILES) continue
       const stat = lstatSync(this.#path(path), { throwIfNoEntry: false })
@@ -418,13 +417,11 @@ function writeAll(fd: number, bytes: Uint8Array, position?: number): void {
 
 /** False where it was not there. */
 function removeIfThere(path: string): boolean {
-  try {
+  const remove = (): true => {
     unlinkSync(path)
     return true
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return false
-    throw error
   }
+  return ifThere(remove, NO_PATH) === true
 }
 
 function removeIfEmpty(path: string): boolean {
@@ -433,14 +430,5 @@ function removeIfEmpty(path: string): boolean {
     return true
   } catch {
     return false
-  }
-}
-
-function namesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder)
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return []
-    throw error
   }
 }
