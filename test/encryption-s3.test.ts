@@ -2,50 +2,17 @@ import { randomBytes } from 'node:crypto'
 import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { appendFile, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { TEST_VARIABLES } from '../src/testing/object-server/environment.js'
-import { S3Server } from '../src/testing/object-server/s3-server.js'
-import { MountedHome, type Result, whyNoMount } from './support/mounted-home.js'
+import { describe, expect, it } from 'vitest'
+import { useBucket } from './support/bucket-hosts.js'
+import { type MountedHome, type Result, whyNoMount } from './support/mounted-home.js'
 
-let server: S3Server
-let hosts: MountedHome[]
-let said: string[]
-
-beforeEach(async () => {
-  server = await new S3Server().start()
-  hosts = []
-  said = []
-})
-
-afterEach(async () => {
-  for (const host of hosts) await host.end()
-  await server.close()
-})
+const bucket = useBucket()
+const { host, cairn, must } = bucket
 
 const KEY = randomBytes(32).toString('hex')
 const PASSPHRASE = 'correct horse battery staple'
 
-/** Nothing here may block: the server of the bucket runs in this process. */
-function host(env: Record<string, string> = {}): MountedHome {
-  const made = new MountedHome({ ...TEST_VARIABLES, CAIRN_IDLE_MS: '2000', ...env })
-  hosts.push(made)
-  return made
-}
-
-async function cairn(on: MountedHome, ...args: string[]): Promise<Result> {
-  const result = await on.cairn(...args)
-  said.push(result.output)
-  return result
-}
-
-async function must(on: MountedHome, ...args: string[]): Promise<string> {
-  const { code, output } = await cairn(on, ...args)
-  expect(code, `cairn ${args.join(' ')}: ${output}\n${on.log()}`).toBe(0)
-  return output
-}
-
-const init = (on: MountedHome, ...more: string[]): Promise<Result> =>
-  cairn(on, 'init', 'w', '--store', 's3://bucket/safe', '--region', 'us-east-1', '--endpoint', server.endpoint, '--path-style', ...more)
+const init = (on: MountedHome, ...more: string[]): Promise<Result> => cairn(on, 'init', 'w', ...bucket.store('safe'), ...more)
 
 function keyFile(on: MountedHome, text = KEY): string {
   const path = join(on.scratch, `key-${text.length}`)
@@ -56,10 +23,10 @@ function keyFile(on: MountedHome, text = KEY): string {
 
 /** Where a text stands: objects of the bucket and their names, files of homes and their names. */
 function placesOf(text: string): string[] {
-  const objects = [...(server.buckets.get('bucket')?.objects ?? [])].flatMap(([key, { body }]) =>
+  const objects = [...(bucket.server.buckets.get('bucket')?.objects ?? [])].flatMap(([key, { body }]) =>
     key.includes(text) || Buffer.from(body).includes(text) ? [key] : [],
   )
-  const files = hosts.flatMap(({ home }) =>
+  const files = bucket.hosts.flatMap(({ home }) =>
     readdirSync(home, { recursive: true, withFileTypes: true }).flatMap(item => {
       const path = join(item.parentPath, item.name)
       return item.name.includes(text) || (item.isFile() && readFileSync(path).includes(text)) ? [path] : []
@@ -70,7 +37,7 @@ function placesOf(text: string): string[] {
 
 function expectHidden(): void {
   for (const secret of ['planted-content', 'planted-name', 'planted-checkpoint', KEY, PASSPHRASE]) expect(placesOf(secret), secret).toEqual([])
-  for (const text of said) for (const secret of [KEY, PASSPHRASE]) expect(text).not.toContain(secret)
+  for (const text of bucket.said) for (const secret of [KEY, PASSPHRASE]) expect(text).not.toContain(secret)
 }
 
 describe('an encrypted volume in a bucket', { timeout: 120_000 }, () => {
@@ -101,7 +68,7 @@ describe('an encrypted volume in a bucket', { timeout: 120_000 }, () => {
       expect(await must(b, 'cat', 'w@planted-checkpoint:/planted-name')).toBe('planted-content\n')
       await must(b, 'fsck', 'w')
     }
-    const locked = hosts[hosts.length - 1]
+    const locked = bucket.hosts[bucket.hosts.length - 1]
     delete locked.env['CAIRN_KEY_COMMAND']
     rmSync(join(locked.home, 'stores'), { recursive: true })
     await must(locked, 'init', 'own')
@@ -128,10 +95,10 @@ describe('an encrypted volume in a bucket', { timeout: 120_000 }, () => {
     const a = host()
     await init(a, '--encrypt', '--key-file', keyFile(a))
     await must(a, 'write', 'w:/planted-name', 'planted-content')
-    const before = [...(server.buckets.get('bucket')?.objects.keys() ?? [])].sort()
+    const before = [...(bucket.server.buckets.get('bucket')?.objects.keys() ?? [])].sort()
     expect(await cairn(a, 'key', 'rotate', 'w')).toMatchObject({ code: 2, output: expect.stringMatching(/^cairn: No new key was given/) })
     expect(await must(a, 'key', 'rotate', 'w', '--new-key-file', keyFile(a, PASSPHRASE))).toContain('has the new key')
-    expect([...(server.buckets.get('bucket')?.objects.keys() ?? [])].sort()).toEqual(before)
+    expect([...(bucket.server.buckets.get('bucket')?.objects.keys() ?? [])].sort()).toEqual(before)
     rmSync(keyFile(a))
     expect(await must(a, 'cat', 'w:/planted-name')).toBe('planted-content\n')
     expect(await init(host({ CAIRN_KEY: KEY }))).toMatchObject({ code: 1, output: expect.stringMatching(/is not that of the store/) })

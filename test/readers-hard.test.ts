@@ -1,16 +1,12 @@
 import './support/without-syncs.js'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { encodeHead } from '../src/codec/head.js'
 import { HASH_BYTES, PACK_ID_BYTES } from '../src/codec/pointer.js'
-import { FileSystem } from '../src/fs/index.js'
 import { purge } from '../src/history/purge/purge.js'
 import { restore } from '../src/history/restore/restore.js'
-import { createFs, LocalBackend, LocalOps } from '../src/node/index.js'
 import type { StoredObject } from '../src/store/contract.js'
-import type { StoreLocation } from '../src/store/url.js'
 import { limits, systemClock } from '../src/sys/index.js'
 import { Engine } from '../src/volume/engine.js'
 import { Follower } from '../src/volume/follower.js'
@@ -18,45 +14,21 @@ import { HeadFile } from '../src/volume/head.js'
 import { Transition } from '../src/volume/transition.js'
 import type { TreeChanges } from '../src/volume/tree-changes.js'
 import type { Volume } from '../src/volume/volume.js'
+import { publish, shape, useHosts } from './support/readers.js'
 
-let folder: string
-let address: StoreLocation
-let engines: Engine[]
-
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'cairn-readers-'))
-  address = { kind: 'directory', path: join(folder, 'there') }
-  engines = []
-})
-
-afterEach(() => {
-  for (const engine of engines) engine.crash()
-  rmSync(folder, { recursive: true, force: true })
-})
-
-function host(name: string, onRefreshed?: () => void): Engine {
-  const engine = Engine.open({ home: join(folder, name), refreshMs: 1, ...(onRefreshed === undefined ? {} : { onRefreshed }) })
-  engines.push(engine)
-  return engine
-}
-
-const shape = (volume: Volume) => createFs(new LocalBackend(new LocalOps(new FileSystem(volume.session))))
-
-async function publish(engine: Engine, volume: Volume): Promise<void> {
-  volume.flush()
-  await engine.publish(volume)
-}
+const shared = useHosts()
+const { host } = shared
 
 async function two(onRefreshed?: () => void) {
   const a = host('a')
-  a.attach('ws', address)
+  a.attach('ws', shared.address)
   const writer = a.openVolume('ws')
   const files = shape(writer)
   files.writeFileSync('/one', '1')
   writer.checkpoint('first')
   await publish(a, writer)
   const b = host('b', onRefreshed)
-  b.attach('ws', address)
+  b.attach('ws', shared.address)
   const reader = b.openVolume('ws', { readOnly: true })
   return { a, b, writer, files, reader, seen: shape(reader) }
 }
@@ -92,18 +64,18 @@ describe('a reader', () => {
     shape(own).writeFileSync('/three', '3')
     await publish(b, own)
     const third = host('c')
-    third.attach('other', address)
+    third.attach('other', shared.address)
     const look = third.openVolume('other', { readOnly: true })
     expect(shape(look).readFileSync('/three', 'utf8')).toBe('3')
   })
 
   it('takes no lease when another has overtaken what this host wrote', async () => {
     const a = host('a')
-    a.attach('ws', address)
+    a.attach('ws', shared.address)
     shape(a.openVolume('ws')).writeFileSync('/lost', 'l')
     a.crash()
     const b = host('b')
-    b.attach('ws', address)
+    b.attach('ws', shared.address)
     const stolen = b.openVolume('ws', { steal: true, force: true })
     shape(stolen).writeFileSync('/b', 'b')
     stolen.close()
@@ -119,7 +91,7 @@ describe('a reader', () => {
     files.writeFileSync('/one', 'secret later')
     writer.checkpoint('second')
     a.fork('ws', 'first', 'old')
-    b.attach('old', address)
+    b.attach('old', shared.address)
     const reader = b.openVolume('old', { readOnly: true })
     expect(reader.commits().map(commit => commit.name)).toEqual(['first'])
     b.fork('old', undefined, 'oldest')
@@ -129,8 +101,8 @@ describe('a reader', () => {
 
   it('is opened by two processes of a home', async () => {
     await two()
-    const c = Engine.open({ home: join(folder, 'b'), refreshMs: 1 })
-    engines.push(c)
+    const c = Engine.open({ home: join(shared.folder, 'b'), refreshMs: 1 })
+    shared.engines.push(c)
     const other = c.openVolume('ws', { readOnly: true })
     expect(shape(other).readFileSync('/one', 'utf8')).toBe('1')
     expect(c.refresh(other)).toBe(false)
@@ -141,7 +113,7 @@ describe('a reader goes on', () => {
   it('to what a third host made of the volume that took it over, and the first one has nothing more to say', async () => {
     const { a, b, writer, files, reader, seen } = await two()
     const c = host('c')
-    c.attach('ws', address)
+    c.attach('ws', shared.address)
     files.writeFileSync('/overtaken', 'o')
     const thief = c.openVolume('ws', { steal: true, force: true })
     expect(b.refresh(reader)).toBe(false)
@@ -223,7 +195,7 @@ async function followed() {
   let refreshed = 0
   const follower = new Follower({
     volume: reader,
-    dir: join(folder, 'b'),
+    dir: join(shared.folder, 'b'),
     clock: systemClock,
     everyMs: 0,
     isNew: false,
@@ -316,7 +288,7 @@ describe('a mount that outlives the server of a reader', () => {
     await before(all)
     const id = all.reader.head.value.volume
     all.b.crash()
-    meanwhile(join(folder, 'b', 'volumes', id, 'read'))
+    meanwhile(join(shared.folder, 'b', 'volumes', id, 'read'))
     const b = host('b')
     const reader = b.openVolume('ws', { readOnly: true, resumed: true })
     let told: TreeChanges | undefined

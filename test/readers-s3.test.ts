@@ -1,36 +1,17 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { TEST_VARIABLES } from '../src/testing/object-server/environment.js'
-import { S3Server } from '../src/testing/object-server/s3-server.js'
-import { MountedHome, run, whyNoMount } from './support/mounted-home.js'
+import { describe, expect, it } from 'vitest'
+import { useBucket } from './support/bucket-hosts.js'
+import { type MountedHome, run, whyNoMount } from './support/mounted-home.js'
 
-let server: S3Server
-let hosts: MountedHome[]
+const bucket = useBucket()
+const { host } = bucket
 
-beforeEach(async () => {
-  server = await new S3Server().start()
-  hosts = []
-})
-
-afterEach(async () => {
-  for (const host of hosts) await host.end()
-  await server.close()
-})
-
-/** Nothing here may block: the server of the bucket runs in this process. */
-function host(env: Record<string, string> = {}): MountedHome {
-  const made = new MountedHome({ ...TEST_VARIABLES, CAIRN_IDLE_MS: '2000', ...env })
-  hosts.push(made)
-  return made
-}
-
-const init = (on: MountedHome): Promise<string> =>
-  on.must('init', 'w', '--store', 's3://bucket/agents', '--region', 'us-east-1', '--endpoint', server.endpoint, '--path-style')
+const init = (on: MountedHome): Promise<string> => on.must('init', 'w', ...bucket.store('agents'))
 
 /** All that changes something in a bucket. */
 const WRITES = /^(Put|Delete|Create|Upload|Complete|Abort)/
-const writes = (): string[] => [...server.counts.keys()].filter(name => WRITES.test(name))
+const writes = (): string[] => [...bucket.server.counts.keys()].filter(name => WRITES.test(name))
 
 /** A volume with some history, that nobody writes now. */
 async function made(): Promise<MountedHome> {
@@ -47,8 +28,8 @@ async function made(): Promise<MountedHome> {
 describe('credentials that allow only reading', { timeout: 240_000 }, () => {
   it('are enough for every command that changes nothing, which asks for no more', async () => {
     await made()
-    server.options.denied = ['write', 'delete']
-    server.resetCounts()
+    bucket.server.options.denied = ['write', 'delete']
+    bucket.server.resetCounts()
     const b = host()
     await init(b)
     const out = join(b.scratch, 'out')
@@ -89,30 +70,30 @@ describe('credentials that allow only reading', { timeout: 240_000 }, () => {
       expect(code, output).toBe(1)
       expect(output).toMatch(/^cairn: These credentials may not write objects in s3:\/\/bucket\/agents\. /)
     }
-    expect([...(server.buckets.get('bucket')?.objects.keys() ?? [])].filter(key => key.startsWith('agents/pins/'))).toEqual([])
+    expect([...(bucket.server.buckets.get('bucket')?.objects.keys() ?? [])].filter(key => key.startsWith('agents/pins/'))).toEqual([])
   })
 
   it.skipIf(whyNoMount() !== undefined)('are enough for a mount, which looks with conditional GETs alone', async () => {
     const a = await made()
-    server.options.denied = ['write', 'delete']
+    bucket.server.options.denied = ['write', 'delete']
     const b = host({ CAIRN_METADATA_TTL: '1h' })
     await init(b)
-    server.resetCounts()
+    bucket.server.resetCounts()
     await b.must('mount', 'w', b.mountpoint, '--read-only')
     const { output } = await run('/bin/sh', ['-ec', 'cat d/f .cairn/at/first/d/f; ls .cairn/versions/d'], { cwd: b.mountpoint })
     expect(output).toBe('two\none\nf\n')
-    server.options.denied = []
+    bucket.server.options.denied = []
     await a.must('write', 'w:/d/f', 'three')
-    server.options.denied = ['write', 'delete']
-    server.resetCounts()
+    bucket.server.options.denied = ['write', 'delete']
+    bucket.server.resetCounts()
     await b.must('refresh', 'w')
     expect(readFileSync(join(b.mountpoint, 'd/f'), 'utf8')).toBe('three\n')
     // The head, and what differs.
-    expect(server.requests('GetObject')).toBeLessThanOrEqual(4)
-    server.resetCounts()
+    expect(bucket.server.requests('GetObject')).toBeLessThanOrEqual(4)
+    bucket.server.resetCounts()
     await b.must('refresh', 'w')
     await b.must('refresh', 'w')
-    expect([...server.counts].map(([name, { requests, bytesOut }]) => [name, requests, bytesOut])).toEqual([['GetObject', 2, 0]])
+    expect([...bucket.server.counts].map(([name, { requests, bytesOut }]) => [name, requests, bytesOut])).toEqual([['GetObject', 2, 0]])
     await b.must('unmount', 'w')
     expect(writes()).toEqual([])
   })
@@ -124,7 +105,7 @@ describe('settings that allow no change', { timeout: 240_000 }, () => {
     const b = host()
     await init(b)
     b.env['CAIRN_READ_ONLY'] = 'true'
-    server.resetCounts()
+    bucket.server.resetCounts()
     for (const command of [
       ['cat', 'w:/d/f'],
       ['cat', 'w@first:/d/f'],

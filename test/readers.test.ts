@@ -1,50 +1,20 @@
 import './support/without-syncs.js'
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { FileSystem } from '../src/fs/index.js'
-import { createFs, LocalBackend, LocalOps } from '../src/node/index.js'
+import { afterEach, describe, expect, it } from 'vitest'
 import { Cairn } from '../src/sdk/cairn.js'
-import type { StoreLocation } from '../src/store/url.js'
-import { Engine } from '../src/volume/engine.js'
 import type { TreeChanges } from '../src/volume/tree-changes.js'
 import type { Volume } from '../src/volume/volume.js'
 import { MountedHome, run, whyNoMount } from './support/mounted-home.js'
+import { publish, shape, useHosts } from './support/readers.js'
 
-let folder: string
-let address: StoreLocation
-let engines: Engine[]
-
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'cairn-readers-'))
-  address = { kind: 'directory', path: join(folder, 'there') }
-  engines = []
-})
-
-afterEach(() => {
-  for (const engine of engines) engine.crash()
-  rmSync(folder, { recursive: true, force: true })
-})
-
-function host(name: string, onRefreshed?: () => void): Engine {
-  const engine = Engine.open({ home: join(folder, name), refreshMs: 1, ...(onRefreshed === undefined ? {} : { onRefreshed }) })
-  engines.push(engine)
-  return engine
-}
-
-/** As one front end sees a volume for as long as it is open. */
-const shape = (volume: Volume) => createFs(new LocalBackend(new LocalOps(new FileSystem(volume.session))))
-
-async function publish(engine: Engine, volume: Volume): Promise<void> {
-  volume.flush()
-  await engine.publish(volume)
-}
+const shared = useHosts()
+const { host } = shared
 
 /** A host that writes, and one that reads what it published. */
 async function two(onRefreshed?: () => void) {
   const a = host('a')
-  a.attach('ws', address)
+  a.attach('ws', shared.address)
   const writer = a.openVolume('ws')
   const files = shape(writer)
   files.writeFileSync('/one', '1')
@@ -53,7 +23,7 @@ async function two(onRefreshed?: () => void) {
   writer.checkpoint('first')
   await publish(a, writer)
   const b = host('b', onRefreshed)
-  b.attach('ws', address)
+  b.attach('ws', shared.address)
   const reader = b.openVolume('ws', { readOnly: true })
   return { a, b, writer, files, reader, seen: shape(reader) }
 }
@@ -160,11 +130,11 @@ describe('a volume that another host writes', () => {
 
   it('has in its reader what this host wrote and could not publish before it was killed', async () => {
     const a = host('a')
-    a.attach('ws', address)
+    a.attach('ws', shared.address)
     const writer = a.openVolume('ws')
     shape(writer).writeFileSync('/journaled', 'j')
     a.crash()
-    engines = []
+    shared.engines = []
     const again = host('a')
     const reader = again.openVolume('ws', { readOnly: true })
     expect(shape(reader).readFileSync('/journaled', 'utf8')).toBe('j')
@@ -196,8 +166,8 @@ describe('a volume that another host writes', () => {
   it('is empty until something is published', () => {
     const a = host('a')
     const b = host('b')
-    a.attach('ws', address)
-    b.attach('ws', address)
+    a.attach('ws', shared.address)
+    b.attach('ws', shared.address)
     const reader = b.openVolume('ws', { readOnly: true })
     expect(shape(reader).readdirSync('/')).toEqual([])
     const writer = a.openVolume('ws')
@@ -211,21 +181,21 @@ describe('a volume that another host writes', () => {
 
 describe('a reader whose state was collected', () => {
   it('is told so, once, and then shows the newest', async () => {
-    const home = join(folder, 'b')
+    const home = join(shared.folder, 'b')
     const a = host('a')
-    a.attach('ws', address)
+    a.attach('ws', shared.address)
     const writer = a.openVolume('ws')
     const files = shape(writer)
     for (let i = 0; i < 200; i++) files.writeFileSync(`/${i}`, Buffer.alloc(70_000, `${i}`))
     await publish(a, writer)
     const b = await Cairn.open({ home, via: 'process', refreshMs: 3_600_000 })
-    await b.ensureVolume({ name: 'ws', store: `file://${join(folder, 'there')}` })
+    await b.ensureVolume({ name: 'ws', store: `file://${join(shared.folder, 'there')}` })
     const reader = await b.open('ws', { mode: 'readonly' })
     expect((await reader.fs.promises.readFile('/1')).length).toBe(70_000)
     for (let i = 0; i < 200; i++) files.writeFileSync(`/${i}`, `${i}`)
     await publish(a, writer)
     // As a collection does that found nobody who needs it; nothing of it is cached here.
-    const old = readdirSync(join(folder, 'there', 'packs'), { recursive: true, withFileTypes: true }).filter(
+    const old = readdirSync(join(shared.folder, 'there', 'packs'), { recursive: true, withFileTypes: true }).filter(
       item => item.isFile() && statSync(join(item.parentPath, item.name)).size > 1_000_000,
     )
     expect(old.length).toBeGreaterThan(0)
@@ -242,9 +212,9 @@ describe('a reader whose state was collected', () => {
 
 describe('the SDK', () => {
   it('opens a volume to read it while another host writes it', async () => {
-    const url = `file://${join(folder, 'there')}`
-    const one = await Cairn.open({ home: join(folder, 'a'), via: 'process' })
-    const other = await Cairn.open({ home: join(folder, 'b'), via: 'process', refreshMs: 60_000 })
+    const url = `file://${join(shared.folder, 'there')}`
+    const one = await Cairn.open({ home: join(shared.folder, 'a'), via: 'process' })
+    const other = await Cairn.open({ home: join(shared.folder, 'b'), via: 'process', refreshMs: 60_000 })
     await one.ensureVolume({ name: 'ws', store: url })
     await other.ensureVolume({ name: 'ws', store: url })
     const writer = await one.open('ws')
@@ -288,7 +258,7 @@ describe.skipIf(whyNoMount() !== undefined)('mounted to be read', { timeout: 60_
   const sh = async (cwd: string, command: string): Promise<string> => (await run('/bin/sh', ['-ec', command], { cwd })).output.trim()
 
   it('shows to programs what the other host published, at once after `refresh`, also when its server was killed meanwhile', async () => {
-    const url = `file://${join(folder, 'there')}`
+    const url = `file://${join(shared.folder, 'there')}`
     const [a, b] = [new MountedHome({ CAIRN_METADATA_TTL: '1h' }), new MountedHome({ CAIRN_METADATA_TTL: '1h' })]
     hosts = [a, b]
     for (const on of hosts) await must(on, 'init', 'ws', '--store', url)

@@ -2,47 +2,15 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { TEST_VARIABLES } from '../src/testing/object-server/environment.js'
+import { describe, expect, it } from 'vitest'
 import { S3Server, TEST_CREDENTIALS } from '../src/testing/object-server/s3-server.js'
-import { MountedHome, type Result, run, whyNoMount } from './support/mounted-home.js'
+import { useBucket } from './support/bucket-hosts.js'
+import { type MountedHome, run, whyNoMount } from './support/mounted-home.js'
 
-let server: S3Server
-let hosts: MountedHome[]
-let said: string[]
+const bucket = useBucket()
+const { host, cairn, must } = bucket
 
-beforeEach(async () => {
-  server = await new S3Server().start()
-  hosts = []
-  said = []
-})
-
-afterEach(async () => {
-  for (const host of hosts) await host.end()
-  await server.close()
-})
-
-/** Nothing here may block: the server of the bucket runs in this process. A host of its own: another home, the same bucket. */
-function host(env: Record<string, string> = {}): MountedHome {
-  const made = new MountedHome({ ...TEST_VARIABLES, CAIRN_IDLE_MS: '2000', ...env })
-  hosts.push(made)
-  return made
-}
-
-const init = (on: MountedHome): Promise<string> =>
-  must(on, 'init', 'w', '--store', 's3://bucket/agents', '--region', 'us-east-1', '--endpoint', server.endpoint, '--path-style')
-
-async function cairn(on: MountedHome, ...args: string[]): Promise<Result> {
-  const result = await on.cairn(...args)
-  said.push(result.output)
-  return result
-}
-
-async function must(on: MountedHome, ...args: string[]): Promise<string> {
-  const { code, output } = await cairn(on, ...args)
-  expect(code, `cairn ${args.join(' ')}: ${output}\n${on.log()}`).toBe(0)
-  return output
-}
+const init = (on: MountedHome): Promise<string> => must(on, 'init', 'w', ...bucket.store('agents'))
 
 const sh = async (cwd: string, command: string): Promise<string> => {
   const { code, output } = await run('/bin/sh', ['-ec', command], { cwd })
@@ -71,9 +39,9 @@ describe('a volume in a bucket', { timeout: 120_000 }, () => {
     await must(b, 'fsck', 'w')
     expect(JSON.parse(await must(b, 'status', 'w', '--json')).volumes[0].remote).toMatchObject({ unpublishedBytes: 0, isWriter: false })
     const secret = TEST_CREDENTIALS.secretAccessKey
-    for (const text of said) expect(text).not.toContain(secret)
-    for (const one of hosts) for (const bytes of everything(one.home)) expect(bytes.includes(secret)).toBe(false)
-    for (const { body } of server.buckets.get('bucket')?.objects.values() ?? []) expect(Buffer.from(body).includes(secret)).toBe(false)
+    for (const text of bucket.said) expect(text).not.toContain(secret)
+    for (const one of bucket.hosts) for (const bytes of everything(one.home)) expect(bytes.includes(secret)).toBe(false)
+    for (const { body } of bucket.server.buckets.get('bucket')?.objects.values() ?? []) expect(Buffer.from(body).includes(secret)).toBe(false)
   })
 
   it.skipIf(whyNoMount() !== undefined)('is mounted on two hosts in turn, and its writer is killed in between', async () => {
@@ -104,8 +72,8 @@ describe('a volume in a bucket', { timeout: 120_000 }, () => {
     await must(a, 'mount', 'w', a.mountpoint)
     await writeFile(join(a.mountpoint, 'before'), 'b')
     await must(a, 'flush', 'w')
-    const { endpoint } = server
-    await server.close()
+    const { endpoint } = bucket.server
+    await bucket.server.close()
     await writeFile(join(a.mountpoint, 'meanwhile'), 'm')
     expect(await readFile(join(a.mountpoint, 'before'), 'utf8')).toBe('b')
     const failed = await cairn(a, 'flush', 'w', '--timeout', '2s')
@@ -114,10 +82,10 @@ describe('a volume in a bucket', { timeout: 120_000 }, () => {
     const { remote } = JSON.parse(await must(a, 'status', 'w', '--json')).volumes[0]
     expect(remote.unpublishedBytes).toBeGreaterThan(0)
     expect(remote.problem).toMatch(/cannot be reached/)
-    const objects = server.buckets
-    server = new S3Server({ port: Number(new URL(endpoint).port) })
-    for (const [name, bucket] of objects) server.buckets.set(name, bucket)
-    await server.start()
+    const objects = bucket.server.buckets
+    bucket.server = new S3Server({ port: Number(new URL(endpoint).port) })
+    for (const [name, one] of objects) bucket.server.buckets.set(name, one)
+    await bucket.server.start()
     await must(a, 'flush', 'w')
     expect(JSON.parse(await must(a, 'status', 'w', '--json')).volumes[0].remote.unpublishedBytes).toBe(0)
     await must(a, 'unmount', 'w')
@@ -172,7 +140,7 @@ describe('a volume in a bucket', { timeout: 120_000 }, () => {
 
   it('says in one sentence what is wrong with a store', async () => {
     const a = host()
-    const missing = await cairn(a, 'init', 'w', '--store', 's3://nobody/x', '--region', 'us-east-1', '--endpoint', server.endpoint, '--path-style')
+    const missing = await cairn(a, 'init', 'w', '--store', 's3://nobody/x', '--region', 'us-east-1', '--endpoint', bucket.server.endpoint, '--path-style')
     expect(missing).toMatchObject({ code: 1 })
     expect(missing.output).toMatch(/^cairn: There is no bucket nobody/)
     const typo = await cairn(a, 'init', 'w', '--store', 's4://bucket/x')
