@@ -5,13 +5,18 @@ import type { Exchange } from './exchange.js'
 import { isLiveView } from './node-id.js'
 import { folderEntry, forgetIn } from './past.js'
 import { ENTRY_OUT_BYTES, OPEN_OUT_BYTES, OpenFlag, REPLY_WORD, S_IFDIR, S_IFMT, S_IFREG } from './protocol.js'
+import { rollbackJournal, WATCHED } from './rollback-journal.js'
 
 /** Missing names are answered with inode 0, which the kernel remembers. */
 export function lookup(x: Exchange): number {
   const name = x.lastName(40)
   if (isHistory(x, x.ino, name)) return folderEntry(x)
+  const journal = rollbackJournal(x, name)
+  if (journal < 0) return x.fail(journal)
   const ino = x.fs.lookup(x.ino, name)
-  return x.entry(ino === -ENOENT ? 0 : ino)
+  const length = x.entry(ino === -ENOENT ? 0 : ino)
+  if (journal === WATCHED && ino > 0) x.askAgain(REPLY_WORD)
+  return length
 }
 
 /** Whether a name means `.cairn` in the root of the mount, whatever the volume has there: it can be looked up, and nothing else. */
@@ -103,6 +108,8 @@ export function rename2(x: Exchange): number {
 export function create(x: Exchange): number {
   const name = x.in.latin1Slice(56, x.nameEnd(56))
   if (isHistory(x, x.ino, name)) return x.fail(-EEXIST)
+  const journal = rollbackJournal(x, name)
+  if (journal < 0) return x.fail(journal)
   let flags = x.in32[10]
   let ino: number
   let created = false
@@ -123,6 +130,7 @@ export function create(x: Exchange): number {
   const opened = x.fs.open(ino, flags & ~(OpenFlag.create | OpenFlag.excl), undefined, handle)
   if (opened < 0) return x.fail(opened)
   if (flags & OpenFlag.trunc && x.fs.getattr(ino) === 0) x.putEntry(REPLY_WORD, ino)
+  if (journal === WATCHED) x.askAgain(REPLY_WORD)
   x.putOpen(REPLY_WORD + 32, flags, handle)
   return x.ok(ENTRY_OUT_BYTES + OPEN_OUT_BYTES)
 }

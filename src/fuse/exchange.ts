@@ -19,6 +19,8 @@ export interface MountOptions {
   space: (() => { freeBytes: number; totalBytes: number }) | undefined
   /** What `.cairn` at its root shows; undefined: there is none. */
   past: Past | undefined
+  /** `major:minor` of the mount; undefined: unknown. */
+  device?: () => string | undefined
 }
 
 const TWO_32 = 4294967296
@@ -228,6 +230,11 @@ export class Exchange {
     this.putU64(at, handle)
     o[at + 2] = OpenReply.keepCache | ((flags & OpenFlag.accessMode) === 0 ? OpenReply.noFlush : 0)
     o[at + 3] = 0
+  }
+
+  /** Of an entry that was put: the kernel may not remember what the name means. */
+  askAgain(at: number): void {
+    this.out32[at + 4] = 0
   }
 
   /** The reply of all that make or find an entry; `ino` may be a negated errno. */

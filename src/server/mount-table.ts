@@ -1,6 +1,6 @@
 import { CairnError, EIO, errnoName, type PageMiss, posixError } from '../errors.js'
 import { isDirectory } from '../fs/index.js'
-import { type Connection, FuseHandler, type FuseLoop, type HandlerHooks, resend, type SyncThread, syncPolicy } from '../fuse/index.js'
+import { type Connection, FuseHandler, type FuseLoop, type HandlerHooks, listFuseMounts, resend, type SyncThread, syncPolicy } from '../fuse/index.js'
 import { write } from '../sys/libc.js'
 import type { Past } from '../views/index.js'
 import type { DurabilityLevel } from '../volume/lease.js'
@@ -98,7 +98,7 @@ export class MountTable {
     const handler = new FuseHandler(
       loop.frame,
       open.fs,
-      { readOnly, rootIno, mountId: id, space, past },
+      { readOnly, rootIno, mountId: id, space, past, device: () => listFuseMounts().find(mount => mount.path === record.mountpoint)?.device },
       {
         sync: syncPolicy(fd, sync, () => this.#served.has(id)),
         isStale: (error, isPast) => this.#isStale(open, error, isPast),

@@ -26,6 +26,7 @@ const cUtimensat = cFunction<[number, Bytes, Bytes, number]>('int utimensat(int 
 const cRead = cFunction<[number, Bytes, number]>('intptr_t read(int fd, void *into, size_t length)')
 const cPwrite = cFunction<[number, Bytes, number, number]>('intptr_t pwrite(int fd, void *from, size_t length, int64_t offset)')
 const cWrite = cFunction<[number, Bytes, number]>('intptr_t write(int fd, void *from, size_t length)')
+const cNameToHandle = cFunction<[number, Bytes, Bytes, Bytes, number]>('int name_to_handle_at(int dirfd, void *path, void *handle, void *mount_id, int flags)')
 const cAccess = cFunction<[Bytes, number]>('int access(void *path, int mode)')
 
 export const MS_RDONLY = 1
@@ -44,6 +45,12 @@ export const SEEK_HOLE = 4
 export const POLLIN = 1
 export const EFD_CLOEXEC = 0o2000000
 export const EFD_NONBLOCK = 0o4000
+
+/** Bytes before the identity in a `struct file_handle`, its length as u32 and its type as i32; and of one with the longest identity. */
+export const FILE_HANDLE_HEADER = 8
+export const FILE_HANDLE_BYTES = FILE_HANDLE_HEADER + 128
+const AT_FDCWD = -100
+const AT_SYMLINK_FOLLOW = 0x400
 
 const FIONBIO = 0x5421
 
@@ -115,6 +122,12 @@ export function posixFallocate(fd: number, offset: number, length: number): numb
   return 0 - cPosixFallocate(fd, offset, length)
 }
 
+/** name_to_handle_at(2), following a last link: which file a path means, without asking its filesystem more than its name for it. */
+export function nameToHandle(path: Path, handle: Bytes): number {
+  Buffer.from(handle.buffer, handle.byteOffset).writeUInt32LE(handle.length - FILE_HANDLE_HEADER, 0)
+  return orErrno(cNameToHandle(AT_FDCWD, cString(path), handle, Buffer.alloc(4), AT_SYMLINK_FOLLOW))
+}
+
 /** Makes everything written to the filesystem that holds `fd` durable; through FUSE this also asks the server to. Blocks. */
 export function syncfs(fd: number): number {
   return orErrno(cSyncfs(fd))
@@ -140,7 +153,6 @@ export function access(path: Path, mode: number): number {
   return orErrno(cAccess(cString(path), mode))
 }
 
-const AT_FDCWD = -100
 const AT_SYMLINK_NOFOLLOW = 0x100
 
 /** Sets access and modification time to the nanosecond, of a symlink itself where `path` is one. */

@@ -4,6 +4,7 @@ import { type BTree, diff } from '../tree/index.js'
 import type { CommitInfo } from './api.js'
 import { refusedByDisk } from './collector.js'
 import type { BlockSource } from './content.js'
+import { staleTogether } from './database-files.js'
 import type { History, NewCommit } from './history.js'
 import type { HistoryItem } from './incarnations.js'
 import { checkChangeBytes, ItemLog } from './item-log.js'
@@ -59,6 +60,8 @@ export function becomeTree(
     else collected.put(Item.put, key, after)
     return true
   })
+  const { onlookers } = parts
+  if (onlookers !== undefined) staleTogether(changes, state.tree, target, session.dirHash, ino => onlookers.mayHold(ino))
   const record = history.prepare({
     ...commit,
     root: '',
@@ -66,7 +69,7 @@ export function becomeTree(
     bytes: state.usage.bytes + changes.bytesDelta,
     nextIno: state.nextIno,
   })
-  if (parts.onlookers !== undefined) beginIncarnations(parts.onlookers, state, target, changes, record.id, collected)
+  if (onlookers !== undefined) beginIncarnations(onlookers, state, target, changes, record.id, collected)
   for (const item of more) collected.putHistory(item)
   collected.put(Item.historyPut, K.subarray(0, commitKey(K, record.id)), record.value)
   crashPoint('become.before-journal')

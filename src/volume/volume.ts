@@ -16,6 +16,7 @@ import { Backlog, type BacklogParts } from './backlog.js'
 import { type Became, type BecomeCommit, becomeTree, type Onlookers } from './become.js'
 import { refusedByDisk } from './collector.js'
 import type { BlockSink } from './content.js'
+import { staleTogether } from './database-files.js'
 import { Durability } from './durability.js'
 import { fenced } from './fork.js'
 import { fsck } from './fsck.js'
@@ -717,9 +718,13 @@ export class Volume implements VolumeApi {
     const commit = this.history.resolve(untold)
     const before = commit.parents.length === 0 ? undefined : this.history.resolve(commit.parents[0])
     const changes = new TreeChanges()
-    diff(before === undefined ? BTree.empty(this.context.pages) : this.treeOf(before), this.treeOf(commit), (key, was, is) => changes.note(key, was, is))
+    const from = before === undefined ? BTree.empty(this.context.pages) : this.treeOf(before)
+    const to = this.treeOf(commit)
+    diff(from, to, (key, was, is) => changes.note(key, was, is))
+    const { session } = this
+    staleTogether(changes, from, to, session.dirHash, ino => session.incarnation(ino) > 0)
     // Handles of any of them may be open.
-    for (const ino of changes.stale) if (this.session.incarnation(ino) > 0) changes.replaced.set(ino, this.session.incarnation(ino) - 1)
+    for (const ino of changes.stale) if (session.incarnation(ino) > 0) changes.replaced.set(ino, session.incarnation(ino) - 1)
     this.onBecame?.(changes)
   }
 

@@ -136,3 +136,14 @@ async function endServer(home: Home): Promise<void> {
   for (const pid of [pids.supervisor, pids.server]) if (isAlive(pid)) process.kill(pid, 'SIGKILL')
   await until(() => !isAlive(pids.supervisor) && !isAlive(pids.server))
 }
+
+/** Runs a script of Python as `program` does; its standard input is that of the child. */
+export function python(code: string, ...args: string[]): Program {
+  return program(
+    `const { spawn } = await import('node:child_process')
+    const child = spawn('python3', ['-c', ${JSON.stringify(code)}, ...process.argv.slice(1)], { stdio: ['pipe', 'inherit', 'inherit'] })
+    process.stdin.pipe(child.stdin)
+    child.on('exit', (code, signal) => { console.log('ended', signal ?? code); process.exit() })`,
+    args,
+  )
+}
