@@ -75,7 +75,7 @@ export type { ConflictKind, MergeConflict, Resolution } from '../history/merge/t
 export type { UndoOptions, UndoResult } from '../history/merge/undo.js'
 export type { Restored, RestoreOptions } from '../history/restore/restore.js'
 export type { MergeCall } from '../server/merge-methods.js'
-export type { MountInfo, MountOptions, ServerStatus } from '../server/protocol.js'
+export type { MountInfo, MountOptions, ServerStatus, ViewInfo, ViewOptions, ViewRules } from '../server/protocol.js'
 export type { FsckProgress } from '../volume/fsck.js'
 export type { DurabilityLevel } from '../volume/lease.js'
 
@@ -273,6 +273,31 @@ export interface CairnApi {
   open(name: string, options?: { ref?: string; actor?: string; mode?: 'readonly' | 'readwrite'; durability?: DurabilityLevel } & LeaseWait): Promise<OpenVolume>
   /** @returns volumes of which something could not be published when this program let go of them: it is kept, and published the next time they are used */
   close(): Promise<{ unpublished: Unpublished[] } | undefined>
+}
+
+/**
+ * A mount of a volume of its own (`openView`), served by the server. It goes away with `close`, and when the program that opened it ends. A server that was killed is
+ * followed by another, which serves it on; the program then takes it over again by itself, or it goes after half a minute.
+ */
+export interface VolumeView {
+  readonly id: number
+  /** In a folder that only this user may enter. */
+  readonly mountpoint: string
+  readonly readOnly: boolean
+  /**
+   * What was changed through it since it was opened, of what is in a commit then; what the kernel still held is written back first. Exact also while others change the
+   * same volume, when it was opened with an `exec` id.
+   */
+  changes(): Promise<ViewChanges>
+  /** Nothing may be running in it: what has files open there fails from now on. Twice is once. */
+  close(): Promise<void>
+}
+
+export interface ViewChanges {
+  /** The last commit before the view was opened, and the last one of its changes; absent when there was none. */
+  before?: string
+  after?: string
+  changes: Change[]
 }
 
 export interface FsckOptions {

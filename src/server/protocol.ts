@@ -30,6 +30,41 @@ export interface MountOptions {
   durability?: 'local' | 'remote'
 }
 
+/**
+ * What a view does not show, and what cannot be changed through it. Globs of paths in the volume: one without a slash means a name anywhere, one with
+ * a slash is read from the root of the volume. A glob that matches a directory holds for all below it. Of several that hold, the strictest counts.
+ */
+export interface ViewRules {
+  /** As if it were not there: ENOENT, in no listing, and not in the past below `.cairn` either. Nothing can be made under such a name (EACCES). */
+  hidden?: readonly string[]
+  /** Every change fails with EROFS. */
+  readOnly?: readonly string[]
+  /** When given, all else is read-only; an empty list means all. */
+  writable?: readonly string[]
+}
+
+/** A mount of a volume beside others, for one program: with rules, and an actor of its own. JSON-safe. */
+export interface ViewOptions {
+  rules?: ViewRules
+  /** Who changes through it, as commits and versions say. */
+  actor?: string
+  /** Id of the run that changes through it: its commits are of kind `exec` and say so, and `changes` tells just these. */
+  exec?: string
+  readOnly?: boolean
+  /** `.cairn/control` is there; without it, it is not. */
+  control?: boolean
+}
+
+/** A view that is there. */
+export interface ViewInfo {
+  id: number
+  /** An absolute path in a folder that only this user may enter. */
+  mountpoint: string
+  readOnly: boolean
+  /** Shown by whoever claims the view for another connection, after the server was started again. */
+  secret: string
+}
+
 export interface ServerStatus {
   running: boolean
   /** It was killed, and its supervisor starts it again: mounts answer when it is there. */
