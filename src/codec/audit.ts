@@ -30,6 +30,11 @@ export function auditKey(K: Uint8Array, sequence: number, piece: number): number
   return 3 + INO_BYTES
 }
 
+/** What is kept of the chain as a whole stands behind its last entry. */
+export function auditStateKey(K: Uint8Array): number {
+  return auditKey(K, Number.MAX_SAFE_INTEGER, 0)
+}
+
 /** The entry in one piece; a value of the tree takes up to 2048 bytes of it. */
 export function encodeAudit({ previous, payloadHash, timeMs, payload }: AuditEntry): Buffer {
   const bytes = Buffer.alloc(AUDIT_HEAD_BYTES + (payload?.length ?? 0))
@@ -44,13 +49,16 @@ export function encodeAudit({ previous, payloadHash, timeMs, payload }: AuditEnt
 
 /** Of all pieces together; undefined when they are no entry of this version, or the payload is not the one that its hash names. */
 export function decodeAudit(bytes: Uint8Array): AuditEntry | undefined {
-  if (bytes.length < AUDIT_HEAD_BYTES || bytes[0] !== VERSION) return undefined
+  if (bytes.length < AUDIT_HEAD_BYTES || bytes[0] !== VERSION || bytes[1] > REDACTED) return undefined
+  // What is not in an entry as it is read would not be in its hash.
+  for (let at = 2; at < PREVIOUS_AT; at++) if (bytes[at] !== 0) return undefined
   const head = Buffer.from(bytes.subarray(0, AUDIT_HEAD_BYTES))
   const entry: AuditEntry = {
     previous: head.subarray(PREVIOUS_AT, PAYLOAD_HASH_AT),
     payloadHash: head.subarray(PAYLOAD_HASH_AT, TIME_AT),
     timeMs: head.readDoubleLE(TIME_AT),
   }
+  if (!Number.isFinite(entry.timeMs)) return undefined
   if (bytes[1] === REDACTED) return bytes.length === AUDIT_HEAD_BYTES ? entry : undefined
   const payload = Buffer.from(bytes.subarray(AUDIT_HEAD_BYTES))
   return auditPayloadHash(payload).equals(entry.payloadHash) ? { ...entry, payload } : undefined

@@ -15,6 +15,7 @@ import type { Engine, StoreOptions } from '../volume/engine.js'
 import type { DurabilityLevel, TakeOptions } from '../volume/lease.js'
 import type { OpenOptions } from '../volume/pool.js'
 import type { Volume } from '../volume/volume.js'
+import { auditMethods } from './audit-methods.js'
 import { cacheMethods } from './cache-methods.js'
 import { ChangeLog } from './changes.js'
 import { historyMethods } from './history-methods.js'
@@ -62,6 +63,7 @@ export class EngineHost {
         ...mergeMethods(this.volumes, (name, then) => this.#flushed(name, then)),
         ...historyMethods(this.volumes, this.sessions, open => this.#backend(open.fs)),
         ...quotaMethods(this.volumes),
+        ...auditMethods(this.volumes),
         ...cacheMethods(engine, this.sessions),
         ...versionMethods(this.volumes, options.flushesInSlices === true),
       }),

@@ -150,6 +150,11 @@ export const limits = {
   pruneAtOnce: 128,
   /** The newest so many merges are not pruned, nor what they joined: the next merge starts from there. */
   mergesKept: 64,
+  /** Entries that an audit chain keeps, and how many of the oldest go at once where there are more. */
+  auditEntries: 100_000,
+  auditDropAtOnce: 128,
+  /** What one of them says. */
+  auditPayloadBytes: 16 * 1024,
   /** Pages that a collection walks between two looks at its deadline. */
   gcPagesPerStep: 32,
   /** A collection rewrites packs of which less than this part is live. */

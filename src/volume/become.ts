@@ -70,7 +70,7 @@ export function becomeTree(
     nextIno: state.nextIno,
   })
   if (onlookers !== undefined) beginIncarnations(onlookers, state, target, changes, record.id, collected)
-  for (const item of more) collected.putHistory(item)
+  for (const item of [...more, ...record.audit]) collected.putHistory(item)
   collected.put(Item.historyPut, K.subarray(0, commitKey(K, record.id)), record.value)
   crashPoint('become.before-journal')
   session.look()

@@ -13,8 +13,10 @@ import {
 import { CairnError } from '../errors.js'
 import { type Clock, limits, type Random } from '../sys/index.js'
 import type { CommitInfo, CommitKind } from './api.js'
+import type { AuditEvent } from './audit/index.js'
 import { refusedByDisk } from './collector.js'
 import { type Commit, CommitLog, commitOf, infoOf } from './commit-log.js'
+import type { HistoryItem } from './incarnations.js'
 import type { LiveSession } from './live-session.js'
 import { looksLikeOtherRef, parseTime } from './refs.js'
 import type { VolumeState } from './state.js'
@@ -45,6 +47,8 @@ export interface NewCommit {
   exec?: string
   /** Ids; default the commit before. */
   parents?: string[]
+  /** What the audit chain says of it beside what the commit says; without it commits of kind `auto` have no entry. */
+  audit?: Partial<AuditEvent>
 }
 
 /** The record of a commit that is not in the history yet. */
@@ -52,6 +56,8 @@ export interface PreparedCommit {
   id: Buffer
   value: Buffer
   info: CommitInfo
+  /** Records of its entry in the audit chain, for the same batch. */
+  audit: readonly HistoryItem[]
 }
 
 /** Commits and checkpoints: records in the history tree. */
@@ -61,6 +67,8 @@ export class History {
   readonly #clock: Clock
   readonly #random: Random
   readonly #log: CommitLog
+  /** Makes the records of an entry of the audit chain. */
+  audit: ((event: AuditEvent) => readonly HistoryItem[]) | undefined
   /** The last commit; null when there is none, undefined until it is looked for. */
   #newest: { id: string; timeMs: number } | null | undefined
 
@@ -92,13 +100,14 @@ export class History {
     this.#session.look()
     this.#session.historyPut(K, commitKey(K, made.id), made.value, made.value.length)
     if (commit.name !== undefined) this.#session.historyPut(K, checkpointKey(K, commit.name), made.id, COMMIT_ID_BYTES)
+    putItems(this.#session, made.audit)
     const result = this.#session.commit()
     if (result !== 0) throw refusedByDisk('The commit could not be recorded', result)
     return this.recorded(made)
   }
 
   /** A commit that comes after all others, for a batch that records it together with its changes; `recorded` says that it did. */
-  prepare(commit: NewCommit): PreparedCommit {
+  prepare({ audit, ...commit }: NewCommit): PreparedCommit {
     this.#newest ??= this.newest() ?? null
     const last = this.#newest
     // Later than all that is known, and than all that is hidden.
@@ -116,7 +125,8 @@ export class History {
     const value = encodeCommit(record)
     if (value.length + ROOT_HEX_BYTES > limits.valueBytes)
       throw new CairnError('ERR_COMMIT_TOO_LARGE', 'The message and actor of a commit are too long.', 'Shorten them to about a thousand bytes.')
-    return { id, value, info: infoOf(commitOf(id, record)) }
+    const info = infoOf(commitOf(id, record))
+    return { id, value, info, audit: audit === undefined && commit.kind === 'auto' ? [] : (this.audit?.(eventOf(info, audit)) ?? []) }
   }
 
   recorded(made: PreparedCommit): CommitInfo {
@@ -211,6 +221,21 @@ export class History {
     }
     const result = this.#session.commit()
     if (result !== 0) throw refusedByDisk('The checkpoint could not be deleted', result)
+  }
+}
+
+/** What the audit chain says of a commit. */
+function eventOf({ id, kind, parents, name, message, actor, exec }: CommitInfo, more: Partial<AuditEvent> = {}): AuditEvent {
+  const detail = name === undefined ? undefined : { name }
+  const known = { kind, actor, exec, reason: message, before: parents[0], after: id, detail }
+  return { ...known, ...more } as AuditEvent
+}
+
+/** Adds them to the batch. */
+export function putItems(session: LiveSession, items: readonly HistoryItem[]): void {
+  for (const { key, value } of items) {
+    if (value === undefined) session.historyDel(key, key.length)
+    else session.historyPut(key, key.length, value, value.length)
   }
 }
 

@@ -157,6 +157,10 @@ export class TransactionLive extends Collector implements TransactionSession {
   #addRecord(commit: PreparedCommit): void {
     const K = Buffer.alloc(MAX_KEY_BYTES)
     this.batch.put(Item.historyPut, K, commitKey(K, commit.id), commit.value, commit.value.length)
+    for (const { key, value } of commit.audit) {
+      if (value === undefined) this.batch.del(Item.historyDel, key, key.length)
+      else this.batch.put(Item.historyPut, key, key.length, value, value.length)
+    }
     this.#all.add(this.batch)
     this.batch.reset()
   }

@@ -10,6 +10,7 @@ import { makeFolder } from '../store/sync-folder.js'
 import { assert, type Clock, limits, type Random } from '../sys/index.js'
 import { BTree, diff, type PageCache, type PageSink } from '../tree/index.js'
 import type { CommitInfo, FsckReport, TransactionSession, VolumeApi, VolumeInfo, VolumeStatus } from './api.js'
+import { AuditChain, type AuditEvent, type AuditTip } from './audit/index.js'
 import { Authors } from './authors.js'
 import { isWorthCommit } from './auto-commit.js'
 import { Backlog, type BacklogParts } from './backlog.js'
@@ -21,7 +22,7 @@ import { Durability } from './durability.js'
 import { fenced } from './fork.js'
 import { fsck } from './fsck.js'
 import { type HeadFile, volumeInfo } from './head.js'
-import { type Commit, History, type NewCommit, type PreparedCommit } from './history.js'
+import { type Commit, History, type NewCommit, type PreparedCommit, putItems } from './history.js'
 import { Holds } from './holds.js'
 import type { HistoryItem } from './incarnations.js'
 import { LiveSession } from './live-session.js'
@@ -40,6 +41,9 @@ import { TreeChanges } from './tree-changes.js'
 import { Versions } from './versions/versions.js'
 import { mergeStatus, storedMerge } from './waiting-merge.js'
 import { type HiddenWindow, windowItem } from './windows.js'
+
+/** Of a run that says no reason its commit tells the beginning of the command. */
+const RUN_MESSAGE_CHARACTERS = 200
 
 /** What the volumes of one store share. */
 export interface StoreContext {
@@ -117,6 +121,8 @@ export class Volume implements VolumeApi {
   readonly state: VolumeState
   readonly history: History
   readonly versions: Versions
+  /** Who did what, when and why. */
+  readonly audit: AuditChain
   readonly #journal: RedoLog
   readonly #spool: Spool
   readonly #durability: Durability
@@ -219,6 +225,8 @@ export class Volume implements VolumeApi {
     this.session.onAuthor = actor => this.#authors.begins(actor, () => this.#commitOf())
     if (sequence > h.watermark) this.#changedMs = clock.monotonic()
     this.history = new History(this.session, this.state, clock, random)
+    this.audit = new AuditChain({ session: this.session, history: () => this.state.history, clock, random, info: () => this.info })
+    this.history.audit = event => this.audit.next([event]).items
     this.session.readOnly = this.isReader
     this.session.quota = readQuota(this.state.history)
     this.#attachLog()
@@ -596,6 +604,27 @@ export class Volume implements VolumeApi {
     return this.#committed(next && this.history.add(next))
   }
 
+  /**
+   * Records a run in the audit chain, in one batch with a commit of kind `exec` where something changed since the last commit.
+   * @param event `before` is what the caller says, `after` the commit that is made or was the last
+   * @throws CairnError of a full disk: nothing is recorded then
+   */
+  recordRun(event: AuditEvent): { commit?: CommitInfo; tip: AuditTip } {
+    this.#sealing.foldAll()
+    const next = this.session.sequence === this.#lookedAt ? undefined : this.#autoCommit()
+    if (next === undefined) {
+      const after = event.after ?? this.history.newest()?.id
+      return { tip: this.audit.append({ ...event, ...(after === undefined ? {} : { after }) }) }
+    }
+    const { actor, exec } = event
+    const by = { ...(actor === undefined ? {} : { actor }), ...(exec === undefined ? {} : { exec }) }
+    const audit = { reason: undefined, ...event }
+    const message = (event.reason ?? event.shell ?? event.argv?.join(' '))?.slice(0, RUN_MESSAGE_CHARACTERS)
+    const commit = this.#committed(this.history.add({ ...next, kind: 'exec', ...(message === undefined ? {} : { message }), ...by, audit }))
+    const { sequence = 0, hash = '' } = this.audit.state ?? {}
+    return { commit, tip: { sequence, hash } }
+  }
+
   /** The commit that `commitChanges` would make; nothing is recorded, and its id is empty. */
   uncommitted(): Commit | undefined {
     this.#sealing.foldAll()
@@ -655,10 +684,7 @@ export class Volume implements VolumeApi {
   /** Records the present state, with other records of the history in the same batch. @throws CairnError; nothing is recorded then */
   record(commit: BecomeCommit, more: readonly HistoryItem[]): CommitInfo {
     this.#sealing.foldAll()
-    for (const { key, value } of more) {
-      if (value === undefined) this.session.historyDel(key, key.length)
-      else this.session.historyPut(key, key.length, value, value.length)
-    }
+    putItems(this.session, more)
     try {
       return this.#committed(this.history.add({ ...commit, ...this.#present() }))
     } catch (error) {
