@@ -42,7 +42,7 @@ function checkStore(store: string, volume: string): void {
 function textOptions(options: Options): object {
   const text = (name: string): object => (typeof options[name] === 'string' ? { [name]: options[name] } : {})
   return {
-    ...Object.assign({}, ...['region', 'endpoint', 'keyFile'].map(text)),
+    ...Object.assign({}, ...['region', 'endpoint', 'keyFile', 'compression'].map(text)),
     ...(options['pathStyle'] === true && { pathStyle: true }),
     ...(options['encrypt'] === true && { encrypt: true }),
   }

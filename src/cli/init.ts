@@ -8,7 +8,7 @@ export const run: Run = async (context, [name], options) => {
   const { settings } = await context.config()
   const cairn = await context.cairn()
   const given = storeOptions(options)
-  const { encrypt, keyFile: _, ...place } = given
+  const { encrypt, keyFile: _, compression: __, ...place } = given
   const isGiven = Object.keys(place).length > 0
   const volume = await context.helped(() =>
     cairn.ensureVolume({ name, ...given, ...(isGiven || settings.store === undefined ? {} : { store: storeIn(settings) }) }),
@@ -28,7 +28,7 @@ export const run: Run = async (context, [name], options) => {
 function storeOptions(options: Options): Omit<NewVolume, 'name'> {
   const text = (name: string): Record<string, string> => (typeof options[name] === 'string' ? { [name]: options[name] } : {})
   return {
-    ...Object.assign({}, ...['store', 'storage', 'bucket', 'region', 'endpoint', 'keyFile'].map(text)),
+    ...Object.assign({}, ...['store', 'storage', 'bucket', 'region', 'endpoint', 'keyFile', 'compression'].map(text)),
     ...(options['dev'] === true && { dev: true }),
     ...(options['pathStyle'] === true && { pathStyle: true }),
     ...(options['encrypt'] === true && { encrypt: true }),

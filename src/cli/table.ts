@@ -51,6 +51,7 @@ export const groups: readonly CommandGroup[] = [
           ['--path-style', 'put the bucket into the path of requests, not into the host name'],
           ['--encrypt', 'encrypt all that the store holds, which must be a new one'],
           ['--key-file <file>', 'file that holds the key; else CAIRN_KEY, CAIRN_KEY_FILE or CAIRN_KEY_COMMAND'],
+          ['--compression <kind>', 'of a new store: auto (where it pays, the default), none, zstd or brotli'],
         ],
         examples: [
           ['cairn init work', 'create the volume work'],
@@ -326,6 +327,7 @@ export const groups: readonly CommandGroup[] = [
           ['--path-style', 'put the bucket into the path of requests, not into the host name'],
           ['--encrypt', 'a store that is made is encrypted'],
           ['--key-file <file>', 'file that holds the key of the store'],
+          ['--compression <kind>', 'of a store that is made: auto, none, zstd or brotli'],
         ],
         examples: [
           ['cairn copy ws s3://other-bucket/agents', 'under the same name'],

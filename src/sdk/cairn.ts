@@ -3,6 +3,7 @@ import { CairnError, EROFS, posixError } from '../errors.js'
 import type { RpcClient } from '../http/rpc-client.js'
 import { ensureServer, reconnect } from '../server/connect.js'
 import { homeOf, prepareHome } from '../server/home.js'
+import { type CompressionChoice, checkCompression, homeNotCompressed, isPacked } from '../store/compression-for.js'
 import { homeNotEncrypted } from '../store/unlock.js'
 import { parseStoreUrl, type StoreLocation } from '../store/url.js'
 import type { KeySource } from '../store/user-key.js'
@@ -131,13 +132,13 @@ export class Cairn implements CairnApi {
 
   async createVolume(options: NewVolume): Promise<VolumeInfo> {
     const store = storeOf(options)
-    return (await this.#call('create', options.name, ...(store === undefined ? [] : [{ store, ...encryptionOf(options) }]))) as VolumeInfo
+    return (await this.#call('create', options.name, ...(store === undefined ? [] : [{ store, ...codingOf(options) }]))) as VolumeInfo
   }
 
   async ensureVolume(options: NewVolume): Promise<VolumeInfo & { created: boolean }> {
     const host = await this.#host()
     const store = storeOf(options)
-    if (store !== undefined) return (await host.call('attach', options.name, store, encryptionOf(options))) as VolumeInfo & { created: boolean }
+    if (store !== undefined) return (await host.call('attach', options.name, store, codingOf(options))) as VolumeInfo & { created: boolean }
     const existing = (await found(host, options.name)) as VolumeInfo | undefined
     if (existing !== undefined) return { ...existing, created: false }
     try {
@@ -312,10 +313,10 @@ export class Cairn implements CairnApi {
     const copied = await copyVolume(
       engine,
       source?.id,
-      { location, name: newName, ...encryptionOf({ ...place, name: newName }) },
+      { location, name: newName, ...codingOf({ ...place, name: newName }) },
       { bundle: () => this.bundle(name, { ref }), flushAll: () => this.#flushOpen(), onProgress },
     )
-    if (attach && location !== undefined) await this.#call('attach', newName, location, encryptionOf({ ...place, name: newName }))
+    if (attach && location !== undefined) await this.#call('attach', newName, location, codingOf({ ...place, name: newName }))
     return copied
   }
 
@@ -571,15 +572,20 @@ export class Cairn implements CairnApi {
   }
 }
 
-/** Where else than in the home a volume is to be kept. @throws CairnError ERR_STORE_URL, ERR_STORE_OPTIONS */
+/** Where else than in the home a volume is to be kept. @throws CairnError ERR_STORE_URL, ERR_STORE_OPTIONS, ERR_STORE_PLAIN, ERR_STORE_COMPRESSION */
 function storeOf(options: NewVolume): StoreLocation | undefined {
   const found = placeOf(options)
   if (found === undefined && options.encrypt === true) throw homeNotEncrypted()
+  if (found === undefined && options.compression !== undefined && isPacked(checkCompression(options.compression))) throw homeNotCompressed()
   return found
 }
 
-function encryptionOf({ encrypt, keyFile }: NewVolume): { encrypt?: boolean; key?: KeySource } {
-  return { ...(encrypt === true && { encrypt }), ...(keyFile !== undefined && { key: { file: resolve(keyFile) } }) }
+function codingOf({ encrypt, keyFile, compression }: NewVolume): { encrypt?: boolean; key?: KeySource; compression?: CompressionChoice } {
+  return {
+    ...(encrypt === true && { encrypt }),
+    ...(keyFile !== undefined && { key: { file: resolve(keyFile) } }),
+    ...(compression !== undefined && { compression: checkCompression(compression) }),
+  }
 }
 
 function placeOf({ dev, store, storage, bucket, region, endpoint, pathStyle }: NewVolume): StoreLocation | undefined {

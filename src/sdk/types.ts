@@ -130,6 +130,8 @@ export interface NewVolume {
   encrypt?: boolean
   /** The file that holds the store's key; the home remembers where it is. */
   keyFile?: string
+  /** Of a new store: `auto` (the default) packs where it pays, `none` never, `zstd` and `brotli` always. Of a store that is there already it only says that it must be so. */
+  compression?: 'auto' | 'none' | 'brotli' | 'zstd'
 }
 
 /** Where a copy goes. */

@@ -47,7 +47,8 @@ export function openElsewhere(location: StoreLocation, options: OpenRemoteOption
     if (options.id !== undefined) ask(null)
     const { id, coding } = openCoding(location, options, ask)
     const store = opened as unknown as SqliteStore
-    return { store: coding.cipher === undefined ? store : new SealedStore(store, coding), id, description }
+    const isPlain = coding.cipher === undefined && coding.compression === 'none'
+    return { store: isPlain ? store : new SealedStore(store, coding), id, description }
   } catch (error) {
     opened?.closeSync()
     throw error

@@ -3,11 +3,11 @@ import type { Coding } from '../codec/coding.js'
 import type { WrappedKey } from '../codec/wrapped-key.js'
 import { CairnError } from '../errors.js'
 import { systemRandom } from '../sys/index.js'
-import { compressionFor } from './compression-for.js'
+import { type CompressionChoice, compressionFor, otherCompression } from './compression-for.js'
 import { type KnownStore, keepKnown, readKnown } from './known-store.js'
 import type { StoreInfo } from './store-info.js'
 import { storeReplaced } from './store-replaced.js'
-import { newEncryptedStore, notEncrypted, remembered, unlock } from './unlock.js'
+import { newEncryptedStore, notEncrypted, remembered, type Unlocked, unlock } from './unlock.js'
 import { formatStoreUrl, type StoreLocation } from './url.js'
 import type { KeySource } from './user-key.js'
 
@@ -22,6 +22,8 @@ export interface CodingOptions {
   key?: KeySource
   /** A new store is encrypted; one that is there and is not, is refused. */
   encrypt?: boolean
+  /** Of a new store; one that is there and has another, is refused. */
+  compression?: CompressionChoice
 }
 
 /** Asks a store what it says of itself. @param made what a new one is to say; null: none is made */
@@ -29,24 +31,37 @@ export type AskStore = (made: StoreInfo | undefined | null) => StoreInfo
 
 /**
  * How the bytes of a store are written, and its id. A store that this home knows is not asked, since it may be out of reach.
- * @throws what `ask` throws; CairnError ERR_STORE_REPLACED, ERR_STORE_PLAIN, ERR_KEY_MISSING, ERR_KEY_WRONG, ERR_KEY_SOURCE, ERR_KEY_INVALID; CorruptError
+ * @throws what `ask` throws; CairnError ERR_STORE_REPLACED, ERR_STORE_PLAIN, ERR_STORE_COMPRESSION, ERR_KEY_MISSING, ERR_KEY_WRONG, ERR_KEY_SOURCE, ERR_KEY_INVALID; CorruptError
  */
 export function openCoding(location: StoreLocation, options: CodingOptions, ask: AskStore): { id: string; coding: Coding } {
-  const { folder, id, keys = [], key, encrypt = false } = options
+  const { folder, id, keys = [], key, compression } = options
   const description = formatStoreUrl(location)
   const sources = key === undefined ? keys : [key]
-  const made = encrypt && id === undefined ? newEncryptedStore(sources, systemRandom) : undefined
+  const made = id === undefined ? newStore(options, sources) : undefined
   const known = id === undefined ? undefined : readKnown(folder(id))
   const asked = (): StoreInfo => ask(id === undefined ? made?.info : null)
   const info = known?.info ?? asked()
   if (id !== undefined && info.id !== id) throw storeReplaced(description, info.id)
-  if (encrypt && info.encryption === undefined) throw notEncrypted(description)
+  if (options.encrypt === true && info.encryption === undefined) throw notEncrypted(description)
+  if (compression !== undefined && compression !== (info.compression ?? 'auto')) throw otherCompression(description, info.compression ?? 'auto')
   const before = known ?? readKnown(folder(info.id))
   const places = key === undefined && before?.key !== undefined ? [before.key, ...keys] : sources
-  const isMade = made !== undefined && made.info.id === info.id
-  const { now, dataKey } = isMade ? { now: withKey(info, made.source, before), dataKey: made.dataKey } : opened(info, before, places, asked, description)
+  const unlocked = made?.info.id === info.id ? made.unlocked : undefined
+  const { now, dataKey } =
+    unlocked === undefined ? opened(info, before, places, asked, description) : { now: withKey(info, unlocked.source, before), dataKey: unlocked.dataKey }
   keepKnown(folder(info.id), now, before)
-  return { id: info.id, coding: { compression: compressionFor(location), ...(dataKey === undefined ? {} : { cipher: new Cipher(dataKey) }) } }
+  const cipher = dataKey === undefined ? {} : { cipher: new Cipher(dataKey) }
+  return { id: info.id, coding: { compression: compressionFor(location, info.compression), ...cipher } }
+}
+
+/** What a store that is made is to say of itself; undefined: nothing but an id. */
+function newStore({ encrypt, compression }: CodingOptions, sources: readonly KeySource[]): { info: StoreInfo; unlocked?: Unlocked } | undefined {
+  const chosen = compression === undefined || compression === 'auto' ? {} : { compression }
+  if (encrypt === true) {
+    const { info, ...unlocked } = newEncryptedStore(sources, systemRandom)
+    return { info: { ...info, ...chosen }, unlocked }
+  }
+  return compression === undefined ? undefined : { info: { id: systemRandom.bytes(8).toString('hex'), ...chosen } }
 }
 
 /** What this home is to remember, and the data key of a store that is encrypted. */

@@ -2,8 +2,10 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { CairnError } from '../errors.js'
+import { type CompressionChoice, otherCompression } from '../store/compression-for.js'
 import { openDirectoryStore } from '../store/directory/index.js'
 import { openElsewhere } from '../store/elsewhere.js'
+import { readKnown } from '../store/known-store.js'
 import { HOME_FILES, sweepLocalFiles } from '../store/local-files.js'
 import { Packs } from '../store/packs.js'
 import type { RemoteStore } from '../store/remote/index.js'
@@ -63,6 +65,8 @@ export interface EngineOptions {
 export interface StoreOptions {
   /** One that is made is encrypted; one that is there and is not, is refused. */
   encrypt?: boolean
+  /** Of one that is made; one that is there and has another, is refused. */
+  compression?: CompressionChoice
   /** Where its key comes from. */
   key?: KeySource
 }
@@ -218,7 +222,7 @@ export class Engine implements EngineApi {
   /** Another store may have been made at a place since this home got to know the one that was there. */
   #poolAt(location: StoreLocation, storeId?: string, options: StoreOptions = {}): Pool {
     const known = [...this.#elsewhere.values()].find(one => sameStore(one.location, location) && (storeId === undefined || one.id === storeId))
-    if (known !== undefined && (storeId !== undefined || this.#isThere(known.remote))) return encryptedIf(options.encrypt === true, known.pool)
+    if (known !== undefined && (storeId !== undefined || this.#isThere(known.remote))) return this.#asWanted(known, options)
     const { cacheBytes, waker, onSettled, line } = this.#options
     const { store, id, description, remote } = openElsewhere(location, {
       folder: of => storeFolder(this.home, of),
@@ -235,6 +239,15 @@ export class Engine implements EngineApi {
     const names = new AttachedNames(store, this.#attachments, { location, storeId: id })
     const pool = new Pool(this.#pool, contextOf(store, description), names, remote)
     this.#elsewhere.set(id, { location, id, remote, pool })
+    return pool
+  }
+
+  /** @throws CairnError ERR_STORE_PLAIN, ERR_STORE_COMPRESSION */
+  #asWanted({ pool, id }: { pool: Pool; id: string }, { encrypt, compression }: StoreOptions): Pool {
+    const { store, storeName } = pool.context
+    if (encrypt === true && store.coding?.cipher === undefined) throw notEncrypted(storeName)
+    const has = readKnown(storeFolder(this.home, id))?.info.compression ?? 'auto'
+    if (compression !== undefined && compression !== has) throw otherCompression(storeName, has)
     return pool
   }
 
@@ -452,12 +465,6 @@ function contextOf(store: StoreContext['store'], storeName: string): StoreContex
 
 function stateOf(volume: Volume, ref: string | undefined): VolumeState {
   return volume.stateAt(ref === undefined ? undefined : volume.history.resolve(ref))
-}
-
-/** @throws CairnError ERR_STORE_PLAIN */
-function encryptedIf(wanted: boolean, pool: Pool): Pool {
-  if (wanted && pool.context.store.coding?.cipher === undefined) throw notEncrypted(pool.context.storeName)
-  return pool
 }
 
 function sameStore(a: StoreLocation, b: StoreLocation): boolean {

@@ -39,7 +39,7 @@ function plainSize(cipher: Cipher | undefined, key: string, sizeBytes: number): 
   return cipher === undefined || isPack(key) || key === STORE_INFO_KEY ? sizeBytes : Math.max(0, sizeBytes - SEAL_BYTES)
 }
 
-/** A local store whose objects are encrypted, all but packs. What is read of an object is all of it, but of packs. */
+/** A local store with a coding: its objects are encrypted if that says so, all but packs, which see to it themselves. What is read of an object is all of it, but of packs. */
 export class SealedStore extends AsyncLocal {
   readonly description: string
   readonly coding: Coding
