@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { accessSync, closeSync, constants, existsSync, openSync, readFileSync, statfsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
+import { findTools } from '../exec/index.js'
 import { isFuseDevice } from '../fuse/mountinfo.js'
 import type { VolumeInfo } from '../volume/api.js'
 import { loadSettings } from './config.js'
@@ -51,7 +52,16 @@ export async function doctor(options: DoctorOptions = {}): Promise<DoctorReport>
   const mountChecks = mountSupport()
   const homeChecks = [...homeCheck(home), ...diskCheck(home)]
   const volumeChecks = homeChecks.some(check => !check.ok && check.severity === 'error') ? [] : await volumesCheck(home)
-  const checks = [nodeCheck(), ...settings.checks, ...mountChecks, ...limitsCheck(), ...homeChecks, ...(await staleCheck()), ...volumeChecks]
+  const checks = [
+    nodeCheck(),
+    ...settings.checks,
+    ...mountChecks,
+    ...(await sandboxCheck()),
+    ...limitsCheck(),
+    ...homeChecks,
+    ...(await staleCheck()),
+    ...volumeChecks,
+  ]
   if (ran?.failure !== undefined) checks.push(ran.failure)
   return {
     ok: checks.every(check => check.ok || check.severity === 'warning'),
@@ -146,6 +156,16 @@ function fuseDevice(): Check {
 function fusermount(): Check {
   if (hasProgram('fusermount3')) return fine('fusermount3', 'fusermount3 is installed, so that ordinary users can mount')
   return wrong('fusermount3', 'fusermount3 is missing, which mounts for ordinary users', 'Run `sudo cairn doctor --install`, or install the package fuse3.')
+}
+
+/** What holds commands of `cairn exec`. */
+async function sandboxCheck(): Promise<Check[]> {
+  if (process.platform !== 'linux') return [odd('sandbox', 'commands run without a sandbox here', 'Run them on Linux, where bubblewrap holds them.')]
+  const { bubblewrap, bubblewrapProblem = '', namespace } = await findTools()
+  if (bubblewrap !== undefined) return [fine('sandbox', 'commands run in bubblewrap')]
+  const held =
+    namespace === undefined ? 'a process that leaves its group and clears its environment may outlive its command' : 'all that a command starts ends with it'
+  return [odd('sandbox', `commands run without a sandbox: ${bubblewrapProblem}; ${held}`, 'Install the package bubblewrap, and let users make namespaces.')]
 }
 
 function limitsCheck(): Check[] {

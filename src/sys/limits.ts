@@ -322,4 +322,19 @@ export const limits = {
   keySources: 16,
   /** Longest path of a Unix socket that every platform takes. */
   socketPathBytes: 100,
+  /** What is kept of each output of a command, head and tail, where nothing else is said. */
+  execOutputBytes: 256 * 1024,
+  /** A command that was asked to end has this long, then it is killed; and again, should it have been too early for that. */
+  execGraceMs: 2000,
+  execKillAgainMs: 100,
+  /** What a command wrote is read for so long after its end, should somebody hold the pipe who could not be found. */
+  execDrainMs: 2000,
+  /** How often what a command left behind is looked for, where no namespace holds it. */
+  execSweeps: 100,
+  /** Processes and threads of one command, where nothing else is said. */
+  execProcesses: 4096,
+  /** The private /tmp of a sandbox. */
+  execTemporaryBytes: 1024 ** 3,
+  /** Longest timeout of a command. */
+  execTimeoutMs: 7 * 24 * 3600 * 1000,
 } as const

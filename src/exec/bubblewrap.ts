@@ -1,0 +1,136 @@
+import { existsSync, openSync, realpathSync } from 'node:fs'
+import { limits } from '../sys/index.js'
+import { type Hidden, linkAt } from './hidden-settings.js'
+import { childrenOf, descendantsOf, signal } from './processes.js'
+import { becoming } from './script.js'
+import type { Command, Enclosure, ResourceLimits, Start } from './types.js'
+
+/** Where a sandboxed command finds its workspace. */
+export const WORKSPACE = '/workspace'
+
+export interface SandboxOptions {
+  program: string
+  /** A namespace of users of its own, in which nobody can get more rights. */
+  ownUsers: boolean
+  /** It can forbid further ones. */
+  disablesUsers: boolean
+  /** The folder of this host that is the workspace. */
+  workspace: string
+  readOnly: boolean
+  network: 'none' | 'allow'
+  /** File with the filter of system calls; undefined where there is none for this processor. */
+  seccompFile: string | undefined
+  /** What is covered where it would be seen: settings that are secret, the folder of the volumes themselves. */
+  hidden: readonly Hidden[]
+  /** More folders of this host that can be read, under their own path. */
+  readable?: readonly string[]
+}
+
+/** Read-only where they are there; a symbolic link stays one. */
+const SYSTEM = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32', '/etc', '/opt', '/nix/store', '/gnu/store']
+const ARGUMENTS_FD = 3
+const STATUS_FD = 4
+const SECCOMP_FD = 5
+
+/** A command in namespaces of its own: sees the system read-only, its workspace, and nothing else of this machine. */
+export class Bubblewrap implements Enclosure {
+  readonly sandbox = 'bubblewrap'
+  readonly #options: SandboxOptions
+  #status = ''
+
+  constructor(options: SandboxOptions) {
+    this.#options = options
+  }
+
+  /** Arguments and environment go through a pipe: bubblewrap itself must not be led astray by the command's, and nobody else shall read them. */
+  start(command: Command, bounds: ResourceLimits): Start {
+    const { program, seccompFile } = this.#options
+    const inside = ['/bin/sh', '-c', becoming(bounds), 'sh', command.program, ...command.args]
+    const all = [...this.#arguments(command), ...(seccompFile === undefined ? [] : ['--seccomp', `${SECCOMP_FD}`])]
+    const filter = seccompFile === undefined ? [] : [{ fd: openSync(seccompFile, 'r') }]
+    return {
+      file: program,
+      args: ['--args', `${ARGUMENTS_FD}`, '--', ...inside],
+      cwd: '/',
+      env: {},
+      descriptors: [{ write: Buffer.from(all.map(one => `${one}\0`).join('')) }, { read: true }, ...filter],
+    }
+  }
+
+  #arguments(command: Command): string[] {
+    const { workspace, readOnly, readable = [] } = this.#options
+    return [
+      ...this.#namespaces(),
+      ...SYSTEM.flatMap(systemFolder),
+      ...['--proc', '/proc', '--dev', '/dev'],
+      ...['--size', `${limits.execTemporaryBytes}`, '--tmpfs', '/tmp', '--symlink', '/tmp', '/var/tmp', '--dir', '/run'],
+      ...this.#names(),
+      ...readable.flatMap(path => ['--ro-bind', path, path]),
+      ...this.#covers(),
+      ...[readOnly ? '--ro-bind' : '--bind', workspace, WORKSPACE],
+      // What bubblewrap made to hold all this.
+      ...['--remount-ro', '/', '--chdir', command.cwd, '--clearenv'],
+      ...Object.entries(command.env).flatMap(([name, value]) => ['--setenv', name, value]),
+    ]
+  }
+
+  #namespaces(): string[] {
+    const { ownUsers, disablesUsers, network } = this.#options
+    return [
+      ...(ownUsers ? ['--unshare-user'] : []),
+      ...(ownUsers && disablesUsers ? ['--disable-userns'] : []),
+      ...['--unshare-ipc', '--unshare-pid', '--unshare-uts', '--unshare-cgroup-try', '--die-with-parent', '--new-session', '--cap-drop', 'ALL'],
+      ...(network === 'none' ? ['--unshare-net'] : []),
+      ...['--json-status-fd', `${STATUS_FD}`],
+    ]
+  }
+
+  #covers(): string[] {
+    const shown = [...SYSTEM, ...(this.#options.readable ?? [])]
+    const seen = this.#options.hidden.filter(({ path }) => shown.some(folder => path === folder || path.startsWith(`${folder}/`)))
+    return seen.flatMap(({ path, isFolder }) => (isFolder ? ['--tmpfs', path, '--remount-ro', path] : ['--ro-bind', '/dev/null', path]))
+  }
+
+  /** How names of hosts are looked up is often said in a file outside of /etc. */
+  #names(): string[] {
+    if (this.#options.network === 'none' || linkAt('/etc/resolv.conf') === undefined || !existsSync('/etc/resolv.conf')) return []
+    const real = realpathSync('/etc/resolv.conf')
+    return ['--ro-bind', real, real]
+  }
+
+  heard(text: string): void {
+    this.#status += text
+  }
+
+  /** The first process of the namespace, as this process sees it. */
+  #first(pid: number): number | undefined {
+    const told = /"child-pid": (\d+)/.exec(this.#status)?.[1]
+    return told === undefined ? childrenOf(pid)[0] : Number(told)
+  }
+
+  terminate(pid: number): void {
+    const first = this.#first(pid)
+    const all = first === undefined ? [] : descendantsOf(first)
+    if (all.length === 0) this.kill(pid)
+    for (const one of all) signal(one, 'SIGTERM')
+  }
+
+  kill(pid: number): void {
+    const first = this.#first(pid)
+    if (first !== undefined) signal(first, 'SIGKILL')
+    else signal(pid, 'SIGKILL')
+  }
+
+  async sweep(): Promise<void> {}
+
+  /** Bubblewrap tells the exit code of a command that it started, and of no other. */
+  wasStarted(): boolean {
+    return this.#status.includes('"exit-code"')
+  }
+}
+
+function systemFolder(path: string): string[] {
+  const link = linkAt(path)
+  if (link !== undefined) return ['--symlink', link, path]
+  return existsSync(path) ? ['--ro-bind', path, path] : []
+}

@@ -1,0 +1,154 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { limits } from '../sys/index.js'
+import { ENTERING } from './script.js'
+import type { ResourceLimits, Start } from './types.js'
+
+/** What groups can bound here, and the files that say how much. */
+const controllers = {
+  processes: { name: 'pids', v1: 'pids.max', v2: 'pids.max' },
+  memoryBytes: { name: 'memory', v1: 'memory.limit_in_bytes', v2: 'memory.max' },
+} as const
+type Bounded = keyof typeof controllers
+
+/** A folder in which groups can be made for a controller. */
+interface Place {
+  folder: string
+  version: 1 | 2
+}
+
+let places: Map<Bounded, Place> | undefined
+let made = 0
+
+/** Groups of the kernel that bound a command with all that it starts, whoever runs it. */
+export class ControlGroup {
+  readonly #folders: string[]
+  readonly #bounded: ReadonlySet<Bounded>
+
+  private constructor(folders: string[], bounded: ReadonlySet<Bounded>) {
+    this.#folders = folders
+    this.#bounded = bounded
+  }
+
+  /** Undefined where groups are not needed, or cannot be made: ordinary users, most containers. */
+  static make(bounds: ResourceLimits): ControlGroup | undefined {
+    // Of root the kernel counts no processes by itself; of others it does.
+    const wanted = (['processes', 'memoryBytes'] as const).filter(what => bounds[what] !== undefined && (what === 'memoryBytes' || process.getuid?.() === 0))
+    places ??= findPlaces()
+    const name = `cairn-${process.pid}-${++made}`
+    const folders = new Set<string>()
+    const bounded = new Set<Bounded>()
+    for (const what of wanted) {
+      const place = places.get(what)
+      if (place !== undefined && bound(join(place.folder, name), place.version, what, bounds[what] ?? 0, folders)) bounded.add(what)
+    }
+    return folders.size === 0 ? undefined : new ControlGroup([...folders], bounded)
+  }
+
+  /** What has to be bounded otherwise. */
+  rest(bounds: ResourceLimits): ResourceLimits {
+    return Object.fromEntries(Object.entries(bounds).filter(([what]) => !this.#bounded.has(what as Bounded)))
+  }
+
+  /** The same start in these groups. */
+  entered(start: Start): Start {
+    const files = this.#folders.map(folder => join(folder, 'cgroup.procs'))
+    return { ...start, file: '/bin/sh', args: ['-c', ENTERING, 'sh', `${files.length}`, ...files, start.file, ...start.args] }
+  }
+
+  /** When nothing runs in them any more; the kernel may take a moment to see that. */
+  async remove(): Promise<void> {
+    for (const folder of this.#folders) {
+      for (let tries = 0; tries < limits.execSweeps && !removed(folder); tries++) await sleep(tries)
+    }
+  }
+}
+
+function bound(folder: string, version: 1 | 2, what: Bounded, value: number, folders: Set<string>): boolean {
+  try {
+    mkdirSync(folder, { recursive: true })
+    folders.add(folder)
+    writeFileSync(join(folder, controllers[what][`v${version}`]), `${value}`)
+    const swap = join(folder, 'memory.swap.max')
+    if (what === 'memoryBytes' && existsSync(swap)) writeFileSync(swap, '0')
+    return true
+  } catch {
+    return false
+  }
+}
+
+function removed(folder: string): boolean {
+  try {
+    rmdirSync(folder)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT'
+  }
+}
+
+function findPlaces(): Map<Bounded, Place> {
+  const found = new Map<Bounded, Place>()
+  const groups = ownGroups()
+  for (const { folder, type, options } of mounts()) {
+    for (const what of Object.keys(controllers) as Bounded[]) {
+      const { name } = controllers[what]
+      const own = groups.get(type === 'cgroup2' ? '' : name)
+      if (found.has(what) || own === undefined || (type === 'cgroup' && !options.includes(name))) continue
+      const usable = [join(folder, own), folder].find(place => canHold(place, type, name))
+      if (usable !== undefined) found.set(what, { folder: usable, version: type === 'cgroup2' ? 2 : 1 })
+    }
+  }
+  for (const { folder } of found.values()) removeLeftovers(folder)
+  return found
+}
+
+/** Groups of this process by controller; '' for version 2. */
+function ownGroups(): Map<string, string> {
+  const lines = textOf('/proc/self/cgroup')
+    .split('\n')
+    .map(line => line.split(':'))
+  return new Map(lines.flatMap(([, names, path]) => (path === undefined ? [] : names.split(',').map(name => [name, path] as const))))
+}
+
+function mounts(): Array<{ folder: string; type: string; options: string[] }> {
+  return textOf('/proc/self/mountinfo')
+    .split('\n')
+    .flatMap(line => {
+      const [before, after] = line.split(' - ')
+      const [type, , options] = after?.split(' ') ?? []
+      return type === 'cgroup' || type === 'cgroup2' ? [{ folder: before.split(' ')[4], type, options: options.split(',') }] : []
+    })
+}
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
+/** Tried, because what may be written says too little. */
+function canHold(folder: string, type: string, controller: string): boolean {
+  const trial = join(folder, `cairn-${process.pid}-0`)
+  try {
+    if (type === 'cgroup2') {
+      if (!textOf(join(folder, 'cgroup.controllers')).split(/\s/).includes(controller)) return false
+      if (!textOf(join(folder, 'cgroup.subtree_control')).split(/\s/).includes(controller))
+        writeFileSync(join(folder, 'cgroup.subtree_control'), `+${controller}`)
+    }
+    mkdirSync(trial, { recursive: true })
+    return removed(trial)
+  } catch {
+    return false
+  }
+}
+
+/** Of programs that were killed. */
+function removeLeftovers(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    const pid = /^cairn-(\d+)-\d+$/.exec(name)?.[1]
+    if (pid !== undefined && !existsSync(`/proc/${pid}`)) removed(join(folder, name))
+  }
+}

@@ -1,0 +1,8 @@
+export { Bubblewrap, type SandboxOptions, WORKSPACE } from './bubblewrap.js'
+export { Capture } from './capture.js'
+export { hiddenSettings } from './hidden-settings.js'
+export { PlainGroup, PlainNamespace } from './plain.js'
+export { type Ended, type RunOptions, runCommand } from './run.js'
+export { seccompProgram } from './seccomp.js'
+export { findTools, knownTools, type Tools } from './tools.js'
+export type { Command, Enclosure, ResourceLimits, SandboxKind } from './types.js'

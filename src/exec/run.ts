@@ -1,0 +1,231 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync } from 'node:fs'
+import { constants } from 'node:os'
+import { Readable } from 'node:stream'
+import { CairnError } from '../errors.js'
+import { limits, systemClock } from '../sys/index.js'
+import { Capture } from './capture.js'
+import { ControlGroup } from './control-group.js'
+import type { Command, Enclosure, ResourceLimits, Start } from './types.js'
+
+export interface RunOptions {
+  enclosure: Enclosure
+  /** Most milliseconds; then SIGTERM, after `graceMs` SIGKILL. */
+  timeoutMs?: number
+  graceMs?: number
+  resources?: ResourceLimits
+  /** Of stdout and of stderr that are kept, head and tail. */
+  outputBytes?: number
+  /** Default: nothing to read. */
+  stdin?: 'inherit' | Uint8Array | Readable
+  /** Where output goes: kept (the default), or straight to this process's own. */
+  output?: 'capture' | 'inherit'
+  onStdout?: (chunk: Buffer) => void
+  onStderr?: (chunk: Buffer) => void
+  /** Ends the command as a timeout does. */
+  signal?: AbortSignal
+}
+
+const FIRST_OWN_FD = 3
+const KILLED = 128 + constants.signals.SIGKILL
+
+/** How a command ended. */
+export interface Ended {
+  /** 128 + n when signal n ended it, as shells say it. */
+  exitCode: number
+  signal: NodeJS.Signals | null
+  timedOut: boolean
+  aborted: boolean
+  durationMs: number
+  stdout: Capture
+  stderr: Capture
+}
+
+/**
+ * Runs a command to its end; none of its processes lives when this resolves, whatever they did.
+ * @throws CairnError ERR_EXEC_START when it could not be started: nothing ran
+ */
+export async function runCommand(command: Command, options: RunOptions): Promise<Ended> {
+  const { enclosure, resources = {} } = options
+  const group = ControlGroup.make(resources)
+  try {
+    const start = group === undefined ? enclosure.start(command, resources) : group.entered(enclosure.start(command, group.rest(resources)))
+    return await new Running(start, options).ended()
+  } finally {
+    await group?.remove()
+  }
+}
+
+class Running {
+  readonly #options: RunOptions
+  readonly #child: ChildProcess
+  readonly #startedMs = systemClock.monotonic()
+  readonly #stdout: Capture
+  readonly #stderr: Capture
+  #timedOut = false
+  #aborted = false
+  #isOver = false
+  #isKilled = false
+  #grace: NodeJS.Timeout | undefined
+  #startError: Error | undefined
+
+  constructor(start: Start, options: RunOptions) {
+    this.#options = options
+    const kept = options.outputBytes ?? limits.execOutputBytes
+    this.#stdout = new Capture(kept)
+    this.#stderr = new Capture(kept)
+    this.#child = spawned(start, options)
+    this.#child.on('error', error => {
+      this.#startError ??= error
+    })
+    this.#feed(start)
+    this.#listen('stdout', this.#stdout, options.onStdout)
+    this.#listen('stderr', this.#stderr, options.onStderr)
+  }
+
+  #listen(name: 'stdout' | 'stderr', capture: Capture, tell: ((chunk: Buffer) => void) | undefined): void {
+    this.#child[name]?.on('data', (chunk: Buffer) => {
+      capture.add(chunk)
+      tell?.(chunk)
+    })
+  }
+
+  #feed(start: Start): void {
+    const { stdin, enclosure } = this.#options
+    const { stdin: input } = this.#child
+    // The command may end before it has read all.
+    input?.on('error', () => undefined)
+    if (stdin instanceof Uint8Array) input?.end(stdin)
+    else if (typeof stdin === 'object' && input !== null) {
+      stdin.on('error', () => input?.end())
+      stdin.pipe(input)
+    }
+    for (const [i, descriptor] of start.descriptors.entries()) {
+      const pipe = this.#child.stdio[i + FIRST_OWN_FD] as (Readable & NodeJS.WritableStream) | null | undefined
+      pipe?.on('error', () => undefined)
+      if ('write' in descriptor) pipe?.end(descriptor.write)
+      else if ('read' in descriptor) pipe?.setEncoding('utf8').on('data', (text: string) => enclosure.heard?.(text))
+    }
+  }
+
+  async ended(): Promise<Ended> {
+    const { timeoutMs, signal, enclosure } = this.#options
+    const timer = timeoutMs === undefined ? undefined : setTimeout(() => this.#end('timeout'), timeoutMs)
+    const onAbort = (): void => this.#end('abort')
+    signal?.addEventListener('abort', onAbort)
+    if (signal?.aborted === true) onAbort()
+    try {
+      const [code, by] = await this.#exit()
+      this.#isOver = true
+      await enclosure.sweep(this.#child.pid ?? 0)
+      await this.#drained()
+      return this.#result(code, by)
+    } finally {
+      clearTimeout(timer)
+      clearTimeout(this.#grace)
+      signal?.removeEventListener('abort', onAbort)
+      if (this.#options.stdin instanceof Object && 'unpipe' in this.#options.stdin) this.#options.stdin.unpipe()
+    }
+  }
+
+  #exit(): Promise<[code: number | null, signal: NodeJS.Signals | null]> {
+    return new Promise((resolve, reject) => {
+      this.#child.on('exit', (code, signal) => resolve([code, signal]))
+      this.#child.on('error', () => {
+        if (this.#child.pid === undefined) reject(notStarted(this.#startError?.message ?? 'unknown reason'))
+      })
+    })
+  }
+
+  /** What it wrote is read to the end. Somebody who was not found may hold the pipe: they are not waited for. */
+  #drained(): Promise<void> {
+    const open = this.#child.stdio.filter((stream, i) => i !== 0 && stream instanceof Readable && !stream.closed)
+    if (open.length === 0) return Promise.resolve()
+    return new Promise(resolve => {
+      const timer = setTimeout(() => {
+        for (const stream of open) stream?.destroy()
+      }, limits.execDrainMs)
+      let left = open.length
+      const closed = (): void => {
+        if (--left > 0) return
+        clearTimeout(timer)
+        resolve()
+      }
+      for (const stream of open) stream?.once('close', closed)
+    })
+  }
+
+  #end(why: 'timeout' | 'abort'): void {
+    if (this.#isOver || this.#timedOut || this.#aborted) return
+    if (why === 'timeout') this.#timedOut = true
+    else this.#aborted = true
+    const { pid } = this.#child
+    if (pid === undefined) return
+    const { enclosure, graceMs } = this.#options
+    enclosure.terminate(pid)
+    this.#grace = setTimeout(() => this.#kill(pid), graceMs ?? limits.execGraceMs)
+  }
+
+  /** Once may be too early: the process that is to be killed may only be on its way. */
+  #kill(pid: number): void {
+    if (this.#isOver) return
+    this.#isKilled = true
+    this.#options.enclosure.kill(pid)
+    this.#grace = setTimeout(() => this.#kill(pid), limits.execKillAgainMs)
+  }
+
+  #result(told: number | null, by: NodeJS.Signals | null): Ended {
+    // What held it may have been killed before it could say so.
+    const code = this.#isKilled ? KILLED : told
+    const ended = this.#timedOut || this.#aborted
+    if (!ended && !this.#options.enclosure.wasStarted()) throw notStarted(this.#stderr.bytes().toString().trim() || `exit code ${code}`)
+    const exitCode = code ?? 128 + (by === null ? 0 : constants.signals[by])
+    return {
+      exitCode,
+      signal: by ?? signalIn(exitCode),
+      timedOut: this.#timedOut,
+      aborted: this.#aborted,
+      durationMs: systemClock.monotonic() - this.#startedMs,
+      stdout: this.#stdout,
+      stderr: this.#stderr,
+    }
+  }
+}
+
+function spawned(start: Start, { stdin, output }: RunOptions): ChildProcess {
+  const sink = output === 'inherit' ? 'inherit' : 'pipe'
+  const given = start.descriptors.flatMap(one => ('fd' in one ? [one.fd] : []))
+  try {
+    return spawn(start.file, start.args, {
+      cwd: start.cwd,
+      env: { ...start.env },
+      // A session of its own: the terminal's signals are this process's to hand on.
+      detached: true,
+      stdio: [
+        stdin === 'inherit' ? 'inherit' : stdin === undefined ? 'ignore' : 'pipe',
+        sink,
+        sink,
+        ...start.descriptors.map(one => ('fd' in one ? one.fd : 'pipe')),
+      ],
+    })
+  } finally {
+    for (const fd of given) closeSync(fd)
+  }
+}
+
+/** Shells, and what runs a command in a namespace, tell of a signal by the exit code. */
+function signalIn(exitCode: number): NodeJS.Signals | null {
+  const found = Object.entries(constants.signals).find(([, number]) => number === exitCode - 128)
+  return (found?.[0] as NodeJS.Signals | undefined) ?? null
+}
+
+function notStarted(reason: string): CairnError {
+  return new CairnError(
+    'ERR_EXEC_START',
+    `The command could not be started: ${reason.replace(/\.$/, '')}.`,
+    'Run `cairn doctor` to see what this machine has.',
+    {
+      exitCode: 125,
+    },
+  )
+}
