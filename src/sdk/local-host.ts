@@ -1,10 +1,12 @@
 import { statfsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import { CairnError } from '../errors.js'
 import { FileSystem } from '../fs/index.js'
 import type { BatchAnswer } from '../node/index.js'
 import { EngineHost } from '../server/engine-host.js'
 import type { VersionPlace } from '../server/version-methods.js'
+import { credentialVariables } from '../store/environment.js'
 import type { KeySource } from '../store/user-key.js'
 import { limits, systemClock } from '../sys/index.js'
 import type { CommitInfo, Unpublished } from '../volume/api.js'
@@ -25,6 +27,8 @@ export class LocalHost implements Host {
   readonly #engine: Engine
   readonly #host: EngineHost
   #pump: NodeJS.Timeout | undefined
+  /** Where the engine looks for credentials of stores. */
+  #credentials = credentialVariables()
 
   /** @param actor who changes, where `open` does not say it */
   constructor(
@@ -102,11 +106,22 @@ export class LocalHost implements Host {
       try {
         return await work()
       } catch (error) {
+        if (this.#hasOtherCredentials(error)) continue
         const isBusy = error instanceof CairnError && error.code === 'ERR_VOLUME_BUSY' && !error.message.includes(`process ${process.pid}`)
         if (!isBusy || systemClock.monotonic() > until) throw error
         await sleep(BUSY_RETRY_MS)
       }
     }
+  }
+
+  /** This program has set others in its environment since those that were refused. */
+  #hasOtherCredentials(error: unknown): boolean {
+    if ((error as CairnError).code !== 'ERR_STORE_CREDENTIALS') return false
+    const now = credentialVariables()
+    if (isDeepStrictEqual(now, this.#credentials)) return false
+    this.#credentials = now
+    this.#engine.useCredentials(now)
+    return true
   }
 
   /** Sealing and the 1 s sync, while volumes are open. Does not keep the process alive: what was acknowledged is in the journal. */

@@ -12,7 +12,22 @@ const { O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, W_OK } = constants
 const reads: ReadonlySet<string> = new Set([
   ...readMethods,
   ...['writtenElsewhere', 'storeOf', 'unpublished', 'logNext', 'blameStates', 'blameFile', 'diffNext', 'diffFile', 'cacheClear', 'cacheLimit'],
-  ...['refresh', 'giveKeys', 'engine.keys', 'caughtUp', 'pin', 'unpin', 'collected', 'step', 'close', 'job.wait', 'mount', 'unmount', 'server.stop'],
+  ...[
+    'refresh',
+    'giveKeys',
+    'giveCredentials',
+    'engine.keys',
+    'caughtUp',
+    'pin',
+    'unpin',
+    'collected',
+    'step',
+    'close',
+    'job.wait',
+    'mount',
+    'unmount',
+    'server.stop',
+  ],
 ])
 /** Where the options of calls stand that change nothing with `dryRun`; what was in no commit may get one, as when a volume is closed. */
 const dryRuns: ReadonlyMap<string, number> = new Map([

@@ -3,6 +3,7 @@ import { neverSent, type RpcClient } from '../http/rpc-client.js'
 import type { Backend, BatchAnswer, OpArgs, OpName, OpResult } from '../node/index.js'
 import type { CopyRest } from '../node/ops.js'
 import type { VersionPlace } from '../server/version-methods.js'
+import { credentialVariables } from '../store/environment.js'
 import type { KeySource } from '../store/user-key.js'
 import { limits } from '../sys/index.js'
 import type { CommitInfo } from '../volume/api.js'
@@ -72,7 +73,11 @@ export class RemoteHost implements Host {
         await client.call('giveKeys', [keysToGive(this.#keys)])
         return client.call(method, args)
       }
-      if ((error as CairnError).code === 'ERR_STORE_CREDENTIALS') throw ofTheServer(error as CairnError)
+      if ((error as CairnError).code === 'ERR_STORE_CREDENTIALS') {
+        // The server was started in another environment, or long ago.
+        await client.call('giveCredentials', [credentialVariables()])
+        return client.call(method, args)
+      }
       const repeatable = wasNotRun(error) || (reads.has(method) && (error as CairnError).code === 'ERR_SERVER_LOST')
       if (!repeatable) throw error
       await this.#again(error, client)
@@ -124,13 +129,6 @@ export class RemoteHost implements Host {
     this.#now?.close()
     this.#client.close()
   }
-}
-
-/** Whoever has just set them hears that it is the server that uses them. */
-function ofTheServer({ code, message, remedy, retry }: CairnError): CairnError {
-  const how =
-    'The server has those of the environment that it was started in: after a change unmount all, and end it with `kill` and the pid that `cairn status` says.'
-  return new CairnError(code, message, `${remedy} ${how}`, { retry })
 }
 
 /** The server said so, or never heard of it. */

@@ -7,6 +7,7 @@ import { type RestoreOptions, restore, restoreInto } from '../history/restore/re
 import { isOpName, LocalBackend, type OpArgs } from '../node/backend.js'
 import { type BatchAnswer, type BatchOp, runBatchOps } from '../node/batch-ops.js'
 import { LocalOps } from '../node/ops.js'
+import type { CredentialVariables } from '../store/environment.js'
 import type { StoreLocation } from '../store/url.js'
 import type { KeySource } from '../store/user-key.js'
 import { limits, systemClock } from '../sys/index.js'
@@ -138,6 +139,7 @@ export class EngineHost {
       create: (_: string, name: string, options?: { store?: StoreLocation } & StoreOptions) => engine.create(name, options),
       attach: (_: string, name: string, store: StoreLocation, options?: StoreOptions) => engine.attach(name, store, options),
       giveKeys: (_: string, keys: readonly KeySource[]) => engine.giveKeys(keys),
+      giveCredentials: (_: string, variables: CredentialVariables) => engine.useCredentials(variables),
       // Of `engine.`, which no client can call.
       'engine.keys': () => engine.keys,
       volumes: (_: string, options?: { deleted?: boolean }) => engine.volumes(options),

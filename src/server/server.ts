@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { CairnError } from '../errors.js'
 import type { RpcService } from '../http/rpc-handler.js'
+import { type CredentialVariables, useCredentialVariables } from '../store/environment.js'
 import { limits, systemClock } from '../sys/index.js'
 import type { Unpublished } from '../volume/api.js'
 import { AutoCollect } from './auto-collect.js'
@@ -119,6 +120,10 @@ export class Server implements RpcService {
         return this.#jobs.start(args[0] as JobData['kind'], args[1] as string | undefined, args[2] as JobOptions | undefined)
       case 'job.wait':
         return this.#jobs.wait(Number(args[0]))
+      case 'giveCredentials':
+        // For threads of jobs, which are started here.
+        useCredentialVariables(args[0] as CredentialVariables)
+        return this.#engine.call(session, method, args)
       default:
         if (/^(mount|session|engine)\./.test(method))
           throw new CairnError('ERR_METHOD_UNKNOWN', `The server has no ${method} for clients.`, 'Use the same version of cairn on both sides.')

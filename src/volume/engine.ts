@@ -5,6 +5,7 @@ import { CairnError } from '../errors.js'
 import { type CompressionChoice, otherCompression } from '../store/compression-for.js'
 import { openDirectoryStore } from '../store/directory/index.js'
 import { openElsewhere } from '../store/elsewhere.js'
+import { type CredentialVariables, useCredentialVariables } from '../store/environment.js'
 import { readKnown } from '../store/known-store.js'
 import { HOME_FILES, sweepLocalFiles } from '../store/local-files.js'
 import { Packs } from '../store/packs.js'
@@ -145,6 +146,12 @@ export class Engine implements EngineApi {
   /** Where keys may come from, for other threads of this process. */
   get keys(): readonly KeySource[] {
     return this.#keys
+  }
+
+  /** From now on stores elsewhere look for credentials there: those that this process was started with are refused. */
+  useCredentials(variables: CredentialVariables): void {
+    useCredentialVariables(variables)
+    for (const { remote } of this.#elsewhere.values()) remote?.useCredentials(variables)
   }
 
   /** Other places where keys may come from, of a program that uses this engine; they are kept in memory only. */

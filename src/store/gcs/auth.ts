@@ -6,6 +6,8 @@ import { networkReason, noCredentials, unreachable, wrongCredentials } from '../
 export interface Tokens {
   /** A token that is valid now. */
   get(): Promise<string | undefined>
+  /** Looks for credentials anew: those that there were are refused. */
+  renew?(): void
 }
 
 const SCOPE = 'https://www.googleapis.com/auth/devstorage.read_write'
@@ -22,8 +24,12 @@ export const noTokens: Tokens = { get: async () => undefined }
 export function googleTokens(store: string): Tokens {
   const { GoogleAuth } = optionalPackage<typeof GoogleAuthLibrary>('google-auth-library', 'A store in GCS')
   // It would look for the project first, for seconds where there is none; buckets have names without one.
-  const auth = new GoogleAuth({ scopes: [SCOPE], projectId: 'none' })
+  const found = () => new GoogleAuth({ scopes: [SCOPE], projectId: 'none' })
+  let auth = found()
   return {
+    renew() {
+      auth = found()
+    },
     async get() {
       try {
         const token = await auth.getAccessToken()

@@ -51,6 +51,8 @@ describe('GCS store', () => {
     expect(await store.get('h', { unlessVersion: version })).toMatchObject({ unchanged: true, version })
     await store.put('h', bytes('1'))
     expect((await store.get('h', { unlessVersion: version }))?.bytes.toString()).toBe('1')
+    await store.delete(['h'])
+    expect(await store.get('h', { unlessVersion: version })).toBe(undefined)
   })
 
   for (const kind of ['error', 'error-applied', 'lost', 'lost-applied', 'throttle', 'conflict'] as FaultKind[]) {
@@ -166,6 +168,22 @@ describe('where credentials come from', () => {
     process.env['STORAGE_EMULATOR_HOST'] = server.endpoint
     await open({ tokens: undefined, endpoint: undefined }).put('k', bytes('1'))
     expect(server.requests('Token')).toBe(0)
+  })
+
+  it('are looked for anew when they are refused, and the request is made once more', async () => {
+    Object.assign(process.env, { GCE_METADATA_HOST: server.endpoint.slice('http://'.length), METADATA_SERVER_DETECTION: 'assume-present' })
+    const store = open({ tokens: undefined })
+    await store.put('k', bytes('1'))
+    // Revoked before its time.
+    server.given.clear()
+    server.resetCounts()
+    await store.put('k', bytes('2'))
+    expect((await store.get('k'))?.bytes.toString()).toBe('2')
+    expect([server.given.size, server.requests('PutObject'), server.requests('GetObject')]).toEqual([1, 2, 1])
+    // Another file in the place of the one that was read.
+    server.options.tokens = []
+    await expect(store.get('k')).rejects.toMatchObject({ code: 'ERR_STORE_CREDENTIALS' })
+    expect(server.requests('GetObject')).toBe(3)
   })
 
   it('a file that is not there', async () => {

@@ -184,11 +184,20 @@ export class GcsStore implements ObjectStore {
   async #send(request: HttpRequest): Promise<HttpResponse> {
     try {
       const token = await this.#tokens.get()
-      const authorization: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` }
-      return await send(this.#agents, { ...request, headers: { ...request.headers, ...authorization, 'user-agent': 'cairn' } })
+      const response = await this.#sendAs(token, request)
+      if (response.status !== 401 || this.#tokens.renew === undefined) return response
+      // Revoked, or a file with others was put in the place of the one that was read.
+      this.#tokens.renew()
+      const other = await this.#tokens.get()
+      return other === token ? response : await this.#sendAs(other, request)
     } catch (error) {
       throw translateNetwork(error, this.#place, request.signal)
     }
+  }
+
+  #sendAs(token: string | undefined, request: HttpRequest): Promise<HttpResponse> {
+    const authorization: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` }
+    return send(this.#agents, { ...request, headers: { ...request.headers, ...authorization, 'user-agent': 'cairn' } })
   }
 
   #resource(response: HttpResponse, attempted: Attempted): Resource {

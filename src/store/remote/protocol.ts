@@ -2,6 +2,7 @@ import type { MessagePort } from 'node:worker_threads'
 import type { WakerHandle } from '../../sys/waker.js'
 import type { WireError } from '../../sys/wire-error.js'
 import type { GetOptions, ListPage, ObjectInfo, StoredObject } from '../contract.js'
+import type { CredentialVariables } from '../environment.js'
 import type { ProbeReport } from '../probe.js'
 import type { StoreInfo } from '../store-info.js'
 import type { StoreLocation } from '../url.js'
@@ -82,6 +83,8 @@ export interface StoreCalls {
   probe: () => ProbeReport
   /** Reads its id and lists a little of it: that it is reached, and what the credentials allow. */
   look: () => StoreLook
+  /** Credentials are looked for there from now on. */
+  useCredentials: (variables: CredentialVariables) => void
   /** Returns when the store answers, whatever it says. */
   awaitStore: () => void
 }

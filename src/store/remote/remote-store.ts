@@ -8,6 +8,7 @@ import type { WakerHandle } from '../../sys/waker.js'
 import { AsyncLocal } from '../async-local.js'
 import type { GetOptions, ListPage, ObjectInfo, Put, PutOptions, StoredObject } from '../contract.js'
 import { type DirectoryStore, openDirectoryStore } from '../directory/index.js'
+import type { CredentialVariables } from '../environment.js'
 import { unlessRefused } from '../keys.js'
 import { isAway, unreachable } from '../remote-errors.js'
 import { formatStoreUrl, type StoreLocation } from '../url.js'
@@ -145,6 +146,11 @@ export class RemoteStore extends AsyncLocal {
     } catch (error) {
       throw this.#heard(error)
     }
+  }
+
+  /** Credentials are looked for there from now on, when those that there are are refused. */
+  useCredentials(variables: CredentialVariables): void {
+    this.#thread.callSync('useCredentials', variables)
   }
 
   /** @throws CairnError ERR_STORE_UNREACHABLE while nobody waits for it */

@@ -6,6 +6,7 @@ import { limits, systemClock, systemRandom } from '../../sys/index.js'
 import { Waker } from '../../sys/waker.js'
 import { toWire } from '../../sys/wire-error.js'
 import type { ObjectStore, StoredObject } from '../contract.js'
+import { useCredentialVariables } from '../environment.js'
 import { identify } from '../identity.js'
 import { Budget } from '../parts.js'
 import { probeStore } from '../probe.js'
@@ -78,6 +79,7 @@ class StoreThread {
         await this.#genuine.confirmedNow()
         return lookAt(await this.#store)
       },
+      useCredentials: async variables => useCredentialVariables(variables),
       awaitStore: () => this.#awaitStore(),
     }
   }

@@ -60,6 +60,11 @@ const CREDENTIALS: Record<string, string> = {
   InvalidClientTokenId: 'it does not know the access key',
 }
 
+/** What S3 says of credentials that it does not take, not of what they may. */
+export function isCredentialsRefused(code: string): boolean {
+  return CREDENTIALS[code] !== undefined
+}
+
 const MISSING_CREDENTIALS = new Set(['CredentialsProviderError', 'ProviderError', 'TokenProviderError'])
 const REGION = new Set(['AuthorizationHeaderMalformed', 'PermanentRedirect', 'TemporaryRedirect', 'IllegalLocationConstraintException'])
 const FULL = new Set(['QuotaExceeded', 'ServiceQuotaExceeded', 'XMinioStorageFull', 'InsufficientCapacity'])

@@ -2,6 +2,7 @@ import type * as S3 from '@aws-sdk/client-s3'
 import { limits } from '../../sys/index.js'
 import { agentsFor } from '../http/agents.js'
 import { optionalPackage } from '../optional.js'
+import { renewCredentials } from './renewal.js'
 
 export type Sdk = typeof S3
 export type Client = S3.S3Client
@@ -34,7 +35,7 @@ export function givenRegion({ region }: ClientOptions): string | undefined {
 export function createClient(sdk: Sdk, options: ClientOptions): Client {
   const region = givenRegion(options)
   const { httpAgent, httpsAgent } = agentsFor(options.endpoint ?? 'https://s3.amazonaws.com')
-  return new sdk.S3Client({
+  const client = new sdk.S3Client({
     ...(region !== undefined && { region }),
     // Where the profile may have one, the SDK looks it up; else AWS is asked, and an endpoint of one's own mostly does not care.
     ...(region === undefined && fromEnvironment('AWS_PROFILE') === undefined && { region: ANY_REGION, followRegionRedirects: true }),
@@ -49,8 +50,14 @@ export function createClient(sdk: Sdk, options: ClientOptions): Client {
     customUserAgent: 'cairn',
     requestHandler: { httpAgent, httpsAgent, connectionTimeout: limits.storeConnectMs, socketTimeout: limits.storeIdleMs },
     logger: { trace: silent, debug: silent, info: silent, warn: silent, error: silent },
+    ...(READ_ANEW as object),
   })
+  renewCredentials(client)
+  return client
 }
+
+/** For the providers of credentials: their files are read when they are looked for, not only once in a process. */
+const READ_ANEW = { ignoreCache: true }
 
 function silent(): void {}
 

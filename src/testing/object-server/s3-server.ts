@@ -12,6 +12,8 @@ export interface S3ServerOptions extends ServiceOptions {
   buckets?: readonly string[]
   /** Who may use it; everyone who signs with one of these. */
   credentials?: readonly Credentials[]
+  /** Access keys of sessions that are over. */
+  expired?: readonly string[]
   /** How `If-Match` wants its etag: as it was given, or without the quotes, as Ceph does. */
   quotes?: 'any' | 'quoted' | 'unquoted'
   /** What nobody may do. */
@@ -76,7 +78,9 @@ export class S3Server extends ObjectService {
   }
 
   protected apply(exchange: Exchange, operation: Operation): Answer {
-    const problem = signatureProblem(exchange, this.options.credentials ?? [TEST_CREDENTIALS], this.region, this.nowMs())
+    const { credentials = [TEST_CREDENTIALS], expired = [] } = this.options
+    if (expired.some(id => exchange.headers.authorization?.includes(`Credential=${id}/`) === true)) return this.#unsigned('ExpiredToken', exchange)
+    const problem = signatureProblem(exchange, credentials, this.region, this.nowMs())
     if (problem !== undefined) return this.#unsigned(problem, exchange)
     for (const name of exchange.query.keys()) if (!KNOWN_QUERY.has(name)) return s3Error('NotImplemented', `<Header>${escapeXml(name)}</Header>`)
     const [, name] = splitPath(exchange.rawPath)
