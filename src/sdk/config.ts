@@ -4,9 +4,11 @@ import { join, resolve } from 'node:path'
 import { CairnError } from '../errors.js'
 import type { LogLevel } from '../server/log.js'
 import { makeFolders } from '../sys/index.js'
+import { parseSize, parseSpan } from '../sys/units.js'
 import { checkVolumeName } from './address.js'
 
 export type { LogLevel } from '../server/log.js'
+export { parseSize, parseSpan } from '../sys/units.js'
 
 /** Everything that can be set. Sizes in bytes, times in milliseconds. */
 export interface Settings {
@@ -54,22 +56,6 @@ export interface LoadOptions {
 }
 
 const levels: readonly string[] = ['error', 'warn', 'info', 'debug']
-const units: Readonly<Record<string, number>> = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 }
-const spans: Readonly<Record<string, number>> = { ms: 1, '': 1000, s: 1000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 }
-
-/** Bytes of `512`, `64K`, `1.5GiB` (powers of 1024); `undefined` when it is no size. */
-export function parseSize(text: string): number | undefined {
-  const match = /^\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\s*$/i.exec(text)
-  const size = match === null ? Number.NaN : Math.round(Number(match[1]) * units[match[2].toLowerCase()])
-  return Number.isSafeInteger(size) ? size : undefined
-}
-
-/** Milliseconds of `500ms`, `2s`, `5m`, `1h`; a bare number is seconds. */
-export function parseSpan(text: string): number | undefined {
-  const match = /^\s*(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d)?\s*$/i.exec(text)
-  return match === null ? undefined : Number(match[1]) * spans[(match[2] ?? '').toLowerCase()]
-}
-
 export function parseSwitch(text: string): boolean | undefined {
   if (/^(1|true|yes|on)$/i.test(text.trim())) return true
   return /^(0|false|no|off|)$/i.test(text.trim()) ? false : undefined

@@ -320,6 +320,28 @@ export const limits = {
   keyBytes: 64 * 1024,
   /** Places that one engine looks for keys in. */
   keySources: 16,
+  /** Longest policy of a volume, and what one may hold. */
+  policyBytes: 64 * 1024,
+  policyRules: 500,
+  policyExamples: 500,
+  /** Longest glob or regular expression of a policy, patterns that braces may stand for, and steps of a compiled expression. */
+  policyPatternChars: 1000,
+  policyAlternatives: 64,
+  policyRegexProgram: 5000,
+  /** Text over this is not looked through with a regular expression: a command that has it is denied. */
+  policyTextChars: 16 * 1024,
+  /** Shell text that is longer, runs more commands, or holds scripts in scripts deeper than this is not judged command by command, but as unknown. */
+  shellTextChars: 64 * 1024,
+  shellCommands: 1000,
+  shellDepth: 16,
+  /** A script for sed that is longer is not looked through, but unknown. */
+  sedScriptChars: 2000,
+  /** Of a command's text so much is shown. */
+  judgedTextChars: 300,
+  /** Directories that a command of a shell text may be in, as far as can be told; more are any. */
+  shellDirectories: 8,
+  /** A question that nobody answered is denied after this, where the policy says nothing else. */
+  approvalMs: 300_000,
   /** Longest path of a Unix socket that every platform takes. */
   socketPathBytes: 100,
   /** What is kept of each output of a command, head and tail, where nothing else is said. */

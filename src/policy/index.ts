@@ -1,0 +1,5 @@
+export { decide } from './decide.js'
+export { pathGlobs } from './glob.js'
+export { PolicyError, parsePolicy } from './parse.js'
+export type { Policy } from './policy.js'
+export type { Approval, ApprovalAnswer, AskSettings, CommandRequest, Decision, Effect, Judged, PolicyLimits } from './types.js'
