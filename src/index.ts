@@ -5,6 +5,12 @@ export { BatchError } from './sdk/batch-error.js'
 export { Cairn } from './sdk/cairn.js'
 export { doctor } from './sdk/doctor.js'
 export type {
+  AuditEvent,
+  AuditHead,
+  AuditOptions,
+  AuditRecord,
+  AuditTip,
+  AuditVerification,
   BlameLine,
   Caches,
   CairnApi,

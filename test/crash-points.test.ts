@@ -24,6 +24,7 @@ const elsewhere = new Set<CrashPoint>([
   'purge.commits.before',
   'purge.commits.after',
   'purge.versions.between',
+  'purge.audit.after',
   'purge.sealed',
   ...crashPoints.filter(point => point.startsWith('gc.')),
   // test/remote-volume.test.ts, test/remote-crash.test.ts

@@ -11,6 +11,7 @@ import { createFs, LocalBackend, LocalOps } from '../src/node/index.js'
 import { mountSupport } from '../src/sdk/doctor.js'
 import { type CrashPoint, onCrashPoint } from '../src/sys/index.js'
 import { collected } from '../src/testing/collected.js'
+import { type AuditVerification, readAudit, verifyAudit } from '../src/volume/audit/index.js'
 import { Engine } from '../src/volume/engine.js'
 import type { Volume } from '../src/volume/volume.js'
 import { CliRun } from './cli-run.js'
@@ -77,6 +78,8 @@ describe('purge', () => {
     fs.rmSync(`/${NAME}/deleted-before-any-commit`)
     fs.rmSync(`/${NAME}/small`)
     fs.writeFileSync('/blocks', Buffer.alloc(200_000, 'd'))
+    volume.audit.append({ kind: 'exec', exec: 'run-1', cwd: `/${NAME}`, argv: ['cat', 'inline'] }, { kind: 'exec', exec: 'run-2', argv: ['cat', 'other-1'] })
+    volume.audit.append({ kind: 'exec', exec: 'run-3', shell: `echo ${SECRET.repeat(200)} > ${NAME}/inline`, exit: 0 })
     volume.checkpoint('three')
     fs.writeFileSync(`/${NAME}/inline`, `last ${small}`)
   }
@@ -172,6 +175,7 @@ describe('purge', () => {
     'purge.commits.before',
     'purge.commits.after',
     'purge.versions.between',
+    'purge.audit.after',
     'purge.sealed',
     'become.before-journal',
     'become.after-journal',
@@ -200,6 +204,36 @@ describe('purge', () => {
     run(`/${NAME}`, true)
     await gone(SECRET, NAME)
     expect(volume.commits({ checkpointsOnly: true }).map(({ id }) => id)).toEqual(before)
+    expect(audited()).toMatchObject({ ok: true, redacted: 2 })
+  })
+
+  const audited = (): AuditVerification => {
+    const steps = verifyAudit(() => volume.state.history)
+    for (;;) {
+      const { done, value } = steps.next()
+      if (done === true) return value
+    }
+  }
+  test('what the audit chain told of it is gone, and the chain is whole and says so', async () => {
+    plant()
+    const tip = volume.audit.state
+    run(`/${NAME}`, true)
+    await gone(SECRET, NAME)
+    expect(audited()).toMatchObject({ ok: true, redacted: 2 })
+    const { entries } = readAudit(volume.state.history)
+    expect(entries[0]).toMatchObject({
+      kind: 'purge',
+      detail: {
+        redacted: [
+          [expect.any(Number), expect.any(Number)],
+          [expect.any(Number), expect.any(Number)],
+        ],
+      },
+    })
+    expect(entries.filter(({ kind }) => kind === 'redacted')).toHaveLength(2)
+    expect(entries.find(({ exec }) => exec === 'run-2')).toMatchObject({ argv: ['cat', 'other-1'] })
+    const { hash } = entries.find(({ sequence }) => sequence === tip?.sequence) ?? {}
+    expect(hash).toBe(tip?.hash)
   })
 
   test('a commit that many have in common is rewritten once', async () => {

@@ -1,9 +1,9 @@
 import { CairnError } from '../errors.js'
 import type { CommitInfo } from '../volume/api.js'
+import { countsText } from './change-counts.js'
 import type { Context } from './context.js'
 import { changeLine } from './diff-lines.js'
 import { fullTime, humanSize, plural, printable } from './format.js'
-import { countsText } from './log.js'
 import type { Run } from './spec.js'
 
 /** Changes that are listed; the rest is counted. */

@@ -25,17 +25,28 @@ export class Context {
   private readonly openCairn: OpenCairn
   private readonly homeArgument: string | undefined
   private readonly actorArgument: string | undefined
+  private readonly commandLine: readonly string[] | undefined
   private opening: Promise<CairnApi> | undefined
   private resolved: Promise<Resolved> | undefined
   private readonly places: Places
 
-  constructor(options: { json: boolean; out: Output; home?: string; actor?: string; globs?: readonly string[]; reads?: boolean; open: OpenCairn }) {
+  constructor(options: {
+    json: boolean
+    out: Output
+    home?: string
+    actor?: string
+    commandLine?: readonly string[]
+    globs?: readonly string[]
+    reads?: boolean
+    open: OpenCairn
+  }) {
     this.json = options.json
     this.out = options.out
     this.globs = options.globs ?? []
     this.onlyReads = options.reads === true
     this.homeArgument = options.home
     this.actorArgument = options.actor
+    this.commandLine = options.commandLine
     this.openCairn = options.open
     this.places = new Places({
       open: (name, ref) => this.openVolume(name, ref),
@@ -58,11 +69,24 @@ export class Context {
 
   cairn(): Promise<CairnApi> {
     this.opening ??= this.config().then(({ settings, origins }) => {
-      const { home, logLevel, gc, backlogSize: backlogBytes, metadataTtl: refreshMs } = settings
+      const { home, logLevel, gc, backlogSize: backlogBytes, metadataTtl: refreshMs, auditKeyFile } = settings
       const actor = this.actorArgument ?? settings.actor
+      const reason = this.streams.env['CAIRN_REASON']
       // What is not said stays as it was said before.
       const cacheSize = origins.cacheSize.from === 'default' ? undefined : settings.cacheSize
-      return this.openCairn({ ...keySettings(settings), home, logLevel, gc, cacheSize, backlogBytes, refreshMs, ...(actor === undefined ? {} : { actor }) })
+      return this.openCairn({
+        ...keySettings(settings),
+        home,
+        logLevel,
+        gc,
+        cacheSize,
+        backlogBytes,
+        refreshMs,
+        ...(actor === undefined ? {} : { actor }),
+        ...(reason === undefined || reason === '' ? {} : { reason }),
+        ...(auditKeyFile === undefined ? {} : { auditKeyFile }),
+        ...(this.commandLine === undefined ? {} : { commandLine: this.commandLine }),
+      })
     })
     return this.opening
   }

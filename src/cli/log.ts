@@ -1,6 +1,7 @@
 import { CairnError } from '../errors.js'
 import type { FoundChange } from '../history/diff/diff-read.js'
 import type { LogEntry } from '../sdk/types.js'
+import { countsText } from './change-counts.js'
 import type { Context } from './context.js'
 import { type Counted, changeLine, statLines } from './diff-lines.js'
 import { usageError } from './errors.js'
@@ -95,15 +96,6 @@ function entryLine(entry: LogEntry, { out }: Context): string {
   if (entry.message !== undefined) parts.push(printable(entry.message))
   if (entry.from !== undefined) parts.push(`${printable(entry.from)} -> ${printable(entry.path ?? '')}`)
   return parts.join('  ')
-}
-
-const signs = { created: '+', modified: '~', deleted: '-', renamed: '>', mode: 't', xattr: 'x' } as const
-
-/** `+3 ~1 -2`: created, modified, deleted; `>1` renamed, `t1` modes or owners, `x1` attributes. */
-export function countsText(counts: LogEntry['counts']): string {
-  if (counts === undefined) return ''
-  const kinds = Object.keys(signs) as Array<keyof typeof signs>
-  return kinds.flatMap(kind => (counts[kind] === undefined ? [] : [`${signs[kind]}${counts[kind]}`])).join(' ')
 }
 
 async function showDetails(context: Context, volume: string, entry: LogEntry, options: Options): Promise<void> {

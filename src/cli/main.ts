@@ -27,7 +27,15 @@ export async function main(argv: readonly string[], streams: Streams, open: Open
     const dashes = parsed.spec.globs === true ? argv.indexOf('--') : -1
     const args = dashes < 0 ? parsed.args : parsed.args.slice(0, parsed.args.length - (argv.length - dashes - 1))
     const given = { ...(typeof home === 'string' && { home }), ...(typeof actor === 'string' && { actor }) }
-    context = new Context({ json, out, open, globs: parsed.args.slice(args.length), reads: parsed.spec.reads === true, ...given })
+    context = new Context({
+      json,
+      out,
+      open,
+      globs: parsed.args.slice(args.length),
+      reads: parsed.spec.reads === true,
+      commandLine: ['cairn', ...argv],
+      ...given,
+    })
     const { run } = await parsed.spec.load()
     return (await run(context, args, parsed.options)) ?? 0
   } catch (error) {

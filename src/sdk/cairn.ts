@@ -10,12 +10,13 @@ import type { KeySource } from '../store/user-key.js'
 import { ownActor } from '../sys/actor.js'
 import { limits } from '../sys/index.js'
 import type { CommitInfo, FsckReport, StoreCheck, Unpublished, VersionInfo, VolumeInfo } from '../volume/api.js'
+import type { AuditState } from '../volume/audit/index.js'
 import type { Pinned } from '../volume/engine.js'
 import type { BackupOptions } from './backup.js'
 import type { Bundle, UnbundleOptions } from './bundle.js'
 import { bytesOf, type Caches, cachesOf } from './caches.js'
 import type { DiffReader } from './diff.js'
-import type { Host } from './host.js'
+import type { Host, Why } from './host.js'
 import { runJobOn } from './jobs.js'
 import { keySettings, keysOf } from './keys.js'
 import { type LeaseWait, whileHeld } from './lease-wait.js'
@@ -28,6 +29,12 @@ import { RemoteHost } from './remote-host.js'
 import type { RotateKeyOptions } from './rotate-key.js'
 import { answered, statusOf } from './status.js'
 import type {
+  AuditEvent,
+  AuditHead,
+  AuditOptions,
+  AuditRecord,
+  AuditTip,
+  AuditVerification,
   BlameLine,
   CairnApi,
   CairnOptions,
@@ -80,6 +87,9 @@ export class Cairn implements CairnApi {
   readonly #durability: CairnOptions['durability']
   readonly #keys: KeySource[]
   readonly #backlogBytes: number | undefined
+  readonly #auditKeyFile: string | undefined
+  readonly #reason: string | undefined
+  readonly #commandLine: readonly string[] | undefined
   #local: Promise<LocalHost> | undefined
   #remote: RemoteHost | undefined
   readonly #open = new Set<VolumeHandle>()
@@ -97,6 +107,9 @@ export class Cairn implements CairnApi {
     this.#durability = options.durability
     this.#keys = keysOf(options)
     this.#backlogBytes = options.backlogBytes
+    this.#reason = options.reason ?? (process.env['CAIRN_REASON'] || undefined)
+    this.#commandLine = options.commandLine
+    this.#auditKeyFile = options.auditKeyFile === undefined ? undefined : resolve(options.auditKeyFile)
   }
 
   /**
@@ -116,7 +129,7 @@ export class Cairn implements CairnApi {
   static async fromEnv(): Promise<Cairn> {
     const { loadSettings } = await import('./config.js')
     const { settings, origins } = await loadSettings()
-    const { home, logLevel, actor, readOnly, gc, backlogSize, metadataTtl } = settings
+    const { home, logLevel, actor, readOnly, gc, backlogSize, metadataTtl, auditKeyFile } = settings
     return Cairn.open({
       ...keySettings(settings),
       home,
@@ -127,6 +140,7 @@ export class Cairn implements CairnApi {
       refreshMs: metadataTtl,
       ...(backlogSize === undefined ? {} : { backlogBytes: backlogSize }),
       ...(actor === undefined ? {} : { actor }),
+      ...(auditKeyFile === undefined ? {} : { auditKeyFile }),
     })
   }
 
@@ -224,7 +238,12 @@ export class Cairn implements CairnApi {
     const { steal, force, cacheSize, ...mount } = options
     if (cacheSize !== undefined) await server.call('cacheLimit', options.name, bytesOf(cacheSize))
     if (steal === true || force === true) await server.call('takeLease', options.name, { steal, force })
-    return (await server.call('mount', { actor: this.actor, ...(await this.#durabilityOf(options.name)), ...mount })) as MountInfo
+    return (await server.call('mount', {
+      actor: this.actor,
+      ...(this.#reason === undefined ? {} : { reason: this.#reason }),
+      ...(await this.#durabilityOf(options.name)),
+      ...mount,
+    })) as MountInfo
   }
 
   async unmount(target: string, options: { force?: boolean } = {}): Promise<boolean> {
@@ -341,7 +360,7 @@ export class Cairn implements CairnApi {
   }
 
   async deleteCheckpoint(name: string, checkpoint: string): Promise<void> {
-    await this.#call('deleteCheckpoint', name, checkpoint)
+    await this.#call('deleteCheckpoint', name, checkpoint, { actor: this.actor })
   }
 
   async restore(name: string, options: RestoreOptions = {}): Promise<Restored> {
@@ -409,7 +428,7 @@ export class Cairn implements CairnApi {
   }
 
   async setQuota(name: string, quota: Quota): Promise<QuotaReport> {
-    return (await this.#call('setQuota', name, quota)) as QuotaReport
+    return (await this.#call('setQuota', name, quota, { actor: this.actor })) as QuotaReport
   }
 
   async retention(name: string): Promise<Retention> {
@@ -417,7 +436,7 @@ export class Cairn implements CairnApi {
   }
 
   async setRetention(name: string, retention: Retention): Promise<void> {
-    await this.#call('setRetention', name, retention)
+    await this.#call('setRetention', name, retention, { actor: this.actor })
   }
 
   async diff(a: DiffSide, b: DiffSide, options: DiffOptions = {}): Promise<DiffChange[]> {
@@ -458,6 +477,29 @@ export class Cairn implements CairnApi {
     return blame(await this.#host(name), name, path, options.ref)
   }
 
+  async *audit(name: string, options: AuditOptions = {}): AsyncGenerator<AuditRecord> {
+    const { auditEntries } = await import('./audit.js')
+    yield* auditEntries(() => this.#host(name), name, options)
+  }
+
+  async auditHead(name: string): Promise<AuditHead | undefined> {
+    const state = (await this.#call('auditState', name)) as AuditState | null | undefined
+    if (state === undefined || state === null) return undefined
+    const { sequence, hash, volume, timeMs, signed } = state
+    return { sequence, hash, volume, timeMs, ...(signed === undefined ? {} : { signed }) }
+  }
+
+  async verifyAudit(name: string, options: { against?: AuditTip; keyFile?: string } = {}): Promise<AuditVerification> {
+    const { verifyAudit } = await import('./audit.js')
+    const { keyFile = this.#auditKeyFile, against } = options
+    const key = keyFile === undefined ? {} : { key: (await import('../volume/audit/index.js')).readPublicKey(keyFile) }
+    return verifyAudit(await this.#host(name), name, { ...key, ...(against === undefined ? {} : { against }) })
+  }
+
+  async recordAudit(name: string, event: AuditEvent): Promise<AuditTip> {
+    return (await this.#call('auditAppend', name, { actor: this.actor, ...event })) as AuditTip
+  }
+
   async fsck(name: string, options: FsckOptions = {}): Promise<FsckReport> {
     if (this.#readOnly && options.repair === true) throw posixError(EROFS, 'fsck')
     await this.#settle(name)
@@ -476,16 +518,23 @@ export class Cairn implements CairnApi {
 
   async open(
     name: string,
-    options: { ref?: string; actor?: string; mode?: 'readonly' | 'readwrite'; durability?: DurabilityLevel } & LeaseWait = {},
+    options: { ref?: string; actor?: string; reason?: string; mode?: 'readonly' | 'readwrite'; durability?: DurabilityLevel } & LeaseWait = {},
   ): Promise<OpenVolume> {
     const host = await this.#host(name)
     const isRead = options.mode === 'readonly'
     const { durability } = { ...(await this.#durabilityOf(name)), ...options }
-    const found = await whileHeld(() => host.open(name, options.ref, options.actor ?? this.actor, undefined, isRead, durability), options)
+    const found = await whileHeld(
+      () => host.open(name, options.ref, options.actor ?? this.actor, undefined, isRead, durability, this.#why(options.reason)),
+      options,
+    )
     const opened = isRead ? readOnly(found) : found
     const handle: VolumeHandle = new VolumeHandle(name, options.ref, opened, this, () => this.#open.delete(handle), options.actor)
     this.#open.add(handle)
     return handle
+  }
+
+  #why(reason = this.#reason): Why {
+    return { ...(reason === undefined ? {} : { reason }), ...(this.#commandLine === undefined ? {} : { argv: [...this.#commandLine] }) }
   }
 
   /** What this `Cairn` was opened with means volumes of stores elsewhere; the home's own has none but `local`. */
@@ -539,7 +588,7 @@ export class Cairn implements CairnApi {
 
   /** For whoever opens the volumes: this process, or a server that it starts. */
   get #bounds() {
-    return { cacheBytes: this.#cacheBytes, backlogBytes: this.#backlogBytes, refreshMs: this.#refreshMs }
+    return { cacheBytes: this.#cacheBytes, backlogBytes: this.#backlogBytes, refreshMs: this.#refreshMs, auditKeyFile: this.#auditKeyFile }
   }
 
   #localHost(): Promise<LocalHost> {

@@ -32,6 +32,7 @@ const schema = z.strictObject({
   actor: z.string().min(1).optional(),
   keyFile: z.string().min(1).optional(),
   keyCommand: z.string().min(1).optional(),
+  auditKeyFile: z.string().min(1).optional(),
   gc: z.boolean().optional(),
   logLevel: z
     .string()
@@ -58,10 +59,12 @@ export function parseConfig(text: string, file: string): Partial<Settings> {
   const value: unknown = document.toJS() ?? {}
   const result = schema.safeParse(value)
   if (result.success) {
-    const { home, keyFile, ...rest } = result.data
+    const { home, keyFile, auditKeyFile, ...rest } = result.data
     // As a shell would, because nothing else expands it here.
     const expanded = (path: string): string => path.replace(/^~(?=\/|$)/, process.env['HOME'] ?? '~')
-    return { ...rest, ...(home !== undefined && { home: expanded(home) }), ...(keyFile !== undefined && { keyFile: expanded(keyFile) }) } as Partial<Settings>
+    const files = { home, keyFile, auditKeyFile }
+    const given = Object.entries(files).flatMap(([name, path]) => (path === undefined ? [] : [[name, expanded(path)]]))
+    return { ...rest, ...Object.fromEntries(given) } as Partial<Settings>
   }
   const issue = result.error.issues[0]
   const key = String(issue.path[0] ?? ('keys' in issue ? (issue.keys as string[])[0] : ''))

@@ -33,6 +33,8 @@ export interface Settings {
   /** The file that holds the key of encrypted stores, or a command that prints it. */
   keyFile?: string
   keyCommand?: string
+  /** The file of the Ed25519 key that audit chains are signed with. */
+  auditKeyFile?: string
 }
 
 /** Where a value comes from; `name` is the variable or the file. */
@@ -94,6 +96,7 @@ export const settingList: readonly Setting[] = [
   { key: 'actor', variable: 'CAIRN_ACTOR', parse: asText, wants: 'a name' },
   { key: 'keyFile', variable: 'CAIRN_KEY_FILE', parse: text => resolve(text), wants: 'a file' },
   { key: 'keyCommand', variable: 'CAIRN_KEY_COMMAND', parse: asText, wants: 'a command' },
+  { key: 'auditKeyFile', variable: 'CAIRN_AUDIT_KEY_FILE', parse: text => resolve(text), wants: 'a file' },
   { key: 'logLevel', variable: 'CAIRN_LOG_LEVEL', parse: parseLevel, wants: 'error, warn, info or debug' },
   { key: 'gc', variable: 'CAIRN_GC', parse: parseSwitch, wants: 'true or false' },
 ]

@@ -20,6 +20,13 @@ export interface OpenedTransaction extends Opened {
   batch(ops: readonly BatchOp[]): Promise<BatchAnswer[]>
 }
 
+/** Of a session that may change something. */
+export interface Why {
+  reason?: string
+  /** The command line that it is of. */
+  argv?: string[]
+}
+
 /** Where volumes are: in this process, or in the server. */
 export interface Host {
   readonly isServer: boolean
@@ -27,8 +34,9 @@ export interface Host {
   call(method: string, ...args: unknown[]): Promise<unknown>
   /**
    * @param version only that file, in a root directory of its own
+   * @param why what the audit chain says of it when it changes something
    * @param readOnly nothing is changed: the volume may be one that another host writes
    */
-  open(name: string, ref?: string, actor?: string, version?: VersionPlace, readOnly?: boolean, durability?: DurabilityLevel): Promise<Opened>
+  open(name: string, ref?: string, actor?: string, version?: VersionPlace, readOnly?: boolean, durability?: DurabilityLevel, why?: Why): Promise<Opened>
   close(): Promise<unknown>
 }

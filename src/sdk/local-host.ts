@@ -12,7 +12,7 @@ import { limits, systemClock } from '../sys/index.js'
 import type { CommitInfo, Unpublished } from '../volume/api.js'
 import { Engine } from '../volume/engine.js'
 import type { DurabilityLevel } from '../volume/lease.js'
-import type { Host, Opened } from './host.js'
+import type { Host, Opened, Why } from './host.js'
 
 /** This program is the only client of its own volumes. */
 const SESSION = 'local'
@@ -38,6 +38,7 @@ export class LocalHost implements Host {
       cacheBytes?: number | undefined
       backlogBytes?: number | undefined
       refreshMs?: number | undefined
+      auditKeyFile?: string | undefined
       keys?: readonly KeySource[]
     } = {},
   ) {
@@ -76,8 +77,8 @@ export class LocalHost implements Host {
     }
   }
 
-  async open(name: string, ref?: string, actor?: string, version?: VersionPlace, readOnly?: boolean, durability?: DurabilityLevel): Promise<Opened> {
-    const target = await this.#patiently(() => this.#host.call(SESSION, 'open', [name, ref, actor, version, readOnly, durability]) as number)
+  async open(name: string, ref?: string, actor?: string, version?: VersionPlace, readOnly?: boolean, durability?: DurabilityLevel, why?: Why): Promise<Opened> {
+    const target = await this.#patiently(() => this.#host.call(SESSION, 'open', [name, ref, actor, version, readOnly, durability, why]) as number)
     this.#schedule(PUMP_MS)
     return this.#opened(target)
   }

@@ -9,7 +9,7 @@ import { limits } from '../sys/index.js'
 import type { CommitInfo } from '../volume/api.js'
 import type { DurabilityLevel } from '../volume/lease.js'
 import { BlockingClient } from './blocking-client.js'
-import type { Host, Opened } from './host.js'
+import type { Host, Opened, Why } from './host.js'
 import { isAboutKey, keysToGive } from './keys.js'
 import { readMethods } from './read-methods.js'
 import { RemoteHandles } from './remote-handles.js'
@@ -103,8 +103,8 @@ export class RemoteHost implements Host {
     this.#client = client
   }
 
-  async open(name: string, ref?: string, actor?: string, version?: VersionPlace, readOnly?: boolean, durability?: DurabilityLevel): Promise<Opened> {
-    const again = async () => (await this.call('open', name, ref, actor, version, readOnly, durability)) as number
+  async open(name: string, ref?: string, actor?: string, version?: VersionPlace, readOnly?: boolean, durability?: DurabilityLevel, why?: Why): Promise<Opened> {
+    const again = async () => (await this.call('open', name, ref, actor, version, readOnly, durability, why)) as number
     const target = new RemoteTarget(this, await again(), again)
     return this.#opened(target)
   }

@@ -9,6 +9,7 @@ import type { MergeCall } from '../server/merge-methods.js'
 import type { MountInfo, MountOptions, ServerStatus } from '../server/protocol.js'
 import type { QuotaReport } from '../server/quota-methods.js'
 import type { Change, CommitInfo, FsckReport, StoreCheck, Unpublished, VersionInfo, VolumeInfo, VolumeStatus } from '../volume/api.js'
+import type { AuditEvent, AuditRecord, AuditTip, AuditVerification } from '../volume/audit/index.js'
 import type { FsckProgress } from '../volume/fsck.js'
 import type { DurabilityLevel } from '../volume/lease.js'
 import type { Quota } from '../volume/quota.js'
@@ -41,6 +42,10 @@ export interface CairnOptions {
   via?: 'auto' | 'server' | 'process'
   /** Who changes, as commits and versions say; default CAIRN_ACTOR, else the name of the user. */
   actor?: string
+  /** Why, as audit chains say; default CAIRN_REASON. */
+  reason?: string
+  /** The command line of this program, where audit chains are to tell it. */
+  commandLine?: readonly string[]
   /** Everything that would change a volume fails with EROFS, and mounts are read-only. Default CAIRN_READ_ONLY, else false. */
   readOnly?: boolean
   /**
@@ -58,6 +63,8 @@ export interface CairnOptions {
   keyFile?: string
   /** A shell command that prints it. */
   keyCommand?: string
+  /** The file of an Ed25519 key that the audit chain is signed with; default CAIRN_AUDIT_KEY_FILE. For a server when this starts it. */
+  auditKeyFile?: string
   /** The key itself: 32 bytes, or a passphrase. It is kept in memory only. */
   key?: Uint8Array | string
   /**
@@ -256,6 +263,18 @@ export interface CairnApi {
    * @throws CairnError ERR_BINARY of what is no text or over 8 MiB, ENOENT, EISDIR, ERR_REF_UNKNOWN
    */
   blame(name: string, path: string, options?: { ref?: string }): Promise<BlameLine[]>
+  /** Who did what, when and why: entries of the audit chain, newest first. */
+  audit(name: string, options?: AuditOptions): AsyncIterable<AuditRecord>
+  /** The last entry, to be kept elsewhere; undefined when nothing was recorded yet. */
+  auditHead(name: string): Promise<AuditHead | undefined>
+  /**
+   * Checks every entry of the chain. By itself that finds accidents and what was changed here and there, not an owner who wrote all of it anew: `against`, a tip
+   * that was kept elsewhere, proves that all up to it is as it was; so does a signature for `keyFile`, to whoever has not that key.
+   * @throws CairnError ERR_AUDIT_KEY
+   */
+  verifyAudit(name: string, options?: { against?: AuditTip; keyFile?: string }): Promise<AuditVerification>
+  /** Records an event in the audit chain. @returns its place and hash */
+  recordAudit(name: string, event: AuditEvent): Promise<AuditTip>
   /** Reads and verifies all of a volume, beside whoever uses it. `onProgress` is told a few times a second. */
   fsck(name: string, options?: FsckOptions): Promise<FsckReport>
   /**
@@ -266,13 +285,16 @@ export interface CairnApi {
   /** What each volume held when the store was collected last. @throws CairnError ERR_VOLUME_UNKNOWN, ERR_STATS_UNKNOWN */
   stats(name?: string): Promise<StatsReport>
   /**
-   * A volume with the whole of node:fs/promises. `ref`: read-only, at that state. `actor`: who changes through it. `mode` `readonly`: every change fails with
+   * A volume with the whole of node:fs/promises. `ref`: read-only, at that state. `actor`: who changes through it, and `reason` why. `mode` `readonly`: every change fails with
    * EROFS, and a volume in a store that hosts share is read as its writer published it, without a lease; what is new is seen after `refreshMs`, or after `refresh`.
    * @param options waitMs: how long to wait for another host that writes it; durability: `remote` makes `fsync`, `sync` of a handle, transactions, batches and
    * whatever records a commit resolve when it is in the store
    * @throws CairnError ERR_LEASE_HELD when another host writes it, and it is not `readonly`; ERR_DURABILITY: the volume is in the home's own store
    */
-  open(name: string, options?: { ref?: string; actor?: string; mode?: 'readonly' | 'readwrite'; durability?: DurabilityLevel } & LeaseWait): Promise<OpenVolume>
+  open(
+    name: string,
+    options?: { ref?: string; actor?: string; reason?: string; mode?: 'readonly' | 'readwrite'; durability?: DurabilityLevel } & LeaseWait,
+  ): Promise<OpenVolume>
   /** @returns volumes of which something could not be published when this program let go of them: it is kept, and published the next time they are used */
   close(): Promise<{ unpublished: Unpublished[] } | undefined>
 }
@@ -334,6 +356,28 @@ export interface DiffChange extends Change {
   removed?: number
   /** The patch holds the content encoded, or, over 64 MiB, says only that it differs. */
   binary?: true
+}
+
+export type { AuditDecision, AuditEvent, AuditProblem, AuditRecord, AuditTip, AuditVerification } from '../volume/audit/index.js'
+
+/** Which entries of an audit chain. */
+export interface AuditOptions {
+  limit?: number
+  sinceMs?: number
+  actor?: string
+  exec?: string
+  kinds?: readonly string[]
+  /** The newest `limit` (default none), oldest first, then those to come as they come, until `signal`. */
+  follow?: boolean
+  signal?: AbortSignal
+}
+
+/** The last entry, and the newest tip that was signed. */
+export interface AuditHead extends AuditTip {
+  /** Id of the volume whose chain it is. */
+  volume: string
+  timeMs: number
+  signed?: AuditTip & { key: string; signature: string }
 }
 
 /** A line of a file, and what brought it. */
@@ -400,6 +444,12 @@ export interface VolumeHistory {
   log(options?: LogOptions): AsyncIterable<LogEntry>
   /** Which commit or version brought each line of a file. @throws CairnError ERR_BINARY, ENOENT, EISDIR */
   blame(path: string): Promise<BlameLine[]>
+  /** Who did what, when and why, newest first. */
+  audit(options?: AuditOptions): AsyncIterable<AuditRecord>
+  /** The last entry of that, to be kept elsewhere. */
+  auditHead(): Promise<AuditHead | undefined>
+  /** See `Cairn.verifyAudit`. */
+  verifyAudit(options?: { against?: AuditTip; keyFile?: string }): Promise<AuditVerification>
   /** This volume at a checkpoint, `~n`, commit id or time: read-only, with the whole of node:fs. Close it when done. */
   at(ref: string): Promise<OpenVolume>
 }

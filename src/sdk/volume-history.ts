@@ -1,5 +1,10 @@
 import type { CommitInfo, VersionInfo, VolumeInfo } from '../volume/api.js'
 import type {
+  AuditHead,
+  AuditOptions,
+  AuditRecord,
+  AuditTip,
+  AuditVerification,
   BlameLine,
   CairnApi,
   DiffChange,
@@ -33,6 +38,9 @@ export type HistoryCalls = Pick<
   | 'changes'
   | 'log'
   | 'blame'
+  | 'audit'
+  | 'auditHead'
+  | 'verifyAudit'
   | 'open'
   | 'restore'
   | 'merge'
@@ -108,6 +116,18 @@ export class HistoryOfVolume implements VolumeHistory {
 
   blame(path: string): Promise<BlameLine[]> {
     return this.calls.blame(this.name, path, this.ref === undefined ? {} : { ref: this.ref })
+  }
+
+  audit(options: AuditOptions = {}): AsyncIterable<AuditRecord> {
+    return this.calls.audit(this.name, options)
+  }
+
+  auditHead(): Promise<AuditHead | undefined> {
+    return this.calls.auditHead(this.name)
+  }
+
+  verifyAudit(options: { against?: AuditTip; keyFile?: string } = {}): Promise<AuditVerification> {
+    return this.calls.verifyAudit(this.name, options)
   }
 
   versions(path: string): Promise<VersionInfo[]> {

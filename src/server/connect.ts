@@ -26,6 +26,8 @@ export interface ServerOptions {
   /** What the cache of each store elsewhere may take on the disk, in bytes; default that of the environment, else 1 GiB. */
   cacheBytes?: number | undefined
   refreshMs?: number | undefined
+  /** Signs audit chains. */
+  auditKeyFile?: string | undefined
   /** What a volume of a store elsewhere may have acknowledged and not published, in bytes; default that of the environment, else a part of the disk. */
   backlogBytes?: number | undefined
 }
@@ -113,7 +115,7 @@ export async function ensureServer(home: string, options: ServerOptions = {}): P
   }
 }
 
-function startSupervisor(home: string, { logLevel, gc, cacheBytes, backlogBytes, refreshMs }: ServerOptions): ChildProcess {
+function startSupervisor(home: string, { logLevel, gc, cacheBytes, backlogBytes, refreshMs, auditKeyFile }: ServerOptions): ChildProcess {
   // Its last words, should it have any.
   const log = openSync(homePaths(home).log, 'a', 0o600)
   const child = spawn(process.execPath, [entry('server/supervise'), home], {
@@ -125,6 +127,7 @@ function startSupervisor(home: string, { logLevel, gc, cacheBytes, backlogBytes,
       ...(logLevel !== undefined && { CAIRN_LOG_LEVEL: logLevel }),
       ...(gc !== undefined && { CAIRN_GC: String(gc) }),
       ...(cacheBytes !== undefined && { CAIRN_CACHE_BYTES: String(cacheBytes) }),
+      ...(auditKeyFile !== undefined && { CAIRN_AUDIT_KEY_FILE: auditKeyFile }),
       ...(refreshMs !== undefined && { CAIRN_REFRESH_MS: String(refreshMs) }),
       ...(backlogBytes !== undefined && { CAIRN_BACKLOG_BYTES: String(backlogBytes) }),
     },

@@ -12,10 +12,12 @@ import type { StoreLocation } from '../store/url.js'
 import type { KeySource } from '../store/user-key.js'
 import { limits, systemClock } from '../sys/index.js'
 import type { CommitInfo, VolumeInfo } from '../volume/api.js'
+import { type AuditVerifyOptions, verifyAudit } from '../volume/audit/index.js'
 import type { Engine, StoreOptions } from '../volume/engine.js'
 import type { DurabilityLevel, TakeOptions } from '../volume/lease.js'
 import type { OpenOptions } from '../volume/pool.js'
 import type { Volume } from '../volume/volume.js'
+import { as } from './as-actor.js'
 import { auditMethods } from './audit-methods.js'
 import { cacheMethods } from './cache-methods.js'
 import { ChangeLog } from './changes.js'
@@ -26,6 +28,9 @@ import { quotaMethods } from './quota-methods.js'
 import { Sessions, type Target } from './sessions.js'
 import type { Written } from './turns-elsewhere.js'
 import { openVersion, type VersionPlace, versionMethods } from './version-methods.js'
+
+/** What another host writes can be read all the same. */
+const READ = { readOnly: true }
 
 type CommitOptions = { message?: string; actor?: string }
 type Method = (session: string, ...args: never[]) => unknown
@@ -178,6 +183,8 @@ export class EngineHost {
       beginPurge: (session: string, name: string, path: string, options?: { recursive?: boolean; actor?: string }) =>
         this.#flushed(name, () => this.#beginSteps(session, name, volume => purge(volume, path, options))),
       step: (session: string, target: number) => this.#step(session, target),
+      beginAuditVerify: (session: string, name: string, options?: AuditVerifyOptions) =>
+        this.#beginSteps(session, name, volume => verifyAudit(() => volume.state.history, options), READ),
       holders: (_: string, name: string, id: string, inodes: number[], path: string) => holdersOf(engine.poolOf(name), id, inodes, path),
       pin: (_: string, name: string, options?: { ref?: string; since?: string }) => this.#flushed(name, () => engine.pin(name, options), true),
       unpin: (_: string, name: string, id: string) => engine.unpin(name, id),
@@ -186,7 +193,8 @@ export class EngineHost {
       restore: (_: string, name: string, options?: RestoreOptions) => this.volumes.use(name, ({ volume }) => restore(volume, options)),
       checkpoints: (_: string, name: string) => this.volumes.read(name, ({ volume }) => volume.commits({ checkpointsOnly: true })),
       commits: (_: string, name: string, options?: { limit?: number }) => this.volumes.read(name, ({ volume }) => volume.commits(options)),
-      deleteCheckpoint: (_: string, name: string, checkpoint: string) => this.volumes.use(name, ({ volume }) => volume.deleteCheckpoint(checkpoint)),
+      deleteCheckpoint: (_: string, name: string, checkpoint: string, options?: { actor?: string }) =>
+        this.volumes.use(name, ({ volume }) => as(options?.actor, volume, () => volume.deleteCheckpoint(checkpoint))),
     }
   }
 
@@ -245,8 +253,16 @@ export class EngineHost {
 
   #targetMethods() {
     return {
-      open: (session: string, name: string, ref?: string, actor?: string, version?: VersionPlace, readOnly?: boolean, durability?: DurabilityLevel) =>
-        this.#open(session, name, { ref, actor, version, readOnly, durability }),
+      open: (
+        session: string,
+        name: string,
+        ref?: string,
+        actor?: string,
+        version?: VersionPlace,
+        readOnly?: boolean,
+        durability?: DurabilityLevel,
+        why?: Why,
+      ) => this.#open(session, name, { ref, actor, version, readOnly, durability, why }),
       begin: (session: string, target: number) => this.#begin(session, target),
       commit: (session: string, target: number, record?: CommitOptions) => this.#commit(session, target, record),
       batch: (session: string, target: number, ops: BatchOp[]) => this.#batch(this.sessions.get(session, target), ops),
@@ -255,8 +271,8 @@ export class EngineHost {
   }
 
   /** Begins work that its client has done step by step, and that ends with its client. */
-  #beginSteps(session: string, name: string, begin: (volume: OpenVolume['volume']) => Iterator<unknown, unknown>): number {
-    const open = this.volumes.acquire(name)
+  #beginSteps(session: string, name: string, begin: (volume: OpenVolume['volume']) => Iterator<unknown, unknown>, options: OpenOptions = {}): number {
+    const open = this.volumes.acquire(name, false, options)
     return this.sessions.add(session, { open, fs: open.fs, backend: this.#backend(open.fs), steps: begin(open.volume) })
   }
 
@@ -272,13 +288,19 @@ export class EngineHost {
     return { done: false }
   }
 
-  #open(session: string, name: string, { ref, actor, version, readOnly, durability }: OpenTarget): number {
+  #open(session: string, name: string, { ref, actor, version, readOnly, durability, why }: OpenTarget): number {
     const isPast = ref !== undefined || version !== undefined
     const open = this.volumes.acquire(name, false, { readOnly: isPast || readOnly === true, ...(durability === undefined ? {} : { durability }) })
     try {
       const past = version !== undefined ? openVersion(open.volume, version) : ref !== undefined ? open.volume.at(ref) : undefined
       const fs = past === undefined ? open.fs : this.#options.makeFs(past, open.id)
-      return this.sessions.add(session, { open, fs, backend: this.#backend(fs, open, actor), ...(actor === undefined ? {} : { actor }) })
+      const by = actor === undefined ? {} : { actor }
+      const { volume } = open
+      const auditSession =
+        past !== undefined || readOnly === true || volume.isReader
+          ? {}
+          : { auditSession: volume.auditSessions.begin({ actor: volume.session.actor, ...by, ...why }) }
+      return this.sessions.add(session, { open, fs, backend: this.#backend(fs, open, actor), ...by, ...auditSession })
     } catch (error) {
       this.volumes.release(open)
       throw error
@@ -380,6 +402,7 @@ export class EngineHost {
   #ended(target: Target): void {
     target.backend.ops.closeAll()
     target.transaction?.abort()
+    if (target.auditSession !== undefined) target.open.volume.auditSessions.end(target.auditSession)
     if (target.second !== undefined) this.volumes.release(target.second)
     this.volumes.release(target.open)
   }
@@ -391,6 +414,13 @@ interface OpenTarget {
   version: VersionPlace | undefined
   readOnly: boolean | undefined
   durability: DurabilityLevel | undefined
+  why: Why | undefined
+}
+
+/** What a client says of a session for the audit chain. */
+interface Why {
+  reason?: string
+  argv?: string[]
 }
 
 function stale({ info }: Volume): CairnError {
@@ -414,16 +444,4 @@ function writtenElsewhere(engine: Engine): Written[] {
     const { name, store } = volume.info
     return volume.isReader || engine.poolOf(name).context.store.isStillOurs === undefined ? [] : [{ store, volume: name }]
   })
-}
-
-/** Runs `work`, whose changes are those of `actor`. */
-function as<T>(actor: string | undefined, volume: Volume, work: () => T): T {
-  const { session } = volume
-  const usual = session.actor
-  session.actor = actor ?? usual
-  try {
-    return work()
-  } finally {
-    session.actor = usual
-  }
 }

@@ -4,6 +4,7 @@ import { type Connection, FuseHandler, type FuseLoop, type HandlerHooks, listFus
 import { write } from '../sys/libc.js'
 import type { Past } from '../views/index.js'
 import type { DurabilityLevel } from '../volume/lease.js'
+import { auditMount } from './audit-mount.js'
 import type { KernelChange } from './changes.js'
 import type { EngineMessage, VolumeChanges } from './engine-port.js'
 import { describe } from './log.js'
@@ -125,6 +126,7 @@ export class MountTable {
     this.#handlers.set(record.volumeId, handler)
     if (!resumed) open.volume.showing?.begins()
     loop.add(connection)
+    if (!resumed) auditMount('mount', record, open)
     if (!resumed) return
     this.#askAgain(fd)
     open.volume.tellAgain()
@@ -191,6 +193,7 @@ export class MountTable {
       open.volume.showing?.ends()
       past.views.end()
       open.fs.collectOrphans()
+      auditMount('unmount', record, open)
       this.#flush(record.volumeId)
     } finally {
       this.#options.volumes.release(open)

@@ -168,6 +168,7 @@ export class Mounts {
       readOnly: options.readOnly === true,
       allowOther: options.allowOther === true,
       ...(options.actor === undefined ? {} : { actor: options.actor }),
+      ...(options.reason === undefined ? {} : { reason: options.reason }),
       ...(options.durability === 'remote' ? { durability: 'remote' as const } : {}),
       ...(options.sub === undefined || options.sub === '/' ? {} : { sub: options.sub }),
     }

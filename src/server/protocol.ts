@@ -26,6 +26,8 @@ export interface MountOptions {
   cacheSize?: number | string
   /** Who changes through it, as commits say; default the actor of this `Cairn`. */
   actor?: string
+  /** Why, as the audit chain says; default that of this `Cairn`. */
+  reason?: string
   /** `remote`: fsync returns when it is in the store, which hosts share. Default that of this `Cairn`, else `local`: on this host's disk. */
   durability?: 'local' | 'remote'
 }
@@ -91,6 +93,7 @@ export interface MountRecord {
   allowOther: boolean
   /** Who changes through it, as commits say. */
   actor?: string
+  reason?: string
   durability?: 'remote'
   sub?: string
   /** What the kernel and the first server agreed on; absent until then. */

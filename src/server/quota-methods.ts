@@ -1,5 +1,6 @@
 import type { Quota } from '../volume/quota.js'
 import type { Volume } from '../volume/volume.js'
+import { as } from './as-actor.js'
 import type { OpenVolumes } from './open-volumes.js'
 
 /** What a volume holds now, and what it may hold. */
@@ -14,9 +15,9 @@ export interface QuotaReport {
 export function quotaMethods(volumes: OpenVolumes) {
   return {
     quota: (_: string, name: string) => volumes.read(name, ({ volume }) => reportOf(volume)),
-    setQuota: (_: string, name: string, quota: Quota) =>
+    setQuota: (_: string, name: string, quota: Quota, options?: { actor?: string }) =>
       volumes.use(name, ({ volume }) => {
-        volume.setQuota(quota)
+        as(options?.actor, volume, () => volume.setQuota(quota))
         return reportOf(volume)
       }),
   }

@@ -18,6 +18,8 @@ export interface Target {
   readonly transaction?: TransactionSession
   /** Who changes through it. */
   readonly actor?: string
+  /** What the audit chain calls it, when it may change something. */
+  readonly auditSession?: string
   /** Long work that is done step by step, at its client's pace. */
   readonly steps?: Iterator<unknown, unknown>
   /** What a transaction changed, told to the kernel when it is committed. */

@@ -4,6 +4,7 @@ import type { PruneReport } from '../volume/versions/pruner.js'
 import type { Retention } from '../volume/versions/settings.js'
 import type { PruneOptions } from '../volume/versions/versions.js'
 import type { Volume } from '../volume/volume.js'
+import { as } from './as-actor.js'
 import type { OpenVolumes } from './open-volumes.js'
 
 /** A version of a file: a path from the root, UTF-8, and a number as `versions` gives it; without one the newest that is not current. */
@@ -27,7 +28,8 @@ export function versionMethods(volumes: OpenVolumes, inSlices: boolean) {
   return {
     versions: (_: string, name: string, path: string) => volumes.read(name, ({ volume }) => volume.versions.list(pathBytes(path))),
     retention: (_: string, name: string) => volumes.read(name, ({ volume }) => volume.versions.retention),
-    setRetention: (_: string, name: string, retention: Retention) => volumes.use(name, ({ volume }) => volume.versions.setRetention(retention)),
+    setRetention: (_: string, name: string, retention: Retention, options?: { actor?: string }) =>
+      volumes.use(name, ({ volume }) => as(options?.actor, volume, () => volume.versions.setRetention(retention))),
     prune: (_: string, name: string, options?: PruneOptions): PruneReport | Promise<PruneReport> => {
       const readOnly = options?.dryRun === true
       if (!inSlices) return volumes.use(name, ({ volume }) => volume.versions.prune(options), { readOnly })

@@ -39,6 +39,7 @@ export const crashPoints = [
   'purge.commits.before',
   'purge.commits.after',
   'purge.versions.between',
+  'purge.audit.after',
   'purge.sealed',
   'volume.rename.between',
   'volume.delete.before-tombstone',

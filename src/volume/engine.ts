@@ -21,6 +21,7 @@ import type { WakerHandle } from '../sys/waker.js'
 import { PageCache } from '../tree/index.js'
 import type { Change, EngineApi, StoreCheck, Unpublished, VolumeInfo, VolumeStatus } from './api.js'
 import { AttachedNames, Attachments, OwnNames } from './attached.js'
+import { type AuditSigner, readSigner } from './audit/index.js'
 import { diffStates } from './diff.js'
 import type { HeadFile } from './head.js'
 import { openHome } from './home.js'
@@ -58,6 +59,8 @@ export interface EngineOptions {
   log?: (line: string) => void
   /** Where the keys of encrypted stores may come from; default what the environment names. */
   keys?: readonly KeySource[]
+  /** File of the Ed25519 key that tips of audit chains are signed with; default CAIRN_AUDIT_KEY_FILE, else nothing is signed. */
+  auditKeyFile?: string
   /** How stores elsewhere are reached; default by threads. */
   line?: (location: StoreLocation) => StoreLine
 }
@@ -117,6 +120,7 @@ export class Engine implements EngineApi {
       // A loop that can be woken sees to it.
       isPumped: options.waker !== undefined,
       backlogBytes: options.backlogBytes,
+      auditSigner: signerOf(options.auditKeyFile ?? process.env['CAIRN_AUDIT_KEY_FILE']),
       log: options.log ?? (() => {}),
     }
     const store = openDirectoryStore(join(home, 'store'), { create: true })
@@ -490,4 +494,14 @@ function readBootId(): string {
 function exists(name: string, store?: string): CairnError {
   const where = store === undefined ? '' : `, in ${store}`
   return new CairnError('ERR_VOLUME_EXISTS', `There is a volume '${name}' already${where}.`, 'Choose another name, or see `cairn volumes`.')
+}
+
+/** Reads the key when it is needed first: only what is recorded fails without it. */
+function signerOf(file: string | undefined): (() => AuditSigner) | undefined {
+  if (file === undefined || file === '') return undefined
+  let signer: AuditSigner | undefined
+  return () => {
+    signer ??= readSigner(file)
+    return signer
+  }
 }

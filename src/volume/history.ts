@@ -47,7 +47,7 @@ export interface NewCommit {
   exec?: string
   /** Ids; default the commit before. */
   parents?: string[]
-  /** What the audit chain says of it beside what the commit says; without it commits of kind `auto` have no entry. */
+  /** What the audit chain says of it beside what the commit says; without it commits of kind `auto` and `exec` have no entry. */
   audit?: Partial<AuditEvent>
 }
 
@@ -126,7 +126,7 @@ export class History {
     if (value.length + ROOT_HEX_BYTES > limits.valueBytes)
       throw new CairnError('ERR_COMMIT_TOO_LARGE', 'The message and actor of a commit are too long.', 'Shorten them to about a thousand bytes.')
     const info = infoOf(commitOf(id, record))
-    return { id, value, info, audit: audit === undefined && commit.kind === 'auto' ? [] : (this.audit?.(eventOf(info, audit)) ?? []) }
+    return { id, value, info, audit: audit === undefined && isTold(commit.kind) ? [] : (this.audit?.(eventOf(info, audit)) ?? []) }
   }
 
   recorded(made: PreparedCommit): CommitInfo {
@@ -219,9 +219,15 @@ export class History {
       const value = encodeCommit(record)
       this.#session.historyPut(K, commitKey(K, id), value, value.length)
     }
+    putItems(this.#session, this.audit?.({ kind: 'checkpoint', detail: { name, deleted: true } }) ?? [])
     const result = this.#session.commit()
     if (result !== 0) throw refusedByDisk('The checkpoint could not be deleted', result)
   }
+}
+
+/** Its entry is somebody else's, or nobody asked for it: commits of a run, of which there may be several, and those that come by themselves. */
+function isTold(kind: CommitKind): boolean {
+  return kind === 'auto' || kind === 'exec'
 }
 
 /** What the audit chain says of a commit. */

@@ -94,7 +94,11 @@ export class LiveSession extends Collector {
   override tick(): void {
     const { actor } = this.versions
     if (actor !== this.#author) {
+      // What is committed now is not what the request asks for.
+      const { request } = this.batch
+      if (request !== undefined) this.batch.reset()
       this.onAuthor?.(actor)
+      if (request !== undefined) this.batch.tag(...request)
       this.#author = actor
     }
     this.look()

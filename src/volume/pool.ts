@@ -12,6 +12,7 @@ import { makeFolder } from '../store/sync-folder.js'
 import { type Clock, crashPoint, limits, namesIn, type Random } from '../sys/index.js'
 import type { RemoteStatus, StoreCheck, Unpublished, VolumeInfo, VolumeStatus } from './api.js'
 import type { VolumeNames } from './attached.js'
+import type { AuditSigner } from './audit/index.js'
 import { FileLease } from './file-lease.js'
 import { Follower, keptHead } from './follower.js'
 import { makeForks, type NewFork } from './fork.js'
@@ -67,6 +68,8 @@ export interface PoolOptions {
   /** What a volume of a store elsewhere may have acknowledged and not published; default a part of the disk. */
   backlogBytes: number | undefined
   log: (line: string) => void
+  /** Signs tips of audit chains. @throws CairnError ERR_AUDIT_KEY */
+  auditSigner?: (() => AuditSigner) | undefined
 }
 
 /** A state that the collector leaves alone. */
@@ -507,6 +510,7 @@ export class Pool {
       ...(claim.lease?.newLog === undefined ? {} : { log: claim.lease.newLog() }),
       sealsAtOnce: !this.#options.isPumped,
       actor,
+      auditSigner: this.#options.auditSigner,
       ...(this.#names.here(claim.name) === undefined ? {} : { nameHere: claim.name }),
       newArena: () => this.#takeArena(head.value.arenaFloor),
       forkPoints: () => this.#forkPoints(claim.id),

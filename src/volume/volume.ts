@@ -10,7 +10,7 @@ import { makeFolder } from '../store/sync-folder.js'
 import { assert, type Clock, limits, type Random } from '../sys/index.js'
 import { BTree, diff, type PageCache, type PageSink } from '../tree/index.js'
 import type { CommitInfo, FsckReport, TransactionSession, VolumeApi, VolumeInfo, VolumeStatus } from './api.js'
-import { AuditChain, type AuditEvent, type AuditTip } from './audit/index.js'
+import { AuditChain, type AuditEvent, AuditSessions, type AuditSigner, type AuditTip } from './audit/index.js'
 import { Authors } from './authors.js'
 import { isWorthCommit } from './auto-commit.js'
 import { Backlog, type BacklogParts } from './backlog.js'
@@ -66,6 +66,8 @@ export interface VolumeOptions {
   syncer?: Syncer
   /** Who changes, where nothing else says so. */
   actor: string
+  /** Signs tips of the audit chain. @throws CairnError ERR_AUDIT_KEY */
+  auditSigner?: (() => AuditSigner) | undefined
   /** Takes a fresh arena of inode numbers from the store. */
   newArena: () => number
   /** Commits where this volume and others parted. */
@@ -123,6 +125,7 @@ export class Volume implements VolumeApi {
   readonly versions: Versions
   /** Who did what, when and why. */
   readonly audit: AuditChain
+  readonly auditSessions: AuditSessions
   readonly #journal: RedoLog
   readonly #spool: Spool
   readonly #durability: Durability
@@ -220,12 +223,22 @@ export class Volume implements VolumeApi {
       refusePurged: path => refusePurged(this.state.history, h.dirHashKey, path),
       neededCommits: () => new Set([...options.forkPoints(), ...this.#mergedFrom()]),
       onSettled: options.onSettled ?? (() => {}),
+      audit: event => this.audit.next([event]).items,
     })
     this.#authors = new Authors(clock, sequence > h.watermark ? options.actor : undefined)
-    this.session.onAuthor = actor => this.#authors.begins(actor, () => this.#commitOf())
+    this.session.onAuthor = actor => {
+      this.#authors.begins(actor, () => this.#commitOf())
+      this.auditSessions.changes(actor)
+    }
     if (sequence > h.watermark) this.#changedMs = clock.monotonic()
     this.history = new History(this.session, this.state, clock, random)
-    this.audit = new AuditChain({ session: this.session, history: () => this.state.history, clock, random, info: () => this.info })
+    this.audit = new AuditChain({ session: this.session, history: () => this.state.history, clock, random, info: () => this.info, signer: options.auditSigner })
+    this.auditSessions = new AuditSessions({
+      append: event => this.audit.append(event),
+      newId: () => random.bytes(8).toString('hex'),
+      nowMs: () => clock.monotonic(),
+      forgetAuthor: () => this.session.forgetAuthor(),
+    })
     this.history.audit = event => this.audit.next([event]).items
     this.session.readOnly = this.isReader
     this.session.quota = readQuota(this.state.history)
@@ -811,6 +824,7 @@ export class Volume implements VolumeApi {
     const { key, value } = quotaRecord(quota)
     session.look()
     session.historyPut(key, key.length, value, value.length)
+    putItems(session, this.audit.next([{ kind: 'quota', detail: { ...quota } }]).items)
     const result = session.commit()
     if (result !== 0) throw refusedByDisk('The quota could not be changed', result)
     session.quota = readQuota(this.state.history)

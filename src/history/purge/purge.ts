@@ -16,7 +16,9 @@ import { CairnError } from '../../errors.js'
 import { crashPoint } from '../../sys/index.js'
 import { type BTree, forgetSeparators } from '../../tree/index.js'
 import type { PageSink } from '../../tree/tree.js'
+import { entriesAbout, REDACTED_AT_ONCE, rangesOf, redactionItems } from '../../volume/audit/index.js'
 import { refusedByDisk } from '../../volume/collector.js'
+import { putItems } from '../../volume/history.js'
 import { pathOfInode } from '../../volume/paths.js'
 import { inodeMark, markValue, pathMark, purgedAt } from '../../volume/purged.js'
 import { openTree } from '../../volume/recovery.js'
@@ -160,6 +162,7 @@ class Purge {
     yield* this.commits()
     yield* this.versions()
     this.#redactMerge()
+    yield* this.audit()
     this.finish()
   }
 
@@ -169,6 +172,31 @@ class Purge {
     return besides(state.history, info.id, this.#isPurged).filter(
       path => placeOf(state.tree, this.#dirHash, Buffer.from(path).toString('latin1')) !== undefined,
     )
+  }
+
+  /** What the audit chain tells of it. The entry that says which others were redacted comes with them. */
+  *audit(): Generator<undefined> {
+    let found: number[] = []
+    for (const sequence of entriesAbout(() => this.#history, this.#targets.shown)) {
+      if (sequence === undefined) yield
+      else if (found.push(sequence) === REDACTED_AT_ONCE) {
+        this.#redact(found)
+        found = []
+        yield
+      }
+    }
+    this.#redact(found)
+    crashPoint('purge.audit.after')
+  }
+
+  #redact(sequences: readonly number[]): void {
+    const { session, audit } = this.#volume
+    const redacted = rangesOf(sequences)
+    const detail = { files: this.#targets.inodes.size, ...(redacted.length === 0 ? {} : { redacted }) }
+    session.look()
+    putItems(session, redactionItems(this.#history, sequences))
+    putItems(session, audit.next([{ kind: 'purge', ...(this.#actor === undefined ? {} : { actor: this.#actor }), detail }]).items)
+    this.#commit()
   }
 
   #redactMerge(): void {

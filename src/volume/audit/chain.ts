@@ -8,6 +8,7 @@ import type { HistoryItem } from '../incarnations.js'
 import type { LiveSession } from '../live-session.js'
 import { entryAt, entryItems, entryKeys } from './entries.js'
 import { type AuditEvent, payloadOf } from './event.js'
+import type { AuditSigner } from './sign.js'
 import { type AuditState, type AuditTip, auditStateItem, firstKept, readAuditState } from './state.js'
 
 export interface AuditChainParts {
@@ -17,6 +18,8 @@ export interface AuditChainParts {
   random: Random
   /** The volume whose chain it is. */
   info: () => VolumeInfo
+  /** Signs each tip, where a key is configured. */
+  signer?: (() => AuditSigner) | undefined
 }
 
 /**
@@ -60,8 +63,11 @@ export class AuditChain {
     if (before?.volume !== id) this.#begin(state, items, before)
     for (const event of events) this.#add(state, event, items)
     this.#drop(state, history(), items)
+    const tip = { sequence: state.sequence, hash: state.hash }
+    const signer = this.#parts.signer?.()
+    if (signer !== undefined) state.signed = { ...tip, volume: id, ...signer.sign('tip', id, tip) }
     items.push(auditStateItem(state))
-    return { items, tip: { sequence: state.sequence, hash: state.hash } }
+    return { items, tip }
   }
 
   /** The first entry of a volume's own. */
@@ -100,7 +106,9 @@ export class AuditChain {
     const next = entryAt(history, last + 1)
     if (next === undefined) return
     for (let sequence = first; sequence <= last; sequence++) for (const key of entryKeys(history, sequence)) items.push({ key })
-    state.dropped = { sequence: last, hash: Buffer.from(next.previous).toString('hex') }
-    this.#add(state, { kind: 'gap', detail: { ...state.dropped } }, items)
+    const dropped = { sequence: last, hash: Buffer.from(next.previous).toString('hex') }
+    const signer = this.#parts.signer?.()
+    state.dropped = { ...dropped, ...(signer === undefined ? {} : { by: { volume: state.volume, ...signer.sign('gap', state.volume, dropped) } }) }
+    this.#add(state, { kind: 'gap', detail: dropped }, items)
   }
 }

@@ -1,4 +1,4 @@
-import { type AuditEntry, auditKey, decodeAudit, getIno, MAX_KEY_BYTES, PREFIX_BYTES, Tag } from '../../codec/index.js'
+import { type AuditEntry, auditKey, decodeAudit, getIno, inodeKey, MAX_KEY_BYTES, PREFIX_BYTES, Tag } from '../../codec/index.js'
 import { limits } from '../../sys/index.js'
 import type { Tree } from '../../tree/tree.js'
 import type { HistoryItem } from '../incarnations.js'
@@ -19,7 +19,7 @@ export function entryItems(sequence: number, bytes: Buffer): HistoryItem[] {
 export function entryBytes(history: Tree, sequence: number): Buffer {
   const cursor = history.cursor()
   const pieces: Buffer[] = []
-  for (let more = cursor.seek(K, auditKey(K, sequence, 0)); more; more = cursor.next()) {
+  for (let more = cursor.seek(K, inodeKey(K, Tag.audit, sequence)); more; more = cursor.next()) {
     const { buf, kp, kl, vp, vl } = cursor
     if (buf[kp] !== Tag.audit || getIno(buf, kp + 1) !== sequence) break
     // Its pieces are numbered from 0 on.
@@ -38,7 +38,7 @@ export function entryAt(history: Tree, sequence: number): AuditEntry | undefined
 export function entryKeys(history: Tree, sequence: number): Buffer[] {
   const keys: Buffer[] = []
   const cursor = history.cursor()
-  for (let more = cursor.seek(K, auditKey(K, sequence, 0)); more; more = cursor.next()) {
+  for (let more = cursor.seek(K, inodeKey(K, Tag.audit, sequence)); more; more = cursor.next()) {
     if (cursor.buf[cursor.kp] !== Tag.audit || getIno(cursor.buf, cursor.kp + 1) !== sequence) break
     keys.push(Buffer.from(cursor.buf.subarray(cursor.kp, cursor.kp + cursor.kl)))
   }

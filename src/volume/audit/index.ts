@@ -1,4 +1,8 @@
 export { AuditChain } from './chain.js'
 export type { AuditCounts, AuditDecision, AuditEvent } from './event.js'
 export { type AuditFilter, type AuditPage, type AuditRecord, readAudit } from './read.js'
+export { entriesAbout, REDACTED_AT_ONCE, rangesOf, redactionItems } from './redact.js'
+export { AuditSessions, type SessionStart } from './sessions.js'
+export { AuditSigner, readPublicKey, readSigner } from './sign.js'
 export { type AuditState, type AuditTip, readAuditState } from './state.js'
+export { type AuditProblem, type AuditVerification, type AuditVerifyOptions, verifyAudit } from './verify.js'

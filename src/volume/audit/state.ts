@@ -1,6 +1,7 @@
 import { auditStateKey, MAX_KEY_BYTES } from '../../codec/index.js'
 import { CorruptError } from '../../errors.js'
 import type { Tree } from '../../tree/tree.js'
+import type { AuditSignature } from './sign.js'
 
 /** An entry, by its place and its hash: everything before it follows from that. */
 export interface AuditTip {
@@ -17,8 +18,10 @@ export interface AuditState extends AuditTip {
   begun: number
   /** Of the last entry. */
   timeMs: number
-  /** The last entry that retention dropped. */
-  dropped?: AuditTip
+  /** The last entry that was dropped, signed where there was a key. */
+  dropped?: AuditTip & { by?: AuditSignature & { volume: string } }
+  /** The newest tip that was signed, and the volume whose chain it was then. */
+  signed?: AuditTip & AuditSignature & { volume: string }
 }
 
 const K = Buffer.alloc(MAX_KEY_BYTES)

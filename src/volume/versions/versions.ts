@@ -4,9 +4,12 @@ import type { Packs } from '../../store/packs.js'
 import { type Clock, limits } from '../../sys/index.js'
 import { BTree, type PageCache } from '../../tree/index.js'
 import type { VersionInfo } from '../api.js'
+import type { AuditEvent } from '../audit/index.js'
 import { refusedByDisk } from '../collector.js'
 import { CommitLog } from '../commit-log.js'
 import { type CommitPruneReport, CommitPruner } from '../commit-pruner.js'
+import { putItems } from '../history.js'
+import type { HistoryItem } from '../incarnations.js'
 import type { LiveSession } from '../live-session.js'
 import { pathOfInode } from '../paths.js'
 import { SnapshotSession } from '../snapshot-session.js'
@@ -51,6 +54,8 @@ export interface VersionParts {
   refusePurged: (path: string) => void
   /** Commits that have to stay: where this volume and others parted, and what a merge that waits began with. */
   neededCommits: () => ReadonlySet<string>
+  /** Records of an entry of the audit chain. */
+  audit: (event: AuditEvent) => readonly HistoryItem[]
   /** Called when promises of `pruneSoon` were settled. */
   onSettled: () => void
 }
@@ -134,6 +139,7 @@ export class Versions {
     const { key, value } = retentionRecord(retention)
     session.look()
     session.historyPut(key, key.length, value, value.length)
+    putItems(session, this.#parts.audit({ kind: 'retention', detail: { ...retention } }))
     const result = session.commit()
     if (result !== 0) throw refusedByDisk('The retention could not be changed', result)
     session.versions.exclude(retention.exclude)
