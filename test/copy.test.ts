@@ -151,10 +151,13 @@ describe('a copy of a volume in another store', { timeout: 120_000 }, () => {
     const b = host()
     const listed = await json(b.cairn('init', 'other', '--store', 's3://other/agents', ...s3(), '--json'))
     expect(listed).toMatchObject({ created: true })
-    // The next one does it, and what the killed one left on this host is gone.
+    // The next one goes on with what is there, and what the killed one left on this host is gone.
+    server.resetCounts()
     expect(await a.must('copy', 'w', 's3://other/agents', ...s3())).toMatch(
-      /^Copied w to w in s3:\/\/other\/agents, with all that it ever held: \d+ files?, 8\dMB\.\n$/,
+      /^Copied w to w in s3:\/\/other\/agents, with all that it ever held: \d+ files?, 1\dMB; 6\dMB more were there already\.\n$/,
     )
+    const sent = [...server.counts].reduce((sum, [name, { bytesIn }]) => sum + (/^(Put|Upload)/.test(name) ? bytesIn : 0), 0)
+    expect(sent).toBeLessThan(20 * MIB)
     expect(readdirSync(join(a.home, 'files'))).toEqual([])
     expect(namesIn('other').length).toBe(2)
     await b.must('init', 'w', '--store', 's3://other/agents', ...s3())
@@ -163,6 +166,61 @@ describe('a copy of a volume in another store', { timeout: 120_000 }, () => {
     expect((await run(`cmp ${join(a.scratch, 'file')} ${join(b.scratch, 'file')}`)).code).toBe(0)
     const again = await a.cairn('copy', 'w', 's3://other/agents', ...s3())
     expect(again).toMatchObject({ code: 1, output: expect.stringMatching(/There is a volume 'w' already/) })
+  })
+
+  it('of the same volume again costs what is new, and needs nothing of the one before when that is deleted', async () => {
+    const a = host()
+    await a.must('init', 'w')
+    writeFileSync(join(a.scratch, 'file'), randomBytes(20 * MIB))
+    await a.must('cp', join(a.scratch, 'file'), 'w:/file')
+    await a.must('checkpoint', 'save', 'w', 'first')
+    await a.must('rm', 'w:/file')
+    const copy = async (name: string): Promise<{ bytes: number; reusedBytes: number; puts: number; sent: number; got: number }> => {
+      server.resetCounts()
+      const said = (await json(a.cairn('copy', 'w', 's3://other/agents', name, ...s3(), '--json'))) as { bytes: number; reusedBytes: number }
+      const sum = (of: RegExp, what: 'requests' | 'bytesIn' | 'bytesOut'): number =>
+        [...server.counts].reduce((all, [operation, count]) => all + (of.test(operation) ? count[what] : 0), 0)
+      return { ...said, puts: sum(/^(Put|Upload)/, 'requests'), sent: sum(/^(Put|Upload)/, 'bytesIn'), got: sum(/^Get/, 'bytesOut') }
+    }
+    expect(await copy('one')).toMatchObject({ reusedBytes: 0 })
+    writeFileSync(join(a.scratch, 'new'), randomBytes(MIB))
+    await a.must('cp', join(a.scratch, 'new'), 'w:/new')
+    const again = await copy('two')
+    expect(again.reusedBytes).toBeGreaterThan(20 * MIB)
+    expect(again.sent).toBeLessThan(2 * MIB)
+    expect(again.got).toBeLessThan(MIB)
+    expect(again.puts).toBeLessThan(25)
+    const b = host()
+    await b.must('init', 'one', '--store', 's3://other/agents', ...s3())
+    await b.must('delete', 'one', '--now')
+    await b.must('init', 'two', '--store', 's3://other/agents', ...s3())
+    await b.must('gc', 's3://other/agents')
+    await b.must('fsck', 'two', '--remote')
+    await b.must('cp', 'two@first:/file', join(b.scratch, 'file'))
+    expect((await run(`cmp ${join(a.scratch, 'file')} ${join(b.scratch, 'file')}`)).code).toBe(0)
+    // The first one is gone: this one takes what the second has.
+    expect((await copy('three')).reusedBytes).toBeGreaterThan(20 * MIB)
+  })
+
+  it('again shares blocks in an encrypted store, and in that of the home', async () => {
+    const a = host()
+    writeFileSync(join(a.folder, 'key'), randomBytes(32).toString('hex'), { mode: 0o600 })
+    const here = await sdk(a)
+    const store = `file://${join(a.folder, 'safe')}`
+    await here.createVolume({ name: 'w' })
+    await withHistory(here, 'w')
+    const before = await told(here, 'w')
+    const options = { store, encrypt: true, keyFile: join(a.folder, 'key') }
+    expect(await here.copy('w', { ...options, name: 'one', attach: true })).toMatchObject({ reusedBytes: 0 })
+    const { reusedBytes } = await here.copy('w', { ...options, name: 'two', attach: true })
+    expect(reusedBytes).toBeGreaterThan(3 * MIB)
+    expect(await told(here, 'two')).toEqual(before)
+    for (const reused of [0, 3 * MIB]) {
+      const { reusedBytes } = await here.copy('one', { store: 'dev', name: `back-${reused}` })
+      expect(reusedBytes).toBeGreaterThanOrEqual(reused)
+      expect(await told(here, `back-${reused}`)).toEqual(before)
+      expect(await here.fsck(`back-${reused}`)).toMatchObject({ ok: true, findings: [] })
+    }
   })
 
   it('is of what a program that serves the volume has acknowledged, sealed or not', async () => {

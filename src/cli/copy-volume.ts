@@ -25,7 +25,7 @@ export const run: Run = async (context, [target, store, name], options) => {
     .finally(() => progress.end())
   const where = copied.store === 'dev' ? '' : ` in ${copied.store}`
   await context.result(copied, () => [
-    `Copied ${volume} to ${copied.name}${where}, with all that it ever held: ${plural(copied.files, 'file')}, ${humanSize(copied.bytes)}B.`,
+    `Copied ${volume} to ${copied.name}${where}, with all that it ever held: ${plural(copied.files, 'file')}, ${humanSize(copied.bytes)}B${copied.reusedBytes === 0 ? '' : `; ${humanSize(copied.reusedBytes)}B more were there already`}.`,
   ])
   return 0
 }

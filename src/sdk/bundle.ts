@@ -7,11 +7,13 @@ import { BundleWriter } from '../history/bundle/bundle-writer.js'
 import { systemClock } from '../sys/index.js'
 import type { VolumeInfo } from '../volume/api.js'
 import type { Pinned, Pool } from '../volume/pool.js'
+import type { BegunCopy } from './copy-begin.js'
 
 /** The bytes of a bundle, in pieces of about a megabyte, once. What it reads is kept until it was read to its end or was given up. */
 export class Bundle implements AsyncIterable<Buffer> {
   readonly #pool: Pool
   readonly #pinned: Pinned
+  readonly #source: BundleSource
   readonly #writer: BundleWriter
 
   constructor(pool: Pool, pinned: Pinned) {
@@ -20,11 +22,16 @@ export class Bundle implements AsyncIterable<Buffer> {
     const { id, arenas, ref, since } = pinned
     try {
       const source = { context: pool.context, head: pinned.head ?? pool.pinned(id), arenas, madeMs: Math.floor(systemClock.now()), ref, since }
-      this.#writer = new BundleWriter(new BundleSource(source))
+      this.#source = new BundleSource(source)
+      this.#writer = new BundleWriter(this.#source)
     } catch (error) {
       this.close()
       throw error
     }
+  }
+
+  get header(): BundleSource['header'] {
+    return this.#source.header
   }
 
   /** Records of files written so far, a file once for each state that differs. */
@@ -34,6 +41,11 @@ export class Bundle implements AsyncIterable<Buffer> {
 
   get bytes(): number {
     return this.#writer.bytes
+  }
+
+  /** Blocks that the receiver has are not read. Before the first piece. */
+  omit(isKnown: (hash: Uint8Array) => boolean): void {
+    this.#writer.isKnown = isKnown
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Buffer> {
@@ -59,22 +71,24 @@ export interface UnbundleOptions {
   onProgress?: (done: { files: number; bytes: number }) => void
 }
 
-/** See `Cairn.unbundle`. @param options drain: called after each piece, for a store that takes its time; flushAll: seals what a server has not sealed yet, where the base of a bundle may be */
+/** See `Cairn.unbundle`. @param options drain: called after each piece, for a store that takes its time; flushAll: seals what a server has not sealed yet, where the base of a bundle may be; into: a copy that was begun */
 export async function unbundle(
   pool: Pool,
   source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   name: string,
-  options: UnbundleOptions & { flushAll: () => Promise<void>; drain?: () => Promise<void> },
+  options: UnbundleOptions & { flushAll: () => Promise<void>; drain?: () => Promise<void>; into?: BegunCopy },
 ): Promise<VolumeInfo> {
   pool.checkFree(name)
   const reader = new BundleReader()
+  const { into } = options
   let hasBegun = false
   try {
     for await (const chunk of source) {
       reader.push(chunk)
       if (!hasBegun && reader.header !== undefined) {
         hasBegun = true
-        await begin(pool, reader, options.flushAll)
+        if (into === undefined) await begin(pool, reader, options.flushAll)
+        else reader.begin(into.staged, undefined, into)
       }
       options.onProgress?.(reader)
       await setImmediate()
@@ -84,7 +98,9 @@ export async function unbundle(
     reader.publish(name)
     return pool.info(name)
   } finally {
-    reader.discard()
+    if (into !== undefined && !hasBegun && !into.isResumed) into.staged.discard()
+    if (into !== undefined && (into.isResumed || reader.hasStored)) reader.leave()
+    else reader.discard()
   }
 }
 

@@ -5,7 +5,10 @@ import { formatStoreUrl, type StoreLocation } from '../store/url.js'
 import { limits } from '../sys/index.js'
 import type { VolumeInfo } from '../volume/api.js'
 import type { Apart, Engine, StoreOptions } from '../volume/engine.js'
+import type { Pool } from '../volume/pool.js'
 import { type Bundle, unbundle } from './bundle.js'
+import { CopyRecord } from './copies.js'
+import { beginCopy } from './copy-begin.js'
 
 export interface CopyTarget extends StoreOptions {
   /** Missing: the home's own store. */
@@ -21,7 +24,10 @@ export interface Copied {
   store: string
   /** Of all states, a file once for each that differs. */
   files: number
+  /** That were copied. */
   bytes: number
+  /** Stored bytes of content that the store had already, of a copy that broke off or of the one before. */
+  reusedBytes: number
 }
 
 /** How a volume is read, and how a store that copies go to is made known to the home. */
@@ -31,43 +37,73 @@ export interface CopyWork {
   onProgress?: ((done: { files: number; bytes: number }) => void) | undefined
 }
 
-/** See `Cairn.copy`. @param source id of the store that the volume lies in; undefined: the home's own */
-export async function copyVolume(engine: Engine, source: string | undefined, target: CopyTarget, work: CopyWork): Promise<Copied> {
-  if (target.location !== undefined) return copyApart(engine, source, { ...target, location: target.location }, work)
-  if (source === undefined) throw sameStore("the home's own store")
-  engine.checkFree(target.name)
-  return received(await work.bundle(), bundle => unbundle(engine.dev, bundle, target.name, { flushAll: work.flushAll, ...progress(work) }))
+/** Where a copy goes. */
+interface Receiver {
+  pool: Pool
+  /** Of the store, in names of files. */
+  id: string
+  /** Home, and a folder that goes with this copy. */
+  home: string
+  folder: string
+  drain?: () => Promise<void>
 }
 
-/** What is not stored yet lies in a folder of this copy alone, which goes with it, or with this process. */
-async function copyApart(engine: Engine, source: string | undefined, target: CopyTarget & { location: StoreLocation }, work: CopyWork): Promise<Copied> {
-  const { location, name, ...options } = target
+/** See `Cairn.copy`. @param source id of the store that the volume lies in; undefined: the home's own */
+export async function copyVolume(engine: Engine, source: string | undefined, target: CopyTarget, work: CopyWork): Promise<Copied> {
+  if (target.location === undefined && source === undefined) throw sameStore("the home's own store")
   const files = new LocalFiles(join(engine.home, HOME_FILES))
   let apart: Apart | undefined
   try {
+    const folder = files.folder()
+    const { location, name, ...options } = target
+    if (location === undefined) {
+      engine.checkFree(name)
+      return await copyInto({ pool: engine.dev, id: 'home', home: engine.home, folder }, name, work)
+    }
     apart = engine.apart(location, files.folder(), options)
     if (apart.id === source) throw sameStore(formatStoreUrl(location))
-    const { pool, remote } = apart
+    const { pool, remote, id } = apart
     pool.checkFree(name)
     const drain = remote === undefined ? {} : { drain: () => remote.passOn(limits.copyWaitingBytes) }
-    return await received(await work.bundle(), bundle => unbundle(pool, bundle, name, { flushAll: async () => undefined, ...drain, ...progress(work) }))
+    return await copyInto({ pool, id, home: engine.home, folder, ...drain }, name, work)
   } finally {
     apart?.pool.close()
     files.close()
   }
 }
 
-async function received(bundle: Bundle, take: (bundle: Bundle) => Promise<VolumeInfo>): Promise<Copied> {
+/** What is not stored yet lies in a folder of this copy alone, which goes with it, or with this process. What is stored is taken up by the next one. */
+async function copyInto(receiver: Receiver, name: string, work: CopyWork): Promise<Copied> {
+  const bundle = await work.bundle()
+  let record: CopyRecord | undefined
   try {
-    const { name, id, store } = await take(bundle)
-    return { name, id, store, files: bundle.files, bytes: bundle.bytes }
+    record = CopyRecord.open(receiver.home, receiver.id, bundle.header.volume.id)
+    const { info, reusedBytes } = await received(receiver, name, bundle, record, work)
+    record?.set({ made: info.id })
+    return { name: info.name, id: info.id, store: info.store, files: bundle.files, bytes: bundle.bytes, reusedBytes }
   } finally {
     bundle.close()
+    record?.close()
   }
 }
 
-function progress({ onProgress }: CopyWork): { onProgress?: NonNullable<CopyWork['onProgress']> } {
-  return onProgress === undefined ? {} : { onProgress }
+async function received(
+  { pool, folder, drain }: Receiver,
+  name: string,
+  bundle: Bundle,
+  record: CopyRecord | undefined,
+  { flushAll, onProgress }: CopyWork,
+): Promise<{ info: VolumeInfo; reusedBytes: number }> {
+  const into = beginCopy(pool, folder, bundle.header, record)
+  const { blocks } = into
+  try {
+    // What an encrypted store calls a block is found out by reading it.
+    if (pool.context.store.coding?.cipher === undefined) bundle.omit(hash => blocks.has(hash))
+    const options = { flushAll, into, ...(drain === undefined ? {} : { drain }), ...(onProgress === undefined ? {} : { onProgress }) }
+    return { info: await unbundle(pool, bundle, name, options), reusedBytes: blocks.reusedBytes }
+  } finally {
+    blocks.close()
+  }
 }
 
 function sameStore(description: string): CairnError {

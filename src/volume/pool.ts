@@ -886,6 +886,11 @@ export class Pool {
     return head ?? HeadFile.create(store, make(this.#random.bytes(8).toString('hex')), this.#random)
   }
 
+  /** The head of a volume by its id; undefined when there is none that reads. */
+  head(id: string): HeadFile | undefined {
+    return this.#readable(id)
+  }
+
   /** The hidden head that `pin` made, here or in another process of this home. */
   pinned(id: string): Head {
     const head = HeadFile.read(this.context.store, id, this.#random)
@@ -906,11 +911,20 @@ export class Pool {
    */
   stage(members: Pick<Head, 'dirHashKey'> & Partial<Head>, base?: HeadFile): StagedVolume {
     const first = this.#takeArena(members.arenaFloor) * ARENA_INODES
-    const head = this.#makeHidden(base, {
-      ...members,
-      nextIno: Math.max(first, 2),
-      arena: [first, first + ARENA_INODES - 1],
-    })
+    return this.#staged(this.#makeHidden(base, { ...members, nextIno: Math.max(first, 2), arena: [first, first + ARENA_INODES - 1] }))
+  }
+
+  /** Goes on with one that `stage` began, in a process that is no more; undefined when it is gone. */
+  restage(id: string, arenaFloor: number): StagedVolume | undefined {
+    const head = this.#readable(id)
+    if (head === undefined || !isHidden(head.value) || head.value.pending === true) return undefined
+    const first = this.#takeArena(arenaFloor) * ARENA_INODES
+    // Its time begins anew. Whoever else goes on with it cannot make it a volume any more.
+    head.update({ arenaFloor, nextIno: Math.max(first, 2), arena: [first, first + ARENA_INODES - 1], deletedMs: Math.floor(this.#clock.now()) })
+    return this.#staged(head)
+  }
+
+  #staged(head: HeadFile): StagedVolume {
     const takeName = (name: string, id: string): void => {
       if (!this.#names.take(name, id, this.#freeName(name))) throw exists(name)
     }

@@ -24,6 +24,12 @@ export class StagedVolume {
     this.#takeName = parts.takeName
   }
 
+  /** Roots, in hex, that its head keeps from collectors until it is published. */
+  get named(): { root: string; history: string } {
+    const { root, history } = this.#head.value
+    return { root, history }
+  }
+
   /** Makes it a volume like others; all that the members name is in the store. @throws CairnError ERR_VOLUME_EXISTS, ERR_VOLUME_NAME */
   publish(name: string, members: Pick<Head, 'root' | 'history' | 'inodes' | 'bytes'>): void {
     crashPoint('volume.publish.before-head')
@@ -35,6 +41,11 @@ export class StagedVolume {
     this.#head.update({ deletedMs: undefined })
     this.#isPublished = true
     rmSync(join(this.dir, 'incoming'), { recursive: true, force: true })
+  }
+
+  /** Gives up on this host; what is in the store stays until its time as a deleted volume is over. */
+  leave(): void {
+    rmSync(this.dir, { recursive: true, force: true })
   }
 
   /** Nothing of it stays; a no-op once it is published. */

@@ -15,7 +15,7 @@ export class BlockNumbers {
     const a = word(hash, at)
     const b = word(hash, at + 4)
     const c = word(hash, at + 8)
-    const slot = find(this.#slots, a, b, c)
+    const slot = slotOf(this.#slots, a, b, c)
     const known = this.#slots[slot + 3]
     if (known !== 0) return known - 1
     this.#slots.set([a, b, c, ++this.count], slot)
@@ -23,12 +23,17 @@ export class BlockNumbers {
     return -1
   }
 
+  /** The same of one that was given before; -1 when it was not. */
+  find(hash: Uint8Array, at: number): number {
+    return this.#slots[slotOf(this.#slots, word(hash, at), word(hash, at + 4), word(hash, at + 8)) + 3] - 1
+  }
+
   #grow(): void {
     const old = this.#slots
     const slots = new Uint32Array(old.length * 2)
     for (let at = 0; at < old.length; at += SLOT) {
       if (old[at + 3] === 0) continue
-      slots.set(old.subarray(at, at + SLOT), find(slots, old[at], old[at + 1], old[at + 2]))
+      slots.set(old.subarray(at, at + SLOT), slotOf(slots, old[at], old[at + 1], old[at + 2]))
     }
     this.#slots = slots
   }
@@ -39,7 +44,7 @@ function word(hash: Uint8Array, at: number): number {
 }
 
 /** The slot of a hash, or the free one where it belongs. */
-function find(slots: Uint32Array, a: number, b: number, c: number): number {
+function slotOf(slots: Uint32Array, a: number, b: number, c: number): number {
   const last = slots.length / SLOT - 1
   for (let slot = a & last; ; slot = (slot + 1) & last) {
     const at = slot * SLOT

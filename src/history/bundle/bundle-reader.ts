@@ -20,6 +20,7 @@ import {
   parseBundleHeader,
   parseBundleJson,
 } from '../../codec/bundle.js'
+import { identityOf, plainCoding } from '../../codec/coding.js'
 import { commitIdText, decodeCommit, encodeCommit, isVersionBlock, MAX_KEY_BYTES, POINTER_BYTES, pointerHash, Tag } from '../../codec/index.js'
 import { sha256 } from '../../codec/sha256.js'
 import { limits, makeFolders } from '../../sys/index.js'
@@ -28,6 +29,7 @@ import { EXTENT_BYTES, EXTENT_STORED } from '../../volume/content.js'
 import type { StagedVolume } from '../../volume/staging.js'
 import { type BundleBase, baseHistory } from './bundle-base.js'
 import { IncomingPacks } from './incoming-packs.js'
+import type { KnownBlocks } from './known-blocks.js'
 import { PointerTable } from './pointer-table.js'
 
 const FLUSH_PAGES = 64
@@ -64,9 +66,13 @@ export class BundleReader {
     this.#advance()
   }
 
-  /** Goes on behind the header. @param base what the receiver has of it, for a bundle with `since` */
-  begin(staged: StagedVolume, base: BundleBase | undefined): void {
-    this.#building = new Building(staged, base)
+  /**
+   * Goes on behind the header.
+   * @param base what the receiver has of it, for a bundle with `since`
+   * @param known blocks that it has, and the number of the first pack to be made
+   */
+  begin(staged: StagedVolume, base: BundleBase | undefined, known?: { blocks: KnownBlocks; firstPack: number }): void {
+    this.#building = new Building(staged, base, known)
     this.#stage = 'trees'
     this.#advance()
   }
@@ -142,6 +148,17 @@ export class BundleReader {
     this.#building = undefined
   }
 
+  /** The store has packs of it, which another attempt can take up. */
+  get hasStored(): boolean {
+    return this.#building?.hasStored === true
+  }
+
+  /** Gives up, and leaves there what the store has. */
+  leave(): void {
+    this.#building?.leave()
+    this.#building = undefined
+  }
+
   /** Nothing of it stays. Again, or after `publish`, is no error. */
   discard(): void {
     this.#building?.discard()
@@ -157,6 +174,7 @@ class Building {
   /** Roots of commits by id, in hex. */
   readonly #roots: Map<string, string>
   readonly #base: BundleBase | undefined
+  readonly #known: KnownBlocks | undefined
   #tree: BTree
   #history: BTree | undefined
   #root = ''
@@ -167,11 +185,13 @@ class Building {
   #lastKey: Buffer = noBytes
   readonly #extent = Buffer.alloc(EXTENT_BYTES, EXTENT_STORED)
 
-  constructor(staged: StagedVolume, base: BundleBase | undefined) {
+  constructor(staged: StagedVolume, base: BundleBase | undefined, known: { blocks: KnownBlocks; firstPack: number } | undefined) {
     this.#staged = staged
     this.#base = base
+    // Without any, nothing is hashed twice.
+    this.#known = known?.blocks.count === 0 ? undefined : known?.blocks
     makeFolders(staged.dir)
-    this.#packs = new IncomingPacks(staged.context, join(staged.dir, 'incoming'), staged.id)
+    this.#packs = new IncomingPacks(staged.context, join(staged.dir, 'incoming'), staged.id, known?.firstPack)
     this.#pointers = new PointerTable(join(staged.dir, 'pointers'))
     this.#tree = base?.tree ?? BTree.empty(staged.context.pages)
     this.#roots = new Map(base?.roots)
@@ -183,14 +203,25 @@ class Building {
       const length = bundleBlockLength(payload, at)
       const from = at + BUNDLE_BLOCK_HEADER_BYTES
       if (length > limits.blockBytes || from + length > payload.length) throw bundleDamage('a block is cut short')
-      const pointer = this.#pointers.next()
-      const plain = payload.subarray(from, from + length)
-      this.#packs.writeBlock(plain, pointer)
-      // What an encrypted store calls it is another hash.
-      const hash = this.#staged.context.store.coding?.cipher === undefined ? pointerHash(pointer, 0) : sha256(plain)
-      if (Buffer.compare(hash, payload.subarray(at, at + POINTER_HASH_BYTES)) !== 0) throw bundleDamage('the hash of a block does not match')
+      this.#block(payload.subarray(at, at + POINTER_HASH_BYTES), payload.subarray(from, from + length))
       at = from + length
     }
+  }
+
+  #block(said: Uint8Array, plain: Uint8Array): void {
+    const coding = this.#staged.context.store.coding ?? plainCoding
+    const pointer = this.#pointers.next()
+    const omitted = plain.length === 0 ? this.#known?.get(said) : undefined
+    if (omitted !== undefined) {
+      pointer.set(omitted)
+      return
+    }
+    const known = this.#known?.get(identityOf(coding, plain))
+    if (known === undefined) this.#packs.writeBlock(plain, pointer)
+    else pointer.set(known)
+    // What an encrypted store calls it is another hash.
+    const hash = coding.cipher === undefined ? pointerHash(pointer, 0) : sha256(plain)
+    if (Buffer.compare(hash, said) !== 0) throw bundleDamage('the hash of a block does not match')
   }
 
   tree(next: BundleTree): void {
@@ -292,6 +323,16 @@ class Building {
     this.#packs.publish()
     this.#staged.publish(name, { root: this.#root, history, ...live })
     this.#pointers.remove()
+  }
+
+  get hasStored(): boolean {
+    return this.#packs.hasStored
+  }
+
+  leave(): void {
+    this.#packs.leave()
+    this.#pointers.remove()
+    this.#staged.leave()
   }
 
   discard(): void {

@@ -39,6 +39,8 @@ export class BundleWriter {
   /** Files and bytes that were written so far, for whoever shows progress. */
   files = 0
   bytes = 0
+  /** Blocks that the receiver has, by the SHA-256 of their plain bytes: they are not read, and come without them. Only for a receiver that knows the same ones. */
+  isKnown: (hash: Uint8Array) => boolean = () => false
   readonly #source: BundleSource
   readonly #context: StoreContext
   readonly #hash = createHash('sha256')
@@ -136,9 +138,14 @@ export class BundleWriter {
   }
 
   #addBlock(pointer: Uint8Array): void {
-    const plain = this.#context.packs.readBlock(pointer, 0)
     const hash = pointerHash(pointer, 0)
     const coding = this.#context.store.coding ?? plainCoding
+    if (coding.cipher === undefined && this.isKnown(hash)) {
+      putBundleBlockHeader(this.#blocks, this.#blockBytes, hash, 0)
+      this.#blockBytes += BUNDLE_BLOCK_HEADER_BYTES
+      return
+    }
+    const plain = this.#context.packs.readBlock(pointer, 0)
     if (Buffer.compare(identityOf(coding, plain), hash) !== 0) throw new CorruptError('a block', 'its hash is not that of its pointer')
     // Nothing in a bundle is encrypted, its hashes neither.
     putBundleBlockHeader(this.#blocks, this.#blockBytes, coding.cipher === undefined ? hash : sha256(plain), plain.length)

@@ -23,9 +23,11 @@ export class IncomingPacks implements PageSink {
   readonly #gone: string[] = []
   /** Packs of pages, which are read again while the tree grows. */
   readonly #readable: PackWriter[] = []
-  #sequence = 1
+  #sequence: number
 
-  constructor(context: StoreContext, dir: string, volume: string) {
+  /** @param first number of the first pack */
+  constructor(context: StoreContext, dir: string, volume: string, first = 1) {
+    this.#sequence = first
     this.#context = context
     this.#dir = dir
     this.#volume = Buffer.from(volume, 'hex')
@@ -93,6 +95,17 @@ export class IncomingPacks implements PageSink {
     this.#pages = undefined
     this.#letGo()
     this.#context.store.deleteSync([...this.#gone, ...this.#full.map(pack => packKey(pack.packId))])
+  }
+
+  /** Something of it was given to the store. */
+  get hasStored(): boolean {
+    return this.#gone.length > 0
+  }
+
+  /** What is on this host goes; what the store has stays there. */
+  leave(): void {
+    for (const pack of [this.#content, this.#pages]) pack?.discard()
+    this.#letGo()
   }
 
   #letGo(): void {
