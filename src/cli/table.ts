@@ -5,12 +5,38 @@ export const parents: ReadonlyMap<string, string> = new Map([
   ['checkpoint', 'Save, list and delete named states of a volume'],
   ['lease', 'Say and change which host writes a volume'],
   ['key', 'Change the key of an encrypted store'],
+  ['proxy', 'Run commands: `cairn proxy exec` is `cairn exec`'],
   ['cache', 'Look at, empty and fill what this host has of stores elsewhere'],
   ['config', 'Show settings and where they come from'],
 ])
 
 /** Other words for a group. */
 export const parentAliases: ReadonlyMap<string, string> = new Map([['snapshot', 'checkpoint']])
+
+const execCommand: Omit<CommandSpec, 'name' | 'examples'> = {
+  operands: '[volume] [command...]',
+  usage: '[volume] -- <command> [arguments...]',
+  about: 'Run a command in a volume, in a sandbox, and tell what it changed',
+  options: [
+    ['--shell <text>', 'text for sh, in place of a command behind --'],
+    ['--cwd <dir>', 'directory of the volume to run in (default: its root)'],
+    ['--timeout <time>', 'most time, such as 5m; then it is ended, and the exit code is 124'],
+    ['--env <name=value...>', 'set variables; of yours it gets locale, terminal and PATH'],
+    ['--fork', 'work in a fork, which is merged when the command succeeds and dropped when it fails'],
+    ['--in-place', 'work in the volume itself (the default)'],
+    ['--read-only', 'let nothing be changed'],
+    ['--no-checkpoint', 'make no commit before; what was in none counts as the command’s'],
+    ['--rollback-on-failure', 'take back what it changed unless it exits with 0'],
+    ['--sandbox <kind>', 'auto (the default): where there is one; strict: or not at all; none'],
+    ['--network <kind>', 'none (the default in a sandbox) or allow'],
+    ['--memory <size>', 'most memory, such as 2G'],
+    ['--readable <folder...>', 'folders of this host that it can read in the sandbox'],
+    ['--reason <text>', 'why, for the log and the audit'],
+  ],
+  globs: true,
+  completes: 'volume',
+  load: () => import('./exec.js'),
+}
 
 /**
  * Every command, without its code: `load` imports the one file of the command that runs, which keeps the start of the
@@ -134,6 +160,20 @@ export const groups: readonly CommandGroup[] = [
         completes: 'volume',
         load: () => import('./refresh.js'),
       },
+    ],
+  },
+  {
+    title: 'Run commands',
+    commands: [
+      {
+        ...execCommand,
+        name: 'exec',
+        examples: [
+          ['cairn exec work -- npm test', 'run it, with its output as it comes'],
+          ["cairn exec work --fork --timeout 5m --shell 'make && make check' --json", 'keep its work only when it succeeds, and tell all as JSON'],
+        ],
+      },
+      { ...execCommand, name: 'proxy exec', examples: [['cairn proxy exec work -- npm test', 'the same as cairn exec']], hidden: true },
     ],
   },
   {

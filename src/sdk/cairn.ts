@@ -44,6 +44,10 @@ import type {
   DiffOptions,
   DiffSide,
   DurabilityLevel,
+  ExecArguments,
+  ExecCommand,
+  ExecEvent,
+  ExecResult,
   FsckOptions,
   GcOptions,
   GcReport,
@@ -498,6 +502,27 @@ export class Cairn implements CairnApi {
 
   async recordAudit(name: string, event: AuditEvent): Promise<AuditTip> {
     return (await this.#call('auditAppend', name, { actor: this.actor, ...event })) as AuditTip
+  }
+
+  exec(name: string, command: string | ExecCommand, ...rest: ExecArguments): Promise<ExecResult>
+  exec(name: string, command: string | ExecCommand, ...rest: ExecArguments<'buffer'>): Promise<ExecResult<Buffer>>
+  async exec(name: string, command: string | ExecCommand, ...rest: ExecArguments<'utf8' | 'buffer'>): Promise<ExecResult<string | Buffer>> {
+    const { exec, openHere, parsedCall } = await import('./exec/index.js')
+    if ((await this.#local)?.openNames().includes(name)) throw openHere(name)
+    const server = this.#guarded(await this.#server())
+    const host = {
+      cairn: this as CairnApi,
+      actor: this.actor,
+      call: (method: string, ...args: unknown[]) => server.call(method, ...args),
+      settle: (volume: string) => this.#settle(volume),
+    }
+    return exec(host, name, ...parsedCall(command, rest))
+  }
+
+  async *execStream(name: string, command: string | ExecCommand, ...rest: ExecArguments): AsyncGenerator<ExecEvent> {
+    const { parsedCall, streamed } = await import('./exec/index.js')
+    const [words, options] = parsedCall(command, rest)
+    yield* streamed(more => this.exec(name, words, { ...options, ...more }), options)
   }
 
   async fsck(name: string, options: FsckOptions = {}): Promise<FsckReport> {

@@ -21,6 +21,8 @@ import type { Bundle, UnbundleOptions } from './bundle.js'
 import type { Caches } from './caches.js'
 import type { Copied } from './copy.js'
 import type { DiffReader } from './diff.js'
+import type { ExecArguments } from './exec/call.js'
+import type { ExecCommand, ExecEvent, ExecResult } from './exec/types.js'
 import type { LeaseWait } from './lease-wait.js'
 import type { LocalCopy } from './local-copies.js'
 import type { PrefetchOptions, PrefetchResult } from './prefetch.js'
@@ -32,6 +34,8 @@ export type { QuotaReport } from '../server/quota-methods.js'
 export type { Quota } from '../volume/quota.js'
 export type { Caches, StoreCache } from './caches.js'
 export type { Copied } from './copy.js'
+export type { ExecArguments } from './exec/call.js'
+export type { ExecChange, ExecCommand, ExecDecision, ExecEvent, ExecOptions, ExecResult } from './exec/types.js'
 export type { LocalCopy } from './local-copies.js'
 export type { PrefetchOptions, PrefetchResult } from './prefetch.js'
 
@@ -275,6 +279,18 @@ export interface CairnApi {
   verifyAudit(name: string, options?: { against?: AuditTip; keyFile?: string }): Promise<AuditVerification>
   /** Records an event in the audit chain. @returns its place and hash */
   recordAudit(name: string, event: AuditEvent): Promise<AuditTip>
+  /**
+   * Runs a command in a volume that is shown to it as a directory, in a sandbox where this machine has one, and tells what it changed, exactly. A commit is made
+   * before and after; nothing that it started lives when this resolves. The server is started where none runs.
+   * @param command a program with its arguments behind it, `{ program, args }`, or `{ shell }` with text for `sh`
+   * @throws CairnError ERR_EXEC_DENIED (the policy says so), ERR_EXEC_OPTION, ERR_EXEC_CWD, ERR_EXEC_PROGRAM, ERR_EXEC_START, ERR_SANDBOX_MISSING,
+   * ERR_SANDBOX_NETWORK, ERR_VOLUME_UNKNOWN, ERR_VOLUME_BUSY: nothing ran. A command that fails is no error: see `exitCode`
+   * Cost: some milliseconds beside the command, and its changes, whatever the size of the volume
+   */
+  exec(name: string, command: string | ExecCommand, ...rest: ExecArguments): Promise<ExecResult>
+  exec(name: string, command: string | ExecCommand, ...rest: ExecArguments<'buffer'>): Promise<ExecResult<Buffer>>
+  /** The same, told as it goes: pieces of output, then the result. Who stops reading ends the command. */
+  execStream(name: string, command: string | ExecCommand, ...rest: ExecArguments): AsyncIterable<ExecEvent>
   /** Reads and verifies all of a volume, beside whoever uses it. `onProgress` is told a few times a second. */
   fsck(name: string, options?: FsckOptions): Promise<FsckReport>
   /**
@@ -450,6 +466,10 @@ export interface VolumeHistory {
   auditHead(): Promise<AuditHead | undefined>
   /** See `Cairn.verifyAudit`. */
   verifyAudit(options?: { against?: AuditTip; keyFile?: string }): Promise<AuditVerification>
+  /** Runs a command in this volume; see `Cairn.exec`. */
+  exec(command: string | ExecCommand, ...rest: ExecArguments): Promise<ExecResult>
+  exec(command: string | ExecCommand, ...rest: ExecArguments<'buffer'>): Promise<ExecResult<Buffer>>
+  execStream(command: string | ExecCommand, ...rest: ExecArguments): AsyncIterable<ExecEvent>
   /** This volume at a checkpoint, `~n`, commit id or time: read-only, with the whole of node:fs. Close it when done. */
   at(ref: string): Promise<OpenVolume>
 }

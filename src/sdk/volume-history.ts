@@ -1,3 +1,4 @@
+import { CairnError } from '../errors.js'
 import type { CommitInfo, VersionInfo, VolumeInfo } from '../volume/api.js'
 import type {
   AuditHead,
@@ -10,6 +11,11 @@ import type {
   DiffChange,
   DiffOptions,
   DiffSide,
+  ExecArguments,
+  ExecCommand,
+  ExecEvent,
+  ExecOptions,
+  ExecResult,
   LogEntry,
   LogOptions,
   MergeCall,
@@ -41,6 +47,8 @@ export type HistoryCalls = Pick<
   | 'audit'
   | 'auditHead'
   | 'verifyAudit'
+  | 'exec'
+  | 'execStream'
   | 'open'
   | 'restore'
   | 'merge'
@@ -112,6 +120,28 @@ export class HistoryOfVolume implements VolumeHistory {
 
   log(options: LogOptions = {}): AsyncIterable<LogEntry> {
     return this.calls.log(this.name, this.ref === undefined ? options : { until: this.ref, ...options })
+  }
+
+  exec(command: string | ExecCommand, ...rest: ExecArguments): Promise<ExecResult>
+  exec(command: string | ExecCommand, ...rest: ExecArguments<'buffer'>): Promise<ExecResult<Buffer>>
+  async exec(command: string | ExecCommand, ...rest: ExecArguments<'utf8' | 'buffer'>): Promise<ExecResult<string | Buffer>> {
+    const [words, options] = await this.#run(command, rest)
+    return this.calls.exec(this.name, words, options as ExecOptions & { encoding?: 'utf8' })
+  }
+
+  async *execStream(command: string | ExecCommand, ...rest: ExecArguments): AsyncGenerator<ExecEvent> {
+    const [words, options] = await this.#run(command, rest)
+    yield* this.calls.execStream(this.name, words, options as ExecOptions & { encoding?: 'utf8' })
+  }
+
+  async #run(command: string | ExecCommand, rest: ExecArguments<'utf8' | 'buffer'>): Promise<[ExecCommand, ExecOptions]> {
+    if (this.ref !== undefined) {
+      const how = `Fork it: \`volume.fork(name)\` makes a volume of ${this.name}@${this.ref}.`
+      throw new CairnError('ERR_EXEC_PAST', 'A command cannot run in a state of the past.', how, { exitCode: 125 })
+    }
+    const { parsedCall } = await import('./exec/call.js')
+    const [words, options] = parsedCall(command, rest)
+    return [words, { ...this.#by, ...options }]
   }
 
   blame(path: string): Promise<BlameLine[]> {

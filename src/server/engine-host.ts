@@ -21,6 +21,7 @@ import { as } from './as-actor.js'
 import { auditMethods } from './audit-methods.js'
 import { cacheMethods } from './cache-methods.js'
 import { ChangeLog } from './changes.js'
+import { execMethods } from './exec-methods.js'
 import { historyMethods } from './history-methods.js'
 import { mergeMethods } from './merge-methods.js'
 import { type MakeFs, type OpenVolume, OpenVolumes } from './open-volumes.js'
@@ -70,6 +71,7 @@ export class EngineHost {
         ...historyMethods(this.volumes, this.sessions, open => this.#backend(open.fs)),
         ...quotaMethods(this.volumes),
         ...auditMethods(this.volumes),
+        ...execMethods(this.volumes),
         ...cacheMethods(engine, this.sessions),
         ...versionMethods(this.volumes, options.flushesInSlices === true),
       }),

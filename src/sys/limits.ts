@@ -359,4 +359,7 @@ export const limits = {
   execTemporaryBytes: 1024 ** 3,
   /** Longest timeout of a command. */
   execTimeoutMs: 7 * 24 * 3600 * 1000,
+  /** Most of it that may be asked for, and of processes. */
+  execMostOutputBytes: 64 * 1024 * 1024,
+  execMostProcesses: 1_000_000,
 } as const

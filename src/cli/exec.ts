@@ -1,0 +1,142 @@
+import { isUtf8 } from 'node:buffer'
+import type { Readable } from 'node:stream'
+import { parseSize } from '../sdk/config.js'
+import type { ExecCommand, ExecOptions, ExecResult } from '../sdk/types.js'
+import { parseWait } from './age.js'
+import type { Context } from './context.js'
+import { tell, usageError } from './errors.js'
+import { plural } from './format.js'
+import type { Options, Run } from './spec.js'
+import { StandardOutput } from './standard-output.js'
+
+/** What is not the command's own end. */
+const TIMED_OUT = 124
+const BOUNDARY = 125
+
+/** Exits as the command did; 124 when its time was over, 125 when it could not be run, 126 when it may not be, 127 when there is no such program. */
+export const run: Run = async (context, [operand], options) => {
+  try {
+    const command = commandOf(context.globs, options)
+    const asked = execOptions(options)
+    const name = await context.volumeName(operand)
+    await context.refuseReadOnly()
+    const cairn = await context.cairn()
+    const stop = endedBySignals()
+    try {
+      const all = { ...asked, ...streamsOf(context), signal: stop.signal }
+      const result = await context.helped(() => cairn.exec(name, command, { ...all, encoding: 'buffer' }))
+      if (context.json) await context.result(jsonOf(result), () => [])
+      else notes(context, result)
+      return exitCodeOf(result)
+    } finally {
+      stop.forget()
+    }
+  } catch (error) {
+    const { exitCode } = tell(error)
+    await context.failure(error)
+    return exitCode > 2 ? exitCode : BOUNDARY
+  }
+}
+
+function commandOf(words: readonly string[], options: Options): ExecCommand {
+  const { shell } = options
+  if (typeof shell === 'string') {
+    if (words.length > 0) throw usageError('There is a command both behind --shell and behind --.', 'Give one of them.')
+    return { shell }
+  }
+  if (words.length === 0) throw usageError('There is no command to run.', 'Write it behind `--`: cairn exec work -- npm test')
+  return { program: words[0], args: words.slice(1) }
+}
+
+/** The options of exec and race, as the library takes them. */
+export function execOptions(options: Options): ExecOptions {
+  const { cwd, timeout, env, reason, memory } = options
+  if (options['fork'] === true && options['inPlace'] === true) throw usageError('--fork and --in-place contradict each other.', 'Give one of them.')
+  return {
+    ...(typeof cwd === 'string' && { cwd }),
+    ...(typeof timeout === 'string' && { timeoutMs: parseWait(timeout) }),
+    ...(typeof reason === 'string' && { reason }),
+    ...(typeof memory === 'string' && { memoryBytes: sizeOf(memory) }),
+    ...(env !== undefined && { env: variables(env as unknown as string[]) }),
+    ...(options['fork'] === true && { fork: true }),
+    ...(options['readOnly'] === true && { readOnly: true }),
+    ...(options['checkpoint'] === false && { checkpoint: false }),
+    ...(options['rollbackOnFailure'] === true && { rollbackOnFailure: true }),
+    ...(options['readable'] !== undefined && { readable: options['readable'] as unknown as string[] }),
+    ...oneOf(options, 'sandbox', ['auto', 'strict', 'none'] as const),
+    ...oneOf(options, 'network', ['none', 'allow'] as const),
+  }
+}
+
+function oneOf<Name extends string, const Value extends string>(options: Options, name: Name, values: readonly Value[]): { [key in Name]?: Value } {
+  const given = options[name]
+  if (given === undefined) return {}
+  const found = values.find(value => value === given)
+  if (found === undefined) throw usageError(`--${name} is ${given}.`, `Write one of ${values.join(', ')}.`)
+  return { [name]: found } as { [key in Name]?: Value }
+}
+
+function variables(pairs: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    pairs.map(pair => {
+      const at = pair.indexOf('=')
+      if (at < 1) throw usageError(`${pair} sets no variable.`, 'Write --env NAME=VALUE.')
+      return [pair.slice(0, at), pair.slice(at + 1)]
+    }),
+  )
+}
+
+function sizeOf(text: string): number {
+  const size = parseSize(text)
+  if (size === undefined || size === 0) throw usageError(`${text} is no size.`, 'Write a number of bytes, or a size such as 512M or 2G.')
+  return size
+}
+
+/** The command has this process's own streams, unless its output is captured, or this is no process of its own. */
+function streamsOf(context: Context): ExecOptions {
+  const { stdin, stdout, stderr } = context.streams
+  const isProcess = stdout instanceof StandardOutput
+  const input = isProcess ? 'inherit' : (stdin as Readable)
+  if (context.json) return { stdin: input }
+  if (isProcess) return { stdin: input, output: 'inherit' }
+  return { stdin: input, onStdout: chunk => stdout.write(chunk), onStderr: chunk => stderr.write(chunk) }
+}
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
+/** Whoever ends this process ends the command, and hears what became of it. */
+function endedBySignals(): { signal: AbortSignal; forget: () => void } {
+  const abort = new AbortController()
+  const end = (): void => abort.abort()
+  for (const name of SIGNALS) process.on(name, end)
+  return {
+    signal: abort.signal,
+    forget: () => {
+      for (const name of SIGNALS) process.off(name, end)
+    },
+  }
+}
+
+/** Bytes that are no text stand there encoded as well, so that nothing is lost. */
+export function jsonOf({ stdout, stderr, ...rest }: ExecResult<Buffer>): object {
+  return { ...rest, ...textOf('stdout', stdout), ...textOf('stderr', stderr) }
+}
+
+function textOf(name: string, bytes: Buffer): object {
+  const text = bytes.toString('utf8')
+  return { [name]: text, ...(isUtf8(bytes) ? {} : { [`${name}Base64`]: bytes.toString('base64') }) }
+}
+
+/** What a person must know who saw the output go by. */
+function notes(context: Context, { fork, rolledBack, timedOut, changes, durationMs }: ExecResult<Buffer>): void {
+  if (timedOut) context.out.note(`cairn: The command was ended after ${Math.round(durationMs)} ms: its time was over.`)
+  if (rolledBack === true) context.out.note(`cairn: ${plural(changes.length, 'change')} taken back.`)
+  if (rolledBack === false) context.out.note('cairn: Its changes were not taken back, because others changed the same since. See `cairn undo --exec`.')
+  if (fork?.state === 'conflicts')
+    context.out.note(`cairn: Not merged: ${plural(fork.conflicts?.length ?? 0, 'conflict')}. Its work is in ${fork.volume}: \`cairn merge ${fork.volume}\`.`)
+}
+
+function exitCodeOf({ timedOut, exitCode, fork }: ExecResult<Buffer>): number {
+  if (timedOut) return TIMED_OUT
+  return fork?.state === 'conflicts' ? BOUNDARY : exitCode
+}

@@ -1,0 +1,119 @@
+import { createHash } from 'node:crypto'
+import { existsSync, realpathSync, renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { CairnError } from '../../errors.js'
+import {
+  Bubblewrap,
+  type Enclosure,
+  hiddenSettings,
+  knownTools,
+  PlainGroup,
+  PlainNamespace,
+  type SandboxOptions,
+  seccompProgram,
+  type Tools,
+} from '../../exec/index.js'
+import { homePaths } from '../../server/home.js'
+import { systemClock } from '../../sys/index.js'
+
+export interface Wanted {
+  sandbox: 'auto' | 'strict' | 'none'
+  network: 'none' | 'allow' | undefined
+  readOnly: boolean
+  readable: readonly string[]
+}
+
+/** How commands of this home are held; what does not depend on the command is found out once. */
+export interface Holding {
+  isSandboxed: boolean
+  network: 'none' | 'allow'
+  enclosure(mountpoint: string, mark: string): Enclosure
+}
+
+const known = new Map<string, Promise<Tools>>()
+
+/** @throws CairnError ERR_SANDBOX_MISSING with `strict`, ERR_SANDBOX_NETWORK when `none` cannot be kept, ERR_EXEC_READABLE */
+export async function holdingFor(home: string, wanted: Wanted): Promise<Holding> {
+  const { run } = homePaths(home)
+  const tools = await toolsOf(join(run, 'exec-tools.json'))
+  const { bubblewrap, bubblewrapProblem = '' } = tools
+  if (bubblewrap === undefined && wanted.sandbox === 'strict') {
+    throw new CairnError(
+      'ERR_SANDBOX_MISSING',
+      `There is no sandbox here: ${bubblewrapProblem}.`,
+      'Install the package bubblewrap, or allow a run without a sandbox.',
+      {
+        exitCode: 125,
+      },
+    )
+  }
+  if (bubblewrap === undefined || wanted.sandbox === 'none') return plain(tools, wanted)
+  const { path: program, ...can } = bubblewrap
+  const network = wanted.network ?? 'none'
+  const seccompFile = filterFile(run)
+  const hidden = [...secrets(), { path: real(home), isFolder: true }]
+  const readable = wanted.readable.map(checkedFolder)
+  const common: Omit<SandboxOptions, 'workspace'> = { program, ...can, network, seccompFile, hidden, readable, readOnly: wanted.readOnly }
+  return { isSandboxed: true, network, enclosure: workspace => new Bubblewrap({ ...common, workspace }) }
+}
+
+function plain({ namespace, setpriv }: Tools, { network }: Wanted): Holding {
+  if (network === 'none') {
+    throw new CairnError(
+      'ERR_SANDBOX_NETWORK',
+      'Without a sandbox the network cannot be taken from a command.',
+      'Allow it the network, or install the package bubblewrap.',
+      {
+        exitCode: 125,
+      },
+    )
+  }
+  const enclosure = (_: string, mark: string): Enclosure => (namespace === undefined ? new PlainGroup(mark, setpriv) : new PlainNamespace(namespace))
+  return { isSandboxed: false, network: 'allow', enclosure }
+}
+
+function toolsOf(file: string): Promise<Tools> {
+  const found = known.get(file) ?? knownTools(file)
+  known.set(file, found)
+  found.catch(() => known.delete(file))
+  return found
+}
+
+/** The filter as a file, which bubblewrap reads. */
+function filterFile(folder: string): string | undefined {
+  const filter = seccompProgram()
+  if (filter === undefined) return undefined
+  const file = join(folder, `calls-${createHash('sha256').update(filter).digest('hex').slice(0, 16)}.bpf`)
+  if (existsSync(file)) return file
+  const written = `${file}.${process.pid}`
+  writeFileSync(written, filter, { mode: 0o600 })
+  renameSync(written, file)
+  return file
+}
+
+/** How long what is secret in /etc is taken for what it was. */
+const SECRETS_MS = 60_000
+let foundSecrets: { atMs: number; hidden: SandboxOptions['hidden'] } | undefined
+
+/** Others than root cannot read them anyway. */
+function secrets(): SandboxOptions['hidden'] {
+  if (process.getuid?.() !== 0) return []
+  const now = systemClock.monotonic()
+  if (foundSecrets === undefined || now - foundSecrets.atMs > SECRETS_MS) foundSecrets = { atMs: now, hidden: hiddenSettings('/etc') }
+  return foundSecrets.hidden
+}
+
+function checkedFolder(path: string): string {
+  if (path.startsWith('/') && path !== '/' && existsSync(path)) return path
+  throw new CairnError('ERR_EXEC_READABLE', `${path} is no folder of this host that could be shown.`, 'Name one that exists, by its whole path.', {
+    exitCode: 125,
+  })
+}
+
+function real(path: string): string {
+  try {
+    return realpathSync(path)
+  } catch {
+    return path
+  }
+}

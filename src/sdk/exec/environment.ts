@@ -1,0 +1,48 @@
+import { userInfo } from 'node:os'
+
+/** Variables of this program that a command is given; all others might be secrets. */
+const HANDED_ON = /^(LANG|LANGUAGE|LC_[A-Z]+|TERM|COLORTERM|NO_COLOR|FORCE_COLOR|COLUMNS|LINES|TZ|CI)$/
+const SYSTEM_PATH = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin']
+/** What a sandbox shows of the system; a PATH may lead there, and nowhere else. */
+const SHOWN = /^\/(usr|bin|sbin|opt|nix\/store|gnu\/store)(\/|$)/
+
+export interface EnvironmentOf {
+  execId: string
+  actor: string
+  isSandboxed: boolean
+  /** Folders of this host that the sandbox shows too. */
+  readable: readonly string[]
+  own: Readonly<Record<string, string>>
+}
+
+/** The whole environment of a command. */
+export function environmentOf({ execId, actor, isSandboxed, readable, own }: EnvironmentOf, ours: NodeJS.ProcessEnv = process.env): Record<string, string> {
+  const handed = Object.entries(ours).filter((entry): entry is [string, string] => entry[1] !== undefined && HANDED_ON.test(entry[0]))
+  const user = userName()
+  return {
+    ...Object.fromEntries(handed),
+    PATH: pathFor(ours['PATH'] ?? '', isSandboxed, readable),
+    HOME: isSandboxed ? '/tmp' : (ours['HOME'] ?? '/'),
+    ...(isSandboxed ? { TMPDIR: '/tmp' } : ours['TMPDIR'] === undefined ? {} : { TMPDIR: ours['TMPDIR'] }),
+    SHELL: '/bin/sh',
+    USER: user,
+    LOGNAME: user,
+    CAIRN_EXEC: execId,
+    CAIRN_ACTOR: actor,
+    ...own,
+  }
+}
+
+function pathFor(ours: string, isSandboxed: boolean, readable: readonly string[]): string {
+  const isShown = (folder: string): boolean => SHOWN.test(folder) || readable.some(shown => folder === shown || folder.startsWith(`${shown}/`))
+  const kept = ours.split(':').filter(folder => folder.startsWith('/') && (!isSandboxed || isShown(folder)))
+  return [...new Set([...kept, ...SYSTEM_PATH])].join(':')
+}
+
+function userName(): string {
+  try {
+    return userInfo().username
+  } catch {
+    return `${process.getuid?.() ?? 0}`
+  }
+}

@@ -1,0 +1,220 @@
+import { CairnError } from '../../errors.js'
+import { type Ended, runCommand } from '../../exec/index.js'
+import { limits } from '../../sys/index.js'
+import type { Change, CommitInfo } from '../../volume/api.js'
+import type { AuditCounts, AuditEvent } from '../../volume/audit/index.js'
+import type { CairnApi } from '../types.js'
+import { decide } from './decide.js'
+import { type Holding, holdingFor } from './enclosure.js'
+import { environmentOf } from './environment.js'
+import { checkProgram, type Place, workingDirectory } from './place.js'
+import { checkOptions, newExecId } from './request.js'
+import type { ExecChange, ExecCommand, ExecDecision, ExecOptions, ExecResult } from './types.js'
+import { openWorkspace, type Workspace } from './workspace.js'
+
+/** What runs are made with. */
+export interface ExecHost {
+  cairn: CairnApi
+  actor: string
+  /** A method of the server. */
+  call(method: string, ...args: unknown[]): Promise<unknown>
+  /** What mounts of a volume hold back is in it when this resolves. */
+  settle(volume: string): Promise<void>
+}
+
+/** Runs a command in a volume, or in a fork of it. See `CairnApi.exec`. */
+export async function exec(host: ExecHost, volume: string, command: ExecCommand, options: ExecOptions): Promise<ExecResult<string | Buffer>> {
+  checkOptions(command, options)
+  return new Exec(host, volume, command, options).run()
+}
+
+/** Paths that an entry of the audit chain names. */
+const AUDIT_PATHS = 32
+
+class Exec {
+  readonly #host: ExecHost
+  readonly #volume: string
+  readonly #command: ExecCommand
+  readonly #options: ExecOptions
+  readonly #id = newExecId()
+  readonly #actor: string
+
+  constructor(host: ExecHost, volume: string, command: ExecCommand, options: ExecOptions) {
+    this.#host = host
+    this.#volume = volume
+    this.#command = command
+    this.#options = options
+    this.#actor = options.actor ?? host.actor
+  }
+
+  async run(): Promise<ExecResult<string | Buffer>> {
+    const { sandbox = 'auto', network, readOnly = false, readable = [], cwd = '/' } = this.#options
+    const holding = await holdingFor(this.#host.cairn.home, { sandbox, network, readOnly, readable })
+    const { decision } = await decide({ command: this.#command, cwd, actor: this.#actor, network: holding.network === 'allow' })
+    return this.#options.fork === true ? this.#inFork(holding, decision) : this.#inVolume(this.#volume, holding, decision)
+  }
+
+  async #inFork(holding: Holding, decision: ExecDecision): Promise<ExecResult<string | Buffer>> {
+    const { cairn } = this.#host
+    const fork = `${this.#volume}-${this.#id}`
+    await cairn.fork(this.#volume, undefined, fork)
+    let left: NonNullable<ExecResult['fork']>['state'] = 'dropped'
+    try {
+      const result = await this.#inVolume(fork, holding, decision)
+      const { state, conflicts, commit } = failed(result) ? { state: 'dropped' as const, conflicts: [], commit: undefined } : await this.#merge(fork)
+      left = state
+      const { commit: _inFork, ...rest } = result
+      const told = { volume: fork, state, ...(conflicts.length === 0 ? {} : { conflicts }) }
+      return { ...rest, volume: this.#volume, ...(commit === undefined ? {} : { commit: commit.id }), fork: told }
+    } finally {
+      // What was dropped can be looked at for as long as any deleted volume can.
+      if (left !== 'conflicts') await cairn.deleteVolume(fork, { now: left !== 'dropped' })
+    }
+  }
+
+  /** Conflicts are left to whoever asked: the volume is not touched, and the fork stays. */
+  async #merge(fork: string) {
+    const { cairn } = this.#host
+    const trial = await cairn.merge(fork, { into: this.#volume, dryRun: true })
+    if (trial.conflicts.length > 0) return { state: 'conflicts' as const, conflicts: trial.conflicts, commit: undefined }
+    const { state, commit, conflicts } = await cairn.merge(fork, { into: this.#volume, message: this.#title() })
+    return { state: state === 'merged' ? ('merged' as const) : state === 'conflicts' ? ('conflicts' as const) : ('unchanged' as const), conflicts, commit }
+  }
+
+  async #inVolume(volume: string, holding: Holding, decision: ExecDecision): Promise<ExecResult<string | Buffer>> {
+    const { checkpoint = true, readOnly = false } = this.#options
+    const workspace = await openWorkspace(this.#host.cairn, { volume, execId: this.#id, actor: this.#actor, readOnly })
+    try {
+      await this.#host.settle(volume)
+      const before = (await this.#host.call('beginRun', volume, { checkpoint: checkpoint && !readOnly })) as string | undefined
+      const ended = await this.#ended(workspace.mountpoint, holding)
+      return await this.#told({ volume, before, workspace, holding, decision, ended })
+    } finally {
+      await workspace.close()
+    }
+  }
+
+  #ended(mountpoint: string, holding: Holding): Promise<Ended> {
+    const { cwd = '/', env = {}, readable = [], stdin, processes = limits.execProcesses, memoryBytes, cpuSeconds } = this.#options
+    const { timeoutMs, graceMs, outputBytes, output, onStdout, onStderr, signal } = this.#options
+    const { isSandboxed } = holding
+    const place: Place = { mountpoint, isSandboxed }
+    const all = environmentOf({ execId: this.#id, actor: this.#actor, isSandboxed, readable, own: env })
+    const words = this.#words()
+    const command = { ...words, cwd: workingDirectory(place, cwd), env: all }
+    checkProgram(place, words.program, command.cwd, all['PATH'])
+    return runCommand(command, {
+      enclosure: holding.enclosure(mountpoint, `CAIRN_EXEC=${this.#id}`),
+      resources: { processes, ...(memoryBytes === undefined ? {} : { memoryBytes }), ...(cpuSeconds === undefined ? {} : { cpuSeconds }) },
+      ...{ timeoutMs, graceMs, outputBytes, output, onStdout, onStderr, signal },
+      ...(stdin === undefined ? {} : { stdin: typeof stdin === 'string' && stdin !== 'inherit' ? Buffer.from(stdin) : stdin }),
+    })
+  }
+
+  #words(): { program: string; args: readonly string[] } {
+    return 'shell' in this.#command ? { program: 'sh', args: ['-c', this.#command.shell] } : this.#command
+  }
+
+  /** The answer, after all that the command did is recorded. */
+  async #told(run: Run): Promise<ExecResult<string | Buffer>> {
+    const { volume, before, workspace, holding, decision, ended } = run
+    const changes = this.#options.readOnly === true ? [] : await workspace.changes(before)
+    const sandbox = holding.isSandboxed ? 'bubblewrap' : 'none'
+    const event = { ...this.#event(ended, changes), decision, sandbox, ...(before === undefined ? {} : { before }) }
+    const { commit } = (await this.#host.call(this.#options.readOnly === true ? 'auditAppend' : 'recordRun', volume, event)) as { commit?: CommitInfo }
+    const result: ExecResult<string | Buffer> = {
+      execId: this.#id,
+      volume,
+      ...outputsOf(ended, this.#options.encoding),
+      exitCode: ended.exitCode,
+      signal: ended.signal,
+      timedOut: ended.timedOut,
+      aborted: ended.aborted,
+      durationMs: Math.round(ended.durationMs * 1000) / 1000,
+      changes: changes.map(shown),
+      ...(before === undefined ? {} : { checkpoint: before }),
+      ...(commit === undefined ? {} : { commit: commit.id }),
+      decision,
+      ...omitted(ended),
+      sandbox,
+      network: holding.network,
+    }
+    if (this.#options.rollbackOnFailure !== true || this.#options.fork === true || !failed(result)) return result
+    return { ...result, rolledBack: await this.#rollBack(volume, commit) }
+  }
+
+  /** False where somebody changed the same since: nothing is taken back then. */
+  async #rollBack(volume: string, commit: CommitInfo | undefined): Promise<boolean> {
+    if (commit === undefined) return true
+    const { state } = await this.#host.cairn.undo(volume, { exec: this.#id, message: `failed: ${this.#title()}` })
+    return state !== 'conflicts'
+  }
+
+  #title(): string {
+    return 'shell' in this.#command ? this.#command.shell : [this.#command.program, ...this.#command.args].join(' ')
+  }
+
+  #event(ended: Ended, changes: readonly Change[]): AuditEvent {
+    const { reason, cwd = '/' } = this.#options
+    const what = 'shell' in this.#command ? { shell: this.#command.shell } : { argv: [this.#command.program, ...this.#command.args] }
+    return {
+      kind: 'exec',
+      exec: this.#id,
+      actor: this.#actor,
+      ...what,
+      cwd,
+      ...(reason === undefined ? {} : { reason }),
+      exit: ended.exitCode,
+      ...(ended.signal === null ? {} : { signal: ended.signal }),
+      ...(ended.timedOut ? { timedOut: true } : {}),
+      durationMs: Math.round(ended.durationMs),
+      changes: countsOf(changes),
+      paths: changes.slice(0, AUDIT_PATHS).map(({ path }) => path),
+      bytes: changes.reduce((sum, { kind, sizeAfter = 0 }) => sum + (kind === 'created' || kind === 'modified' ? sizeAfter : 0), 0),
+    }
+  }
+}
+
+interface Run {
+  volume: string
+  before: string | undefined
+  workspace: Workspace
+  holding: Holding
+  decision: ExecDecision
+  ended: Ended
+}
+
+function failed({ exitCode, timedOut, aborted }: { exitCode: number; timedOut: boolean; aborted: boolean }): boolean {
+  return exitCode !== 0 || timedOut || aborted
+}
+
+function outputsOf({ stdout, stderr }: Ended, encoding: ExecOptions['encoding']): { stdout: string | Buffer; stderr: string | Buffer } {
+  if (encoding === 'buffer') return { stdout: stdout.bytes(), stderr: stderr.bytes() }
+  return { stdout: stdout.bytes().toString('utf8'), stderr: stderr.bytes().toString('utf8') }
+}
+
+function omitted({ stdout, stderr }: Ended): Pick<ExecResult, 'truncated' | 'omittedBytes'> {
+  const omittedBytes = { stdout: stdout.omittedBytes, stderr: stderr.omittedBytes }
+  return omittedBytes.stdout + omittedBytes.stderr === 0 ? { truncated: false } : { truncated: true, omittedBytes }
+}
+
+function shown({ path, kind, type, from, sizeBefore, sizeAfter }: Change): ExecChange {
+  const known = {
+    ...(from === undefined ? {} : { from }),
+    ...(sizeBefore === undefined ? {} : { sizeBefore }),
+    ...(sizeAfter === undefined ? {} : { sizeAfter }),
+  }
+  return { path, kind, type, ...known }
+}
+
+function countsOf(changes: readonly Change[]): AuditCounts {
+  const counts: AuditCounts = {}
+  for (const { kind } of changes) counts[kind] = (counts[kind] ?? 0) + 1
+  return counts
+}
+
+/** What a command of a volume that this program has open itself cannot be mounted for. */
+export function openHere(volume: string): CairnError {
+  const how = 'Open it through the server, with `Cairn.open({ via: "server" })`, or close it before.'
+  return new CairnError('ERR_VOLUME_BUSY', `The volume ${volume} is open in this program, and commands run in a mount of the server.`, how, { exitCode: 125 })
+}

@@ -1,0 +1,225 @@
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { CairnError } from '../src/errors.js'
+import { findTools } from '../src/exec/index.js'
+import { processesWith } from '../src/exec/processes.js'
+import { listFuseMounts } from '../src/fuse/mount.js'
+import { Cairn } from '../src/sdk/cairn.js'
+import type { ExecEvent, ExecOptions, LogEntry, OpenVolume } from '../src/sdk/types.js'
+import { MountedHome, whyNoMount } from './support/mounted-home.js'
+
+const reason = whyNoMount()
+const hasSandbox = reason === undefined && (await findTools()).bubblewrap !== undefined
+
+describe.skipIf(reason !== undefined)(`a command in a volume${reason === undefined ? '' : ` (skipped: ${reason})`}`, { timeout: 60_000 }, () => {
+  let home: MountedHome
+  let cairn: Cairn
+  let volume: OpenVolume
+  let name = ''
+  let count = 0
+
+  beforeAll(async () => {
+    home = new MountedHome()
+    cairn = await Cairn.open({ home: home.home, via: 'server', actor: 'ann' })
+  })
+  afterAll(async () => {
+    await cairn.close()
+    await home.end()
+  })
+  beforeEach(async () => {
+    name = `w${++count}`
+    await cairn.createVolume({ name })
+    volume = await cairn.open(name)
+  })
+
+  const sh = (shell: string, options: ExecOptions & { encoding?: 'utf8' } = {}) => volume.exec({ shell }, options)
+  const commits = async (): Promise<LogEntry[]> => {
+    const all: LogEntry[] = []
+    for await (const entry of cairn.log(name)) all.push(entry)
+    return all
+  }
+  const file = (path: string): Promise<string> => volume.fs.promises.readFile(path, 'utf8')
+
+  it('answers with its outputs, exactly what it changed, and the commits before and after', async () => {
+    await volume.fs.promises.writeFile('/old', 'old')
+    await volume.fs.promises.writeFile('/gone', 'x')
+    const result = await volume.exec('sh', ['-c', 'echo out; echo err >&2; mkdir d; echo new > d/new; echo more >> old; rm gone; chmod 600 d/new; exit 4'])
+    expect(result).toMatchObject({
+      volume: name,
+      stdout: 'out\n',
+      stderr: 'err\n',
+      exitCode: 4,
+      signal: null,
+      timedOut: false,
+      aborted: false,
+      truncated: false,
+    })
+    expect(result.changes).toEqual([
+      { path: '/d', kind: 'created', type: 'directory' },
+      { path: '/d/new', kind: 'created', type: 'file', sizeAfter: 4 },
+      { path: '/gone', kind: 'deleted', type: 'file', sizeBefore: 1 },
+      { path: '/old', kind: 'modified', type: 'file', sizeBefore: 3, sizeAfter: 8 },
+    ])
+    const [after, before] = await commits()
+    expect(after).toMatchObject({ id: result.commit, kind: 'exec', exec: result.execId, actor: 'ann' })
+    expect(before.id).toBe(result.checkpoint)
+    await cairn.undo(name, { exec: result.execId })
+    expect(await file('/gone')).toBe('x')
+    expect(await file('/old')).toBe('old')
+    expect(JSON.parse(JSON.stringify(result))).toEqual(result)
+  })
+
+  it('tells renames, and nothing when nothing changed', async () => {
+    await sh('mkdir d; echo content > d/a')
+    expect((await sh('mv d e; mv e/a e/b')).changes).toEqual([
+      { path: '/e', kind: 'renamed', from: '/d', type: 'directory' },
+      { path: '/e/b', kind: 'renamed', from: '/d/a', type: 'file', sizeBefore: 8, sizeAfter: 8 },
+    ])
+    const nothing = await sh('cat e/b > /dev/null')
+    expect(nothing.changes).toEqual([])
+    expect(nothing.commit).toBeUndefined()
+  })
+
+  it('records what was not committed before it apart, and what programs have mapped with it', async () => {
+    await volume.fs.promises.writeFile('/before', '1')
+    const result = await sh(`python3 -c "
+import mmap
+with open('m', 'wb') as f: f.truncate(8192)
+with open('m', 'r+b') as f:
+    m = mmap.mmap(f.fileno(), 0); m[0:6] = b'mapped'
+"`)
+    expect(result.changes).toEqual([{ path: '/m', kind: 'created', type: 'file', sizeAfter: 8192 }])
+    await cairn.restore(name, { ref: result.checkpoint })
+    expect(await volume.fs.promises.readdir('/')).toEqual(['before'])
+    await cairn.restore(name, { ref: result.commit })
+    expect((await file('/m')).slice(0, 6)).toBe('mapped')
+  })
+
+  it('takes its changes back when it fails, if it shall', async () => {
+    await sh('echo good > f')
+    const failed = await sh('echo bad > f; echo junk > g; false', { rollbackOnFailure: true })
+    expect(failed).toMatchObject({ exitCode: 1, rolledBack: true })
+    expect(failed.changes.map(({ path }) => path)).toEqual(['/f', '/g'])
+    expect(await file('/f')).toBe('good\n')
+    expect(await volume.fs.promises.readdir('/')).toEqual(['f'])
+    expect((await sh('echo better > f', { rollbackOnFailure: true })).rolledBack).toBeUndefined()
+    expect(await file('/f')).toBe('better\n')
+  })
+
+  it('works in a fork: merged on success, dropped on failure, kept with conflicts', async () => {
+    await sh('echo one > f')
+    const merged = await sh('echo two > g', { fork: true })
+    expect(merged).toMatchObject({ volume: name, fork: { state: 'merged' }, changes: [{ path: '/g', kind: 'created' }] })
+    expect(await file('/g')).toBe('two\n')
+    expect(await sh('echo bad > g; exit 9', { fork: true })).toMatchObject({ exitCode: 9, fork: { state: 'dropped' } })
+    expect(await file('/g')).toBe('two\n')
+    expect(await sh('true', { fork: true })).toMatchObject({ fork: { state: 'unchanged' } })
+    let begins = (): void => undefined
+    const began = new Promise<void>(resolve => {
+      begins = resolve
+    })
+    const meanwhile = async function* () {
+      await began
+      await volume.fs.promises.writeFile('/f', 'ours\n')
+      yield 'go on\n'
+    }
+    const kept = await sh('echo theirs > f; echo go; read answer', { fork: true, stdin: Readable.from(meanwhile()), onStdout: () => begins() })
+    expect(kept.fork).toMatchObject({ state: 'conflicts', conflicts: [{ path: '/f' }] })
+    expect(await file('/f')).toBe('ours\n')
+    const names = (await cairn.volumes()).map(one => one.name).filter(one => one.startsWith(`${name}-run`))
+    expect(names).toEqual([kept.fork?.volume])
+  })
+
+  it('has the directory, the variables and the input that it is given, and nothing of this program', async () => {
+    await volume.fs.promises.mkdir('/sub/dir', { recursive: true })
+    process.env['SECRET_OF_THIS_PROGRAM'] = 'secret'
+    const { stdout } = await sh('pwd; echo "$GREETING"; cat; env', { cwd: '/sub/dir', env: { GREETING: 'hello = you' }, stdin: 'input\n' })
+    delete process.env['SECRET_OF_THIS_PROGRAM']
+    const lines = stdout.split('\n')
+    expect(lines[0]).toMatch(/\/sub\/dir$/)
+    expect(lines.slice(1, 3)).toEqual(['hello = you', 'input'])
+    expect(stdout).not.toContain('secret')
+  })
+
+  it('is told as it goes, and ended when nobody listens any more', async () => {
+    const events: ExecEvent[] = []
+    for await (const event of volume.execStream({ shell: 'echo one; echo two >&2; echo made > f' })) events.push(event)
+    const text = (type: string) => events.map(event => (event.type === type && event.type !== 'result' ? event.data.toString() : '')).join('')
+    expect([text('stdout'), text('stderr')]).toEqual(['one\n', 'two\n'])
+    expect(events.at(-1)).toMatchObject({ type: 'result', result: { exitCode: 0, changes: [{ path: '/f' }] } })
+    for await (const event of volume.execStream({ shell: 'echo started; sleep 1000' })) {
+      expect(event.type).toBe('stdout')
+      break
+    }
+    expect(processesWith('SHELL=/bin/sh').filter(pid => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('sleep\x001000'))).toEqual([])
+  })
+
+  it('is ended at its time, and by an abort, and what it did until then is told', async () => {
+    expect(await sh('sleep 1000', { timeoutMs: 100 })).toMatchObject({ timedOut: true, changes: [] })
+    const abort = new AbortController()
+    const ended = await sh('echo other > g; echo go; sleep 1000', { signal: abort.signal, onStdout: () => abort.abort() })
+    expect(ended).toMatchObject({ aborted: true, timedOut: false, changes: [{ path: '/g' }] })
+  })
+
+  it('keeps bytes that are no text, and says what was left out', async () => {
+    const { stdout } = await volume.exec('printf', ['\\377\\000a'], { encoding: 'buffer' })
+    expect(stdout).toEqual(Buffer.from([0xff, 0, 0x61]))
+    const long = await sh('yes | head -c 1000000', { outputBytes: 1000 })
+    expect(long).toMatchObject({ truncated: true, omittedBytes: { stdout: 999_000, stderr: 0 } })
+    expect(long.stdout.length).toBeLessThan(1100)
+  })
+
+  it('changes nothing that may not be changed', async () => {
+    await sh('echo one > f')
+    const result = await sh('echo two > f || echo refused; cat f', { readOnly: true })
+    expect(result).toMatchObject({ stdout: 'refused\none\n', changes: [] })
+    expect(result.commit).toBeUndefined()
+  })
+
+  it('refuses what cannot be, before anything ran', async () => {
+    const code = async (work: Promise<unknown>): Promise<string> =>
+      work.then(
+        () => 'done',
+        (error: CairnError) => error.code,
+      )
+    expect(await code(sh('true', { timeoutMs: 0 }))).toBe('ERR_EXEC_OPTION')
+    expect(await code(sh('true', { timeoutMs: Number.NaN }))).toBe('ERR_EXEC_OPTION')
+    expect(await code(sh('true', { env: { 'A=B': 'x' } }))).toBe('ERR_EXEC_OPTION')
+    expect(await code(sh(' '))).toBe('ERR_EXEC_OPTION')
+    expect(await code(sh('true', { fork: true, readOnly: true }))).toBe('ERR_EXEC_OPTION')
+    expect(await code(sh('true', { cwd: '/none' }))).toBe('ERR_EXEC_CWD')
+    expect(await code(sh('true', { cwd: '../..' }))).toBe('ERR_EXEC_CWD')
+    await volume.fs.promises.symlink('/etc', '/out')
+    expect(await code(sh('true', { cwd: '/out' }))).toBe('ERR_EXEC_CWD')
+    expect(await code(volume.exec('no-such-program'))).toBe('ERR_EXEC_PROGRAM')
+    expect(await code(volume.exec('./no-such-script'))).toBe('ERR_EXEC_PROGRAM')
+    expect(await code(cairn.exec('no-such-volume', 'true'))).toBe('ERR_VOLUME_UNKNOWN')
+    expect(await code(sh('true', { sandbox: 'none', network: 'none' }))).toBe('ERR_SANDBOX_NETWORK')
+    expect(await code(sh('true', { readable: ['/no/such/folder'] }))).toBe('ERR_EXEC_READABLE')
+    expect(await code(volume.at('~0').then(past => past.exec('true')))).toBe('ERR_EXEC_PAST')
+    expect(listFuseMounts().filter(({ path }) => path.includes('cairn-exec-'))).toEqual([])
+  })
+
+  it('is told apart from another one that runs in the same volume', async () => {
+    const results = await Promise.all(['a', 'b', 'c'].map(one => sh(`echo ${one} > ${one}`)))
+    expect(results.map(({ changes }) => changes.map(({ path }) => path))).toEqual([['/a'], ['/b'], ['/c']])
+  })
+
+  it('runs without a sandbox where that is asked for, and says so', async () => {
+    const result = await sh('pwd; echo plain > f', { sandbox: 'none' })
+    expect(result).toMatchObject({ sandbox: 'none', network: 'allow', changes: [{ path: '/f' }] })
+    expect(result.stdout).not.toBe('/workspace\n')
+  })
+
+  it.skipIf(!hasSandbox)('sees a folder of this host when it is shown one', async () => {
+    const folder = join(home.folder, `shown-${count}`)
+    mkdirSync(folder)
+    writeFileSync(join(folder, 'f'), 'from the host')
+    const result = await sh(`cat ${folder}/f; echo x > ${folder}/g`, { readable: [folder] })
+    expect(result.stdout).toBe('from the host')
+    expect(existsSync(join(folder, 'g'))).toBe(false)
+    rmSync(folder, { recursive: true })
+  })
+})
