@@ -8,6 +8,7 @@ import { type CrashPoint, onCrashPoint } from '../src/sys/index.js'
 import { Engine } from '../src/volume/engine.js'
 import { LOCATION, shaped } from './support/hosts/host.js'
 import { SimulatedLine } from './support/hosts/line.js'
+import { STORE_ID } from './support/hosts/secret.js'
 
 let folder: string
 let store: MemoryStore
@@ -29,7 +30,7 @@ afterEach(() => {
 
 /** A host, on a network where all goes well. */
 function host(name: string): Engine {
-  const network = { store, pick: () => 0, fault: () => false, isCut: () => isCut, between: () => {}, later: () => {} }
+  const network = { store, info: { id: STORE_ID }, pick: () => 0, fault: () => false, damaged: () => {}, isCut: () => isCut, between: () => {}, later: () => {} }
   const syncer = { request: (_: readonly number[], done: (errno: number) => void) => done(0) }
   const engine = Engine.open({ home: join(folder, name), syncer, line: () => new SimulatedLine(network) })
   engines.push(engine)

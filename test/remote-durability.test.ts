@@ -245,6 +245,24 @@ describe('commits that are durable in the store', () => {
     expect(again.statusOf('ws').remote?.setAside).toBe(0)
   })
 
+  it('of later writers are not taken for those of one that logged nothing', () => {
+    const a = host('a')
+    a.attach('ws', address)
+    const local = a.openVolume('ws')
+    shape(local).writeFileSync('/first', 'f')
+    local.flush()
+    local.close()
+    shape(a.openVolume('ws')).writeFileSync('/only-here', 'o')
+    a.crash()
+    const taken = open(host('b'), { force: true })
+    for (let i = 0; i < 9; i++) commit(shape(taken), '/by-b', `${i}`)
+    // What this one finds in the log is of b: a has logged nothing.
+    open(host('c'), { force: true }).close()
+    const again = host('a')
+    expect(again.recover('ws')).toHaveLength(1)
+    expect(shape(again.openVolume('ws-recovered')).readFileSync('/only-here', 'utf8')).toBe('o')
+  })
+
   /** The objects that a host stores wait until they are let go. */
   function held(engine: Engine): () => void {
     const store = engine.poolOf('ws').context.store as RemoteStore

@@ -278,7 +278,7 @@ export class Lease implements WriterLease {
   /** Who took the volume over found all of it in the log. @param head the last one of this host */
   #isLogged(head: Head, stored: Head): boolean {
     if (stored.log === undefined) return false
-    const known = logFencedAt(this.#store, this.#id, (strideOf(head.epoch) + 1) * limits.epochStride)
+    const known = logFencedAt(this.#store, this.#id, nextStride(head.epoch))
     return known !== undefined && Math.max(head.watermark, lastFrame(this.#dir)) <= known
   }
 

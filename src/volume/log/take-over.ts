@@ -6,6 +6,7 @@ import { CairnError } from '../../errors.js'
 import { Journal } from '../../journal/index.js'
 import type { RemoteStore } from '../../store/remote/remote-store.js'
 import { crashPoint, limits, type Random } from '../../sys/index.js'
+import { strideOf } from '../epochs.js'
 import { type ReadObject, readLog } from './log-reader.js'
 
 /** A number of the log that is in use, and that no head was known to contain. */
@@ -70,8 +71,9 @@ export function takeOverLog(
 }
 
 /**
- * Sequence of the last change that a writer's successor found in the log: what that writer had until then is in the history.
- * @param epoch lowest that the successor can have
+ * Sequence of the last change that a writer's successor found in the log: what that writer had until then is in the history. Fences of later ones say nothing
+ * of it: where the successor had no reason for a fence, what they found is the successor's.
+ * @param epoch the first of the successor
  * @returns undefined when no fence says so. Cost: a listing of the log, and a request for each fence
  */
 export function logFencedAt(store: RemoteStore, volume: string, epoch: number): number | undefined {
@@ -82,7 +84,7 @@ export function logFencedAt(store: RemoteStore, volume: string, epoch: number): 
     for (const { key, sizeBytes } of page.objects) {
       const bytes = sizeBytes > LOG_HEADER_BYTES ? undefined : store.getSync(key)?.bytes
       const fence = bytes && decodeLogObject(bytes, key)
-      if (fence !== undefined && fence.epoch >= epoch && fence.epoch < (found?.epoch ?? Number.POSITIVE_INFINITY)) found = fence
+      if (fence !== undefined && strideOf(fence.epoch) === strideOf(epoch) && fence.epoch < (found?.epoch ?? Number.POSITIVE_INFINITY)) found = fence
     }
     cursor = page.cursor
   } while (cursor !== undefined)

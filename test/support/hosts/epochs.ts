@@ -1,6 +1,7 @@
 import { decodeHead } from '../../../src/codec/head.js'
 import type { PutOptions } from '../../../src/store/contract.js'
 import type { MemoryStore } from '../../../src/store/memory/index.js'
+import { plainBytes, type Secret } from './secret.js'
 
 /** Notes who stored a new state of a volume in which epoch: of each there is one. */
 export class Epochs {
@@ -9,18 +10,20 @@ export class Epochs {
   /** Epochs in which two hosts stored something. */
   readonly shared: string[] = []
   readonly #store: MemoryStore
+  readonly #secret: Secret
   readonly #tell: (what: string) => void
 
-  constructor(store: MemoryStore, tell: (what: string) => void) {
+  constructor(store: MemoryStore, secret: Secret, tell: (what: string) => void) {
     this.#store = store
+    this.#secret = secret
     this.#tell = tell
   }
 
   #note(sender: string, key: string, bytes: Uint8Array): void {
     if (!/^volumes\/.*\/head$/.test(key)) return
     const before = this.#store.getSync(key)
-    const head = decodeHead(bytes)
-    if (before !== undefined && decodeHead(before.bytes).root === head.root) return
+    const head = decodeHead(plainBytes(this.#secret, key, bytes))
+    if (before !== undefined && decodeHead(plainBytes(this.#secret, key, before.bytes)).root === head.root) return
     const epoch = `${head.volume} ${head.epoch}`
     const winner = this.#winners.get(epoch) ?? sender
     if (winner !== sender) this.shared.push(`${epoch}: ${winner}, ${sender}`)
@@ -37,7 +40,7 @@ export class Epochs {
         `stored by ${sender}: ${key}${
           key.startsWith('packs/')
             ? ''
-            : ` ${Buffer.from(bytes)
+            : ` ${Buffer.from(key.startsWith('volumes/') && key.includes('/log/') ? '' : plainBytes(this.#secret, key, bytes))
                 .toString('latin1')
                 .slice(0, 700)
                 .replaceAll(/[0-9a-f]{60,}/g, hex => `${hex.slice(64, 96)}@${hex.slice(96, 104)}`)}`

@@ -10,7 +10,9 @@ import { Engine } from '../../../src/volume/engine.js'
 import type { Session } from '../../../src/volume/session.js'
 import type { Syncer } from '../../../src/volume/syncer.js'
 import type { Volume } from '../../../src/volume/volume.js'
-import { type Network, SimulatedLine, STORE_ID } from './line.js'
+import type { Held } from './held.js'
+import { type Network, SimulatedLine } from './line.js'
+import { type Secret, STORE_ID } from './secret.js'
 
 export type Shape = ReturnType<typeof createFs>
 export const shaped = (session: Session): Shape => createFs(new LocalBackend(new LocalOps(new FileSystem(session))))
@@ -51,6 +53,7 @@ interface Surroundings {
   clock: Clock
   random: Random
   network: Network
+  secret: Secret
 }
 
 /** One host: a home, and while it runs an engine, and maybe a collection. */
@@ -61,6 +64,10 @@ export class Host {
   readonly open = new Map<string, Opened>()
   /** Volumes that it reads, and another one writes. */
   readonly reading = new Map<string, { volume: Volume; state: number }>()
+  /** Views and transactions that it leaves open. */
+  held: Held[] = []
+  /** In how many of its turns from now on it may meet what came damaged. */
+  damagedTurns = 0
   /** By volume: the state that it was told of last, and that no other writer has taken over. */
   readonly acknowledged = new Map<string, number>()
   /** It is in the middle of something. */
@@ -81,8 +88,9 @@ export class Host {
   }
 
   get engine(): Engine {
-    const { clock, random } = this.#around
-    this.#engine ??= Engine.open({ home: this.home, clock, random, syncer: this.syncer, bootId: 'boot', actor: this.name, line: () => this.#line() })
+    const { clock, random, secret } = this.#around
+    const { home, syncer, name } = this
+    this.#engine ??= Engine.open({ home, clock, random, syncer, bootId: 'boot', actor: name, keys: secret.keys, line: () => this.#line() })
     return this.#engine
   }
 
@@ -103,9 +111,10 @@ export class Host {
   }
 
   beginCollection(thorough = false): void {
-    const { clock, random } = this.#around
-    const line = this.#line()
-    const store = new RemoteStore({ location: LOCATION, id: STORE_ID, folder: join(this.home, 'stores', STORE_ID), thread: line, collects: true })
+    const { clock, random, secret } = this.#around
+    const { coding } = secret
+    const folder = join(this.home, 'stores', STORE_ID)
+    const store = new RemoteStore({ location: LOCATION, id: STORE_ID, folder, thread: this.#line(), collects: true, coding })
     let steps = 0
     // Each look at the clock costs a slice of time, so that it stops wherever it may.
     const slow = { now: () => clock.now(), monotonic: () => clock.monotonic() + ++steps * 10 }
@@ -131,6 +140,7 @@ export class Host {
     this.#engine = undefined
     this.open.clear()
     this.reading.clear()
+    this.held = []
     this.isDying = false
   }
 

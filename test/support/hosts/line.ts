@@ -7,15 +7,18 @@ import type { MemoryStore } from '../../../src/store/memory/index.js'
 import { CHUNK_BYTES, chunkFile } from '../../../src/store/remote/chunks.js'
 import type { Done, LocalPack, StoreCalls, StoreLine } from '../../../src/store/remote/protocol.js'
 import { uncertain, unreachable } from '../../../src/store/remote-errors.js'
-
-export const STORE_ID = '00000000000000aa'
+import type { StoreInfo } from '../../../src/store/store-info.js'
 
 /** What lies between a host and the store. */
 export interface Network {
   readonly store: MemoryStore
+  /** What the store says of itself. */
+  readonly info: StoreInfo
   pick(below: number): number
   /** True once in so many times, while there are faults. */
   fault(oneIn: number): boolean
+  /** What this host reads of the store came damaged, or not all of it. */
+  damaged(what: string): void
   /** No request of this host arrives. */
   isCut(): boolean
   /** The host stops between two requests for as long as others go on. @throws Killed */
@@ -148,7 +151,7 @@ export class SimulatedLine implements StoreLine {
       case 'delete':
         return store.deleteSync(args[0] as string[])
       case 'identify':
-        return { id: STORE_ID }
+        return this.#net.info
       case 'fetch':
         return this.#fetch(args[0] as string, args[1] as number, args[2] as boolean | undefined)
       case 'check':
@@ -163,7 +166,18 @@ export class SimulatedLine implements StoreLine {
   #get(key: string, options: GetOptions = {}): StoredObject | undefined {
     const found = this.#net.store.getSync(key, options)
     const isUnchanged = found !== undefined && found.version === options.unlessVersion
-    return isUnchanged ? { bytes: Buffer.alloc(0), version: found.version, unchanged: true } : found
+    if (isUnchanged) return { bytes: Buffer.alloc(0), version: found.version, unchanged: true }
+    return found && { ...found, bytes: this.#received(key, found.bytes) }
+  }
+
+  /** One byte is another one on the way, or the end is missing. */
+  #received(key: string, bytes: Uint8Array): Uint8Array {
+    if (bytes.length === 0 || !this.#net.fault(120)) return bytes
+    this.#net.damaged(key)
+    if (this.#net.pick(2) === 0) return bytes.subarray(0, this.#net.pick(bytes.length))
+    const other = Buffer.from(bytes)
+    other[this.#net.pick(bytes.length)] ^= 1 << this.#net.pick(8)
+    return other
   }
 
   /** In pages of few, so that others come in between. */
@@ -178,12 +192,13 @@ export class SimulatedLine implements StoreLine {
   #fetch(key: string, chunk: number, asBytes = false): number | Uint8Array {
     const found = this.#net.store.getSync(key, { range: { offset: chunk * CHUNK_BYTES, length: CHUNK_BYTES } })
     if (found === undefined) return -1
-    if (found.bytes.length === 0 || asBytes || this.#net.pick(2) === 0) return found.bytes.length === 0 ? 0 : found.bytes
+    const bytes = this.#received(key, found.bytes)
+    if (bytes.length === 0 || asBytes || this.#net.pick(2) === 0) return bytes.length === 0 ? 0 : bytes
     const path = join(this.#cache, chunkFile(key, chunk))
     mkdirSync(dirname(path), { recursive: true })
-    writeFileSync(`${path}~0-0`, found.bytes)
+    writeFileSync(`${path}~0-0`, bytes)
     renameSync(`${path}~0-0`, path)
-    return found.bytes.length
+    return bytes.length
   }
 
   #upload(packs: readonly LocalPack[]): void {

@@ -1,56 +1,81 @@
-import { expect } from 'vitest'
 import type { createFs } from '../../../src/node/index.js'
+import { EMPTY, fingerprintOf, type ModelFile, type ModelTree, treeIn } from './tree-model.js'
 
 type Shape = ReturnType<typeof createFs>
 
-const STRIPES = 60_000
-/** Its name ends so that no versions of it are kept: what it held is garbage soon. */
-const LARGE = '/large-wal'
-const PATCHED = '/patched'
+/** A merge that was begun: what it makes of both is known when somebody sees it, and must be the same from then on. */
+interface Merging {
+  number: number
+  ours: number
+  theirs: number
+}
 
-/** All states that a simulation has ever made, by number; each says which one it was made of. */
+/** All states that a simulation has ever made, by number; each says which ones it was made of, and what it shows. */
 export class States {
-  /** By number: the one before. */
-  readonly #before: number[] = [-1]
+  /** By number: those before. */
+  readonly #before: number[][] = [[]]
+  readonly #trees: Array<ModelTree | undefined> = [EMPTY]
+  readonly #byPrint = new Map<string, number>([[fingerprintOf(EMPTY), 0]])
+  #merging: Merging[] = []
 
-  next(before: number): number {
-    this.#before.push(before)
-    return this.#before.length - 1
+  /** A new number; `is` says what it shows. */
+  next(...before: number[]): number {
+    this.#trees.push(undefined)
+    return this.#before.push(before) - 1
+  }
+
+  is(state: number, tree: ModelTree): void {
+    this.#trees[state] = tree
+    this.#byPrint.set(fingerprintOf(tree), state)
+  }
+
+  merging(ours: number, theirs: number): void {
+    this.#merging.push({ number: this.next(ours, theirs), ours, theirs })
+  }
+
+  tree(state: number): ModelTree {
+    const tree = this.#trees[state]
+    if (tree === undefined) throw new Error(`nobody has seen state ${state}`)
+    return tree
   }
 
   /** The one state came of the other, or is it. */
   includes(state: number, earlier: number): boolean {
-    for (let at = state; at >= 0; at = this.#before[at]) if (at === earlier) return true
+    const seen = new Set<number>()
+    const left = [state]
+    for (let at = left.pop(); at !== undefined; at = left.pop()) {
+      if (at === earlier) return true
+      if (at < earlier || seen.has(at)) continue
+      seen.add(at)
+      left.push(...this.#before[at])
+    }
     return false
   }
 
-  isKnown(state: number): boolean {
-    return this.#before[state] !== undefined
+  /** The state that is there. @throws when it is none that was made, or not all of one */
+  in(fs: Shape): number {
+    const tree = treeIn(fs)
+    const print = fingerprintOf(tree)
+    const known = this.#byPrint.get(print) ?? this.#merged(tree)
+    if (known === undefined) throw new Error(`no state that was ever made:\n${print.slice(0, 3000)}`)
+    return known
+  }
+
+  /** The merge that may have made it: every file is what one of the two has, whole. */
+  #merged(tree: ModelTree): number | undefined {
+    const made = this.#merging.find(({ ours, theirs }) => isOf(tree, this.tree(ours), this.tree(theirs)))
+    if (made === undefined) return undefined
+    this.#merging = this.#merging.filter(other => other !== made)
+    this.is(made.number, tree)
+    return made.number
   }
 }
 
-/** Writes one number into several files, of which some are large and some are only changed. */
-export function writeState(fs: Shape, state: number): void {
-  fs.writeFileSync('/small', String(state))
-  fs.writeFileSync(LARGE, Buffer.alloc(1 + ((state * 7919) % 200_000), `${state};`))
-  if (!fs.existsSync(PATCHED)) fs.writeFileSync(PATCHED, Buffer.alloc(4 * STRIPES))
-  const number = Buffer.alloc(4)
-  number.writeUInt32LE(state)
-  const fd = fs.openSync(PATCHED, 'r+')
-  fs.writeSync(fd, number, 0, 4, 0)
-  fs.writeSync(fd, number, 0, 4, 4 * (1 + ((state * 104_729) % (STRIPES - 1))))
-  fs.closeSync(fd)
-}
-
-/** The state that is there; 0 before the first. Fails when it is not all of one. */
-export function stateIn(fs: Shape): number {
-  const names = fs.readdirSync('/').sort()
-  if (names.length === 0) return 0
-  expect(names).toEqual(['large-wal', 'patched', 'small'])
-  const state = Number(fs.readFileSync('/small', 'utf8'))
-  expect(fs.readFileSync(LARGE).equals(Buffer.alloc(1 + ((state * 7919) % 200_000), `${state};`))).toBe(true)
-  const patched = fs.readFileSync(PATCHED)
-  expect(patched.readUInt32LE(0)).toBe(state)
-  expect(patched.readUInt32LE(4 * (1 + ((state * 104_729) % (STRIPES - 1))))).toBe(state)
-  return state
+function isOf(tree: ModelTree, ours: ModelTree, theirs: ModelTree): boolean {
+  const contents = new Set([...ours.values(), ...theirs.values()].flatMap(node => (node === 'directory' ? [] : [node.bytes.toString('latin1')])))
+  const isWhole = [...tree.values()].every(node => node === 'directory' || contents.has(node.bytes.toString('latin1')))
+  const owned = (side: ModelTree): string[] => [...side.keys()].filter(path => path.startsWith('/own-'))
+  const text = (side: ModelTree, path: string): string | undefined => (side.get(path) as ModelFile | undefined)?.bytes.toString('latin1')
+  const isBoth = owned(tree).every(path => [text(ours, path), text(theirs, path)].includes(text(tree, path)))
+  return isWhole && isBoth && [...owned(ours), ...owned(theirs)].every(path => tree.has(path))
 }

@@ -1,24 +1,17 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { rmSync } from 'node:fs'
 import { expect } from 'vitest'
 import { decodeHead } from '../../../src/codec/head.js'
-import { CorruptError } from '../../../src/errors.js'
-import { MemoryStore } from '../../../src/store/memory/index.js'
-import { limits, onCrashPoint } from '../../../src/sys/index.js'
+import { mergeFork, rebaseFork } from '../../../src/history/merge/merge.js'
+import { limits } from '../../../src/sys/index.js'
 import { HeadFile } from '../../../src/volume/head.js'
 import { allKeys } from '../../../src/volume/names.js'
+import type { OpenOptions } from '../../../src/volume/pool.js'
 import type { Volume } from '../../../src/volume/volume.js'
-import { seeded } from '../seeded.js'
-import { Epochs } from './epochs.js'
-import { Host, Killed, LOCATION, type Opened, shaped } from './host.js'
-import { States, stateIn, writeState } from './states.js'
-
-const HOSTS = 3
-const STEPS = 150
-/** Hosts that stop in the middle of something for as long as others go on, one in the other. */
-const DEEPEST = 3
-const HOUR = 3600 * 1000
+import { anyChange, type Change, ownFile, ownText, patched, replaced } from './changes.js'
+import { type Host, LOCATION, type Opened, shaped } from './host.js'
+import { plainBytes } from './secret.js'
+import { corruptOf, HOUR, Stage } from './stage.js'
+import { States } from './states.js'
 
 /** What everybody was told of a volume. */
 interface Known {
@@ -26,6 +19,8 @@ interface Known {
   name: string
   /** The state of the last flush that was acknowledged: whoever opens the volume must see it, or what came of it. */
   published: number
+  /** Of those the last that a head has: readers see no log. */
+  sealed: number
   checkpoints: Map<string, number>
   /** Who recovered it, of which volume: of what state is seen when it is opened for the first time. */
   offer?: { host?: Host; home: string; of: string } | undefined
@@ -39,149 +34,36 @@ interface Owed {
 }
 
 /** Several hosts on one store, in an order that a seed decides. */
-export class World {
-  readonly folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'cairn-hosts-'))
-  readonly store: MemoryStore
+export class World extends Stage {
   readonly #states = new States()
-  readonly #epochs: Epochs
-  readonly #hosts: Host[] = []
   readonly #known = new Map<string, Known>()
   #owed: Owed[] = []
   /** By host and volume: states that `recover` has offered. */
   readonly #offers = new Set<string>()
-  readonly #pick: (below: number) => number
-  /** Who does something now, the outermost first. */
-  readonly #stack: Host[] = []
-  #late: Array<() => void> = []
-  #failed: unknown
-  #ms = 1_700_000_000_000
   #names = 0
-  #hasFaults = false
-  readonly counts = { kills: 0, losses: 0, takeovers: 0, published: 0, collections: 0, recovered: 0, overtaken: 0, reads: 0, stale: 0, forks: 0, cuts: 0 }
 
-  constructor(seed: number) {
-    this.#pick = seeded(seed)
-    const clock = { now: () => this.#ms, monotonic: () => this.#ms }
-    this.store = new MemoryStore(clock)
-    this.#epochs = new Epochs(this.store, what => this.#tell(what))
-    for (let i = 0; i < HOSTS; i++) this.#addHost(`h${i}`)
-  }
-
-  #addHost(name: string): Host {
-    const host: Host = new Host(name, {
-      folder: this.folder,
-      clock: { now: () => this.#ms + host.clockOffMs, monotonic: () => this.#ms },
-      random: { bytes: size => Buffer.from(Array.from({ length: size }, () => this.#pick(256))) },
-      network: {
-        store: this.#epochs.for(name),
-        pick: this.#pick,
-        fault: oneIn => this.#hasFaults && this.#pick(oneIn) === 0,
-        isCut: () => host.cutUntilMs > this.#ms,
-        between: () => this.#between(host),
-        later: arrives => this.#late.push(arrives),
-      },
-    })
-    this.#hosts.push(host)
-    return host
-  }
-
-  /** What happened, the newest last: for whoever looks into a seed that fails. */
-  readonly story: string[] = []
-
-  #tell(what: string): void {
-    const who = this.#stack.map(({ name }) => name).join('>')
-    this.story.push(`${this.#ms} ${who}: ${what}`)
-  }
-
-  #oneOf<T>(list: readonly T[]): T {
-    return list[this.#pick(list.length)]
-  }
-
-  async run(): Promise<void> {
-    onCrashPoint(() => this.#mayDie(2000))
-    try {
-      this.#turn(this.#hosts[0], host => this.#create(host, 'v0'))
-      this.#hasFaults = true
-      for (let i = 0; i < STEPS; i++) {
-        this.#timePasses()
-        this.#turn(this.#oneOf(this.#hosts), host => this.#step(host))
-        // Those who wait for a flush hear of it.
-        await new Promise(resolve => setImmediate(resolve))
-        if (this.#failed !== undefined) throw this.#failed
-      }
-    } finally {
-      onCrashPoint(undefined)
-    }
-  }
-
-  #timePasses(): void {
-    this.#ms += this.#pick(25) === 0 ? this.#pick(30 * HOUR) : this.#pick(5) === 0 ? this.#pick(40_000) : this.#pick(400)
-  }
-
-  /** The host that does something now is stopped, or dies. */
-  #between(host: Host): void {
-    if (host.isDying) throw new Killed('it is dead')
-    if (!this.#hasFaults) return
-    this.#mayDie(400)
-    if (this.#stack.length > DEEPEST || this.#pick(15) !== 0) return
-    this.#timePasses()
-    for (let i = this.#pick(5); i >= 0; i--) {
-      const other = this.#oneOf(this.#hosts)
-      if (!other.isBusy) this.#turn(other, one => this.#step(one))
-    }
-    host.arrive()
-  }
-
-  #mayDie(oneIn: number): void {
-    const host = this.#stack.at(-1)
-    if (host === undefined || !this.#hasFaults) return
-    if (host.isDying || this.#pick(oneIn) === 0) {
-      host.isDying = true
-      throw new Killed('by the scheduler')
-    }
-  }
-
-  #turn(host: Host, work: (host: Host) => void): void {
-    if (this.#failed !== undefined) return
-    host.isBusy = true
-    this.#stack.push(host)
-    try {
-      work(host)
-    } catch (error) {
-      this.#tell(`failed with ${String(error)}`)
-      if (!(error instanceof Killed) && !this.#isExpected(host, error)) this.#failed ??= error
-    } finally {
-      this.#stack.pop()
-      host.isBusy = false
-      // Who is killed may have taken it for an error of the store.
-      if (host.isDying) this.#kill(host)
-    }
-  }
-
-  /** What a host may hear while others do what they like, and requests are lost. */
-  #isExpected(host: Host, error: unknown): boolean {
-    if (corruptOf(error) !== undefined) return !this.#hasAll(host)
+  protected isExpected(host: Host, error: unknown): boolean {
+    if (corruptOf(error) !== undefined) return host.damagedTurns > 0 || !this.#hasAll(host)
     return EXPECTED.has(String((error as { code?: string }).code))
   }
 
   /** It is the writer of all that it has open: nobody may have collected what it needs. */
   #hasAll(host: Host): boolean {
-    return [...host.open.values()].every(opened => this.#isWriter(opened))
+    return [...host.open.values()].every(opened => this.#isWriter(opened)) && host.reading.size === 0
   }
 
-  #isWriter({ id, volume }: Opened): boolean {
-    const found = this.store.getSync(HeadFile.key(id))
-    return found !== undefined && strideOf(decodeHead(found.bytes).epoch) === strideOf(volume.head.value.epoch)
+  #isWriter({ id, volume }: Pick<Opened, 'id' | 'volume'>): boolean {
+    const key = HeadFile.key(id)
+    const found = this.store.getSync(key)
+    return found !== undefined && strideOf(decodeHead(plainBytes(this.secret, key, found.bytes)).epoch) === strideOf(volume.head.value.epoch)
   }
 
-  #kill(host: Host): void {
-    this.counts.kills++
-    this.#tell(`${host.name} killed`)
-    host.kill()
+  protected begin(host: Host): void {
+    this.#create(host, 'v0')
   }
 
-  #step(host: Host): void {
-    const kind = this.#pick(100)
+  protected step(host: Host): void {
+    const kind = this.pick(110)
     if (kind < 30) this.#write(host)
     else if (kind < 44) this.#flush(host)
     else if (kind < 62) this.#pump(host)
@@ -192,39 +74,21 @@ export class World {
     else if (kind < 81) this.#prune(host)
     else if (kind < 89) this.#collect(host)
     else if (kind < 91) this.#read(host)
-    else if (kind < 93) this.#follow(host)
-    else if (kind < 95) this.#recover(host)
-    else this.#misfortune(host, this.#pick(5))
+    else if (kind < 95) this.#follow(host)
+    else if (kind < 97) this.#recover(host)
+    else if (kind < 101) this.#merge(host)
+    else if (kind < 105) this.#hold(host)
+    else this.misfortune(host, kind - 105)
   }
 
-  #misfortune(host: Host, kind: number): void {
-    if (kind === 0) throw this.#killed(host)
-    if (kind === 1) host.cutUntilMs = this.#ms + this.#pick(200_000)
-    if (kind === 1) this.counts.cuts++
-    if (kind === 2) host.clockOffMs = this.#pick(2) === 0 ? 0 : this.#pick(8 * HOUR) - 4 * HOUR
-    if (kind === 3) this.#arriveLate()
-    if (kind === 4 && this.#pick(3) === 0) this.#lose(host)
-  }
-
-  #killed(host: Host): Killed {
-    host.isDying = true
-    return new Killed('by the scheduler')
-  }
-
-  #arriveLate(): void {
-    for (const arrives of this.#late.splice(0, 1 + this.#pick(5))) arrives()
-  }
-
-  #lose(host: Host): void {
-    this.counts.losses++
-    this.#tell(`${host.name} lost`)
+  protected override lose(host: Host): void {
     this.#owed = this.#owed.filter(owed => owed.host !== host)
-    host.lose()
+    super.lose(host)
   }
 
   #pump(host: Host): void {
     host.syncer.finish()
-    for (let i = this.#pick(6); i >= 0; i--) host.step()
+    for (let i = this.pick(6); i >= 0; i--) host.step()
     host.engine.pump(4)
   }
 
@@ -233,29 +97,28 @@ export class World {
   }
 
   #know(id: string, name: string, published: number): void {
-    this.#known.set(id, { id, name, published, checkpoints: new Map() })
+    this.#known.set(id, { id, name, published, sealed: published, checkpoints: new Map() })
   }
 
   /** One of the volumes, open on this host; by force where it is told to. */
-  #opened(host: Host, options: { steal?: boolean; force?: boolean } = {}): Opened | undefined {
+  #opened(host: Host, options: OpenOptions = {}): Opened | undefined {
     if (this.#known.size === 0) return undefined
-    const known = this.#oneOf([...this.#known.values()])
+    const known = this.oneOf([...this.#known.values()])
     const open = host.open.get(known.id)
     return open ?? this.#open(host, known, options)
   }
 
-  #open(host: Host, known: Known, options: { steal?: boolean; force?: boolean }): Opened {
+  #open(host: Host, known: Known, options: OpenOptions): Opened {
     host.engine.attach(known.name, LOCATION)
     this.#endReading(host, known)
     // What is acknowledged while it is being opened may come too late for it.
     const { published } = known
     const checkpoints = [...known.checkpoints]
-    const volume = host.engine.openVolume(known.name, options)
+    const volume = host.engine.openVolume(known.name, { ...options, ...(this.pick(3) === 0 ? { durability: 'remote' } : {}) })
     const opened: Opened = { id: known.id, name: known.name, volume, fs: shaped(volume.session), state: 0, checkpoints: new Map() }
     opened.state = this.#stateOpened(host, opened)
     host.open.set(known.id, opened)
-    this.#tell(`${known.name} opened at ${opened.state}, epoch ${volume.head.value.epoch} ${JSON.stringify(options)}`)
-    expect(this.#states.isKnown(opened.state)).toBe(true)
+    this.tell(`${known.name} opened at ${opened.state}, epoch ${volume.head.value.epoch} ${JSON.stringify(options)}`)
     if (this.#isWriter(opened)) this.#mustInclude(opened, published, checkpoints)
     this.#compareWithOwn(host, opened)
     if (known.offer !== undefined) this.#offered(known, opened.state)
@@ -265,9 +128,9 @@ export class World {
   #stateOpened(host: Host, opened: Opened): number {
     const { volume, fs } = opened
     try {
-      return stateIn(fs)
+      return this.#states.in(fs)
     } catch (error) {
-      if (corruptOf(error) !== undefined && this.#isWriter(opened)) throw new Error(`${opened.name} misses something`, { cause: error })
+      if (corruptOf(error) !== undefined && host.damagedTurns === 0 && this.#isWriter(opened)) throw new Error(`${opened.name} misses something`, { cause: error })
       // Out of reach just now.
       if (!host.isDying) volume.close()
       throw error
@@ -282,10 +145,10 @@ export class World {
 
   /** Opens a volume that another host writes, or looks whether there is something new: states come in the order in which they were made. */
   #follow(host: Host): void {
-    const known = this.#oneOf([...this.#known.values()])
+    const known = this.oneOf([...this.#known.values()])
     if (host.open.has(known.id)) return
     host.engine.attach(known.name, LOCATION)
-    const { published } = known
+    const { sealed } = known
     const isNew = !host.reading.has(known.id)
     const reading = host.reading.get(known.id) ?? { volume: host.engine.openVolume(known.name, { readOnly: true }), state: 0 }
     // What it writes itself and has not let go of is opened to be written.
@@ -299,16 +162,16 @@ export class World {
     const state = this.#stateRead(host, reading.volume)
     if (state === undefined) return
     if (!this.#states.includes(state, reading.state)) throw new Error(`a reader of ${known.name} went from ${reading.state} to ${state}`)
-    if (!isNew && !this.#states.includes(state, published)) throw new Error(`a reader of ${known.name} is at ${state}, but ${published} was published`)
+    if (!isNew && !this.#states.includes(state, sealed)) throw new Error(`a reader of ${known.name} is at ${state}, but ${sealed} was published`)
     reading.state = state
   }
 
   /** Undefined when what it showed was collected meanwhile. */
   #stateRead(host: Host, volume: Volume): number | undefined {
     try {
-      return stateIn(shaped(volume.session))
+      return this.#states.in(shaped(volume.session))
     } catch (error) {
-      if (corruptOf(error) === undefined) throw error
+      if (corruptOf(error) === undefined || host.damagedTurns > 0) throw error
       if (host.engine.isStale(volume, error)) this.counts.stale++
       return undefined
     }
@@ -316,7 +179,7 @@ export class World {
 
   #mustInclude({ state, volume, name }: Opened, published: number, checkpoints: ReadonlyArray<[string, number]>): void {
     if (!this.#states.includes(state, published)) throw new Error(`${name} is at ${state}, but ${published} was published`)
-    for (const [checkpoint, at] of checkpoints) expect([checkpoint, stateIn(shaped(volume.at(checkpoint)))]).toEqual([checkpoint, at])
+    for (const [checkpoint, at] of checkpoints) expect([checkpoint, this.#states.in(shaped(volume.at(checkpoint)))]).toEqual([checkpoint, at])
   }
 
   /** What this host was told of before is there, or was set aside because another one took the volume over. */
@@ -329,27 +192,130 @@ export class World {
     host.acknowledged.set(id, state)
   }
 
-  /** In one transaction: all of it, or nothing. */
   #write(host: Host): void {
     const opened = this.#opened(host)
     if (opened === undefined) return
+    const own = ownFile(opened.id)
+    const isWhole = this.pick(3) > 0 || !this.#states.tree(opened.state).has(own)
+    const isWritten = isWhole ? this.#transaction(host, opened, own) : this.#operations(host, opened, own)
+    // Overtaken: what was acknowledged here comes with `recover`.
+    if (!isWritten) this.#shut(host, opened)
+    else if (opened.volume.durability === 'remote') this.#wait(opened)
+  }
+
+  /** In one transaction: all of it, or nothing. */
+  #transaction(host: Host, opened: Opened, own: string): boolean {
     const state = this.#states.next(opened.state)
     const session = opened.volume.begin()
-    writeState(shaped(session), state)
-    const result = session.commitTransaction()
-    if (result < 0) {
-      // Overtaken: what was acknowledged here comes with `recover`.
-      this.#shut(host, opened)
-      return
+    const fs = shaped(session)
+    let tree = this.#states.tree(opened.state)
+    const run = (change: Change | undefined): void => {
+      change?.run(fs)
+      tree = change?.after ?? tree
     }
-    this.#tell(`${opened.name} written: ${state} after ${opened.state}`)
+    run(replaced(tree, own, ownText(state)))
+    for (let i = this.pick(5); i >= 0; i--) run(anyChange(tree, this.pick, state))
+    this.#states.is(state, tree)
+    if (this.pick(3) === 0) opened.volume.commitTransaction(session, { message: `state ${state}` })
+    else if (session.commitTransaction() < 0) return false
+    this.#wrote(host, opened, state)
+    return true
+  }
+
+  /** One change that is a batch of its own after another: each leaves a state. */
+  #operations(host: Host, opened: Opened, own: string): boolean {
+    const text = this.#states.next(opened.state)
+    if (!this.#one(host, opened, text, patched(this.#states.tree(opened.state), own, ownText(text), 0))) return false
+    const change = anyChange(this.#states.tree(text), this.pick, text)
+    return change?.isOne !== true || this.#one(host, opened, this.#states.next(text), change)
+  }
+
+  /** False where another host has taken the volume. */
+  #one(host: Host, opened: Opened, state: number, change: Change): boolean {
+    this.#states.is(state, change.after)
+    try {
+      change.run(opened.fs)
+    } catch (error) {
+      if ((error as { code?: string }).code === 'EROFS') return false
+      throw error
+    }
+    this.tell(change.text)
+    this.#wrote(host, opened, state)
+    return true
+  }
+
+  #wrote(host: Host, opened: Opened, state: number): void {
+    this.tell(`${opened.name} written: ${state} after ${opened.state}`)
     opened.state = state
     host.acknowledged.set(opened.id, state)
   }
 
+  /** Until it is in the store, or meanwhile others go on. */
+  #wait(opened: Opened): void {
+    const known = this.#known.get(opened.id)
+    if (known === undefined || this.pick(4) === 0) return
+    const { state, volume } = opened
+    const checkpoints = [...opened.checkpoints]
+    const stored = (): void => {
+      this.counts.logged++
+      this.#published(known, state, checkpoints)
+    }
+    if (this.pick(3) === 0) volume.session.stored().then(stored, () => undefined)
+    else if (volume.session.syncNow() === 0) stored()
+  }
+
+  /** Brings what one volume has into another, or the other way round, whoever made them. */
+  #merge(host: Host): void {
+    const opened = this.#opened(host)
+    const known = this.oneOf([...this.#known.values()])
+    if (opened === undefined || opened.volume.session.readOnly || known.id === opened.id || host.reading.has(known.id)) return
+    const other = host.open.get(known.id) ?? this.#open(host, known, {})
+    this.#states.merging(opened.state, other.state)
+    const resolution = this.pick(2) === 0 ? 'ours' : 'theirs'
+    const how = this.pick(2) === 0 ? mergeFork : rebaseFork
+    const { state } = how(opened.volume, other.volume, { resolution })
+    const made = this.#states.in(opened.fs)
+    this.tell(`${how.name} of ${other.name} at ${other.state} into ${opened.name}: ${state}, ${made}`)
+    expect([opened.name, opened.state, made, this.#states.includes(made, opened.state)]).toEqual([opened.name, opened.state, made, true])
+    this.counts.merges++
+    this.#wrote(host, opened, made)
+  }
+
+  /** Opens a view of the past, or of now, or looks whether one that is open still shows the same. */
+  #hold(host: Host): void {
+    if (host.held.length < 3 && this.pick(host.held.length + 1) === 0) {
+      const opened = this.#opened(host)
+      if (opened !== undefined) this.#holdMore(host, opened)
+      return
+    }
+    const [held] = host.held.splice(this.pick(host.held.length), 1)
+    const { volume } = held
+    volume.context.packs.clearCache()
+    volume.context.pages.trim(0)
+    this.counts.held++
+    try {
+      expect(this.#states.in(shaped(held.session))).toBe(held.state)
+    } catch (error) {
+      if (corruptOf(error) === undefined || host.damagedTurns > 0) throw error
+      // Its own commits may be pruned, and all of it be another's by now.
+      if (this.#isWriter(held)) throw new Error(`a view of ${held.state} misses something`, { cause: error })
+      this.counts.missed++
+    }
+  }
+
+  #holdMore(host: Host, { id, volume, state, checkpoints }: Opened): void {
+    const saved = [...checkpoints]
+    if (saved.length === 0 || this.pick(2) === 0) host.held.push({ id, volume, session: volume.begin(), state })
+    else {
+      const [name, at] = this.oneOf(saved)
+      host.held.push({ id, volume, session: volume.at(name), state: at })
+    }
+  }
+
   #shut(host: Host, opened: Opened): void {
-    this.#tell(`${opened.name} closed at ${opened.state}`)
+    this.tell(`${opened.name} closed at ${opened.state}`)
     host.open.delete(opened.id)
+    host.held = host.held.filter(({ volume }) => volume !== opened.volume)
     opened.volume.close()
     host.syncer.finish()
   }
@@ -361,28 +327,31 @@ export class World {
     opened.volume.flush()
     const { state } = opened
     const checkpoints = [...opened.checkpoints]
-    const published = (): void => this.#published(known, state, checkpoints)
+    const published = (): void => {
+      this.#published(known, state, checkpoints)
+      if (this.#states.includes(state, known.sealed)) known.sealed = state
+    }
     host.engine.publish(opened.volume, 20_000).then(published, () => undefined)
   }
 
   #published(known: Known, state: number, checkpoints: ReadonlyArray<[string, number]>): void {
     this.counts.published++
-    this.#tell(`${known.name} published ${state}`)
+    this.tell(`${known.name} published ${state}`)
     if (this.#states.includes(state, known.published)) known.published = state
-    else if (!this.#states.includes(known.published, state)) this.#failed ??= new Error(`${known.name}: both ${state} and ${known.published} were published`)
+    else if (!this.#states.includes(known.published, state)) this.failed ??= new Error(`${known.name}: both ${state} and ${known.published} were published`)
     for (const [name, at] of checkpoints) known.checkpoints.set(name, at)
   }
 
   #takeOver(host: Host): void {
     const free = [...this.#known.values()].filter(({ id }) => !host.open.has(id))
     if (free.length === 0) return
-    this.#open(host, this.#oneOf(free), this.#pick(2) === 0 ? { steal: true } : { steal: true, force: true })
+    this.#open(host, this.oneOf(free), this.pick(2) === 0 ? { steal: true } : { steal: true, force: true })
     this.counts.takeovers++
   }
 
   #close(host: Host): void {
     const opened = [...host.open.values()]
-    if (opened.length > 0) this.#shut(host, this.#oneOf(opened))
+    if (opened.length > 0) this.#shut(host, this.oneOf(opened))
   }
 
   #checkpoint(host: Host): void {
@@ -398,10 +367,10 @@ export class World {
     const known = this.#known.get(opened?.id ?? '')
     if (opened === undefined || known === undefined || this.#known.size > 5) return
     const saved = [...opened.checkpoints]
-    const [ref, state] = saved.length > 0 && this.#pick(2) === 0 ? this.#oneOf(saved) : [undefined, opened.state]
+    const [ref, state] = saved.length > 0 && this.pick(2) === 0 ? this.oneOf(saved) : [undefined, opened.state]
     const name = `v${++this.#names}`
     this.#know(host.engine.fork(opened.name, ref, name).id, name, state)
-    this.#tell(`${name} forked of ${opened.name} at ${state}`)
+    this.tell(`${name} forked of ${opened.name} at ${state}`)
     this.counts.forks++
   }
 
@@ -410,7 +379,7 @@ export class World {
     const opened = this.#opened(host)
     if (opened === undefined) return
     opened.volume.flush()
-    opened.volume.versions.prune({ keep: this.#pick(2) })
+    opened.volume.versions.prune({ keep: this.pick(2) })
     opened.volume.flush()
   }
 
@@ -418,7 +387,7 @@ export class World {
   #collect(host: Host): void {
     if (host.collection === undefined) host.beginCollection()
     try {
-      for (let i = this.#pick(40); i >= 0; i--) {
+      for (let i = this.pick(40); i >= 0; i--) {
         if (host.collection?.next().done !== true) continue
         host.collection = undefined
         this.counts.collections++
@@ -436,12 +405,12 @@ export class World {
     // What is in memory would hide what is gone.
     opened.volume.context.packs.clearCache()
     opened.volume.context.pages.trim(0)
-    expect(stateIn(opened.fs)).toBe(opened.state)
+    expect(this.#states.in(opened.fs)).toBe(opened.state)
   }
 
   /** What was set aside becomes volumes of its own. */
   #recover(host: Host): void {
-    const known = this.#oneOf([...this.#known.values()])
+    const known = this.oneOf([...this.#known.values()])
     const opened = host.open.get(known.id)
     if (opened !== undefined) this.#shut(host, opened)
     this.#endReading(host, known)
@@ -457,7 +426,7 @@ export class World {
 
   #foundAgain(host: Host, of: Known, id: string, name: string): void {
     this.counts.recovered++
-    this.#tell(`${name} recovered of ${of.name}`)
+    this.tell(`${name} recovered of ${of.name}`)
     this.#know(id, name, 0)
     const known = this.#known.get(id)
     if (known !== undefined) known.offer = { host, home: host.home, of: of.id }
@@ -468,6 +437,7 @@ export class World {
     const { host, home, of: id } = known.offer
     known.offer = undefined
     known.published = state
+    known.sealed = state
     const offer = `${home} ${id} ${state}`
     const isOwed = (owed: Owed): boolean => (host === undefined || owed.host === host) && owed.id === id && this.#states.includes(state, owed.state)
     // What is offered for nothing but times of reading, or because an answer was lost, is in the volume too.
@@ -482,27 +452,18 @@ export class World {
 
   /** Faults are over: everything drains, and all that was acknowledged is there, and whole. */
   async finish(): Promise<void> {
-    this.#hasFaults = false
-    this.#ms += limits.leaseMs * 10
-    this.#arriveLateAll()
-    for (const host of this.#hosts) {
-      host.cutUntilMs = 0
-      host.clockOffMs = 0
-      await this.#drain(host)
-    }
+    this.endFaults()
+    this.ms += limits.leaseMs * 10
+    for (const host of this.hosts) await this.#drain(host)
     this.#findRecovered()
-    for (const host of this.#hosts) for (const known of [...this.#known.values()]) this.#recoverAll(host, known)
+    for (const host of this.hosts) for (const known of [...this.#known.values()]) this.#recoverAll(host, known)
     expect(this.#owed.map(({ host, id, state }) => `${host.name} ${id} ${state}`)).toEqual([])
-    for (const host of this.#hosts) host.close()
+    for (const host of this.hosts) host.close()
     this.#checkAll()
     this.#collectAll()
     this.#checkAll()
-    expect(this.#epochs.shared).toEqual([])
+    expect(this.epochs.shared).toEqual([])
     rmSync(this.folder, { recursive: true, force: true })
-  }
-
-  #arriveLateAll(): void {
-    while (this.#late.length > 0) this.#arriveLate()
   }
 
   async #drain(host: Host): Promise<void> {
@@ -514,16 +475,17 @@ export class World {
       host.syncer.finish()
       host.engine.pump(100)
       while (host.step());
-      this.#ms += limits.publishRetryMaxMs
+      this.ms += limits.publishRetryMaxMs
       await new Promise(resolve => setImmediate(resolve))
     }
-    if (this.#failed !== undefined) throw this.#failed
+    if (this.failed !== undefined) throw this.failed
   }
 
   /** Of hosts that were killed after they had made them. */
   #findRecovered(): void {
     for (const key of allKeys(this.store, 'volumes/')) {
-      const { volume, name, parent, deletedMs } = decodeHead(this.store.getSync(key)?.bytes ?? new Uint8Array())
+      if (!key.endsWith('/head')) continue
+      const { volume, name, parent, deletedMs } = decodeHead(plainBytes(this.secret, key, this.store.getSync(key)?.bytes ?? new Uint8Array()))
       if (this.#known.has(volume) || deletedMs !== undefined || parent === undefined || !name.includes('-recovered')) continue
       this.#know(volume, name, 0)
       const known = this.#known.get(volume)
@@ -532,7 +494,7 @@ export class World {
   }
 
   #recoverAll(host: Host, known: Known): void {
-    this.#stack.push(host)
+    this.stack.push(host)
     try {
       const opened = this.#open(host, known, { steal: true, force: true })
       this.#shut(host, opened)
@@ -541,15 +503,15 @@ export class World {
       for (const one of [...host.open.values()]) this.#shut(host, one)
       expect(host.engine.recover(known.name)).toEqual([])
     } finally {
-      this.#stack.pop()
+      this.stack.pop()
     }
   }
 
   /** By a host that has nothing of it yet. */
   #checkAll(): void {
-    const fresh = this.#addHost('fresh')
-    this.#hosts.pop()
-    this.#stack.push(fresh)
+    const fresh = this.addHost('fresh')
+    this.hosts.pop()
+    this.stack.push(fresh)
     for (const known of this.#known.values()) {
       const opened = this.#open(fresh, known, { force: true })
       this.#mustInclude(opened, known.published, [...known.checkpoints])
@@ -557,26 +519,20 @@ export class World {
       this.#shut(fresh, opened)
     }
     fresh.close()
-    this.#stack.pop()
+    this.stack.pop()
   }
 
   #collectAll(): void {
-    const host = this.#hosts[0]
-    this.#stack.push(host)
+    const host = this.hosts[0]
+    this.stack.push(host)
     for (let i = 0; i < 2; i++) {
-      this.#ms += 8 * 24 * HOUR
+      this.ms += 8 * 24 * HOUR
       host.beginCollection(true)
       while (host.collection?.next().done === false);
     }
     host.collection = undefined
-    this.#stack.pop()
+    this.stack.pop()
   }
-}
-
-function corruptOf(error: unknown): CorruptError | undefined {
-  const { cause } = error as { cause?: unknown }
-  if (error instanceof CorruptError) return error
-  return cause instanceof CorruptError ? cause : undefined
 }
 
 function strideOf(epoch: number): number {
@@ -595,4 +551,7 @@ const EXPECTED = new Set([
   'ERR_GC_RUNNING',
   'ERR_CONFLICT',
   'ERR_PRECONDITION',
+  // One that was overtaken before both had a commit in common; one that was pruned.
+  'ERR_MERGE_UNRELATED',
+  'ERR_COMMIT_PRUNED',
 ])
