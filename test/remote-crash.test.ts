@@ -4,22 +4,25 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { MemoryStore } from '../src/store/memory/index.js'
-import { type CrashPoint, onCrashPoint } from '../src/sys/index.js'
+import { type CrashPoint, onCrashPoint, systemRandom } from '../src/sys/index.js'
 import { Engine } from '../src/volume/engine.js'
+import { allKeys } from '../src/volume/names.js'
 import { LOCATION, shaped } from './support/hosts/host.js'
 import { SimulatedLine } from './support/hosts/line.js'
-import { STORE_ID } from './support/hosts/secret.js'
+import { newSecret, noSecret, type Secret } from './support/hosts/secret.js'
 
 let folder: string
 let store: MemoryStore
 let engines: Engine[]
 let isCut: boolean
+let secret: Secret
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'cairn-remote-crash-'))
   store = new MemoryStore()
   engines = []
   isCut = false
+  secret = noSecret()
 })
 
 afterEach(() => {
@@ -30,9 +33,9 @@ afterEach(() => {
 
 /** A host, on a network where all goes well. */
 function host(name: string): Engine {
-  const network = { store, info: { id: STORE_ID }, pick: () => 0, fault: () => false, damaged: () => {}, isCut: () => isCut, between: () => {}, later: () => {} }
+  const network = { store, info: secret.info, pick: () => 0, fault: () => false, damaged: () => {}, isCut: () => isCut, between: () => {}, later: () => {} }
   const syncer = { request: (_: readonly number[], done: (errno: number) => void) => done(0) }
-  const engine = Engine.open({ home: join(folder, name), syncer, line: () => new SimulatedLine(network) })
+  const engine = Engine.open({ home: join(folder, name), syncer, keys: secret.keys, line: () => new SimulatedLine(network) })
   engines.push(engine)
   return engine
 }
@@ -41,6 +44,10 @@ function write(engine: Engine, name: string, files: Record<string, string>): voi
   const volume = engine.openVolume(name)
   for (const [path, text] of Object.entries(files)) shaped(volume.session).writeFileSync(path, text)
   volume.close()
+}
+
+function packsOf(volume: string): string[] {
+  return allKeys(store, `packs/${volume}/`)
 }
 
 function names(engine: Engine, name: string): string[] {
@@ -128,6 +135,37 @@ describe('a host that is killed in the middle of a change of a store elsewhere',
     expect(again.recover('ws')).toMatchObject([{ name: 'ws-recovered' }])
     expect(again.recover('ws')).toEqual([])
     expect(names(again, 'ws-recovered')).toEqual(['f'])
+  })
+
+  it.each([true, false])('what was being written is recovered under new names, also when that is killed and begun again (encrypted: %s)', isEncrypted => {
+    if (isEncrypted) secret = newSecret(systemRandom)
+    const content = Buffer.alloc(300_000, 'what was not published')
+    const a = host('a')
+    const { id } = a.attach('ws', LOCATION)
+    write(a, 'ws', { '/f': 'f' })
+    shaped(a.openVolume('ws').session).writeFileSync('/large', content)
+    const b = host('b')
+    b.attach('ws', LOCATION)
+    b.openVolume('ws', { force: true }).close()
+    a.crash()
+    const before = packsOf(id)
+    let again = host('a')
+    for (let i = 0; i < 2; i++) {
+      const killed = again
+      again = killedAt('recover.staged', killed, 'a', () => killed.recover('ws'))
+      // Whatever waits is stored with it.
+      again.create(`other-${i}`, { store: LOCATION })
+    }
+    expect(again.recover('ws')).toHaveLength(1)
+    const found = again.openVolume('ws-recovered')
+    expect(shaped(found.session).readFileSync('/large').equals(content)).toBe(true)
+    found.close()
+    for (const key of packsOf(id)) if (!before.includes(key)) store.deleteSync([key])
+    const c = host('c')
+    c.attach('ws-recovered', LOCATION)
+    const there = c.openVolume('ws-recovered', { force: true })
+    expect(there.fsck()).toMatchObject({ ok: true, findings: [] })
+    there.close()
   })
 
   it.each(['recover.staged', 'recover.published', 'volume.publish.before-name', 'volume.publish.after-name'] as const)(

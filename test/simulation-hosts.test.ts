@@ -18,7 +18,8 @@ async function through(seed: number): Promise<World> {
     await world.run()
     await world.finish()
   } catch (error) {
-    if (report !== undefined) writeFileSync(`${report}/${seed}.txt`, [...world.story, String((error as Error).stack), String((error as Error).cause)].join('\n'))
+    if (report !== undefined)
+      writeFileSync(`${report}/${seed}.txt`, [...world.story, String((error as Error).stack), String((error as Error).cause)].join('\n'))
     if (report !== undefined) rmSync(world.folder, { recursive: true, force: true })
     throw new Error(`seed ${seed}, ${world.folder}`, { cause: error })
   }

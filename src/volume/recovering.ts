@@ -1,12 +1,14 @@
-import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs'
+import { copyFileSync, cpSync, existsSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Coding } from '../codec/coding.js'
 import { decodeHead, encodeHead, type Head } from '../codec/head.js'
 import { packIdOf } from '../codec/pack.js'
 import { CairnError } from '../errors.js'
+import { PackWriter, peekPack } from '../store/pack-writer.js'
 import type { RemoteStore } from '../store/remote/remote-store.js'
 import { makeFolder } from '../store/sync-folder.js'
 import { writeFileDurably } from '../store/write-durably.js'
-import { crashPoint, limits, type Random } from '../sys/index.js'
+import { crashPoint, limits, namesIn, type Random } from '../sys/index.js'
 import { HeadFile } from './head.js'
 import { Spool } from './spool.js'
 import type { StagedVolume } from './staging.js'
@@ -15,6 +17,8 @@ import type { Volume } from './volume.js'
 
 /** Nobody else writes to a volume that is being made. */
 const EPOCH = 1
+/** In the id of a pack. */
+const PACK_EPOCH_AT = 8
 
 export interface AsideState {
   /** The volume that another host has taken over. */
@@ -48,11 +52,16 @@ export function recoveredBefore({ store, random }: Recovery, { folder }: AsideSt
 export function recoverAside(recovery: Recovery, state: AsideState, freeName: () => string): HeadFile {
   const { store, random } = recovery
   const scratch = random.bytes(8).toString('hex')
-  const brought = store.bringBack(HeadFile.key(state.id), join(state.folder, 'packs'))
-  const moving = new Set(brought.map(key => packIdOf(key)?.toString('hex')))
-  store.keepHere(HeadFile.key(scratch))
+  const kept = [HeadFile.key(state.id), HeadFile.key(scratch)]
+  const { epoch } = headAside(state)
+  /** Brought back, finished from the spool, made of the journal; or left by an attempt that was killed. */
+  const ours = (): string[] => kept.flatMap(key => store.packsHere(key)).filter(key => isOfEpochs(key, state.id, epoch))
+  finishSpool(join(state.folder, 'spool'), store.coding)
+  store.bringBack(HeadFile.key(state.id), join(state.folder, 'packs'))
+  for (const key of kept) store.keepHere(key)
   try {
     const sealed = sealedState(recovery, state, scratch)
+    const moving = new Set(ours().map(key => packIdOf(key)?.toString('hex')))
     const { dirHashKey, arenaFloor, hidden } = sealed
     const parent = { volume: state.name, id: state.id, commit: sealed.parent?.commit ?? '' }
     const staged = recovery.stage({ dirHashKey, parent, ...(arenaFloor === undefined ? {} : { arenaFloor }), ...(hidden === undefined ? {} : { hidden }) })
@@ -61,7 +70,7 @@ export function recoverAside(recovery: Recovery, state: AsideState, freeName: ()
     publish(
       staged,
       freeName,
-      transplanted(staged, sealed, pack => moving.has(pack) || pack.startsWith(scratch)),
+      transplanted(staged, sealed, pack => moving.has(pack)),
     )
     crashPoint('recover.published')
     const made = HeadFile.read(store, staged.id, random)
@@ -69,8 +78,38 @@ export function recoverAside(recovery: Recovery, state: AsideState, freeName: ()
     rmSync(state.folder, { recursive: true, force: true })
     return made
   } finally {
-    store.takeBack(brought, HeadFile.key(scratch))
+    store.takeBack(ours(), kept)
     store.letGo(HeadFile.key(scratch))
+  }
+}
+
+function headAside({ folder }: Pick<AsideState, 'folder'>): Head {
+  const path = join(folder, 'head')
+  return decodeHead(readFileSync(path), path)
+}
+
+/** This host may have taken the volume again since: packs of later epochs are none of what was set aside. */
+function isOfEpochs(key: string, volume: string, last: number): boolean {
+  const id = packIdOf(key)
+  return id !== undefined && (!key.startsWith(`packs/${volume}/`) || id.readUInt32BE(PACK_EPOCH_AT) <= last)
+}
+
+/**
+ * Packs that were being written get their ends, once: an attempt that is killed may leave them on their way to the store, and where they are encrypted no two
+ * ends are the same. One that is damaged is left to whoever knows what must be in it.
+ */
+function finishSpool(folder: string, coding: Coding): void {
+  for (const name of namesIn(folder)) {
+    const path = join(folder, name)
+    const copy = `${folder}~`
+    copyFileSync(path, copy)
+    const { size } = statSync(copy)
+    const pack = peekPack(copy) === undefined ? undefined : PackWriter.reopen(copy, [], coding)
+    if (pack?.size === size) {
+      pack.close()
+      renameSync(copy, path)
+    } else pack?.abandon()
+    rmSync(copy, { force: true })
   }
 }
 
@@ -92,7 +131,7 @@ function sealedState({ store, random, open }: Recovery, { folder }: AsideState, 
   rmSync(work, { recursive: true, force: true })
   makeFolder(work)
   for (const part of ['journal', 'spool']) if (existsSync(join(folder, part))) cpSync(join(folder, part), join(work, part), { recursive: true })
-  const { lease: _, log: __, ...members } = decodeHead(readFileSync(join(folder, 'head')), join(folder, 'head'))
+  const { lease: _, log: __, ...members } = headAside({ folder })
   store.hold(HeadFile.key(scratch), '', encodeHead({ ...members, volume: scratch, nonce: random.bytes(8).toString('hex') }))
   const head = HeadFile.read(store, scratch, random)
   if (head === undefined) throw new Error('invariant broken: what is held is here')

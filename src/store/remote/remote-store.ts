@@ -568,17 +568,21 @@ export class RemoteStore extends AsyncLocal {
     return keys
   }
 
-  /** Packs of a volume that come from now on are not stored. */
+  /** Packs of a volume that come from now on are not stored, until `takeBack`. */
   keepHere(key: string): void {
     this.#outbox.apart.add(packsOf(key))
   }
 
-  /** What `bringBack` brought, and what came of a volume that is kept here, is here no more. */
-  takeBack(brought: readonly string[], key: string): void {
-    const keys = [...brought, ...this.#outbox.list(packsOf(key)).map(pack => pack.key)]
-    this.#outbox.remove(keys)
-    this.#outbox.apart.delete(packsOf(key))
-    this.#local.deleteSync(keys)
+  /** Packs of a volume that are here and not stored, or not known to be. */
+  packsHere(key: string): string[] {
+    return this.#outbox.list(packsOf(key)).map(pack => pack.key)
+  }
+
+  /** What was brought back, or came of volumes that are kept here, is here no more. @param of keys of those volumes' heads */
+  takeBack(packs: readonly string[], of: readonly string[]): void {
+    this.#outbox.remove(packs)
+    for (const key of of) this.#outbox.apart.delete(packsOf(key))
+    this.#local.deleteSync(packs)
   }
 
   async close(): Promise<void> {

@@ -21,8 +21,11 @@ export interface Network {
   damaged(what: string): void
   /** No request of this host arrives. */
   isCut(): boolean
-  /** The host stops between two requests for as long as others go on. @throws Killed */
-  between(): void
+  /**
+   * The host stops between two requests for as long as others go on.
+   * @param isApart false in the middle of an operation: threads of others would not share its buffers @throws Killed
+   */
+  between(isApart: boolean): void
   /** It is on its way, and arrives at some time, whatever becomes of its sender. */
   later(arrives: () => void): void
 }
@@ -49,9 +52,9 @@ export class SimulatedLine implements StoreLine {
   }
 
   callSync<Op extends keyof StoreCalls>(op: Op, ...args: Parameters<StoreCalls[Op]>): ReturnType<StoreCalls[Op]> {
-    this.#net.between()
+    this.#net.between(op !== 'fetch')
     const result = this.#attempt({ op, args })
-    this.#net.between()
+    this.#net.between(op !== 'fetch')
     return result as ReturnType<StoreCalls[Op]>
   }
 
@@ -69,7 +72,7 @@ export class SimulatedLine implements StoreLine {
 
   waitUntil(isDone: () => boolean): void {
     while (!isDone()) {
-      this.#net.between()
+      this.#net.between(true)
       if (!this.step()) throw unreachable('the store', 'nothing is on its way')
     }
   }
@@ -131,7 +134,7 @@ export class SimulatedLine implements StoreLine {
   /** The answer was lost, and the object is asked whose it is: another's, when somebody replaced it in between. */
   #asked(call: Call): unknown {
     const made = this.#perform(call) as { version: string }
-    this.#net.between()
+    this.#net.between(true)
     const key = String(call.args[0])
     if (this.#net.store.headSync(key)?.version !== made.version) throw preconditionFailed(key, 'it has changed')
     return made

@@ -64,7 +64,7 @@ export abstract class Stage {
         fault: oneIn => this.hasFaults && this.pick(oneIn) === 0,
         damaged: what => this.#damaged(host, what),
         isCut: () => host.cutUntilMs > this.ms,
-        between: () => this.#between(host),
+        between: isApart => this.#between(host, isApart),
         later: arrives => this.#late.push(arrives),
       },
     })
@@ -117,11 +117,11 @@ export abstract class Stage {
   }
 
   /** The host that does something now is stopped, or dies. */
-  #between(host: Host): void {
+  #between(host: Host, isApart: boolean): void {
     if (host.isDying) throw new Killed('it is dead')
     if (!this.hasFaults) return
     this.#mayDie(400)
-    if (this.stack.length > DEEPEST || this.pick(15) !== 0) return
+    if (!isApart || this.stack.length > DEEPEST || this.pick(15) !== 0) return
     this.#timePasses()
     for (let i = this.pick(5); i >= 0; i--) {
       const other = this.oneOf(this.hosts)

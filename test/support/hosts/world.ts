@@ -130,7 +130,8 @@ export class World extends Stage {
     try {
       return this.#states.in(fs)
     } catch (error) {
-      if (corruptOf(error) !== undefined && host.damagedTurns === 0 && this.#isWriter(opened)) throw new Error(`${opened.name} misses something`, { cause: error })
+      if (corruptOf(error) !== undefined && host.damagedTurns === 0 && this.#isWriter(opened))
+        throw new Error(`${opened.name} misses something`, { cause: error })
       // Out of reach just now.
       if (!host.isDying) volume.close()
       throw error
@@ -210,6 +211,7 @@ export class World extends Stage {
     const fs = shaped(session)
     let tree = this.#states.tree(opened.state)
     const run = (change: Change | undefined): void => {
+      if (change !== undefined) this.tell(`in ${state}: ${change.text}`)
       change?.run(fs)
       tree = change?.after ?? tree
     }
