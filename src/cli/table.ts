@@ -1,4 +1,5 @@
 import type { CommandGroup, CommandSpec } from './spec.js'
+import { policyCommands } from './table-policy.js'
 
 /** Groups of subcommands, with what their help says. */
 export const parents: ReadonlyMap<string, string> = new Map([
@@ -8,6 +9,7 @@ export const parents: ReadonlyMap<string, string> = new Map([
   ['proxy', 'Run commands: `cairn proxy exec` is `cairn exec`'],
   ['cache', 'Look at, empty and fill what this host has of stores elsewhere'],
   ['config', 'Show settings and where they come from'],
+  ['policy', 'Say what may be run in a volume, and how'],
 ])
 
 /** Other words for a group. */
@@ -176,6 +178,7 @@ export const groups: readonly CommandGroup[] = [
       { ...execCommand, name: 'proxy exec', examples: [['cairn proxy exec work -- npm test', 'the same as cairn exec']], hidden: true },
     ],
   },
+  { title: 'Policy', commands: policyCommands },
   {
     title: 'Volumes',
     commands: [

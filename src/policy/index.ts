@@ -1,4 +1,7 @@
+export { effectInFile } from './compile.js'
 export { decide } from './decide.js'
+export { brokenPolicy, DEFAULT_POLICY } from './default.js'
+export { type Tried, tryExamples } from './examples.js'
 export { pathGlobs } from './glob.js'
 export { PolicyError, parsePolicy } from './parse.js'
 export type { Policy } from './policy.js'

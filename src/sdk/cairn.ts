@@ -12,6 +12,7 @@ import { limits } from '../sys/index.js'
 import type { CommitInfo, FsckReport, StoreCheck, Unpublished, VersionInfo, VolumeInfo } from '../volume/api.js'
 import type { AuditState } from '../volume/audit/index.js'
 import type { Pinned } from '../volume/engine.js'
+import type { StoredPolicy } from '../volume/policy-record.js'
 import type { BackupOptions } from './backup.js'
 import type { Bundle, UnbundleOptions } from './bundle.js'
 import { bytesOf, type Caches, cachesOf } from './caches.js'
@@ -23,6 +24,7 @@ import { type LeaseWait, whileHeld } from './lease-wait.js'
 import type { LocalHost } from './local-host.js'
 import { awaitMount, clearStaleMount, syncMount } from './mounted.js'
 import { VolumeHandle } from './open-volume.js'
+import { type CheckedCommand, type CheckOptions, checkText, decideFor, infoOf, requestOf } from './policy.js'
 import type { PurgeOptions, PurgeResult } from './purge.js'
 import { isReadOnlyByEnvironment, ReadOnlyHost, readOnly } from './read-only.js'
 import { RemoteHost } from './remote-host.js'
@@ -40,6 +42,7 @@ import type {
   CairnOptions,
   Copied,
   CopyOptions,
+  Decision,
   DiffChange,
   DiffOptions,
   DiffSide,
@@ -59,6 +62,7 @@ import type {
   MountOptions,
   NewVolume,
   OpenVolume,
+  PolicyInfo,
   PruneOptions,
   PruneReport,
   Quota,
@@ -67,6 +71,7 @@ import type {
   RestoreOptions,
   Retention,
   ServerStatus,
+  SetPolicyOptions,
   StatsReport,
   StatusReport,
   UndoOptions,
@@ -433,6 +438,21 @@ export class Cairn implements CairnApi {
 
   async setQuota(name: string, quota: Quota): Promise<QuotaReport> {
     return (await this.#call('setQuota', name, quota, { actor: this.actor })) as QuotaReport
+  }
+
+  async policy(name: string): Promise<PolicyInfo> {
+    const stored = (await this.#call('policy', name)) as StoredPolicy | undefined
+    return infoOf(stored ?? undefined)
+  }
+
+  async setPolicy(name: string, text: string | null, options: SetPolicyOptions = {}): Promise<PolicyInfo> {
+    if (text !== null) await checkText(text)
+    const stored = (await this.#call('setPolicy', name, text, { actor: this.actor, ...options })) as StoredPolicy | undefined
+    return infoOf(stored ?? undefined)
+  }
+
+  checkPolicy(name: string, command: CheckedCommand, options: CheckOptions = {}): Promise<Decision> {
+    return decideFor(this, name, requestOf(command, options, this.actor))
   }
 
   async retention(name: string): Promise<Retention> {

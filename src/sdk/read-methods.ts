@@ -1,6 +1,6 @@
 /** Calls that change nothing, whatever they are given, and that may be made again after a lost answer. */
 export const readMethods: readonly string[] = [
   ...['volumes', 'info', 'volumesById', 'status', 'statusOf', 'openVolumes', 'checkpoints', 'commits', 'versions', 'retention', 'quota', 'stats', 'holders'],
-  ...['auditRead', 'auditState', 'beginAuditVerify'],
+  ...['policy', 'auditRead', 'auditState', 'beginAuditVerify'],
   ...['checkStore', 'logOpen', 'blameOpen', 'diffOpen', 'flush', 'cacheStats', 'localPlace', 'prefetch', 'server.status'],
 ]

@@ -4,8 +4,10 @@ import type { MergeResult } from '../history/merge/merge.js'
 import type { UndoOptions, UndoResult } from '../history/merge/undo.js'
 import type { Restored, RestoreOptions } from '../history/restore/restore.js'
 import type { BatchOp, StagedWrite, TransactionFs, VolumeFs } from '../node/index.js'
+import type { Decision } from '../policy/types.js'
 import type { LogLevel } from '../server/log.js'
 import type { MergeCall } from '../server/merge-methods.js'
+import type { SetPolicyOptions } from '../server/policy-methods.js'
 import type { MountInfo, MountOptions, ServerStatus } from '../server/protocol.js'
 import type { QuotaReport } from '../server/quota-methods.js'
 import type { Change, CommitInfo, FsckReport, StoreCheck, Unpublished, VersionInfo, VolumeInfo, VolumeStatus } from '../volume/api.js'
@@ -25,11 +27,14 @@ import type { ExecArguments } from './exec/call.js'
 import type { ExecCommand, ExecEvent, ExecResult } from './exec/types.js'
 import type { LeaseWait } from './lease-wait.js'
 import type { LocalCopy } from './local-copies.js'
+import type { CheckedCommand, CheckOptions } from './policy.js'
 import type { PrefetchOptions, PrefetchResult } from './prefetch.js'
 import type { PurgeOptions, PurgeResult } from './purge.js'
 import type { RotateKeyOptions } from './rotate-key.js'
 
 export type { LogEntry, LogOptions } from '../history/log/log-read.js'
+export type { Decision, Effect, Judged, PolicyLimits } from '../policy/types.js'
+export type { SetPolicyOptions } from '../server/policy-methods.js'
 export type { QuotaReport } from '../server/quota-methods.js'
 export type { Quota } from '../volume/quota.js'
 export type { Caches, StoreCache } from './caches.js'
@@ -37,6 +42,7 @@ export type { Copied } from './copy.js'
 export type { ExecArguments } from './exec/call.js'
 export type { ExecChange, ExecCommand, ExecDecision, ExecEvent, ExecOptions, ExecResult } from './exec/types.js'
 export type { LocalCopy } from './local-copies.js'
+export type { CheckedCommand, CheckOptions } from './policy.js'
 export type { PrefetchOptions, PrefetchResult } from './prefetch.js'
 
 export interface CairnOptions {
@@ -248,6 +254,15 @@ export interface CairnApi {
    * @throws CairnError ERR_QUOTA, ERR_VOLUME_READ_ONLY, ERR_LEASE_HELD
    */
   setQuota(name: string, quota: Quota): Promise<QuotaReport>
+  /** The policy that judges commands in the volume. A fork begins with its parent's. */
+  policy(name: string): Promise<PolicyInfo>
+  /**
+   * Replaces the policy of a volume; null: it has none of its own any more. What is broken, or says otherwise than its own examples, is refused and changes nothing.
+   * @throws PolicyError ERR_POLICY with line and column; CairnError ERR_POLICY_EXAMPLE, ERR_POLICY_LARGE, ERR_POLICY_CHANGED (it is not of `ifRevision` any more)
+   */
+  setPolicy(name: string, text: string | null, options?: SetPolicyOptions): Promise<PolicyInfo>
+  /** What the policy says to a command; nothing is run. */
+  checkPolicy(name: string, command: CheckedCommand, options?: CheckOptions): Promise<Decision>
   retention(name: string): Promise<Retention>
   /** @throws CairnError ERR_RETENTION */
   setRetention(name: string, retention: Retention): Promise<void>
@@ -338,6 +353,27 @@ export interface ViewChanges {
   before?: string
   after?: string
   changes: Change[]
+}
+
+/** The policy of a volume. */
+export interface PolicyInfo {
+  text: string
+  /** It has none of its own. */
+  isDefault: boolean
+  /** Another text has another one; empty for the default. */
+  revision: string
+  setMs?: number
+  /** Who set it. */
+  by?: string
+}
+
+/** The policy of one volume: `volume.policy`. */
+export interface VolumePolicy {
+  get(): Promise<PolicyInfo>
+  /** As `Cairn.setPolicy`. */
+  set(text: string | null, options?: SetPolicyOptions): Promise<PolicyInfo>
+  /** As `Cairn.checkPolicy`. */
+  check(command: CheckedCommand, options?: CheckOptions): Promise<Decision>
 }
 
 export interface FsckOptions {
@@ -445,6 +481,8 @@ export interface VolumeHistory {
   openVersion(path: string, number?: number): Promise<OpenVolume>
   /** Drops versions that retention, or these options, do not keep. @throws CairnError ERR_RETENTION */
   prune(options?: PruneOptions): Promise<PruneReport>
+  /** What may be run in it. */
+  readonly policy: VolumePolicy
   /** What is kept of the versions of each file, and which files have none. */
   retention(): Promise<Retention>
   /** @throws CairnError ERR_RETENTION */

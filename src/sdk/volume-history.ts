@@ -29,6 +29,7 @@ import type {
   UndoOptions,
   UndoResult,
   VolumeHistory,
+  VolumePolicy,
 } from './types.js'
 
 /** What the history of a volume is asked through. */
@@ -57,6 +58,9 @@ export type HistoryCalls = Pick<
   | 'versions'
   | 'openVersion'
   | 'prune'
+  | 'policy'
+  | 'setPolicy'
+  | 'checkPolicy'
   | 'retention'
   | 'setRetention'
 >
@@ -78,6 +82,14 @@ export class HistoryOfVolume implements VolumeHistory {
     this.ref = ref
     this.calls = calls
     this.#by = actor === undefined ? {} : { actor }
+  }
+
+  get policy(): VolumePolicy {
+    return {
+      get: () => this.calls.policy(this.name),
+      set: (text, options) => this.calls.setPolicy(this.name, text, { ...this.#by, ...options }),
+      check: (command, options) => this.calls.checkPolicy(this.name, command, { ...this.#by, ...options }),
+    }
   }
 
   checkpoint(name?: string, options: { message?: string } = {}): Promise<CommitInfo> {

@@ -25,6 +25,7 @@ import { execMethods } from './exec-methods.js'
 import { historyMethods } from './history-methods.js'
 import { mergeMethods } from './merge-methods.js'
 import { type MakeFs, type OpenVolume, OpenVolumes } from './open-volumes.js'
+import { policyMethods } from './policy-methods.js'
 import { quotaMethods } from './quota-methods.js'
 import { Sessions, type Target } from './sessions.js'
 import type { Written } from './turns-elsewhere.js'
@@ -69,6 +70,7 @@ export class EngineHost {
         ...this.#targetMethods(),
         ...mergeMethods(this.volumes, (name, then) => this.#flushed(name, then)),
         ...historyMethods(this.volumes, this.sessions, open => this.#backend(open.fs)),
+        ...policyMethods(this.volumes),
         ...quotaMethods(this.volumes),
         ...auditMethods(this.volumes),
         ...execMethods(this.volumes),

@@ -27,6 +27,7 @@ import { Holds } from './holds.js'
 import type { HistoryItem } from './incarnations.js'
 import { LiveSession } from './live-session.js'
 import type { LogWriter } from './log/log-writer.js'
+import { policyItems, policyRevision, readStoredPolicy, revisionOf, type StoredPolicy } from './policy-record.js'
 import { refusePurged } from './purged.js'
 import { type Quota, quotaRecord, readQuota } from './quota.js'
 import { openTree, type Recovered, recover } from './recovery.js'
@@ -828,6 +829,24 @@ export class Volume implements VolumeApi {
     const result = session.commit()
     if (result !== 0) throw refusedByDisk('The quota could not be changed', result)
     session.quota = readQuota(this.state.history)
+  }
+
+  /** Undefined for a volume that has none. @throws CorruptError */
+  get policy(): StoredPolicy | undefined {
+    return readStoredPolicy(this.state.history)
+  }
+
+  /** Replaces it, or takes it away; the audit chain says who did. @throws CairnError ERR_POLICY_LARGE; of a full disk */
+  setPolicy(text: string | undefined, actor: string = this.session.actor): StoredPolicy | undefined {
+    const { history } = this.state
+    const from = policyRevision(history)
+    const items = policyItems(history, text === undefined ? undefined : { text, setMs: this.#clock.now(), by: actor })
+    const to = text === undefined ? undefined : revisionOf(text)
+    this.session.look()
+    putItems(this.session, [...items, ...this.audit.next([{ kind: 'policy', actor, detail: { from, to } }]).items])
+    const result = this.session.commit()
+    if (result !== 0) throw refusedByDisk('The policy could not be changed', result)
+    return this.policy
   }
 
   deleteCheckpoint(name: string): void {

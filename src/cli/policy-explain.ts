@@ -1,0 +1,1 @@
+export { explain as run } from './policy-check.js'
