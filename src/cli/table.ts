@@ -633,6 +633,25 @@ export const groups: readonly CommandGroup[] = [
         load: () => import('./backup.js'),
       },
       {
+        name: 'search',
+        operands: '<address> <query...>',
+        usage: '<volume[@ref][:/path]> <query>',
+        about: 'Full text of a volume, now or at any time: all words, "phrases", begin*, -not, OR',
+        options: [
+          ['--limit <n>', 'matches at most (default 20)'],
+          ['--at <ref>', 'as it was at a checkpoint, commit, ~n or time'],
+          ['--substring', 'the query as it stands in files, three characters or more, case aside'],
+        ],
+        examples: [
+          ['cairn search work \'retry "exponential backoff"\'', 'files with the word and the phrase, the best first'],
+          ["cairn search work@before-refactor:/src 'parse*'", 'below a directory, as it was'],
+          ["cairn search work --substring 'this.#lock('", ''],
+        ],
+        reads: true,
+        completes: 'address',
+        load: () => import('./search.js'),
+      },
+      {
         name: 'blame',
         operands: '<address>',
         about: 'Each line of a text file with the commit, or the version that is in none yet, that brought it',

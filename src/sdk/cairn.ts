@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { CairnError, EROFS, posixError } from '../errors.js'
 import type { RpcClient } from '../http/rpc-client.js'
+import type { Searcher } from '../search/searcher.js'
 import { ensureServer, reconnect } from '../server/connect.js'
 import { homeOf, prepareHome } from '../server/home.js'
 import { type CompressionChoice, checkCompression, homeNotCompressed, isPacked } from '../store/compression-for.js'
@@ -70,6 +71,8 @@ import type {
   Restored,
   RestoreOptions,
   Retention,
+  SearchOptions,
+  SearchResult,
   ServerStatus,
   SetPolicyOptions,
   StatsReport,
@@ -101,6 +104,7 @@ export class Cairn implements CairnApi {
   readonly #commandLine: readonly string[] | undefined
   #local: Promise<LocalHost> | undefined
   #remote: RemoteHost | undefined
+  #searcher: Promise<Searcher> | undefined
   readonly #open = new Set<VolumeHandle>()
 
   private constructor(options: CairnOptions) {
@@ -545,6 +549,12 @@ export class Cairn implements CairnApi {
     yield* streamed(more => this.exec(name, words, { ...options, ...more }), options)
   }
 
+  async search(name: string, query: string, options: SearchOptions = {}): Promise<SearchResult> {
+    if (options.ref === undefined) await this.#settle(name)
+    this.#searcher ??= import('./search.js').then(({ searcherOf }) => searcherOf(this.home, volume => this.#host(volume)))
+    return (await this.#searcher).search(name, query, options)
+  }
+
   async fsck(name: string, options: FsckOptions = {}): Promise<FsckReport> {
     if (this.#readOnly && options.repair === true) throw posixError(EROFS, 'fsck')
     await this.#settle(name)
@@ -591,6 +601,8 @@ export class Cairn implements CairnApi {
   /** Closes what was opened through it. Mounts stay. @returns volumes of which something could not be published: it is kept, and published the next time */
   async close(): Promise<{ unpublished: Unpublished[] }> {
     for (const handle of [...this.#open]) await handle.close().catch(() => undefined)
+    await (await this.#searcher)?.close()
+    this.#searcher = undefined
     await this.#remote?.close()
     this.#remote = undefined
     const local = await this.#local

@@ -2,5 +2,5 @@
 export const readMethods: readonly string[] = [
   ...['volumes', 'info', 'volumesById', 'status', 'statusOf', 'openVolumes', 'checkpoints', 'commits', 'versions', 'retention', 'quota', 'stats', 'holders'],
   ...['policy', 'auditRead', 'auditState', 'beginAuditVerify'],
-  ...['checkStore', 'logOpen', 'blameOpen', 'diffOpen', 'flush', 'cacheStats', 'localPlace', 'prefetch', 'server.status'],
+  ...['checkStore', 'logOpen', 'blameOpen', 'diffOpen', 'contentsOpen', 'flush', 'cacheStats', 'localPlace', 'prefetch', 'server.status'],
 ]

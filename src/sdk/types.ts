@@ -5,6 +5,7 @@ import type { UndoOptions, UndoResult } from '../history/merge/undo.js'
 import type { Restored, RestoreOptions } from '../history/restore/restore.js'
 import type { BatchOp, StagedWrite, TransactionFs, VolumeFs } from '../node/index.js'
 import type { Decision } from '../policy/types.js'
+import type { SearchOptions, SearchResult } from '../search/searcher.js'
 import type { LogLevel } from '../server/log.js'
 import type { MergeCall } from '../server/merge-methods.js'
 import type { SetPolicyOptions } from '../server/policy-methods.js'
@@ -34,6 +35,7 @@ import type { RotateKeyOptions } from './rotate-key.js'
 
 export type { LogEntry, LogOptions } from '../history/log/log-read.js'
 export type { Decision, Effect, Judged, PolicyLimits } from '../policy/types.js'
+export type { Indexed, SearchMatch, SearchOptions, SearchResult } from '../search/searcher.js'
 export type { SetPolicyOptions } from '../server/policy-methods.js'
 export type { QuotaReport } from '../server/quota-methods.js'
 export type { Quota } from '../volume/quota.js'
@@ -306,6 +308,12 @@ export interface CairnApi {
   exec(name: string, command: string | ExecCommand, ...rest: ExecArguments<'buffer'>): Promise<ExecResult<Buffer>>
   /** The same, told as it goes: pieces of output, then the result. Who stops reading ends the command. */
   execStream(name: string, command: string | ExecCommand, ...rest: ExecArguments): AsyncIterable<ExecEvent>
+  /**
+   * Full text of a volume as it is now or was at a ref: all words of the query and its `"phrases"`, `begin*`, `-not`, `OR`; or with `mode: 'substring'` any text of three
+   * characters or more. By an index of this home, one for all volumes and states of a store, which takes up what is new first. Binary files and those over 4 MiB are not in it.
+   * @throws CairnError ERR_SEARCH_QUERY, ERR_SEARCH_LIMIT, ERR_SEARCH_INDEX, ERR_REF_UNKNOWN; ERR_DRIVER_MISSING: it needs SQLite, which Node 20 does not have
+   */
+  search(name: string, query: string, options?: SearchOptions): Promise<SearchResult>
   /** Reads and verifies all of a volume, beside whoever uses it. `onProgress` is told a few times a second. */
   fsck(name: string, options?: FsckOptions): Promise<FsckReport>
   /**
@@ -508,6 +516,8 @@ export interface VolumeHistory {
   exec(command: string | ExecCommand, ...rest: ExecArguments): Promise<ExecResult>
   exec(command: string | ExecCommand, ...rest: ExecArguments<'buffer'>): Promise<ExecResult<Buffer>>
   execStream(command: string | ExecCommand, ...rest: ExecArguments): AsyncIterable<ExecEvent>
+  /** Full text of this volume, or of this state. @throws CairnError ERR_SEARCH_QUERY, ERR_SEARCH_LIMIT, ERR_SEARCH_INDEX, ERR_DRIVER_MISSING */
+  search(query: string, options?: SearchOptions): Promise<SearchResult>
   /** This volume at a checkpoint, `~n`, commit id or time: read-only, with the whole of node:fs. Close it when done. */
   at(ref: string): Promise<OpenVolume>
 }

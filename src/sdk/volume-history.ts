@@ -26,6 +26,8 @@ import type {
   Restored,
   RestoreOptions,
   Retention,
+  SearchOptions,
+  SearchResult,
   UndoOptions,
   UndoResult,
   VolumeHistory,
@@ -63,6 +65,7 @@ export type HistoryCalls = Pick<
   | 'checkPolicy'
   | 'retention'
   | 'setRetention'
+  | 'search'
 >
 
 /**
@@ -199,6 +202,10 @@ export class HistoryOfVolume implements VolumeHistory {
 
   setRetention(retention: Retention): Promise<void> {
     return this.calls.setRetention(this.name, retention)
+  }
+
+  search(query: string, options: SearchOptions = {}): Promise<SearchResult> {
+    return this.calls.search(this.name, query, this.ref === undefined ? options : { ref: this.ref, ...options })
   }
 
   at(ref: string): Promise<OpenVolume> {

@@ -27,6 +27,7 @@ import { mergeMethods } from './merge-methods.js'
 import { type MakeFs, type OpenVolume, OpenVolumes } from './open-volumes.js'
 import { policyMethods } from './policy-methods.js'
 import { quotaMethods } from './quota-methods.js'
+import { searchMethods } from './search-methods.js'
 import { Sessions, type Target } from './sessions.js'
 import type { Written } from './turns-elsewhere.js'
 import { openVersion, type VersionPlace, versionMethods } from './version-methods.js'
@@ -74,6 +75,7 @@ export class EngineHost {
         ...quotaMethods(this.volumes),
         ...auditMethods(this.volumes),
         ...execMethods(this.volumes),
+        ...searchMethods(this.volumes, this.sessions, open => this.#backend(open.fs)),
         ...cacheMethods(engine, this.sessions),
         ...versionMethods(this.volumes, options.flushesInSlices === true),
       }),

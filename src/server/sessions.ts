@@ -1,5 +1,6 @@
 import { CairnError } from '../errors.js'
 import type { FileSystemApi } from '../fs/filesystem.js'
+import type { ContentsRead } from '../history/contents/contents-read.js'
 import type { DiffRead } from '../history/diff/diff-read.js'
 import type { BlameRead } from '../history/log/blame-read.js'
 import type { LogRead } from '../history/log/log-read.js'
@@ -29,6 +30,7 @@ export interface Target {
   readonly second?: OpenVolume
   readonly log?: LogRead
   readonly blame?: BlameRead
+  readonly contents?: ContentsRead
 }
 
 /** The clients of a server and what each holds. A client that dies takes its handles and transactions with it. */

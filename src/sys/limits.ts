@@ -26,6 +26,20 @@ export const limits = {
   mergeTextBytes: 4 * 1024 * 1024,
   /** Commits that an undo looks at before it asks to be told where to begin. */
   undoCommits: 100_000,
+  /** Largest file that full-text search takes up. */
+  searchFileBytes: 4 * 1024 * 1024,
+  /** An index beyond this size is made anew when it is opened: what was deleted long ago leaves it so. */
+  searchIndexBytes: 4 * 1024 * 1024 * 1024,
+  /** Stored trees of a volume that an index remembers as complete. */
+  searchTrees: 4096,
+  /** Text of new contents that goes to an index at once. */
+  searchBatchBytes: 8 * 1024 * 1024,
+  /** Contents that are looked at for one search at most, whatever of them the state has. */
+  searchHits: 20_000,
+  /** Matches that one search gives at most. */
+  searchMatches: 10_000,
+  /** Characters of a line that are shown. */
+  searchSnippetChars: 240,
   /** Unit of content above that: one block, one segment, one checksum. */
   blockBytes: 65536,
   /** Blocks that one batch takes away; a file that becomes shorter by more goes through sizes in between. */

@@ -531,6 +531,14 @@ export class Volume implements VolumeApi {
     return state
   }
 
+  /** The same of the newest state whose tree is stored; there is one once anything was sealed. */
+  sealedState(): VolumeState {
+    const { root } = this.head.value
+    const state = new VolumeState(openTree(this.context.pages, root), BTree.empty(this.context.pages), this.context.packs)
+    this.hold(state, [root])
+    return state
+  }
+
   begin(): TransactionSession {
     this.#sealing.foldAll()
     const transaction = new TransactionLive(this.session, this.state, this.context, this.#spool, this.#clock)

@@ -1,0 +1,148 @@
+import { Attr, getIno, Tag } from '../../codec/index.js'
+import { CorruptError, ENOENT, posixError } from '../../errors.js'
+import { limits, systemClock } from '../../sys/index.js'
+import { BTree, TreeDiff } from '../../tree/index.js'
+import { attrOf, type FileState, readFileBytes } from '../../volume/file-content.js'
+import { pathOfInode } from '../../volume/paths.js'
+import { openTree } from '../../volume/recovery.js'
+import type { Volume } from '../../volume/volume.js'
+import { contentIdentity } from './identity.js'
+
+/** A file of a state, by what it holds. */
+export interface FoundContent {
+  ino: number
+  /** Its content's name within the store (`contentIdentity`), 32 bytes. */
+  content: Uint8Array
+  size: number
+}
+
+/** What the state is that is read, so that it need not be read again. */
+export interface ContentsOf {
+  volumeId: string
+  /** Undefined: the home's own store. */
+  storeId?: string
+  isEncrypted: boolean
+  /** The tree, where it is stored; a later reading can say `since` it. */
+  root?: string
+  timeMs?: number
+  /** Of the state as it is now: another number after each change. */
+  sequence?: number
+  /** Of the state as it is now: the newest tree before it that is stored. */
+  stored?: string
+}
+
+/** Instead of a ref; no name of a checkpoint. */
+export const SEALED = { sealed: true } as const
+
+const attr = new Attr()
+/** Steps of the comparison between two looks at the clock. */
+const STEPS = 500
+const S_IFMT = 0o170000
+const S_IFREG = 0o100000
+
+/** The files of a state by content, in pages of a few milliseconds; only those that an earlier state does not have alike. The state stays as it was when this began. */
+export class ContentsRead {
+  readonly of: ContentsOf
+  readonly #volume: Volume
+  readonly #state: FileState
+  #since: string | undefined
+  readonly #steps: Generator<FoundContent | undefined>
+
+  /**
+   * @param ref default now; `SEALED`: the newest state whose tree is stored
+   * @param storeId undefined: the home's own store
+   * @throws CairnError ERR_REF_UNKNOWN
+   */
+  constructor(volume: Volume, ref: string | typeof SEALED | undefined, storeId: string | undefined) {
+    this.#volume = volume
+    const { volume: volumeId, root: sealed } = volume.head.value
+    const isEncrypted = volume.context.store.coding?.cipher !== undefined
+    const of = { volumeId, ...(storeId === undefined ? {} : { storeId }), isEncrypted }
+    if (ref === undefined) {
+      this.#state = volume.stateAt()
+      this.of = { ...of, sequence: volume.session.sequence, ...(sealed === '' ? {} : { stored: sealed }) }
+    } else if (typeof ref === 'string') {
+      const commit = volume.history.resolve(ref)
+      this.#state = volume.stateAt(commit)
+      this.of = { ...of, ...(commit.root === '' ? {} : { root: commit.root, timeMs: commit.timeMs }) }
+    } else {
+      this.#state = volume.sealedState()
+      this.of = { ...of, root: sealed, timeMs: systemClock.now() }
+    }
+    this.#steps = this.#contents()
+  }
+
+  /** Leaves out what a stored tree of an earlier reading has alike; one that was collected counts for nothing. Before the first `next`. */
+  since(root: string | undefined): void {
+    this.#since = root
+  }
+
+  /** Undefined at the end. A page may be empty. */
+  next(): FoundContent[] | undefined {
+    const until = systemClock.monotonic() + limits.diffSliceMs
+    const found: FoundContent[] = []
+    for (;;) {
+      const { value, done } = this.#steps.next()
+      if (done === true) return found.length === 0 ? undefined : found
+      if (value !== undefined) found.push(value)
+      if (found.length >= limits.diffPageChanges || systemClock.monotonic() > until) return found
+    }
+  }
+
+  /** Bytes of a file from `offset`, at most a megabyte. @throws CorruptError, ENOENT */
+  read(ino: number, offset: number): Uint8Array {
+    const found = attrOf(this.#state, ino, attr)
+    if (found === undefined) throw posixError(ENOENT, 'read')
+    return readFileBytes(this.#state, ino, found, offset, limits.rpcChunkBytes)
+  }
+
+  /** For each file that holds this content in the state, a path, UTF-8; undefined for the others. */
+  paths(files: ReadonlyArray<{ ino: number; content: Uint8Array }>): Array<string | undefined> {
+    return files.map(({ ino, content }) => {
+      const found = attrOf(this.#state, ino, attr)
+      if (found === undefined || !isFile(found) || !Buffer.from(contentIdentity(this.#state, ino, found)).equals(content)) return undefined
+      const path = pathOfInode(this.#state.tree, ino)
+      return path === undefined ? undefined : Buffer.from(path, 'latin1').toString('utf8')
+    })
+  }
+
+  *#contents(): Generator<FoundContent | undefined> {
+    const earlier = this.#earlier()
+    if (earlier !== undefined) {
+      try {
+        yield* this.#unlike(earlier)
+        return
+      } catch (error) {
+        // Pages of it were collected: then all counts.
+        if (!(error instanceof CorruptError)) throw error
+      }
+    }
+    yield* this.#unlike(BTree.empty(this.#volume.context.pages))
+  }
+
+  #earlier(): BTree | undefined {
+    return this.#since === undefined ? undefined : openTree(this.#volume.context.pages, this.#since)
+  }
+
+  *#unlike(earlier: BTree): Generator<FoundContent | undefined> {
+    const touched = new Set<number>()
+    const walk = new TreeDiff(earlier, this.#state.tree, (key, _, after) => {
+      const isOfFile = key[0] === Tag.attr || key[0] === Tag.content || key[0] === Tag.extent
+      if (isOfFile && (after !== undefined || key[0] !== Tag.attr)) touched.add(getIno(key, 1))
+    })
+    for (let isOver = false; !isOver; ) {
+      isOver = walk.step(STEPS)
+      yield undefined
+    }
+    for (const ino of touched) {
+      const found = attrOf(this.#state, ino, attr)
+      if (found === undefined || !isFile(found) || found.size === 0 || found.nlink === 0) continue
+      const { size } = found
+      yield { ino, content: contentIdentity(this.#state, ino, found), size }
+    }
+  }
+}
+
+function isFile({ mode }: Readonly<Attr>): boolean {
+  return (mode & S_IFMT) === S_IFREG
+}

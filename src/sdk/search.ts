@@ -1,0 +1,27 @@
+import type { ContentsOf, FoundContent } from '../history/contents/contents-read.js'
+import { type Contents, Searcher } from '../search/searcher.js'
+import type { Host } from './host.js'
+
+/** Searches the volumes of a home, wherever they are open. */
+export function searcherOf(home: string, hostOf: (volume: string) => Promise<Host>): Searcher {
+  return new Searcher(home, async (volume, ref) => {
+    const host = await hostOf(volume)
+    const { id, of } = (await host.call('contentsOpen', volume, ref)) as { id: number; of: ContentsOf }
+    return contentsAt(host, id, of)
+  })
+}
+
+function contentsAt(host: Host, id: number, of: ContentsOf): Contents {
+  return {
+    of,
+    since: async root => {
+      await host.call('contentsSince', id, root)
+    },
+    next: async () => (await host.call('contentsNext', id)) as FoundContent[] | undefined,
+    read: async (ino, offset) => (await host.call('contentsRead', id, ino, offset)) as Uint8Array,
+    paths: async files => (await host.call('contentsPaths', id, files)) as Array<string | undefined>,
+    close: async () => {
+      await host.call('close', id)
+    },
+  }
+}
