@@ -86,6 +86,16 @@ describe.skipIf(reason !== undefined)(`cairn exec${reason === undefined ? '' : `
     expect(JSON.parse(out).error).toMatchObject({ code: 'ERR_EXEC_OPTION' })
   })
 
+  it('races attempts, and tells who won', async () => {
+    const { code, out } = await here('race', 'w', '--attempts', 'echo a > won; exit 1', 'echo b > won')
+    expect(code).toBe(0)
+    expect(out.split('\n').slice(0, 2).join()).toMatch(/^ {4}1 {2}exit 1 +echo a > won; exit 1,\* {3}2 {2}.*echo b > won$/)
+    expect(out).toContain('Attempt 2 is the best; 1 change merged into w.')
+    expect((await here('race', 'w', '--attempts', 'false')).code).toBe(1)
+    expect((await here('race', 'w')).code).toBe(125)
+    expect((await here('race', 'w', '--attempts', 'true', '--jobs', '0')).code).toBe(125)
+  })
+
   it('ends the command and all that it started when it is ended itself', async () => {
     const args = ['exec', 'w', '--env', 'LOST=1', '--', 'sh', '-c', '(setsid sleep 1000 &) ; echo started; sleep 1000']
     const child = spawn(process.execPath, [MountedHome.command, ...args], { env: home.env, stdio: ['ignore', 'pipe', 'inherit'] })

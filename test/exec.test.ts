@@ -207,6 +207,28 @@ with open('m', 'r+b') as f:
     expect(results.map(({ changes }) => changes.map(({ path }) => path))).toEqual([['/a'], ['/b'], ['/c']])
   })
 
+  it('races: the highest score is merged, and nothing of the others, nor of the scoring', async () => {
+    await sh('echo 0 > f')
+    const attempts = ['echo 5 > f; touch a', 'echo 9 > f; touch b', 'echo 99 > f; exit 1', 'echo none > f']
+    const result = await volume.race([...attempts, { program: 'no-such-program', args: [] }], { score: 'touch scored; echo score:; cat f', jobs: 2 })
+    expect(result.winner).toBe(1)
+    expect(result.merge?.state).toBe('merged')
+    expect(result.attempts.map(({ score }) => score)).toEqual([5, 9, undefined, undefined, undefined])
+    expect(result.attempts.map(({ error }) => error?.code)).toEqual([undefined, undefined, undefined, 'ERR_RACE_SCORE', 'ERR_EXEC_PROGRAM'])
+    expect(await file('/f')).toBe('9\n')
+    expect((await volume.fs.promises.readdir('/')).sort()).toEqual(['b', 'f'])
+    expect((await cairn.volumes()).filter(one => one.name.startsWith(`${name}-`))).toEqual([])
+  })
+
+  it('races without a score for who is there first, and keeps all forks where it shall', async () => {
+    const result = await volume.race(['false', 'echo one > f', 'exit 3'], { merge: 'none' })
+    expect(result.winner).toBe(1)
+    expect(result.merge).toBeUndefined()
+    expect(await volume.fs.promises.readdir('/')).toEqual([])
+    expect((await cairn.volumes()).filter(one => one.name.startsWith(`${name}-race`)).length).toBe(3)
+    expect((await volume.race(['false', 'exit 2'])).winner).toBeUndefined()
+  })
+
   it('runs without a sandbox where that is asked for, and says so', async () => {
     const result = await sh('pwd; echo plain > f', { sandbox: 'none' })
     expect(result).toMatchObject({ sandbox: 'none', network: 'allow', changes: [{ path: '/f' }] })

@@ -18,6 +18,7 @@ import type { BackupOptions } from './backup.js'
 import type { Bundle, UnbundleOptions } from './bundle.js'
 import { bytesOf, type Caches, cachesOf } from './caches.js'
 import type { DiffReader } from './diff.js'
+import type { ExecHost } from './exec/index.js'
 import type { Host, Why } from './host.js'
 import { runJobOn } from './jobs.js'
 import { keySettings, keysOf } from './keys.js'
@@ -68,6 +69,8 @@ import type {
   PruneReport,
   Quota,
   QuotaReport,
+  RaceOptions,
+  RaceResult,
   Restored,
   RestoreOptions,
   Retention,
@@ -531,16 +534,20 @@ export class Cairn implements CairnApi {
   exec(name: string, command: string | ExecCommand, ...rest: ExecArguments): Promise<ExecResult>
   exec(name: string, command: string | ExecCommand, ...rest: ExecArguments<'buffer'>): Promise<ExecResult<Buffer>>
   async exec(name: string, command: string | ExecCommand, ...rest: ExecArguments<'utf8' | 'buffer'>): Promise<ExecResult<string | Buffer>> {
-    const { exec, openHere, parsedCall } = await import('./exec/index.js')
-    if ((await this.#local)?.openNames().includes(name)) throw openHere(name)
+    const { exec, parsedCall } = await import('./exec/index.js')
+    return exec(await this.#execHost(name), name, ...parsedCall(command, rest))
+  }
+
+  async race(name: string, attempts: ReadonlyArray<string | ExecCommand>, options: RaceOptions = {}): Promise<RaceResult> {
+    const { race } = await import('./exec/index.js')
+    return race(await this.#execHost(name), name, attempts, options)
+  }
+
+  /** Commands run in mounts, which are the server's. */
+  async #execHost(name: string): Promise<ExecHost> {
+    if ((await this.#local)?.openNames().includes(name)) throw (await import('./exec/index.js')).openHere(name)
     const server = this.#guarded(await this.#server())
-    const host = {
-      cairn: this as CairnApi,
-      actor: this.actor,
-      call: (method: string, ...args: unknown[]) => server.call(method, ...args),
-      settle: (volume: string) => this.#settle(volume),
-    }
-    return exec(host, name, ...parsedCall(command, rest))
+    return { cairn: this, actor: this.actor, call: (method, ...args) => server.call(method, ...args), settle: volume => this.#settle(volume) }
   }
 
   async *execStream(name: string, command: string | ExecCommand, ...rest: ExecArguments): AsyncGenerator<ExecEvent> {

@@ -25,6 +25,7 @@ import type { Caches } from './caches.js'
 import type { Copied } from './copy.js'
 import type { DiffReader } from './diff.js'
 import type { ExecArguments } from './exec/call.js'
+import type { RaceOptions, RaceResult } from './exec/race.js'
 import type { ExecCommand, ExecEvent, ExecResult } from './exec/types.js'
 import type { LeaseWait } from './lease-wait.js'
 import type { LocalCopy } from './local-copies.js'
@@ -42,6 +43,7 @@ export type { Quota } from '../volume/quota.js'
 export type { Caches, StoreCache } from './caches.js'
 export type { Copied } from './copy.js'
 export type { ExecArguments } from './exec/call.js'
+export type { Attempt, RaceOptions, RaceResult } from './exec/race.js'
 export type { ExecChange, ExecCommand, ExecDecision, ExecEvent, ExecOptions, ExecResult } from './exec/types.js'
 export type { LocalCopy } from './local-copies.js'
 export type { CheckedCommand, CheckOptions } from './policy.js'
@@ -314,6 +316,12 @@ export interface CairnApi {
    * @throws CairnError ERR_SEARCH_QUERY, ERR_SEARCH_LIMIT, ERR_SEARCH_INDEX, ERR_REF_UNKNOWN; ERR_DRIVER_MISSING: it needs SQLite, which Node 20 does not have
    */
   search(name: string, query: string, options?: SearchOptions): Promise<SearchResult>
+   * Runs commands at once, each in a fork of its own, finds the best of those that succeeded, and merges that one. Attempts that fail, or cannot be run, are told, and
+   * keep nobody from winning.
+   * @param attempts text for `sh`, or a program with its arguments
+   * @throws as `exec`, of what holds for all of them
+   */
+  race(name: string, attempts: ReadonlyArray<string | ExecCommand>, options?: RaceOptions): Promise<RaceResult>
   /** Reads and verifies all of a volume, beside whoever uses it. `onProgress` is told a few times a second. */
   fsck(name: string, options?: FsckOptions): Promise<FsckReport>
   /**
@@ -518,6 +526,8 @@ export interface VolumeHistory {
   execStream(command: string | ExecCommand, ...rest: ExecArguments): AsyncIterable<ExecEvent>
   /** Full text of this volume, or of this state. @throws CairnError ERR_SEARCH_QUERY, ERR_SEARCH_LIMIT, ERR_SEARCH_INDEX, ERR_DRIVER_MISSING */
   search(query: string, options?: SearchOptions): Promise<SearchResult>
+  /** Runs commands at once in forks of this volume, and merges the best; see `Cairn.race`. */
+  race(attempts: ReadonlyArray<string | ExecCommand>, options?: RaceOptions): Promise<RaceResult>
   /** This volume at a checkpoint, `~n`, commit id or time: read-only, with the whole of node:fs. Close it when done. */
   at(ref: string): Promise<OpenVolume>
 }

@@ -23,6 +23,8 @@ import type {
   OpenVolume,
   PruneOptions,
   PruneReport,
+  RaceOptions,
+  RaceResult,
   Restored,
   RestoreOptions,
   Retention,
@@ -52,6 +54,7 @@ export type HistoryCalls = Pick<
   | 'verifyAudit'
   | 'exec'
   | 'execStream'
+  | 'race'
   | 'open'
   | 'restore'
   | 'merge'
@@ -149,11 +152,19 @@ export class HistoryOfVolume implements VolumeHistory {
     yield* this.calls.execStream(this.name, words, options as ExecOptions & { encoding?: 'utf8' })
   }
 
+  async race(attempts: ReadonlyArray<string | ExecCommand>, options: RaceOptions = {}): Promise<RaceResult> {
+    this.#checkPresent()
+    return this.calls.race(this.name, attempts, { ...this.#by, ...options })
+  }
+
+  #checkPresent(): void {
+    if (this.ref === undefined) return
+    const how = `Fork it: \`volume.fork(name)\` makes a volume of ${this.name}@${this.ref}.`
+    throw new CairnError('ERR_EXEC_PAST', 'A command cannot run in a state of the past.', how, { exitCode: 125 })
+  }
+
   async #run(command: string | ExecCommand, rest: ExecArguments<'utf8' | 'buffer'>): Promise<[ExecCommand, ExecOptions]> {
-    if (this.ref !== undefined) {
-      const how = `Fork it: \`volume.fork(name)\` makes a volume of ${this.name}@${this.ref}.`
-      throw new CairnError('ERR_EXEC_PAST', 'A command cannot run in a state of the past.', how, { exitCode: 125 })
-    }
+    this.#checkPresent()
     const { parsedCall } = await import('./exec/call.js')
     const [words, options] = parsedCall(command, rest)
     return [words, { ...this.#by, ...options }]

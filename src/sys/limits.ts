@@ -371,6 +371,8 @@ export const limits = {
   execProcesses: 4096,
   /** The private /tmp of a sandbox. */
   execTemporaryBytes: 1024 ** 3,
+  /** Attempts of a race that run at once for each processor, where nothing else is said. */
+  raceJobsPerCore: 4,
   /** Longest timeout of a command. */
   execTimeoutMs: 7 * 24 * 3600 * 1000,
   /** Most of it that may be asked for, and of processes. */

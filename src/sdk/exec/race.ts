@@ -1,0 +1,141 @@
+import { availableParallelism } from 'node:os'
+import { CairnError } from '../../errors.js'
+import type { MergeConflict } from '../../history/merge/types.js'
+import { limits } from '../../sys/index.js'
+import { type ExecHost, exec } from './exec.js'
+import { newExecId } from './request.js'
+import type { ExecCommand, ExecOptions, ExecResult } from './types.js'
+
+/** How attempts are run and compared; the rest holds for each of them. */
+export interface RaceOptions extends Omit<ExecOptions, 'fork' | 'stdin' | 'output' | 'onStdout' | 'onStderr' | 'encoding' | 'rollbackOnFailure' | 'readOnly'> {
+  /** Attempts that run at once; default all, up to four for each processor. */
+  jobs?: number
+  /**
+   * Run beside each attempt that succeeded, over a copy of its work: the last line that it prints is a number, and the highest wins. An attempt whose score
+   * fails, or is none, is out. Without it the first that succeeded wins.
+   */
+  score?: string | ExecCommand
+  /** `best` (the default): the winner is merged, and the other forks are dropped. `none`: all forks stay. */
+  merge?: 'best' | 'none'
+}
+
+/** One attempt of a race. JSON-safe. */
+export interface Attempt {
+  /** As it was given. */
+  command: string
+  /** The fork it worked in. */
+  fork: string
+  /** Absent where it could not be run: `error` says why. */
+  result?: ExecResult
+  error?: { code: string; message: string }
+  score?: number
+}
+
+export interface RaceResult {
+  raceId: string
+  volume: string
+  /** In the order given. */
+  attempts: Attempt[]
+  /** Place of the best in `attempts`; absent when none succeeded. */
+  winner?: number
+  /** What became of it. `conflicts`: nothing was merged, and its fork stays. */
+  merge?: { state: 'merged' | 'unchanged' | 'conflicts'; commit?: string; conflicts?: MergeConflict[] }
+}
+
+const MOST_ATTEMPTS = 1000
+
+/** See `CairnApi.race`. */
+export async function race(host: ExecHost, volume: string, attempts: ReadonlyArray<string | ExecCommand>, options: RaceOptions): Promise<RaceResult> {
+  const { jobs, score, merge = 'best', ...common } = options
+  checkRace(attempts, jobs)
+  const raceId = newExecId().replace('run', 'race')
+  const commands = attempts.map(commandOf)
+  const forks = commands.map((_, i) => `${volume}-${raceId}-${i + 1}`)
+  await host.settle(volume)
+  await host.cairn.forkAll(volume, undefined, forks)
+  const done: Attempt[] = []
+  const order: number[] = []
+  await atOnce(jobs ?? Math.min(commands.length, limits.raceJobsPerCore * availableParallelism()), commands, async (command, i) => {
+    done[i] = await attempt(host, forks[i], command, common)
+    order.push(i)
+    if (score !== undefined && hasSucceeded(done[i])) await scored(host, done[i], commandOf(score), common)
+  })
+  const winner = best(done, order, score !== undefined)
+  const result: RaceResult = { raceId, volume, attempts: done, ...(winner === undefined ? {} : { winner }) }
+  if (merge === 'none') return result
+  const merged = winner === undefined ? undefined : await mergeBest(host, volume, done[winner])
+  const kept = merged?.state === 'conflicts' ? winner : undefined
+  for (const [i, fork] of forks.entries()) if (i !== kept) await host.cairn.deleteVolume(fork, { now: i === winner })
+  return { ...result, ...(merged === undefined ? {} : { merge: merged }) }
+}
+
+function checkRace(attempts: readonly unknown[], jobs: number | undefined): void {
+  const wrong = (message: string, remedy: string): CairnError => new CairnError('ERR_EXEC_OPTION', message, remedy, { exitCode: 125 })
+  if (attempts.length === 0 || attempts.length > MOST_ATTEMPTS) throw wrong(`${attempts.length} attempts are no race.`, `Give 1 to ${MOST_ATTEMPTS} commands.`)
+  if (jobs !== undefined && !(Number.isInteger(jobs) && jobs > 0)) throw wrong(`${jobs} attempts cannot run at once.`, 'Give a whole number from 1.')
+}
+
+function commandOf(command: string | ExecCommand): ExecCommand {
+  return typeof command === 'string' ? { shell: command } : command
+}
+
+function textOf(command: ExecCommand): string {
+  return 'shell' in command ? command.shell : [command.program, ...command.args].join(' ')
+}
+
+/** Runs `work` for each, so many at a time. */
+async function atOnce<T>(jobs: number, items: readonly T[], work: (item: T, i: number) => Promise<void>): Promise<void> {
+  let next = 0
+  const worker = async (): Promise<void> => {
+    for (let i = next++; i < items.length; i = next++) await work(items[i], i)
+  }
+  await Promise.all(Array.from({ length: Math.min(jobs, items.length) }, worker))
+}
+
+async function attempt(host: ExecHost, fork: string, command: ExecCommand, options: ExecOptions): Promise<Attempt> {
+  const told = { command: textOf(command), fork }
+  try {
+    return { ...told, result: (await exec(host, fork, command, options)) as ExecResult }
+  } catch (error) {
+    const { code = 'ERR_INTERNAL', message } = error as CairnError
+    return { ...told, error: { code, message } }
+  }
+}
+
+function hasSucceeded({ result }: Attempt): boolean {
+  return result !== undefined && result.exitCode === 0 && !result.timedOut && !result.aborted
+}
+
+/** What the score writes is not part of the attempt. */
+async function scored(host: ExecHost, of: Attempt, command: ExecCommand, options: ExecOptions): Promise<void> {
+  const copy = `${of.fork}-score`
+  await host.cairn.fork(of.fork, undefined, copy)
+  try {
+    const judged = await attempt(host, copy, command, options)
+    const score = scoreIn(judged.result?.stdout ?? '')
+    if (hasSucceeded(judged) && score !== undefined) of.score = score
+    else of.error = { code: 'ERR_RACE_SCORE', message: judged.error?.message ?? `The score ended with ${judged.result?.exitCode} and said no number.` }
+  } finally {
+    await host.cairn.deleteVolume(copy, { now: true })
+  }
+}
+
+function scoreIn(text: string): number | undefined {
+  const last = text.trim().split('\n').pop()?.trim() ?? ''
+  const score = last === '' ? Number.NaN : Number(last)
+  return Number.isFinite(score) ? score : undefined
+}
+
+/** The highest score; of equals, and without scores, who was there first. */
+function best(attempts: readonly Attempt[], order: readonly number[], byScore: boolean): number | undefined {
+  const able = order.filter(i => hasSucceeded(attempts[i]) && (!byScore || attempts[i].score !== undefined))
+  if (able.length === 0) return undefined
+  return able.reduce((a, b) => ((attempts[b].score ?? 0) > (attempts[a].score ?? 0) ? b : a))
+}
+
+async function mergeBest({ cairn }: ExecHost, volume: string, { fork, command }: Attempt): Promise<NonNullable<RaceResult['merge']>> {
+  const trial = await cairn.merge(fork, { into: volume, dryRun: true })
+  if (trial.conflicts.length > 0) return { state: 'conflicts', conflicts: trial.conflicts }
+  const { state, commit } = await cairn.merge(fork, { into: volume, message: command })
+  return { state: state === 'unchanged' ? 'unchanged' : 'merged', ...(commit === undefined ? {} : { commit: commit.id }) }
+}
