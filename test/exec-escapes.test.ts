@@ -1,0 +1,166 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { findTools } from '../src/exec/index.js'
+import { processesWith } from '../src/exec/processes.js'
+import { Cairn } from '../src/sdk/cairn.js'
+import type { ExecOptions, ExecResult, OpenVolume } from '../src/sdk/types.js'
+import { MountedHome, whyNoMount } from './support/mounted-home.js'
+
+const why = whyNoMount() ?? ((await findTools()).bubblewrap === undefined ? 'no bubblewrap' : undefined)
+
+/** Ways out of the sandbox, each of them tried. What must not be reached is really there, outside. */
+describe.skipIf(why !== undefined)(`from inside the sandbox${why === undefined ? '' : ` (skipped: ${why})`}`, { timeout: 60_000 }, () => {
+  let home: MountedHome
+  let cairn: Cairn
+  let volume: OpenVolume
+  let outside: string
+  let web: Server
+
+  beforeAll(async () => {
+    home = new MountedHome()
+    outside = realpathSync(mkdtempSync(join(tmpdir(), 'cairn-outside-')))
+    writeFileSync(join(outside, 'secret'), 'the secret')
+    cairn = await Cairn.open({ home: home.home, via: 'server' })
+    await cairn.createVolume({ name: 'other' })
+    const other = await cairn.open('other')
+    await other.fs.promises.writeFile('/secret', 'the other secret')
+    await cairn.createVolume({ name: 'w' })
+    volume = await cairn.open('w')
+    web = createServer((_, response) => response.end('the web secret'))
+    await new Promise<void>(resolve => web.listen(0, '127.0.0.1', resolve))
+  })
+  afterAll(async () => {
+    web.close()
+    await cairn.close()
+    await home.end()
+    rmSync(outside, { recursive: true })
+  })
+
+  const sh = (shell: string, options: ExecOptions & { encoding?: 'utf8' } = {}): Promise<ExecResult> =>
+    volume.exec({ shell }, { sandbox: 'strict', ...options })
+  const python = (program: string): Promise<ExecResult> => volume.exec('python3', ['-c', program], { sandbox: 'strict' })
+
+  it('no path leads to the host: "..", symbolic links, absolute paths, names in /proc', async () => {
+    const up = '../'.repeat(20)
+    const { stdout, stderr } = await sh(`
+      cat ${up}${outside}/secret; cat ${outside}/secret; ln -s ${outside} link; cat link/secret; echo spoilt > link/secret; echo spoilt > ${up}${outside}/secret
+      cat /proc/1/root${outside}/secret /proc/self/root${outside}/secret /proc/self/cwd/..${outside}/secret; ls ${home.home}; ls /root /home /var/lib /sys /mnt /srv`)
+    expect(stdout).toBe('')
+    expect(stderr).toContain('No such file or directory')
+    expect(readFileSync(join(outside, 'secret'), 'utf8')).toBe('the secret')
+    await volume.fs.promises.rm('/link')
+  })
+
+  it('the system cannot be written, nor its settings', async () => {
+    const places = ['/', '/usr/bin', '/etc', '/opt', '/proc/sys/kernel/hostname', '/proc/sysrq-trigger', '/run', '/var']
+    const { stdout } = await sh(
+      `for p in ${places.join(' ')}; do { : > $p/x || : > $p; } 2>/dev/null && echo $p; done; mount -o remount,rw /usr 2>/dev/null && echo remounted; ln /etc/passwd hard && echo linked`,
+    )
+    expect(stdout).toBe('')
+  })
+
+  it('secrets of /etc are covered, whoever runs it', async () => {
+    const { stdout } = await sh('cat /etc/shadow /etc/gshadow /etc/sudoers /etc/ssh/ssh_host_*_key 2>/dev/null; grep -c root: /etc/passwd')
+    expect(stdout).toBe('1\n')
+  })
+
+  it('other processes are neither seen nor reached', async () => {
+    const { server } = home.pids()
+    const { stdout } = await sh(
+      `ls -d /proc/[0-9]* | wc -l; kill -0 ${server} && echo alive; kill -9 ${process.pid} ${server} && echo killed; ls /proc/${server}/root 2>/dev/null`,
+    )
+    expect(stdout.split('\n').slice(1).join('')).toBe('')
+    expect(Number(stdout.split('\n')[0])).toBeLessThan(10)
+    const traced = await python(`
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+print(libc.ptrace(16, ${server}, 0, 0))`)
+    expect(traced.stdout).toBe('-1\n')
+  })
+
+  it('no more rights are to be had: setuid, capabilities, user namespaces, mounts', async () => {
+    const { stdout } = await sh(`
+      grep -E '^(CapEff|CapPrm|CapBnd|NoNewPrivs)' /proc/self/status | tr -d '\\t '
+      cp /bin/sh mine && chmod 4755 mine; ./mine -p -c 'grep ^CapEff /proc/self/status' | tr -d '\\t '
+      unshare -U true 2>/dev/null && echo unshared; unshare -m true 2>/dev/null && echo unshared; mount -t tmpfs none /tmp 2>/dev/null && echo mounted
+      mkdir -p d; mount --bind / d 2>/dev/null && echo bound; umount /workspace 2>/dev/null && echo unmounted; mknod dev b 8 0 2>/dev/null && cat dev && echo device; chroot / true 2>/dev/null && echo chrooted`)
+    expect(stdout.trim().split('\n')).toEqual([
+      'CapPrm:0000000000000000',
+      'CapEff:0000000000000000',
+      'CapBnd:0000000000000000',
+      'NoNewPrivs:1',
+      'CapEff:0000000000000000',
+    ])
+  })
+
+  it('refused calls are refused', async () => {
+    const { stdout } = await python(`
+import ctypes, socket, fcntl, errno, platform
+libc = ctypes.CDLL(None, use_errno=True)
+calls = {'x86_64': [165, 272, 321, 425, 298, 304, 323, 250, 161], 'aarch64': [40, 97, 280, 425, 241, 265, 282, 219, 51]}[platform.machine()]
+for call in calls:
+    ctypes.set_errno(0)
+    if libc.syscall(call, 0, 0, 0, 0, 0) != -1 or ctypes.get_errno() != errno.EPERM: print('call', call, ctypes.get_errno())
+for family in (17, 31, 40):
+    try: socket.socket(family, socket.SOCK_STREAM); print('family', family)
+    except OSError as error:
+        if error.errno != errno.EAFNOSUPPORT: print('family', family, error)
+socket.socketpair(); print('done')`)
+    expect(stdout).toBe('done\n')
+  })
+
+  it('there is no network, and with one only when it is allowed', async () => {
+    const { port } = web.address() as AddressInfo
+    const ask = `
+import urllib.request
+try: print(urllib.request.urlopen('http://127.0.0.1:${port}', timeout=5).read().decode())
+except OSError as error: print('none')`
+    expect((await python(ask)).stdout).toBe('none\n')
+    const allowed = await volume.exec('python3', ['-c', ask], { sandbox: 'strict', network: 'allow' })
+    expect(allowed).toMatchObject({ stdout: 'the web secret\n', network: 'allow' })
+  })
+
+  it('other volumes and the socket of the server are not there', async () => {
+    const { stdout } = await sh(
+      `find / -xdev \\( -type s -o -name '*.sock' -o -name 'server.json' \\) -not -path '/proc/*' 2>/dev/null; ls -A /workspace/.cairn/at 2>/dev/null | grep -c other; cat /proc/mounts | grep -c fuse`,
+    )
+    expect(stdout).toBe('0\n1\n')
+  })
+
+  it('nothing stays: daemons, ignored signals, fork bombs, endless output', async () => {
+    const { stdout } = await sh('(setsid nohup sh -c "trap \'\' TERM HUP INT; while :; do sleep 1; done" >/dev/null 2>&1 &); echo gone', {
+      env: { ESCAPE: '1' },
+    })
+    expect(stdout).toBe('gone\n')
+    const bomb = await sh('bomb() { bomb | bomb & }; bomb 2>/dev/null & while :; do :; done', {
+      timeoutMs: 500,
+      graceMs: 0,
+      processes: 100,
+      env: { ESCAPE: '1' },
+    })
+    expect(bomb.timedOut).toBe(true)
+    const flood = await sh('yes', { timeoutMs: 300, graceMs: 0, outputBytes: 4096 })
+    expect(flood).toMatchObject({ timedOut: true, truncated: true })
+    expect(flood.stdout.length).toBeLessThan(5000)
+    expect(processesWith('ESCAPE=1')).toEqual([])
+  })
+
+  it('what starts the sandbox has nothing of the environment of the command, such as a library to load', async () => {
+    const { stdout } = await sh('tr "\\0" "\\n" < /proc/1/environ | grep -v ^PWD=', { env: { LD_PRELOAD: '/workspace/none.so', BASH_ENV: `${outside}/x` } })
+    expect(stdout).toBe('')
+  })
+
+  it('the environment of this program is not handed on', async () => {
+    const text = execFileSync(process.execPath, [MountedHome.command, 'exec', 'w', '--', 'env'], {
+      env: { ...home.env, API_TOKEN: 'the token' },
+      encoding: 'utf8',
+    })
+    expect(text).toContain('CAIRN_EXEC=run-')
+    expect(text).not.toContain('the token')
+  })
+})
