@@ -951,6 +951,38 @@ export const groups: readonly CommandGroup[] = [
         load: () => import('./ln.js'),
       },
       {
+        name: 'tag',
+        operands: '<address> [tags...]',
+        about: 'Tag a file or directory; without tags say those that it has, or all that is tagged in a volume',
+        options: [['--list <tag>', 'all in a volume that has this tag']],
+        examples: [
+          ['cairn tag work:/src/main.ts reviewed', ''],
+          ['cairn tag work --list reviewed', 'what has the tag'],
+        ],
+        completes: 'address',
+        load: () => import('./tag.js'),
+      },
+      {
+        name: 'untag',
+        operands: '<address> [tags...]',
+        about: 'Take tags away, or all of them',
+        examples: [['cairn untag work:/src/main.ts reviewed', '']],
+        completes: 'address',
+        load: () => import('./untag.js'),
+      },
+      {
+        name: 'meta',
+        operands: '<address> [key] [value]',
+        about: 'Show or set values that are kept with a file or directory, under keys',
+        options: [['--remove', 'take the key away']],
+        examples: [
+          ['cairn meta work:/data.csv source https://example.org/data', ''],
+          ['cairn meta work:/data.csv source', 'the value'],
+        ],
+        completes: 'address',
+        load: () => import('./meta.js'),
+      },
+      {
         name: 'chmod',
         operands: '<mode> <address...>',
         about: 'Change modes, octal or symbolic; never touches host files',

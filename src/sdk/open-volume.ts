@@ -4,6 +4,7 @@ import type { Batch, BatchOptions, BatchResult } from './batch.js'
 import type { Opened } from './host.js'
 import type { LocalCopy } from './local-copies.js'
 import type { PrefetchOptions, PrefetchResult } from './prefetch.js'
+import type { Tags } from './tags.js'
 import type { OpenVolume } from './types.js'
 import { type HistoryCalls, HistoryOfVolume } from './volume-history.js'
 
@@ -82,6 +83,39 @@ export class VolumeHandle extends HistoryOfVolume implements OpenVolume {
   async beginBatch(): Promise<Batch> {
     const { Batch } = await import('./batch.js')
     return Batch.begin(this.#opened)
+  }
+
+  async #tags(): Promise<Tags> {
+    const { Tags } = await import('./tags.js')
+    return new Tags(this.#opened)
+  }
+
+  async tag(path: string, ...tags: string[]): Promise<void> {
+    await (await this.#tags()).add(path, tags)
+  }
+
+  async untag(path: string, ...tags: string[]): Promise<void> {
+    await (await this.#tags()).remove(path, tags)
+  }
+
+  async tags(path: string): Promise<string[]> {
+    return (await this.#tags()).of(path)
+  }
+
+  async *tagged(tag?: string): AsyncGenerator<{ path: string; tags: string[] }> {
+    yield* (await this.#tags()).with(tag)
+  }
+
+  async meta(path: string): Promise<Record<string, string>> {
+    return (await this.#tags()).meta(path)
+  }
+
+  async getMeta(path: string, key: string): Promise<string | undefined> {
+    return (await this.#tags()).get(path, key)
+  }
+
+  async setMeta(path: string, key: string, value: string | undefined): Promise<void> {
+    await (await this.#tags()).set(path, key, value)
   }
 
   async close(): Promise<void> {

@@ -578,6 +578,18 @@ export interface OpenVolume extends VolumeHistory {
   batch(ops: Iterable<BatchOp> | AsyncIterable<BatchOp>, options?: BatchOptions): Promise<BatchResult>
   /** The same step by step; `close` it in any case. */
   beginBatch(): Promise<Batch>
+  /** Adds tags to a file or directory: extended attributes, versioned and forked with it. @throws CairnError ERR_TAG; POSIX errors of the path */
+  tag(path: string, ...tags: string[]): Promise<void>
+  /** Takes tags away; those that it has not are no error. */
+  untag(path: string, ...tags: string[]): Promise<void>
+  tags(path: string): Promise<string[]>
+  /** All that has a tag, or any. O(attributes in the volume), whatever its size; what has several names is told by one of them. */
+  tagged(tag?: string): AsyncIterable<{ path: string; tags: string[] }>
+  /** Values under keys, kept in the same way. */
+  meta(path: string): Promise<Record<string, string>>
+  getMeta(path: string, key: string): Promise<string | undefined>
+  /** @param value undefined takes it away; at most 64 KiB. @throws CairnError ERR_META; E2BIG, ENOSPC */
+  setMeta(path: string, key: string, value: string | undefined): Promise<void>
   /** Lets go of it, and of what is open in it. */
   close(): Promise<void>
 }

@@ -29,6 +29,7 @@ import { policyMethods } from './policy-methods.js'
 import { quotaMethods } from './quota-methods.js'
 import { searchMethods } from './search-methods.js'
 import { Sessions, type Target } from './sessions.js'
+import { tagMethods } from './tag-methods.js'
 import type { Written } from './turns-elsewhere.js'
 import { openVersion, type VersionPlace, versionMethods } from './version-methods.js'
 
@@ -76,6 +77,7 @@ export class EngineHost {
         ...auditMethods(this.volumes),
         ...execMethods(this.volumes),
         ...searchMethods(this.volumes, this.sessions, open => this.#backend(open.fs)),
+        ...tagMethods(this.sessions),
         ...cacheMethods(engine, this.sessions),
         ...versionMethods(this.volumes, options.flushesInSlices === true),
       }),

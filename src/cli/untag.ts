@@ -1,0 +1,1 @@
+export { untag as run } from './tag.js'
