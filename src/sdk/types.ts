@@ -316,6 +316,7 @@ export interface CairnApi {
    * @throws CairnError ERR_SEARCH_QUERY, ERR_SEARCH_LIMIT, ERR_SEARCH_INDEX, ERR_REF_UNKNOWN; ERR_DRIVER_MISSING: it needs SQLite, which Node 20 does not have
    */
   search(name: string, query: string, options?: SearchOptions): Promise<SearchResult>
+  /**
    * Runs commands at once, each in a fork of its own, finds the best of those that succeeded, and merges that one. Attempts that fail, or cannot be run, are told, and
    * keep nobody from winning.
    * @param attempts text for `sh`, or a program with its arguments
