@@ -34,12 +34,14 @@ export class NetHost extends MountedHome {
     const id = `${process.pid % 10_000}${String.fromCharCode(96 + (number % 26))}`
     this.#name = `cairn-${id}`
     this.#cable = `cairn${id}`
-    this.gateway = `10.213.${number}.1`
+    // Others may run the same at the same time.
+    const network = `10.${100 + (process.pid % 150)}.${number}`
+    this.gateway = `${network}.1`
     ip('netns', 'add', this.#name)
     ip('link', 'add', this.#cable, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', this.#name)
     ip('address', 'add', `${this.gateway}/24`, 'dev', this.#cable)
     ip('link', 'set', this.#cable, 'up')
-    ip('-n', this.#name, 'address', 'add', `10.213.${number}.2/24`, 'dev', 'eth0')
+    ip('-n', this.#name, 'address', 'add', `${network}.2/24`, 'dev', 'eth0')
     ip('-n', this.#name, 'link', 'set', 'eth0', 'up')
     ip('-n', this.#name, 'link', 'set', 'lo', 'up')
   }
