@@ -43,6 +43,20 @@ export class PageMiss extends Error {
   }
 }
 
+/**
+ * Somebody else is changing the volume at this moment, and what each does is told apart. As a `PageMiss`: the operation has changed nothing, and is run again later.
+ * Only where a session was told that it may (`LiveSession.takesTurns`).
+ */
+export class NotYourTurn extends Error {
+  readonly waitMs: number
+
+  constructor(waitMs: number) {
+    super('somebody else is changing the volume')
+    this.name = 'NotYourTurn'
+    this.waitMs = waitMs
+  }
+}
+
 /** Stored bytes that do not verify: reads of them fail with EIO, never return wrong data. */
 export class CorruptError extends CairnError {
   /** The damaged object, such as a pack's key and the offset within it. */

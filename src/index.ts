@@ -50,8 +50,12 @@ export type {
   StatsReport,
   StatusReport,
   StoreCache,
+  ViewChanges,
+  ViewOptions,
+  ViewRules,
   VolumeHistory,
   VolumePolicy,
   VolumeUsage,
+  VolumeView,
 } from './sdk/types.js'
 export type { Change, CommitInfo, CommitKind, Finding, FsckReport, StoredDamage, VolumeInfo, VolumeStatus } from './volume/api.js'

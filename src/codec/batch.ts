@@ -116,6 +116,10 @@ export class BatchWriter {
     this.#tagged = true
   }
 
+  untag(): void {
+    this.#tagged = false
+  }
+
   /** Mount, upper and lower word of the request that the batch is tied to. */
   get request(): [number, number, number] | undefined {
     const { buffer: b, start } = this

@@ -1,4 +1,4 @@
-import { INO_BYTES, putIno, putU32be, Tag } from './keys.js'
+import { getU32be, INO_BYTES, putIno, putU32be, Tag } from './keys.js'
 
 /** A view that a mount gave a number to, in the history tree: `13 | mount (8) | view (2)` → JSON (docs/format.md, "Views"). */
 export interface ViewRecord {
@@ -24,7 +24,12 @@ export function viewKey(K: Uint8Array, mount: number, view: number): number {
   return VIEW_KEY_BYTES
 }
 
-/** Of the key at `at`: the number of the view, and its mount. */
+/** Of the key at `at`: the mount. */
+export function mountOfViewKey(K: Uint8Array, at: number): number {
+  return getU32be(K, at + MOUNT_AT) * 4294967296 + getU32be(K, at + MOUNT_AT + 4)
+}
+
+/** Of the key at `at`: the number of the view. */
 export function viewOfKey(K: Uint8Array, at: number): number {
   return (K[at + VIEW_AT] << 8) | K[at + VIEW_AT + 1]
 }

@@ -141,4 +141,6 @@ export interface FileSystemApi {
   readonly trailingSlash: boolean
   /** A path of an inode, by its parents, in `text`: exact for directories, for others the name made last, if it has it still. */
   pathOf(ino: number): number
+  /** Raised, at the latest when it is read, whenever the path of a directory may be another one. */
+  readonly pathEpoch: number
 }

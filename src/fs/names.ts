@@ -60,6 +60,8 @@ export class NameCache {
   readonly #paths = new Map<string, KnownDirectory>()
   readonly #checkedPaths = new Map<string, KnownDirectory>()
   #checkedFor: Cred | undefined
+  /** Raised whenever the path of a directory may be another one. */
+  epoch = 0
 
   /** @param limit entries kept at most; 0 for none */
   constructor(limit: number) {
@@ -140,6 +142,7 @@ export class NameCache {
 
   /** A directory or symlink was moved or removed, or who may search a directory changed. */
   forgetPaths(): void {
+    this.epoch++
     if (this.#paths.size > 0) this.#paths.clear()
     if (this.#checkedPaths.size > 0) this.#checkedPaths.clear()
   }

@@ -67,6 +67,11 @@ export class FileSystem implements FileSystemApi {
     return this.#c.holds.get(ino) ?? 0
   }
 
+  get pathEpoch(): number {
+    this.#c.refresh()
+    return this.#c.cache.epoch
+  }
+
   openInodes(): number[] {
     return [...this.#c.holds.keys()]
   }

@@ -54,10 +54,20 @@ function list(x: Exchange, parent: number, walk: Walk): number {
 function listTree(x: Exchange): number {
   const w = x.in32
   if (w[12] === 0 && w[13] === 0 && !x.options.readOnly) x.fs.touch(x.ino)
-  const hides = x.ino === x.options.rootIno && x.view === 0 && x.options.past !== undefined && x.fs.find(x.ino, HISTORY_NAME) > 0
+  if (x.view === 0) x.options.looksInto?.(x.ino)
+  const shows = shownIn(x)
   return list(x, parentOf(x), (high, low, visit) =>
-    x.fs.readdir(x.ino, high, low, hides ? (name, ...rest) => name === HISTORY_NAME || visit(name, ...rest) : visit),
+    x.fs.readdir(x.ino, high, low, shows === undefined ? visit : (name, ino, ...rest) => !shows(name, ino) || visit(name, ino, ...rest)),
   )
+}
+
+/** Which entries of a directory a listing shows; undefined: all. */
+function shownIn(x: Exchange): ((name: string, ino: number) => boolean) | undefined {
+  const { rootIno, past, guard } = x.options
+  const hides = x.ino === rootIno && x.view === 0 && past !== undefined && x.fs.find(x.ino, HISTORY_NAME) > 0
+  const lists = guard?.lists(x)
+  if (!hides) return lists
+  return (name, ino) => name !== HISTORY_NAME && lists?.(name, ino) !== false
 }
 
 /** The kernel answers `..` of the mount's root itself. */

@@ -1,5 +1,6 @@
 /** Requests that find, make and remove names. */
 import { EEXIST, EINVAL, ENOENT, EPERM } from '../errors.js'
+import type { FileSystemApi } from '../fs/filesystem.js'
 import { HISTORY_NAME } from '../fs/index.js'
 import type { Exchange } from './exchange.js'
 import { isLiveView } from './node-id.js'
@@ -11,6 +12,7 @@ import { rollbackJournal, WATCHED } from './rollback-journal.js'
 export function lookup(x: Exchange): number {
   const name = x.lastName(40)
   if (isHistory(x, x.ino, name)) return folderEntry(x)
+  x.options.looksInto?.(x.ino)
   const journal = rollbackJournal(x, name)
   if (journal < 0) return x.fail(journal)
   const ino = x.fs.lookup(x.ino, name)
@@ -129,6 +131,7 @@ export function create(x: Exchange): number {
   const handle = x.newHandle(flags, created)
   const opened = x.fs.open(ino, flags & ~(OpenFlag.create | OpenFlag.excl), undefined, handle)
   if (opened < 0) return x.fail(opened)
+  x.options.opens?.add(ino, handle)
   if (flags & OpenFlag.trunc && x.fs.getattr(ino) === 0) x.putEntry(REPLY_WORD, ino)
   if (journal === WATCHED) x.askAgain(REPLY_WORD)
   x.putOpen(REPLY_WORD + 32, flags, handle)
@@ -136,15 +139,20 @@ export function create(x: Exchange): number {
 }
 
 export function forget(x: Exchange): number {
-  x.fs.forget(x.ino)
+  forgotten(x, x.fs, x.ino)
   return 0
+}
+
+function forgotten(x: Exchange, fs: FileSystemApi | undefined, ino: number): void {
+  x.options.guard?.forget(ino)
+  if (x.options.othersHold?.() !== true) fs?.forget(ino)
 }
 
 export function batchForget(x: Exchange): number {
   const count = x.in32[10]
   for (let i = 0, at = 12; i < count; i++, at += 4) {
     const view = x.viewAt(at)
-    if (isLiveView(view)) x.fsAt(at)?.forget(x.inoAt(at))
+    if (isLiveView(view)) forgotten(x, x.fsAt(at), x.inoAt(at))
     else forgetIn(x.options.past, view, x.inoAt(at), x.u64(at + 2))
   }
   return 0

@@ -3,8 +3,10 @@ import type { Cred, FileSystemApi } from '../fs/filesystem.js'
 import { limits } from '../sys/index.js'
 import type { Past } from '../views/index.js'
 import type { Frame } from './frame.js'
+import type { Guard } from './guard.js'
 import type { Negotiated } from './init.js'
 import { generationOfIncarnation, IN_VIEW, isLiveView, LIVE_VIEW, VIEW_SHIFT, viewOfIncarnation } from './node-id.js'
+import type { OpenFiles } from './open-files.js'
 import { HeaderWord, OpenFlag, OpenReply, OUT_HEADER_BYTES, REPLY_WORD, UNIQUE_RESEND_HIGH } from './protocol.js'
 
 /** What a mount is told about itself. */
@@ -21,6 +23,14 @@ export interface MountOptions {
   past: Past | undefined
   /** `major:minor` of the mount; undefined: unknown. */
   device?: () => string | undefined
+  /** Rules of this mount; without them all is shown and may be changed. */
+  guard?: Guard | undefined
+  /** What is open through it. */
+  opens?: OpenFiles | undefined
+  /** Whether another mount may have unlinked inodes open that nobody knows of: then none goes when this kernel forgets it. */
+  othersHold?: (() => boolean) | undefined
+  /** Called with each directory in which the kernel learns what names mean, or that they mean nothing. */
+  looksInto?: ((dir: number) => void) | undefined
 }
 
 const TWO_32 = 4294967296

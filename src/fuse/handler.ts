@@ -1,4 +1,4 @@
-import { CairnError, EIO, ENOENT, ENOSYS, ESTALE, errnoName, PageMiss } from '../errors.js'
+import { CairnError, EIO, ENOENT, ENOSYS, ESTALE, errnoName, NotYourTurn, PageMiss } from '../errors.js'
 import type { FileSystemApi } from '../fs/filesystem.js'
 import { View } from '../views/index.js'
 import * as attributes from './attributes.js'
@@ -99,8 +99,11 @@ export interface HandlerHooks {
   isStale?: (error: unknown, isPast: boolean) => boolean
   /** One line for the log: damage, or a fault of our own that was answered with EIO. */
   log?: (line: string) => void
-  /** Of a volume that lies in a store elsewhere: its store, and what becomes of a request in `frame.in` that does not wait for it. */
-  far?: { store: { mayMiss?: boolean }; park: (length: number, miss: PageMiss) => void; interrupt: (uniqueHigh: number, uniqueLow: number) => void }
+  /** Of a volume that lies in a store elsewhere: its store. */
+  far?: { store: { mayMiss?: boolean } }
+  /** What becomes of a request in `frame.in` that is to be made again later, and when its client waits no longer for it. */
+  park?: (length: number, until: PageMiss | NotYourTurn) => void
+  interrupt?: (uniqueHigh: number, uniqueLow: number) => void
   /** Called before and after each request, so that its changes are not announced to the kernel that asked for them. */
   answering?: (busy: boolean) => void
 }
@@ -154,7 +157,7 @@ export class FuseHandler {
     this.#watchPid(x.in32[HeaderWord.pid])
     const isLive = x.begin(length)
     const hooks = this.#hooks
-    if (opcode === Op.interrupt) hooks.far?.interrupt(x.in32[HeaderWord.body + 1], x.in32[HeaderWord.body])
+    if (opcode === Op.interrupt) hooks.interrupt?.(x.in32[HeaderWord.body + 1], x.in32[HeaderWord.body])
     hooks.answering?.(true)
     if (hooks.far !== undefined) hooks.far.store.mayMiss = isLive && !patient && mayMiss[opcode] === 1
     try {
@@ -162,7 +165,8 @@ export class FuseHandler {
       if (isSync(opcode)) return this.#sync()
       return this.#run(opcode)
     } catch (error) {
-      return hooks.far !== undefined && error instanceof PageMiss ? this.#park(length, error) : this.#failed(opcode, error)
+      const isLater = hooks.park !== undefined && (error instanceof NotYourTurn || (hooks.far !== undefined && error instanceof PageMiss))
+      return isLater ? this.#park(length, error) : this.#failed(opcode, error)
     } finally {
       if (hooks.far !== undefined) hooks.far.store.mayMiss = false
       hooks.answering?.(false)
@@ -174,16 +178,29 @@ export class FuseHandler {
     const x = this.exchange
     if (opcode === Op.forget) return NO_REPLY
     if (opcode !== Op.release) return x.fail(-ESTALE)
+    x.options.opens?.remove(x.ino, x.u64(10))
     x.live.release(x.ino)
     return x.ok(0)
   }
 
   #run(opcode: number): number {
     const x = this.exchange
-    const operation = operations[opcode]
-    const reply = operation === undefined ? x.fail(-ENOSYS) : operation(x)
+    const reply = this.#answer(opcode)
     if (x.tagged) this.#untag()
     if (staleWhenMissing[opcode] === 1 && x.outI32[1] === -ENOENT) x.outI32[1] = -ESTALE
+    return reply
+  }
+
+  #answer(opcode: number): number {
+    const x = this.exchange
+    const operation = operations[opcode]
+    const { guard } = x.options
+    if (operation === undefined) return x.fail(-ENOSYS)
+    if (guard === undefined) return operation(x)
+    const refused = guard.refuses(x, opcode)
+    if (refused < 0) return x.fail(refused)
+    const reply = operation(x)
+    if (reply > 0 && x.outI32[1] === 0) guard.answered(x, opcode)
     return reply
   }
 
@@ -225,10 +242,10 @@ export class FuseHandler {
     return result === SYNC_LATER ? DEFERRED : x.done(result)
   }
 
-  #park(length: number, miss: PageMiss): number {
+  #park(length: number, miss: PageMiss | NotYourTurn): number {
     this.exchange.tagged = false
     this.exchange.fs.session.discard()
-    this.#hooks.far?.park(length, miss)
+    this.#hooks.park?.(length, miss)
     return DEFERRED
   }
 

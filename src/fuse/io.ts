@@ -12,12 +12,15 @@ export function open(x: Exchange): number {
   const handle = x.newHandle(flags, false)
   const result = x.fs.open(x.ino, flags, undefined, handle)
   if (result < 0) return x.fail(result)
+  if (x.view === 0) x.options.opens?.add(x.ino, handle)
   x.putOpen(REPLY_WORD, flags, handle)
   return x.ok(OPEN_OUT_BYTES)
 }
 
 export function release(x: Exchange): number {
-  if (!x.options.readOnly) x.fs.release(x.ino, x.u64(10))
+  if (x.options.readOnly) return x.ok(0)
+  if (x.view === 0) x.options.opens?.remove(x.ino, x.u64(10))
+  x.fs.release(x.ino, x.u64(10))
   return x.ok(0)
 }
 

@@ -75,7 +75,7 @@ export class FuseLoop {
   }
 
   /** The request in the frame is made again when what it missed has come; the thread's promises and messages must have their turn for that. */
-  park(connection: Connection, length: number, miss: PageMiss): void {
+  park(connection: Connection, length: number, miss: Pick<PageMiss, 'whenHere'>): void {
     this.#parking.park(connection, this.frame.in, length, miss)
   }
 

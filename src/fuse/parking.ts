@@ -25,7 +25,7 @@ export class Parking {
   }
 
   /** Keeps a copy of a request of so many bytes until what it missed has come. */
-  park(connection: Connection, request: Uint8Array, length: number, miss: PageMiss): void {
+  park(connection: Connection, request: Uint8Array, length: number, miss: Pick<PageMiss, 'whenHere'>): void {
     const copy = new Uint32Array(Math.ceil(length / 4))
     new Uint8Array(copy.buffer).set(request.subarray(0, length))
     const misses = (this.#again?.misses ?? 0) + 1

@@ -96,15 +96,20 @@ function lookup(x: Exchange, past: Past): number {
 /** Truncating the control file, or setting its times, is what redirections and `touch` do on the way. */
 function setattr(x: Exchange, past: Past): number {
   const { mode, uid, gid } = SetattrValid
-  if (x.ino !== Node.control || past.control.isReadOnly || x.in32[10] & (mode | uid | gid)) return x.fail(-EROFS)
+  if (x.ino !== Node.control || !commands(past) || x.in32[10] & (mode | uid | gid)) return x.fail(-EROFS)
   return attrReply(x, look(x, past, x.ino), 0)
+}
+
+/** The control file is there, and takes commands. */
+function commands({ control }: Past): boolean {
+  return control !== undefined && !control.isReadOnly
 }
 
 const W_OK = 2
 
 /** Asked only where the kernel checks nothing, because root may do everything. */
 function access(x: Exchange, past: Past): number {
-  return x.in32[10] & W_OK && (x.ino !== Node.control || past.control.isReadOnly) ? x.fail(-EROFS) : x.ok(0)
+  return x.in32[10] & W_OK && (x.ino !== Node.control || !commands(past)) ? x.fail(-EROFS) : x.ok(0)
 }
 
 function open(x: Exchange, past: Past): number {
@@ -112,17 +117,17 @@ function open(x: Exchange, past: Past): number {
   const writes = (flags & OpenFlag.accessMode) !== 0
   const result = past.folder.getattr(x.ino)
   if (result < 0) return x.fail(result)
-  const isControl = x.ino === Node.control
-  if (writes && (!isControl || past.control.isReadOnly)) return x.fail(-EROFS)
+  const control = x.ino === Node.control ? past.control : undefined
+  if (writes && (control === undefined || control.isReadOnly)) return x.fail(-EROFS)
   const o = x.out32
   o.fill(0, REPLY_WORD, REPLY_WORD + OPEN_OUT_BYTES / 4)
-  if (isControl) x.putU64(REPLY_WORD, past.control.open())
-  o[REPLY_WORD + 2] = isControl ? OpenReply.directIo : OpenReply.keepCache | OpenReply.noFlush
+  if (control !== undefined) x.putU64(REPLY_WORD, control.open())
+  o[REPLY_WORD + 2] = control !== undefined ? OpenReply.directIo : OpenReply.keepCache | OpenReply.noFlush
   return x.ok(OPEN_OUT_BYTES)
 }
 
 function release(x: Exchange, past: Past): number {
-  if (x.ino === Node.control) past.control.release(x.u64(10))
+  if (x.ino === Node.control) past.control?.release(x.u64(10))
   return x.ok(0)
 }
 
@@ -130,8 +135,8 @@ function read(x: Exchange, past: Past): number {
   const w = x.in32
   const offset = x.u64(12)
   const length = Math.min(w[14], limits.fuseRequestBytes)
-  const isControl = x.ino === Node.control
-  const bytes = isControl ? past.control.read(x.u64(10), x.cred.uid, offset, length) : past.folder.log.text(x.ino)?.subarray(offset, offset + length)
+  const control = x.ino === Node.control ? past.control : undefined
+  const bytes = control !== undefined ? control.read(x.u64(10), x.cred.uid, offset, length) : past.folder.log.text(x.ino)?.subarray(offset, offset + length)
   if (bytes === undefined) return x.fail(past.folder.getattr(x.ino) < 0 ? -ESTALE : -EISDIR)
   x.out.set(bytes, OUT_HEADER_BYTES)
   return x.ok(bytes.length)
@@ -139,7 +144,8 @@ function read(x: Exchange, past: Past): number {
 
 /** A command. Its answer may take a while, and the kernel must be told of changes before: so this one is answered later. */
 function write(x: Exchange, past: Past): number {
-  if (x.ino !== Node.control || past.control.isReadOnly) return x.fail(-EACCES)
+  const { control } = past
+  if (x.ino !== Node.control || control === undefined || control.isReadOnly) return x.fail(-EACCES)
   const w = x.in32
   const high = w[HeaderWord.uniqueHigh]
   const low = w[HeaderWord.uniqueLow]
@@ -150,7 +156,7 @@ function write(x: Exchange, past: Past): number {
     request: { high: (high & ~UNIQUE_RESEND_HIGH) >>> 0, low, isResent: high >= UNIQUE_RESEND_HIGH },
   }
   const command = Buffer.from(x.in.subarray(WRITE_DATA_AT, WRITE_DATA_AT + length))
-  past.control.write(x.u64(10), by, x.u64(12), command).then(
+  control.write(x.u64(10), by, x.u64(12), command).then(
     result => past.send(writeReply(high, low, result, length)),
     () => past.send(writeReply(high, low, -EIO, length)),
   )

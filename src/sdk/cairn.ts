@@ -82,6 +82,9 @@ import type {
   StatusReport,
   UndoOptions,
   UndoResult,
+  ViewInfo,
+  ViewOptions,
+  VolumeView,
 } from './types.js'
 
 /**
@@ -109,6 +112,7 @@ export class Cairn implements CairnApi {
   #remote: RemoteHost | undefined
   #searcher: Promise<Searcher> | undefined
   readonly #open = new Set<VolumeHandle>()
+  readonly #views = new Set<VolumeView>()
 
   private constructor(options: CairnOptions) {
     this.home = homeOf(options.home)
@@ -225,16 +229,19 @@ export class Cairn implements CairnApi {
    * @throws CairnError ERR_MOUNT_PATH, ERR_MOUNT_NOT_EMPTY, ERR_ALREADY_MOUNTED, ERR_FUSE_MISSING, ERR_FUSE_PERMISSION, ERR_VOLUME_UNKNOWN, ERR_VOLUME_BUSY
    */
   async mount({ waitMs, onWait, ...options }: MountOptions & LeaseWait): Promise<MountInfo> {
-    if ((await this.#local)?.openNames().includes(options.name)) {
-      throw new CairnError(
-        'ERR_VOLUME_BUSY',
-        `The volume ${options.name} is open in this program.`,
-        'Close it before it is mounted; opened again, it is reached through the server.',
-      )
-    }
+    await this.#refuseOpenHere(options.name)
     const info = await whileHeld(() => this.#mountAgain({ ...options, path: resolve(options.path) }), { waitMs, onWait })
     await awaitMount(info.mountpoint)
     return info
+  }
+
+  async #refuseOpenHere(name: string): Promise<void> {
+    if ((await this.#local)?.openNames().includes(name) !== true) return
+    throw new CairnError(
+      'ERR_VOLUME_BUSY',
+      `The volume ${name} is open in this program.`,
+      'Close it before it is mounted; opened again, it is reached through the server.',
+    )
   }
 
   /** Mounting twice is mounting once: a server that was killed a moment ago may still have taken the call. */
@@ -260,6 +267,22 @@ export class Cairn implements CairnApi {
       ...(await this.#durabilityOf(options.name)),
       ...mount,
     })) as MountInfo
+  }
+
+  /**
+   * Mounts a volume for this program alone, beside whatever else has it mounted.
+   * @throws CairnError ERR_VIEW_RULES, ERR_VOLUME_BUSY, ERR_FUSE_MISSING, ERR_FUSE_PERMISSION, ERR_MOUNT; those of the volume
+   * Cost: about that of two calls to the server, whatever the volume holds
+   */
+  async openView(name: string, options: ViewOptions = {}): Promise<VolumeView> {
+    await this.#refuseOpenHere(name)
+    const host = await this.#server()
+    const info = (await host.call('openView', name, { actor: this.actor, ...options, ...(this.#readOnly && { readOnly: true }) })) as ViewInfo
+    const { View } = await import('./view.js')
+    const view = new View(host, info, one => this.#views.delete(one))
+    this.#views.add(view)
+    await awaitMount(info.mountpoint)
+    return view
   }
 
   async unmount(target: string, options: { force?: boolean } = {}): Promise<boolean> {
@@ -607,7 +630,7 @@ export class Cairn implements CairnApi {
 
   /** Closes what was opened through it. Mounts stay. @returns volumes of which something could not be published: it is kept, and published the next time */
   async close(): Promise<{ unpublished: Unpublished[] }> {
-    for (const handle of [...this.#open]) await handle.close().catch(() => undefined)
+    for (const handle of [...this.#open, ...this.#views]) await handle.close().catch(() => undefined)
     await (await this.#searcher)?.close()
     this.#searcher = undefined
     await this.#remote?.close()
@@ -621,8 +644,8 @@ export class Cairn implements CairnApi {
   async #settle(name: string): Promise<void> {
     const host = await this.#host(name)
     if (!host.isServer) return
-    const { mounts } = (await host.call('server.status')) as ServerStatus
-    const writable = mounts.filter(mount => mount.name === name && !mount.readOnly)
+    const { mounts, views = [] } = (await host.call('server.status')) as ServerStatus
+    const writable = [...mounts, ...views].filter(mount => mount.name === name && !mount.readOnly)
     if (writable.length === 0) return
     for (const mount of writable) syncMount(mount.mountpoint)
     await host.call('caughtUp')

@@ -14,9 +14,10 @@ import { isAboutKey, keysToGive } from './keys.js'
 import { readMethods } from './read-methods.js'
 import { RemoteHandles } from './remote-handles.js'
 
-/** Calls that change nothing: after a lost answer they are simply asked again. */
+/** Calls that change nothing, or nothing the second time: after a lost answer they are simply asked again. */
 const reads: ReadonlySet<string> = new Set([
   ...readMethods,
+  ...['caughtUp', 'claimView', 'viewChanges', 'closeView'],
   ...['access', 'getxattr', 'listxattr', 'lstat', 'readdir', 'readlink', 'realpath', 'stat', 'statfs', 'statIfExists', 'readFile'].map(name => `fs.${name}`),
 ])
 
@@ -31,12 +32,24 @@ export class RemoteHost implements Host {
   #connecting: Promise<void> | undefined
   #now: BlockingClient | undefined
   readonly #keys: readonly KeySource[]
+  readonly #watchers = new Set<() => void>()
 
   /** @param keys what a server is told that has no key of a store */
   constructor(client: RpcClient, reconnect: Reconnect, keys: readonly KeySource[] = []) {
     this.#client = client
     this.#reconnect = reconnect
     this.#keys = keys
+    client.onLost = () => this.#onLost()
+  }
+
+  /** `lost` is called each time the server goes away. @returns ends that */
+  watch(lost: () => void): () => void {
+    this.#watchers.add(lost)
+    return () => this.#watchers.delete(lost)
+  }
+
+  #onLost(): void {
+    for (const lost of this.#watchers) lost()
   }
 
   /** As `call`, blocking this thread. It does not survive a restart of the server: the next asynchronous call finds the new one. */
@@ -59,6 +72,7 @@ export class RemoteHost implements Host {
       if (!neverSent(error)) throw error
       const client = await this.#reconnect()
       if (client !== undefined) this.#client = client
+      if (client !== undefined) client.onLost = () => this.#onLost()
       return client !== undefined
     }
   }
@@ -101,6 +115,7 @@ export class RemoteHost implements Host {
     }
     this.#client.close()
     this.#client = client
+    client.onLost = () => this.#onLost()
   }
 
   async open(name: string, ref?: string, actor?: string, version?: VersionPlace, readOnly?: boolean, durability?: DurabilityLevel, why?: Why): Promise<Opened> {

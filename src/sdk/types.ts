@@ -9,7 +9,7 @@ import type { SearchOptions, SearchResult } from '../search/searcher.js'
 import type { LogLevel } from '../server/log.js'
 import type { MergeCall } from '../server/merge-methods.js'
 import type { SetPolicyOptions } from '../server/policy-methods.js'
-import type { MountInfo, MountOptions, ServerStatus } from '../server/protocol.js'
+import type { MountInfo, MountOptions, ServerStatus, ViewOptions } from '../server/protocol.js'
 import type { QuotaReport } from '../server/quota-methods.js'
 import type { Change, CommitInfo, FsckReport, StoreCheck, Unpublished, VersionInfo, VolumeInfo, VolumeStatus } from '../volume/api.js'
 import type { AuditEvent, AuditRecord, AuditTip, AuditVerification } from '../volume/audit/index.js'
@@ -199,6 +199,8 @@ export interface CairnApi {
   rotateKey(name: string, options?: RotateKeyOptions): Promise<{ store: string }>
   /** @param options waitMs: how long to wait for a host that writes the volume, instead of failing with ERR_LEASE_HELD */
   mount(options: MountOptions & LeaseWait): Promise<MountInfo>
+  /** A mount of a volume for this program alone, with rules and an actor of its own, beside whatever else has it mounted. */
+  openView(name: string, options?: ViewOptions): Promise<VolumeView>
   /** By volume name or mount path. Flushes first. Not mounted is no error: returns false. */
   unmount(target: string, options?: { force?: boolean }): Promise<boolean>
   /** @param options timeoutMs: how long it is tried while the store cannot be reached, default 30,000 */

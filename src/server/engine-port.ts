@@ -31,6 +31,8 @@ export type EngineMessage =
 export interface VolumeChanges {
   volumeId: string
   changes: KernelChange[]
+  /** Only these mounts of it are told; default all. */
+  mounts?: number[]
   /** Some of them come from going to another state, and this was the head's sequence then: `mount.told` says that the kernel heard of them. */
   became?: number
 }

@@ -134,7 +134,7 @@ class EngineThread {
   /** A failure of background work is no reason to stop serving: what was acknowledged is in the journal. */
   #pump(budgetMs: number): number {
     try {
-      const next = Math.min(this.#engine.pump(budgetMs), this.#host.volumes.closeIdle())
+      const next = Math.min(this.#mounts.pump(), this.#engine.pump(budgetMs), this.#host.volumes.closeIdle())
       this.#pumpFailed = false
       return next
     } catch (error) {

@@ -17,6 +17,8 @@ export interface HomePaths {
   supervisor: string
   /** What is mounted, so that mounts that outlived their server are known as ours. */
   mounts: string
+  /** Where views are mounted. */
+  views: string
   /** Why the last start failed, for whoever asked for it. */
   failure: string
   log: string
@@ -39,6 +41,7 @@ export function homePaths(home: string): HomePaths {
     server: at('server.json'),
     supervisor: at('supervisor.json'),
     mounts: at('mounts.json'),
+    views: at('views'),
     failure: at('failure.json'),
     log: at('server.log'),
   }

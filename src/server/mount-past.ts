@@ -2,7 +2,7 @@ import { ENOENT } from '../errors.js'
 import { type FuseLoop, invalAttributes, invalInode } from '../fuse/index.js'
 import { systemClock } from '../sys/index.js'
 import { write } from '../sys/libc.js'
-import { Control, HistoryFolder, Node, type Past, VersionTree, View, Views } from '../views/index.js'
+import { Access, Control, HistoryFolder, Node, type Past, type PathRules, VersionTree, View, Views } from '../views/index.js'
 import type { KernelChange } from './changes.js'
 import { MountCommands } from './mount-commands.js'
 import type { OpenVolume } from './open-volumes.js'
@@ -14,6 +14,10 @@ export interface PastOptions {
   /** /dev/fuse of the mount. */
   fd: number
   resumed: boolean
+  /** Of a view: hidden is hidden in the past as well. */
+  rules: PathRules | undefined
+  /** Whether a mount with this id is there. */
+  isMount: (id: number) => boolean
   loop: FuseLoop
   call: (method: string, ...args: unknown[]) => unknown
   /** Resolves when the kernel was told of these changes and of those that calls made. */
@@ -23,7 +27,7 @@ export interface PastOptions {
 const ROOT_NODE = 1
 
 /** `.cairn` of a mount. */
-export function makePast({ record, open, fd, resumed, loop, call, tell }: PastOptions): Past {
+export function makePast({ record, open, fd, resumed, rules, isMount, loop, call, tell }: PastOptions): Past {
   const { volume, fs: live } = open
   const { rootIno } = record
   const node = (ino: number): number => (ino === rootIno ? ROOT_NODE : ino)
@@ -33,6 +37,7 @@ export function makePast({ record, open, fd, resumed, loop, call, tell }: PastOp
     rootIno,
     sub: record.sub ?? '/',
     resumed,
+    isMount,
     isHeld: (view, ino) => send(fd, invalAttributes(node(ino), view)) !== -ENOENT,
     letGo: names => void tell(names.map(forget)),
   })
@@ -41,11 +46,13 @@ export function makePast({ record, open, fd, resumed, loop, call, tell }: PastOp
     return new Promise<void>(resolve => void setImmediate(resolve))
   }
   // Handles that a server before this one gave out were lower.
-  const control = new Control(new MountCommands({ record, open, call, tell, turn }), record.readOnly, Math.floor(systemClock.now()) * 1024)
+  const mayCommand = record.view === undefined || record.view.control === true
+  const firstHandle = Math.floor(systemClock.now()) * 1024
+  const control = mayCommand ? new Control(new MountCommands({ record, open, call, tell, turn }), record.readOnly, firstHandle) : undefined
   const sub = record.sub ?? '/'
   return {
     views,
-    versions: new VersionTree({ volume, live, mountId: record.id, rootIno, sub }),
+    versions: new VersionTree({ volume, live, mountId: record.id, rootIno, sub, isShown: rules && (path => rules.accessOf(path) !== Access.hidden) }),
     uncache: (view, ino) => void send(fd, invalInode(node(ino), view)),
     control,
     folder: new HistoryFolder({ volume, live, rootIno, views, control }),

@@ -1,21 +1,37 @@
-import { CairnError, EIO, errnoName, type PageMiss, posixError } from '../errors.js'
+import { CairnError, EIO, errnoName, NotYourTurn, type PageMiss, posixError } from '../errors.js'
 import { isDirectory } from '../fs/index.js'
-import { type Connection, FuseHandler, type FuseLoop, type HandlerHooks, listFuseMounts, resend, type SyncThread, syncPolicy } from '../fuse/index.js'
+import {
+  type Connection,
+  FuseHandler,
+  type FuseLoop,
+  type MountOptions as FuseOptions,
+  Guard,
+  type HandlerHooks,
+  listFuseMounts,
+  resend,
+  type SyncThread,
+  syncPolicy,
+} from '../fuse/index.js'
+import { type ChangesBy, changesBy } from '../history/diff/changes-by.js'
 import { write } from '../sys/libc.js'
-import type { Past } from '../views/index.js'
+import { type Past, PathRules } from '../views/index.js'
 import type { DurabilityLevel } from '../volume/lease.js'
 import { auditMount } from './audit-mount.js'
 import type { KernelChange } from './changes.js'
 import type { EngineMessage, VolumeChanges } from './engine-port.js'
 import { describe } from './log.js'
+import { Member, MountGroup } from './mount-group.js'
 import { makePast } from './mount-past.js'
 import type { Prepared } from './mounts.js'
 import type { OpenVolume, OpenVolumes } from './open-volumes.js'
 import type { MountRecord } from './protocol.js'
+import { Waits } from './waits.js'
 
 interface Served {
   record: MountRecord
   open: OpenVolume
+  group: MountGroup
+  member: Member
   connection: Connection
   past: Past
 }
@@ -36,7 +52,8 @@ export interface MountTableOptions {
 export class MountTable {
   readonly #options: MountTableOptions
   readonly #served = new Map<number, Served>()
-  readonly #handlers = new Map<string, FuseHandler>()
+  readonly #groups = new Map<string, MountGroup>()
+  readonly #waits = new Waits()
   readonly #announced = new Map<number, () => void>()
   /** The kernel is being told. */
   #telling: Promise<unknown> = Promise.resolve()
@@ -47,12 +64,17 @@ export class MountTable {
   }
 
   isMounted(volumeId: string): boolean {
-    return this.#handlers.has(volumeId)
+    return this.#groups.has(volumeId)
   }
 
   /** Whether what loses its last link now must live until the kernel forgets it, opened or not. */
   keepsUnlinked(volumeId: string): boolean {
-    return this.#handlers.get(volumeId)?.keepsUnlinked === true
+    return this.#groups.get(volumeId)?.keepsUnlinked === true
+  }
+
+  /** Requests that waited long enough are made again. @returns in how many milliseconds there are more */
+  pump(): number {
+    return this.#waits.pump()
   }
 
   call(method: string, args: unknown[]): unknown {
@@ -60,7 +82,9 @@ export class MountTable {
       case 'mount.prepare':
         return this.#prepare(...(args as [string, string, boolean, DurabilityLevel | undefined]))
       case 'mount.attach':
-        return this.#attach(...(args as [MountRecord, number, boolean]))
+        return this.#attach(...(args as [MountRecord, number, boolean, number[]]))
+      case 'mount.leaving':
+        return this.#leaving(args[0] as number, args[1] as boolean)
       case 'mount.leave':
         return this.#leave(args[0] as string)
       case 'mount.flush':
@@ -69,6 +93,8 @@ export class MountTable {
         return this.#options.volumes.get(args[0] as string)?.volume.told(args[1] as number)
       case 'mount.end':
         return this.#end(args[0] as number)
+      case 'mount.changes':
+        return this.#changesOf(args[0] as number)
       case 'mount.announced':
         return this.#announcedOf(args[0] as number)
       default:
@@ -89,47 +115,132 @@ export class MountTable {
     return this.#options.volumes.use(name, look, { readOnly, ...(durability === undefined ? {} : { durability }) })
   }
 
-  #attach(record: MountRecord, fd: number, resumed: boolean): void {
-    const { volumes, loop, sync, space, say } = this.#options
-    const { durability } = record
+  /**
+   * @param all ids of the mounts that there are
+   * @returns of a new view: the last commit before it
+   */
+  #attach(record: MountRecord, fd: number, resumed: boolean, all: number[]): string | undefined {
+    const { volumes, loop, say } = this.#options
+    const { durability, id } = record
+    const rules = new PathRules(record.view?.rules ?? {})
     const open = volumes.acquire(volumes.nameOf(record.volumeId), resumed, { readOnly: record.readOnly, ...(durability === undefined ? {} : { durability }) })
-    if (record.actor !== undefined) open.volume.session.actor = record.actor
-    const { readOnly, rootIno, id } = record
-    const past = makePast({ record, open, fd, resumed, loop, call: this.#options.call, tell: changes => this.tell(record.volumeId, changes) })
+    const group = this.#groups.get(record.volumeId) ?? new MountGroup(open, (changes, mounts) => this.#say([{ volumeId: open.id, changes, mounts }]))
+    const member = new Member(record, fd, open, resumed)
+    const guard = rules.isEmpty ? undefined : new Guard(rules, open.fs)
+    const past = makePast({
+      ...{ record, open, fd, resumed, loop, rules: guard === undefined ? undefined : rules },
+      isMount: mount => all.includes(mount) || this.#served.has(mount),
+      call: this.#options.call,
+      tell: changes => this.tell(record.volumeId, changes),
+    })
     const handler = new FuseHandler(
       loop.frame,
       open.fs,
-      { readOnly, rootIno, mountId: id, space, past, device: () => listFuseMounts().find(mount => mount.path === record.mountpoint)?.device },
-      {
-        sync: syncPolicy(fd, sync, () => this.#served.has(id)),
-        isStale: (error, isPast) => this.#isStale(open, error, isPast),
-        log: line => say({ log: `${record.mountpoint}: ${line}` }),
-        ...this.#far(open, () => connection),
-      },
+      this.#optionsOf(group, member, past, guard),
+      this.#hooksOf(group, member, () => connection),
     )
     // Nobody tells what is open on a read-only mount, or was when the last server died.
-    if (readOnly || resumed) handler.keepAllUnlinked()
-    const connection: { -readonly [K in keyof Connection]: Connection[K] } = { fd, handler, ended: errno => this.#ended(id, errno) }
-    if (record.negotiated === undefined) {
-      connection.handler = {
+    if (record.readOnly || resumed) handler.keepAllUnlinked()
+    if (record.negotiated !== undefined) handler.exchange.negotiated = record.negotiated as typeof handler.exchange.negotiated
+    let isKnown = record.negotiated !== undefined
+    const connection: Connection = {
+      fd,
+      handler: {
         handle: (length, patient) => {
-          const reply = handler.handle(length, patient)
-          if (handler.negotiated !== undefined) {
-            connection.handler = handler
+          const reply = group.answered(member, handler.handle(length, patient), loop.frame.out)
+          if (!isKnown && handler.negotiated !== undefined) {
+            isKnown = true
             say({ negotiated: id, value: handler.negotiated })
           }
           return reply
         },
-      }
-    } else handler.exchange.negotiated = record.negotiated as typeof handler.exchange.negotiated
-    this.#served.set(id, { record, open, connection, past })
-    this.#handlers.set(record.volumeId, handler)
-    if (!resumed) open.volume.showing?.begins()
+      },
+      ended: errno => this.#ended(id, errno),
+    }
+    member.handler = handler
+    this.#served.set(id, { record, open, group, member, connection, past })
+    this.#groups.set(record.volumeId, group)
+    group.add(member)
+    if (!resumed && group.size === 1) open.volume.showing?.begins()
     loop.add(connection)
-    if (!resumed) auditMount('mount', record, open)
-    if (!resumed) return
+    if (!resumed && record.view?.exec === undefined) auditMount('mount', record, open)
+    if (!resumed) return this.#began(record, open)
     this.#askAgain(fd)
     open.volume.tellAgain()
+    return undefined
+  }
+
+  /** What was changed until now is in the last commit before a view. */
+  #began({ view }: MountRecord, open: OpenVolume): string | undefined {
+    if (view === undefined) return undefined
+    this.#commit(open)
+    const before = open.volume.history.newest()?.id
+    if (before !== undefined) view.before = before
+    return before
+  }
+
+  /** What was changed through a view. In slices: the mounts are served between them. */
+  async #changesOf(id: number): Promise<ChangesBy> {
+    const served = this.#served.get(id)
+    if (served === undefined) throw new CairnError('ERR_VIEW_UNKNOWN', 'The view is not there any more.', 'Open it again.', { retry: 'reopen' })
+    const { volume } = served.open
+    const { actor, view } = served.record
+    volume.commitChanges()
+    const isTheirs = ({ exec, actor: by }: { exec?: string; actor?: string }) => (view?.exec === undefined ? by === actor : exec === view.exec)
+    const found = changesBy(volume, view?.before, isTheirs)
+    for (;;) {
+      const { done, value } = found.next()
+      if (done === true) return value
+      this.#options.loop.pause()
+      await new Promise<void>(resolve => void setImmediate(resolve))
+    }
+  }
+
+  #optionsOf(group: MountGroup, member: Member, past: Past, guard: Guard | undefined): FuseOptions {
+    const { record, opens } = member
+    const { readOnly, rootIno, mountpoint } = record
+    return {
+      ...{ readOnly, rootIno, mountId: record.id, space: this.#options.space, past, guard, opens },
+      device: () => listFuseMounts().find(mount => mount.path === mountpoint)?.device,
+      othersHold: () => group.othersKeep(member),
+      looksInto: dir => member.seen.add(dir),
+    }
+  }
+
+  #hooksOf(group: MountGroup, member: Member, connection: () => Connection): HandlerHooks {
+    const { loop, sync, say } = this.#options
+    const { record, fd } = member
+    const { store } = group.open.volume.context
+    return {
+      sync: syncPolicy(fd, sync, () => this.#served.has(record.id)),
+      isStale: (error, isPast) => this.#isStale(group.open, error, isPast),
+      log: line => say({ log: `${record.mountpoint}: ${line}` }),
+      answering: busy => group.answering(member, busy),
+      park: (length, until) => loop.park(connection(), length, until instanceof NotYourTurn ? this.#turn(until) : until),
+      interrupt: (high, low) => loop.interrupt(connection(), high, low),
+      ...(store.mayMiss === undefined ? {} : { far: { store } }),
+    }
+  }
+
+  /** A request whose turn comes later. */
+  #turn({ waitMs }: NotYourTurn): Pick<PageMiss, 'whenHere'> {
+    const { waker } = this.#options.loop
+    return {
+      whenHere: done => {
+        this.#waits.add(waitMs, () => {
+          done(true)
+          waker.wake()
+        })
+        // The loop asks what is due before it sleeps.
+        waker.wake()
+      },
+    }
+  }
+
+  /** While it is being unmounted, which takes the thread that tells others, its answers wait for nobody. */
+  #leaving(id: number, isLeaving: boolean): void {
+    const served = this.#served.get(id)
+    if (served !== undefined) served.member.isLeaving = isLeaving
   }
 
   #isStale(open: OpenVolume, error: unknown, isPast: boolean): boolean {
@@ -138,19 +249,14 @@ export class MountTable {
     return isStale
   }
 
-  #far(open: OpenVolume, connection: () => Connection): Pick<HandlerHooks, 'far'> {
-    const { store } = open.volume.context
-    const { loop } = this.#options
-    if (store.mayMiss === undefined) return {}
-    const park = (length: number, miss: PageMiss): void => loop.park(connection(), length, miss)
-    return { far: { store, park, interrupt: (high, low) => loop.interrupt(connection(), high, low) } }
-  }
-
   /** Resolves when the kernel was told of changes of a mounted volume, and of all that calls changed since the last time. */
   tell(volumeId: string, changes: KernelChange[]): Promise<void> {
     const all = this.#options.takeChanges()
     if (changes.length > 0) all.push({ volumeId, changes })
-    if (all.length === 0) return Promise.resolve()
+    return all.length === 0 ? Promise.resolve() : this.#say(all)
+  }
+
+  #say(all: VolumeChanges[]): Promise<void> {
     const token = this.#nextToken++
     this.#options.say({ tell: all, token })
     const told = new Promise<void>(resolve => this.#announced.set(token, resolve))
@@ -185,18 +291,31 @@ export class MountTable {
   #end(id: number): void {
     const served = this.#served.get(id)
     if (served === undefined) return
-    const { connection, open, record, past } = served
+    const { connection, open, group, member, record, past } = served
     this.#options.loop.remove(connection)
     this.#served.delete(id)
-    this.#handlers.delete(record.volumeId)
+    group.as(member, () => member.opens.end(open.fs))
+    group.remove(member)
+    if (group.size === 0) this.#groups.delete(record.volumeId)
     try {
-      open.volume.showing?.ends()
+      if (group.size === 0) open.volume.showing?.ends()
       past.views.end()
       open.fs.collectOrphans()
-      auditMount('unmount', record, open)
-      this.#flush(record.volumeId)
+      if (record.view?.exec === undefined) auditMount('unmount', record, open)
+      // One for a moment leaves that to the volume's idle time.
+      if (group.size === 0 && record.view === undefined) this.#flush(record.volumeId)
+      else this.#commit(open)
     } finally {
       this.#options.volumes.release(open)
+    }
+  }
+
+  /** What came through the mount is told apart from what comes later; where that fails now it is in a later commit. */
+  #commit(open: OpenVolume): void {
+    try {
+      open.volume.commitChanges()
+    } catch (error) {
+      this.#options.say({ log: `volume ${open.volume.info.name} could not record a commit: ${describe(error)}` })
     }
   }
 

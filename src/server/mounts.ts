@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -9,7 +10,8 @@ import type { VolumeChanges } from './engine-port.js'
 import { type HomePaths, readOptional, writeNote } from './home.js'
 import type { Keeper } from './keeper.js'
 import { canonical, checkPlace, prepareDirectory } from './mount-check.js'
-import type { MountInfo, MountOptions, MountRecord } from './protocol.js'
+import type { MountInfo, MountOptions, MountRecord, ViewInfo, ViewOptions, ViewStatus } from './protocol.js'
+import { ViewFolders } from './view-folders.js'
 
 /** The kernel's side of mounting; a test passes a fake. */
 export interface Kernel {
@@ -63,11 +65,15 @@ export class Mounts {
   readonly #kernel: Kernel
   readonly #mounted = new Map<number, Mounted>()
   readonly #log: (line: string) => void
+  readonly #views: ViewFolders
+  /** Sessions by view. */
+  readonly #owners = new Map<number, string>()
   #queue: Promise<unknown> = Promise.resolve()
   #next: number
 
   constructor(options: { paths: HomePaths; engine: MountEngine; keeper: Keeper; kernel: Kernel; firstId: number; log: (line: string) => void }) {
     this.#paths = options.paths
+    this.#views = new ViewFolders(options.paths.views)
     this.#engine = options.engine
     this.#keeper = options.keeper
     this.#kernel = options.kernel
@@ -80,7 +86,7 @@ export class Mounts {
   }
 
   isMounted(volumeId: string): boolean {
-    return this.#byVolume(volumeId) !== undefined
+    return this.#ofVolume(volumeId).length > 0
   }
 
   /** Ids of the volumes that are mounted. */
@@ -90,18 +96,37 @@ export class Mounts {
 
   /** Mounts as lists show them. `nameOf` gives a volume's present name. */
   list(nameOf: (volumeId: string) => string): MountInfo[] {
-    return [...this.#mounted.values()].map(({ record }) => infoOf(record, nameOf(record.volumeId)))
+    return this.#records(false).map(record => infoOf(record, nameOf(record.volumeId)))
+  }
+
+  /** The same of views. */
+  listViews(nameOf: (volumeId: string) => string): ViewStatus[] {
+    return this.#records(true).map(record => ({
+      ...infoOf(record, nameOf(record.volumeId)),
+      id: record.id,
+      ...(record.actor === undefined ? {} : { actor: record.actor }),
+    }))
+  }
+
+  #records(views: boolean): MountRecord[] {
+    return Array.from(this.#mounted.values(), ({ record }) => record).filter(({ view }) => (view !== undefined) === views)
   }
 
   /** Serves the mounts of a server that died. */
   async resume(records: readonly MountRecord[], firstFd: number): Promise<void> {
-    for (const [i, record] of records.entries()) {
-      const mounted = this.#add(record, firstFd + i)
+    const all = records.map((record, i) => this.#add(record, firstFd + i))
+    for (const [i, mounted] of all.entries()) {
+      const { record } = mounted
       if (record.negotiated !== undefined) mounted.onNegotiated()
       this.#next = Math.max(this.#next, record.id + 1)
       await this.#attachAgain(record, firstFd + i).catch(error => this.#giveUp(mounted, error))
     }
     if (records.length === 0) await this.#clearLeftovers()
+    const kept = this.#records(true).map(({ mountpoint }) => mountpoint)
+    for (const path of this.#views.leftMounts(kept)) this.#kernel.unmount(path, true)
+    this.#views.clear(kept)
+    if (this.#records(true).length > 0)
+      setTimeout(() => void this.#endUnclaimed().catch(error => this.#log(`a view could not be removed: ${error}`)), limits.viewClaimMs).unref()
     this.#write()
   }
 
@@ -110,7 +135,7 @@ export class Mounts {
     const until = systemClock.monotonic() + limits.mountAnswerMs
     for (;;) {
       try {
-        await this.#engine.call('', 'mount.attach', [record, fd, true])
+        await this.#engine.call('', 'mount.attach', [record, fd, true, this.#ids()])
         return
       } catch (error) {
         if ((error as CairnError).code !== 'ERR_VOLUME_BUSY' || systemClock.monotonic() > until) throw error
@@ -205,16 +230,24 @@ export class Mounts {
     const fd = this.#kernel.mount({ path: mountpoint, name: prepared.name, readOnly, allowOther })
     const mounted = this.#add(record, fd)
     try {
-      await this.#keeper.hold(record, fd)
+      const held = this.#keeper.hold(record, fd)
+      held.catch(() => undefined)
       this.#write()
-      await this.#engine.call('', 'mount.attach', [record, fd, false])
+      const before = await this.#engine.call('', 'mount.attach', [record, fd, false, this.#ids()])
+      await held
+      if (record.view !== undefined && typeof before === 'string') record.view.before = before
       await mounted.negotiated
-      this.#kernel.tune(mountpoint)
+      if (record.view === undefined) this.#kernel.tune(mountpoint)
+      else void this.#keeper.update(record)
     } catch (error) {
       this.#kernel.unmount(mountpoint, true)
       this.#forget(mounted)
       throw error
     }
+  }
+
+  #ids(): number[] {
+    return [...this.#mounted.keys()]
   }
 
   #add(record: MountRecord, fd: number): Mounted {
@@ -252,9 +285,12 @@ export class Mounts {
   }
 
   #forget(mounted: Mounted): void {
-    if (!this.#mounted.delete(mounted.record.id)) return
-    void this.#keeper.drop(mounted.record.id)
+    const { id, view, mountpoint } = mounted.record
+    if (!this.#mounted.delete(id)) return
+    void this.#keeper.drop(id)
     this.#kernel.close(mounted.fd)
+    this.#owners.delete(id)
+    if (view !== undefined) this.#views.remove(mountpoint)
     mounted.resolveGone()
     this.#write()
   }
@@ -272,7 +308,9 @@ export class Mounts {
     if (mounted === undefined) return target.startsWith('/') && this.#clearDeadAt(await canonical(target))
     const { id, volumeId, mountpoint } = mounted.record
     await this.#engine.call('', 'mount.flush', [volumeId])
+    await this.#engine.call('', 'mount.leaving', [id, true])
     const result = this.#kernel.unmount(mountpoint, force)
+    if (result < 0) await this.#engine.call('', 'mount.leaving', [id, false])
     if (result === -EBUSY) throw busy(mountpoint)
     if (result < 0 && result !== -EINVAL) {
       throw new CairnError('ERR_UNMOUNT', `${mountpoint} could not be unmounted: errno ${-result}.`, 'Try again with --force.')
@@ -299,13 +337,84 @@ export class Mounts {
     return this.#byVolume(id)
   }
 
+  /** The mount of a volume that is no view. */
   #byVolume(volumeId: string): Mounted | undefined {
-    for (const mounted of this.#mounted.values()) if (mounted.record.volumeId === volumeId) return mounted
-    return undefined
+    return this.#ofVolume(volumeId).find(({ record }) => record.view === undefined)
+  }
+
+  #ofVolume(volumeId: string): Mounted[] {
+    return [...this.#mounted.values()].filter(({ record }) => record.volumeId === volumeId)
+  }
+
+  /**
+   * A mount for the program with this session, which ends with it.
+   * @throws CairnError ERR_VIEW_RULES, ERR_FUSE_MISSING, ERR_FUSE_PERMISSION, ERR_MOUNT; those of the volume
+   */
+  openView(owner: string, name: string, { rules, actor, exec, readOnly = false, control }: ViewOptions): Promise<ViewInfo> {
+    return this.#exclusive(async () => {
+      const prepared = (await this.#engine.call('', 'mount.prepare', [name, '/', readOnly])) as Prepared
+      const id = this.#next++
+      const secret = randomUUID()
+      const view = { secret, ...(rules && { rules }), ...(exec !== undefined && { exec }), ...(control === true && { control }) }
+      const { volumeId, rootIno } = prepared
+      const mountpoint = this.#views.make(id)
+      const record: MountRecord = { ...{ id, volumeId, rootIno, mountpoint, readOnly, allowOther: false, view }, ...(actor !== undefined && { actor }) }
+      try {
+        await this.#start(record, prepared)
+      } catch (error) {
+        this.#views.remove(mountpoint)
+        throw error
+      }
+      this.#owners.set(id, owner)
+      return { id, mountpoint, readOnly, secret }
+    })
+  }
+
+  /** The program that has a view of a server before this one is another session now. @throws CairnError ERR_VIEW_UNKNOWN */
+  claimView(owner: string, id: number, secret: string): void {
+    if (this.#mounted.get(id)?.record.view?.secret !== secret) throw unknownView()
+    this.#owners.set(id, owner)
+  }
+
+  /** Ends a view of this session; what is open in it fails from now on. False when there is none. */
+  closeView(owner: string, id: number): Promise<boolean> {
+    return this.#exclusive(async () => {
+      const mounted = this.#mounted.get(id)
+      if (mounted === undefined || this.#owners.get(id) !== owner) return false
+      await this.#endView(mounted)
+      return true
+    })
+  }
+
+  /** A client is gone, and its views with it. */
+  async endViewsOf(owner: string): Promise<void> {
+    for (const [id, one] of this.#owners) if (one === owner) await this.closeView(owner, id)
+  }
+
+  /** Whose a view is: only that client may ask about it. @throws CairnError ERR_VIEW_UNKNOWN */
+  ownView(owner: string, id: number): void {
+    if (this.#owners.get(id) !== owner) throw unknownView()
+  }
+
+  /** Of a program that has not come back since the server was started again. */
+  async #endUnclaimed(): Promise<void> {
+    const unclaimed = [...this.#mounted.values()].filter(({ record }) => record.view !== undefined && !this.#owners.has(record.id))
+    for (const mounted of unclaimed) await this.#exclusive(() => this.#endView(mounted))
+  }
+
+  async #endView(mounted: Mounted): Promise<void> {
+    const { id, mountpoint } = mounted.record
+    if (!this.#mounted.has(id)) return
+    await this.#engine.call('', 'mount.leaving', [id, true])
+    // Where something is open in it still, its connection ends with the descriptors.
+    if (this.#kernel.unmount(mountpoint, false) === -EBUSY) this.#kernel.unmount(mountpoint, true)
+    await this.#engine.call('', 'mount.end', [id])
+    this.#forget(mounted)
   }
 
   /** Unmounts all, with force: the server ends. */
   async endAll(): Promise<void> {
+    for (const mounted of [...this.#mounted.values()]) if (mounted.record.view !== undefined) await this.#exclusive(() => this.#endView(mounted))
     for (const { record } of [...this.#mounted.values()]) await this.unmount(record.mountpoint, { force: true })
     await rm(this.#paths.mounts, { force: true })
   }
@@ -314,9 +423,9 @@ export class Mounts {
   async tell(changes: readonly VolumeChanges[]): Promise<void> {
     await Promise.all(
       changes.map(async one => {
-        const mounted = this.#byVolume(one.volumeId)
-        if (mounted === undefined) return
-        await this.#kernel.notify(mounted.fd, mounted.record.rootIno, one.changes)
+        const told = this.#ofVolume(one.volumeId).filter(({ record }) => one.mounts?.includes(record.id) !== false)
+        if (told.length === 0) return
+        await Promise.all(told.map(({ fd, record }) => this.#kernel.notify(fd, record.rootIno, one.changes)))
         if (one.became !== undefined) await this.#engine.call('', 'mount.told', [one.volumeId, one.became])
       }),
     )
@@ -341,6 +450,10 @@ function recordsIn(text: string | undefined): MountRecord[] {
   } catch {
     return []
   }
+}
+
+function unknownView(): CairnError {
+  return new CairnError('ERR_VIEW_UNKNOWN', 'The view is not there any more, or is not of this program.', 'Open it again.', { retry: 'reopen' })
 }
 
 function busy(mountpoint: string): CairnError {

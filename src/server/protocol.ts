@@ -67,6 +67,12 @@ export interface ViewInfo {
   secret: string
 }
 
+/** A view as lists show it. */
+export interface ViewStatus extends MountInfo {
+  id: number
+  actor?: string
+}
+
 export interface ServerStatus {
   running: boolean
   /** It was killed, and its supervisor starts it again: mounts answer when it is there. */
@@ -76,6 +82,8 @@ export interface ServerStatus {
   sinceMs?: number
   version?: string
   mounts: MountInfo[]
+  /** Mounts for one program each; absent: none. */
+  views?: ViewStatus[]
   /** Names of volumes open in the server. */
   open: string[]
 }
@@ -96,6 +104,8 @@ export interface MountRecord {
   reason?: string
   durability?: 'remote'
   sub?: string
+  /** It is a view: its rules, the run that it belongs to, whether `.cairn/control` is there, what proves whose it is, and the last commit before it. */
+  view?: { rules?: ViewRules; exec?: string; control?: boolean; secret: string; before?: string }
   /** What the kernel and the first server agreed on; absent until then. */
   negotiated?: unknown
 }

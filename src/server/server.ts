@@ -8,7 +8,7 @@ import { AutoCollect } from './auto-collect.js'
 import { JobTable } from './job-table.js'
 import type { JobData, JobOptions } from './jobs.js'
 import type { MountEngine, Mounts } from './mounts.js'
-import type { MountOptions, ServerStatus } from './protocol.js'
+import type { MountOptions, ServerStatus, ViewOptions } from './protocol.js'
 import type { Written } from './turns-elsewhere.js'
 import { PROTOCOL, version } from './version.js'
 
@@ -85,7 +85,11 @@ export class Server implements RpcService {
 
   closeSession(session: string): void {
     this.#sessions.delete(session)
-    void this.#engine.call(session, 'session.end', []).catch(() => undefined)
+    void this.#mounts
+      .endViewsOf(session)
+      .then(() => this.#engine.call(session, 'session.end', []))
+      .catch(() => undefined)
+      .then(() => this.#rest())
     this.#rest()
   }
 
@@ -112,6 +116,15 @@ export class Server implements RpcService {
         return this.#mounts.mount(args[0] as MountOptions)
       case 'unmount':
         return this.#mounts.unmount(String(args[0]), (args[1] ?? {}) as { force?: boolean })
+      case 'openView':
+        return this.#mounts.openView(session, String(args[0]), (args[1] ?? {}) as ViewOptions)
+      case 'claimView':
+        return this.#mounts.claimView(session, Number(args[0]), String(args[1]))
+      case 'closeView':
+        return this.#mounts.closeView(session, Number(args[0]))
+      case 'viewChanges':
+        this.#mounts.ownView(session, Number(args[0]))
+        return this.#engine.call('', 'mount.changes', [Number(args[0])])
       case 'server.status':
         return this.report()
       case 'server.stop':
@@ -135,6 +148,7 @@ export class Server implements RpcService {
     const mounted = this.#mounts.volumeIds()
     const volumes = (await this.#engine.call('', 'volumesById', [mounted])) as Array<{ id: string; name: string } | undefined>
     const names = new Map(volumes.map((volume, i) => [mounted[i], volume?.name]))
+    const views = this.#mounts.listViews(id => names.get(id) ?? id)
     return {
       running: true,
       pid: process.pid,
@@ -142,6 +156,7 @@ export class Server implements RpcService {
       sinceMs: this.#sinceMs,
       version,
       mounts: this.#mounts.list(id => names.get(id) ?? id),
+      ...(views.length > 0 && { views }),
       open: (await this.#engine.call('', 'openVolumes', [])) as string[],
       clients: this.#sessions.size,
     }

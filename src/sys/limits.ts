@@ -111,6 +111,8 @@ export const limits = {
   /** Changes of several actors who take turns get commits of their own: so many at once, and one more after each so many milliseconds. */
   authorCommits: 32,
   authorCommitMs: 1000,
+  /** The same of actors who can wait for their turn: so long each has it, while others want to go on. */
+  authorTurnMs: 25,
   /** Acknowledged changes reach the disk after this at the latest. */
   commitIntervalMs: 1000,
   /** Largest READ or WRITE through a mount; the kernel takes at most 256 pages by default. */
@@ -142,6 +144,16 @@ export const limits = {
   forgottenVersions: 256,
   /** Commits that `.cairn/at` lists and `.cairn/log` tells of. */
   viewCommits: 1000,
+  /** Directories of a mount that are remembered as looked into; more are all. */
+  seenDirectories: 100_000,
+  /** Globs in one list of a view's rules. */
+  viewGlobs: 1000,
+  /** Directories whose paths a view with rules keeps in memory. */
+  viewDirectories: 65_536,
+  /** A directory with more below it is not moved through a view with rules that depend on paths: it is copied (EXDEV), as to another file system. */
+  viewMovedEntries: 10_000,
+  /** How long the view of a program that the restarted server has not heard of yet is kept. */
+  viewClaimMs: 30_000,
   /** Longest command of `.cairn/control`, and the longest answer that is kept. */
   controlCommandBytes: 65536,
   controlAnswerBytes: 1024 * 1024,

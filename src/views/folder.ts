@@ -33,7 +33,8 @@ export interface FolderOptions {
   /** Inode of the directory that is the root of the mount: its owner owns the folder, and who may write to it may command. */
   rootIno: number
   views: Views
-  control: Control
+  /** Undefined: there is none. */
+  control: Control | undefined
 }
 
 /**
@@ -50,12 +51,14 @@ export class HistoryFolder {
   /** Commits by what they were called, until the history changes. */
   readonly #refs = new Map<string, string>()
   #refsSeen = -1
+  readonly #named: ReadonlyMap<string, number>
   readonly #listings = new Map<number, { entries: readonly Entry[]; seen: number }>()
   #changedMs = systemClock.now()
   #seen: number
 
   constructor(options: FolderOptions) {
     this.#options = options
+    this.#named = new Map([...named].filter(([, node]) => node !== Node.control || options.control !== undefined))
     this.log = new LogFile(options.volume, () => systemClock.now())
     this.#seen = options.volume.state.historyChanges
   }
@@ -80,7 +83,7 @@ export class HistoryFolder {
       this.view = View.versions
       return VERSIONS_ROOT
     }
-    const ino = name === 'log' ? this.log.current() : (named.get(name) ?? -ENOENT)
+    const ino = name === 'log' ? this.log.current() : (this.#named.get(name) ?? -ENOENT)
     return ino < 0 ? ino : this.getattr(ino) || ino
   }
 
@@ -130,7 +133,7 @@ export class HistoryFolder {
       a.mode = S_IFDIR | 0o555
       a.nlink = 2
       a.size = 4096
-    } else if (ino === Node.control) {
+    } else if (ino === Node.control && control !== undefined) {
       a.mode = S_IFREG | (root.mode & (control.isReadOnly ? 0o444 : 0o666))
       a.size = control.size
     } else {
@@ -165,7 +168,7 @@ export class HistoryFolder {
 
   #entriesOf(ino: number): Entry[] {
     if (ino === Node.folder) {
-      const files = [...named].map(([name, node]) => ({ name, ino: node, type: DIRECTORIES.includes(node) ? DIRECTORY : FILE }))
+      const files = [...this.#named].map(([name, node]) => ({ name, ino: node, type: DIRECTORIES.includes(node) ? DIRECTORY : FILE }))
       return [...files, { name: VERSIONS, ino: Node.versions, type: DIRECTORY }, { name: 'log', ino: this.log.current(), type: FILE }]
     }
     const { volume } = this.#options

@@ -8,7 +8,8 @@ export interface Past {
   readonly views: Views
   readonly folder: HistoryFolder
   readonly versions: VersionTree
-  readonly control: Control
+  /** Undefined: there is none, and nobody finds it. */
+  readonly control: Control | undefined
   /** Makes the kernel forget what it listed of a directory. */
   uncache(view: number, ino: number): void
   /** Writes a reply that was promised. */

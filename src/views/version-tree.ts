@@ -43,6 +43,8 @@ export interface VersionTreeOptions {
   mountId: number
   rootIno: number
   sub: string
+  /** Whether a path of the volume, one char per byte, is shown; default all. */
+  isShown?: ((path: string) => boolean) | undefined
 }
 
 /**
@@ -82,7 +84,13 @@ export class VersionTree {
     return found === undefined ? undefined : { number: found.number, sequence: found.sequence }
   }
 
+  #isShown(path: string): boolean {
+    const { isShown } = this.#options
+    return isShown === undefined || isShown(this.#inVolume(path))
+  }
+
   #exists(path: string): boolean {
+    if (!this.#isShown(path)) return false
     return this.#versions(path).length > 0 || namesBelow(this.#options.volume.versions.past(), this.#inVolume(path)) !== undefined
   }
 
@@ -98,7 +106,7 @@ export class VersionTree {
     const { session } = volume
     const { path: _path, lookups: _lookups, ...record } = node
     const value = encodeViewRecord(record)
-    session.tick()
+    session.look()
     this.#dropForgotten()
     session.historyPut(K, versionNodeKey(K, mountId, View.versions, ino), value, value.length)
     const failed = keep(session)
@@ -214,10 +222,11 @@ export class VersionTree {
 
   #entries(path: string): Entry[] {
     const versions = this.#versions(path, true).filter(isReadable)
-    const below = namesBelow(this.#options.volume.versions.past(), this.#inVolume(path)) ?? []
+    const names = [...(namesBelow(this.#options.volume.versions.past(), this.#inVolume(path)) ?? [])]
+    const below = this.#options.isShown === undefined ? names : names.filter(name => this.#isShown(`${path}/${name}`))
     return [
       ...versions.map(entry => ({ name: nameOfVersion(entry), ino: inoOf(path, entry), type: typeOf((entry.state?.mode ?? 0) & S_IFMT) })),
-      ...[...below].map(name => ({ name, ino: inoOf(`${path}/${name}`, undefined), type: DIRECTORY })),
+      ...below.map(name => ({ name, ino: inoOf(`${path}/${name}`, undefined), type: DIRECTORY })),
     ]
   }
 

@@ -5,6 +5,7 @@ import {
   decodeViewRecord,
   encodeViewRecord,
   MAX_KEY_BYTES,
+  mountOfViewKey,
   Tag,
   type ViewRecord,
   viewKey,
@@ -54,6 +55,8 @@ export interface ViewsOptions {
   sub: string
   /** Views of the server that had this mount before go on. */
   resumed: boolean
+  /** Whether a mount with this id is there, this one or another; default only this one. */
+  isMount?: (id: number) => boolean
   /** Whether the kernel knows the root directory of a view. */
   isHeld: (view: number, rootIno: number) => boolean
   /** Asks the kernel to forget names below `.cairn`, as far as nobody uses them. */
@@ -163,7 +166,7 @@ export class Views {
     })
   }
 
-  /** Keys of all views that the volume has records of: it is mounted once at most. What a reader finds is of its writer's mount. */
+  /** Keys of all views that the volume has records of, but for those of other mounts that are there. What a reader finds is of its writer's mount. */
   #keys(wanted: (key: Buffer, record: Buffer) => boolean = () => true): Buffer[] {
     const found: Buffer[] = []
     if (this.#options.volume.isReader) return found
@@ -172,7 +175,9 @@ export class Views {
     let more = cursor.seek(from, 1)
     while (more && cursor.buf[cursor.kp] === Tag.session) {
       const key = Buffer.from(cursor.buf.subarray(cursor.kp, cursor.kp + cursor.kl))
-      if (wanted(key, Buffer.from(cursor.buf.subarray(cursor.vp, cursor.vp + cursor.vl)))) found.push(key)
+      const mount = mountOfViewKey(key, 0)
+      const isOthers = mount !== this.#options.mountId && this.#options.isMount?.(mount) === true
+      if (!isOthers && wanted(key, Buffer.from(cursor.buf.subarray(cursor.vp, cursor.vp + cursor.vl)))) found.push(key)
       more = cursor.next()
     }
     return found
@@ -181,7 +186,7 @@ export class Views {
   #erase(keys: readonly Buffer[]): void {
     const { session } = this.#options.volume
     if (keys.length === 0) return
-    session.tick()
+    session.look()
     for (const key of keys) session.historyDel(key, key.length)
     session.commit()
   }
@@ -193,7 +198,7 @@ export class Views {
     const dropped = this.#dropIdle()
     const number = this.#free(dropped)
     if (number < 0) return number
-    session.tick()
+    session.look()
     for (const view of dropped) if (view.number !== number) session.historyDel(K, viewKey(K, mountId, view.number))
     const root = this.#rootOf(commit)
     const value = encodeViewRecord({ name, commit, ...(root === '' ? {} : { root }) })

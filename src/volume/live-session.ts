@@ -4,6 +4,7 @@ import { EIO, ENOSPC, EROFS, posixError } from '../errors.js'
 import type { RedoLog } from '../journal/index.js'
 import type { Clock } from '../sys/index.js'
 import type { Tree } from '../tree/tree.js'
+import { type Author, authorRecord, readAuthor } from './authors.js'
 import { Collector, diskErrno } from './collector.js'
 import type { Durability } from './durability.js'
 import { checkChangeBytes, type ItemLog } from './item-log.js'
@@ -45,8 +46,16 @@ export class LiveSession extends Collector {
   #changes: number
   /** Who began the last change; undefined when that is in a commit. */
   #author: string | undefined
+  #authorExec: string | undefined
+  /** Who began the last change as the history has it, and as the present batch puts it there. */
+  #recorded: Author | undefined
+  #recording: Author | undefined
   /** Called before a change by somebody else than who made the last one, and before the first after a commit. */
-  onAuthor: ((actor: string) => void) | undefined
+  onAuthor: ((author: Author) => void) | undefined
+  /** Id of the run that changes, for the time of a call. */
+  exec: string | undefined
+  /** Who calls can be told to come again (`NotYourTurn`), for the time of a call. */
+  takesTurns = false
   /** Items of the present batch that are none of the tree. */
   #historyItems = 0
   /** Where what is synced must be, in place of this host's disk. */
@@ -80,6 +89,7 @@ export class LiveSession extends Collector {
     this.#newArena = parts.newArena
     this.#changes = parts.sequence
     this.versions.actor = parts.actor
+    this.#recorded = readAuthor(parts.state.history)
   }
 
   /** Who changes: the user of this process, or for the time of a call whoever makes it. */
@@ -93,15 +103,29 @@ export class LiveSession extends Collector {
 
   override tick(): void {
     const { actor } = this.versions
-    if (actor !== this.#author) {
-      // What is committed now is not what the request asks for.
-      const { request } = this.batch
-      if (request !== undefined) this.batch.reset()
-      this.onAuthor?.(actor)
-      if (request !== undefined) this.batch.tag(...request)
+    if (actor !== this.#author || this.exec !== this.#authorExec) {
+      this.#begins({ actor, exec: this.exec })
       this.#author = actor
+      this.#authorExec = this.exec
     }
+    if (actor !== this.#recorded?.actor || this.exec !== this.#recorded.exec) this.#record({ actor, exec: this.exec })
     this.look()
+  }
+
+  /** Whose the changes are must be known after a crash, too. Where nobody but one ever changes anything it is not written. */
+  #record(author: Author): void {
+    if (this.#recorded === undefined && !this.takesTurns && author.exec === undefined) return
+    const { key, value } = authorRecord(author)
+    this.historyPut(key, key.length, value, value.length)
+    this.#recording = author
+  }
+
+  /** A commit that is made now is none of the request's, which the batch may be tied to already. */
+  #begins(author: Author): void {
+    const { request } = this.batch
+    if (request !== undefined) this.batch.untag()
+    this.onAuthor?.(author)
+    if (request !== undefined) this.batch.tag(...request)
   }
 
   /** The state is another one, which somebody else has made. */
@@ -165,6 +189,7 @@ export class LiveSession extends Collector {
   override discard(): void {
     super.discard()
     this.#historyItems = 0
+    this.#recording = undefined
   }
 
   commit(): number {
@@ -178,6 +203,7 @@ export class LiveSession extends Collector {
     }
     const result = this.#append(this.batch, this.state.usage.inodes + this.inodesDelta, this.state.usage.bytes + this.bytesDelta)
     if (result === 0) this.versions.committed()
+    if (result === 0) this.#recorded = this.#recording ?? this.#recorded
     // What history alone knows of changes no name and no file.
     if (this.#historyItems < this.batch.items) this.#changes = this.sequence
     this.discard()

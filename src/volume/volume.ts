@@ -11,7 +11,7 @@ import { assert, type Clock, limits, type Random } from '../sys/index.js'
 import { BTree, diff, type PageCache, type PageSink } from '../tree/index.js'
 import type { CommitInfo, FsckReport, TransactionSession, VolumeApi, VolumeInfo, VolumeStatus } from './api.js'
 import { AuditChain, type AuditEvent, AuditSessions, type AuditSigner, type AuditTip } from './audit/index.js'
-import { Authors } from './authors.js'
+import { Authors, readAuthor } from './authors.js'
 import { isWorthCommit } from './auto-commit.js'
 import { Backlog, type BacklogParts } from './backlog.js'
 import { type Became, type BecomeCommit, becomeTree, type Onlookers } from './become.js'
@@ -226,10 +226,10 @@ export class Volume implements VolumeApi {
       onSettled: options.onSettled ?? (() => {}),
       audit: event => this.audit.next([event]).items,
     })
-    this.#authors = new Authors(clock, sequence > h.watermark ? options.actor : undefined)
-    this.session.onAuthor = actor => {
-      this.#authors.begins(actor, () => this.#commitOf())
-      this.auditSessions.changes(actor)
+    this.#authors = new Authors(clock, sequence > h.watermark ? (readAuthor(this.state.history) ?? { actor: options.actor }) : undefined)
+    this.session.onAuthor = author => {
+      this.#authors.begins(author, () => this.#commitOf(), this.session.takesTurns)
+      this.auditSessions.changes(author.actor)
     }
     if (sequence > h.watermark) this.#changedMs = clock.monotonic()
     this.history = new History(this.session, this.state, clock, random)
@@ -435,7 +435,7 @@ export class Volume implements VolumeApi {
 
   /** A commit of what was changed so far, before somebody else goes on; false where that would take long, or the disk refuses. */
   #commitOf(): boolean {
-    if (this.state.overlays.bytes > limits.sealAtOnceBytes) return false
+    if (this.state.overlays.bytes > limits.sealAtOnceBytes && !this.session.takesTurns) return false
     try {
       return this.commitChanges() !== undefined
     } catch (error) {
@@ -658,7 +658,9 @@ export class Volume implements VolumeApi {
     const actor = this.#authors.text ?? this.session.actor
     const last = this.history.newest()
     const before = last === undefined ? BTree.empty(this.context.pages) : this.treeOf(last)
-    return isWorthCommit(before, this.state.tree) ? { kind: 'auto', ...this.#present(), actor } : undefined
+    if (!isWorthCommit(before, this.state.tree)) return undefined
+    const { exec } = this.#authors
+    return { ...(exec === undefined ? { kind: 'auto' } : { kind: 'exec', exec }), ...this.#present(), actor }
   }
 
   /** The commit of the present state: the last one when nothing changed since, else one that is made now. */

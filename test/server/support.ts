@@ -120,7 +120,7 @@ afterEach(async () => {
   children.clear()
   for (const cairn of opened.splice(0)) await cairn.close().catch(() => undefined)
   for (const home of homes.splice(0)) {
-    if (listFuseMounts().some(mount => mount.path === home.mountpoint)) unmountFuse(home.mountpoint, { lazy: true })
+    for (const { path } of listFuseMounts()) if (path.startsWith(`${home.folder}/`)) unmountFuse(path, { lazy: true })
     await endServer(home)
     rmSync(home.folder, { recursive: true, force: true })
   }
