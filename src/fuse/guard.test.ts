@@ -101,7 +101,9 @@ function split(path: string): [string, string] {
 
 function words(...values: number[]): Buffer {
   const b = Buffer.alloc(values.length * 4)
-  values.forEach((value, i) => b.writeUInt32LE(value >>> 0, i * 4))
+  values.forEach((value, i) => {
+    b.writeUInt32LE(value >>> 0, i * 4)
+  })
   return b
 }
 const text = (name: string): Buffer => Buffer.from(`${name}\0`)
