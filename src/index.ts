@@ -5,6 +5,9 @@ export { BatchError } from './sdk/batch-error.js'
 export { Cairn } from './sdk/cairn.js'
 export { doctor } from './sdk/doctor.js'
 export type {
+  Approval,
+  ApprovalAnswer,
+  Approvals,
   AuditEvent,
   AuditHead,
   AuditOptions,

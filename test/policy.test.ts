@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { askPerson, questionOf } from '../src/sdk/approvals/index.js'
 import { Cairn } from '../src/sdk/cairn.js'
-import type { Decision, PolicyInfo } from '../src/sdk/types.js'
+import type { Approval, ApprovalAnswer, Decision, PolicyInfo } from '../src/sdk/types.js'
 import { CliRun } from './cli-run.js'
 
 const policy = `version: 1
@@ -152,6 +153,32 @@ describe('the policy of a volume', () => {
       expect(await run.cairn('policy', 'check', 'w')).toMatchObject({ code: 2 })
       expect(await run.cairn('policy', 'check', 'w', '--cwd', 'x', '--', 'ls')).toMatchObject({ code: 2 })
       expect(await run.cairn('policy', 'show', 'nosuch')).toMatchObject({ code: 1, err: expect.stringContaining('nosuch') })
+    })
+
+    it('its questions are listed, watched and answered', async () => {
+      await cairn.setPolicy('w', policy)
+      const ask = async (url: string): Promise<ApprovalAnswer> => {
+        const decision = await cairn.checkPolicy('w', ['curl', url], { network: true })
+        return askPerson(run.home, questionOf('w', `curl ${url}`, '/', 'robot', true, decision))
+      }
+      const next = cairn.approvals.watch()[Symbol.asyncIterator]()
+      const asked = ask('a')
+      const { id } = (await next.next()).value as Approval
+      expect(await run.ok('approvals')).toMatch(new RegExp(`^${id}  w:/  robot, .*, waits \\d+ s more\n    curl a\n    The rule "net" asks about curl a.\n$`))
+      expect(await run.json('approvals')).toMatchObject({ approvals: [{ id, command: 'curl a', state: 'pending' }] })
+      expect(await run.json('deny', id, '--reason', 'not now')).toMatchObject({ id, state: 'denied', answer: { approved: false, reason: 'not now' } })
+      expect(await asked).toMatchObject({ approved: false, reason: 'not now' })
+      expect(await run.ok('approvals')).toBe('Nothing waits for an answer.\n')
+      expect(await run.ok('approvals', '--all')).toContain('not now')
+      expect(await run.cairn('approve', id)).toMatchObject({ code: 1, err: expect.stringContaining(`The request ${id} is denied already`) })
+      expect(await run.cairn('approve', 'ask-0000000000')).toMatchObject({ code: 1, err: expect.stringContaining('There is no request') })
+      const again = ask('b')
+      const second = ((await next.next()).value as Approval).id
+      expect(await run.ok('approve', second, '--always')).toBe(`${second} is approved, and the policy of w has a rule for it.\n`)
+      expect(await again).toMatchObject({ approved: true, always: true })
+      expect(await cairn.checkPolicy('w', ['curl', 'b'], { network: true, actor: 'robot' })).toMatchObject({ effect: 'checkpoint', rule: 'approved curl' })
+      expect((await cairn.checkPolicy('w', ['curl', 'c'], { network: true, actor: 'robot' })).effect).toBe('ask')
+      await next.return?.()
     })
 
     it('is edited; what is refused is kept in a file', async () => {

@@ -75,4 +75,37 @@ export const policyCommands: readonly CommandSpec[] = [
     reads: true,
     load: () => import('./policy-explain.js'),
   },
+  {
+    name: 'approvals',
+    about: 'The commands that wait until a person answers',
+    options: [
+      ['--watch', 'go on with each that comes; with --json a line each'],
+      ['--all', 'those that were answered, too'],
+    ],
+    examples: [['cairn approvals --watch', '']],
+    reads: true,
+    load: () => import('./approvals.js'),
+  },
+  {
+    name: 'approve',
+    operands: '<id>',
+    about: 'Let a command that waits run',
+    options: [
+      ['--always', 'write a rule for it into the policy of its volume'],
+      ['--reason <text>', 'what whoever asked is told'],
+    ],
+    examples: [
+      ['cairn approve ask-1f6b2c9d04', 'this once'],
+      ['cairn approve ask-1f6b2c9d04 --always', 'and whenever it is asked again'],
+    ],
+    load: () => import('./approve.js'),
+  },
+  {
+    name: 'deny',
+    operands: '<id>',
+    about: 'Refuse a command that waits',
+    options: [['--reason <text>', 'what whoever asked is told']],
+    examples: [['cairn deny ask-1f6b2c9d04 --reason "not on a Friday"', '']],
+    load: () => import('./deny.js'),
+  },
 ]

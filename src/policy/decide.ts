@@ -58,6 +58,7 @@ function verdictOn(item: Item, policy: Policy, request: CommandRequest): Verdict
     text: item.text,
     ...(item.program === undefined ? {} : { program: item.program }),
     args: item.args.map(arg => (typeof arg === 'string' ? arg : `${arg.prefix}…`)),
+    ...(isKnown(item.args) ? {} : { inexact: true as const }),
     effect: worst.effect,
     ...(worst.rule === undefined ? {} : { rule: worst.rule.name }),
     reason: reasonOf(worst, item),

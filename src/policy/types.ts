@@ -41,6 +41,8 @@ export interface Judged {
   /** Undefined when what runs cannot be known. */
   program?: string
   args: readonly string[]
+  /** Some arguments are not known before it runs. */
+  inexact?: true
   effect: Effect
   /** Of the rule that decided; undefined for a default. */
   rule?: string
@@ -71,6 +73,17 @@ export interface AskSettings {
   webhook?: string
 }
 
+/** One command that has to be asked about. */
+export interface Asked {
+  text: string
+  rule?: string
+  reason: string
+  network: boolean
+  /** Where both are known. */
+  program?: string
+  args?: readonly string[]
+}
+
 /** A request that waits for a person, or was answered. Times in milliseconds since the epoch. */
 export interface Approval {
   id: string
@@ -78,7 +91,7 @@ export interface Approval {
   /** The command as it would be typed. */
   command: string
   /** What of it has to be asked. */
-  asks: readonly { text: string; rule?: string; reason: string }[]
+  asks: readonly Asked[]
   cwd: string
   actor: string
   reason: string

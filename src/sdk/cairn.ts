@@ -14,6 +14,7 @@ import type { CommitInfo, FsckReport, StoreCheck, Unpublished, VersionInfo, Volu
 import type { AuditState } from '../volume/audit/index.js'
 import type { Pinned } from '../volume/engine.js'
 import type { StoredPolicy } from '../volume/policy-record.js'
+import { type Approvals, approvalsOf } from './approvals/approvals.js'
 import type { BackupOptions } from './backup.js'
 import type { Bundle, UnbundleOptions } from './bundle.js'
 import { bytesOf, type Caches, cachesOf } from './caches.js'
@@ -96,6 +97,7 @@ export class Cairn implements CairnApi {
   /** Who changes, as commits and versions say. */
   readonly actor: string
   readonly cache: Caches
+  readonly approvals: Approvals
   readonly #via: 'auto' | 'server' | 'process'
   readonly #logLevel: CairnOptions['logLevel']
   readonly #readOnly: boolean
@@ -117,6 +119,7 @@ export class Cairn implements CairnApi {
   private constructor(options: CairnOptions) {
     this.home = homeOf(options.home)
     this.actor = options.actor ?? ownActor()
+    this.approvals = approvalsOf(this)
     this.#via = options.via ?? 'auto'
     this.#logLevel = options.logLevel
     this.#readOnly = options.readOnly ?? isReadOnlyByEnvironment()

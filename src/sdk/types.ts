@@ -18,6 +18,7 @@ import type { DurabilityLevel } from '../volume/lease.js'
 import type { Quota } from '../volume/quota.js'
 import type { Retention } from '../volume/versions/settings.js'
 import type { PruneOptions, PruneReport } from '../volume/versions/versions.js'
+import type { Approvals } from './approvals/index.js'
 import type { BackupOptions } from './backup.js'
 import type { Batch, BatchOptions, BatchResult } from './batch.js'
 import type { Bundle, UnbundleOptions } from './bundle.js'
@@ -35,11 +36,12 @@ import type { PurgeOptions, PurgeResult } from './purge.js'
 import type { RotateKeyOptions } from './rotate-key.js'
 
 export type { LogEntry, LogOptions } from '../history/log/log-read.js'
-export type { Decision, Effect, Judged, PolicyLimits } from '../policy/types.js'
+export type { Approval, ApprovalAnswer, Decision, Effect, Judged, PolicyLimits } from '../policy/types.js'
 export type { Indexed, SearchMatch, SearchOptions, SearchResult } from '../search/searcher.js'
 export type { SetPolicyOptions } from '../server/policy-methods.js'
 export type { QuotaReport } from '../server/quota-methods.js'
 export type { Quota } from '../volume/quota.js'
+export type { Approvals } from './approvals/index.js'
 export type { Caches, StoreCache } from './caches.js'
 export type { Copied } from './copy.js'
 export type { ExecArguments } from './exec/call.js'
@@ -260,6 +262,8 @@ export interface CairnApi {
    * @throws CairnError ERR_QUOTA, ERR_VOLUME_READ_ONLY, ERR_LEASE_HELD
    */
   setQuota(name: string, quota: Quota): Promise<QuotaReport>
+  /** Questions of policies that wait for a person. */
+  readonly approvals: Approvals
   /** The policy that judges commands in the volume. A fork begins with its parent's. */
   policy(name: string): Promise<PolicyInfo>
   /**

@@ -368,6 +368,12 @@ export const limits = {
   shellDirectories: 8,
   /** A question that nobody answered is denied after this, where the policy says nothing else. */
   approvalMs: 300_000,
+  /** Questions that are over are forgotten after this. */
+  approvalKeptMs: 7 * 24 * 3600 * 1000,
+  /** Who waits for an answer looks after this, where the system does not tell of one. */
+  approvalLookMs: 1000,
+  /** Longest answer of a webhook. */
+  webhookBytes: 64 * 1024,
   /** Longest path of a Unix socket that every platform takes. */
   socketPathBytes: 100,
   /** What is kept of each output of a command, head and tail, where nothing else is said. */
