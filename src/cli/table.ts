@@ -593,15 +593,16 @@ export const groups: readonly CommandGroup[] = [
         name: 'quota',
         operands: '<volume> [action]',
         usage: '<volume> [show|set|clear]',
-        about: 'Show or limit what a volume may hold; its history counts for nothing, and deleting always works',
+        about: 'Show or limit what a volume may hold, and what its history may; deleting always works',
         options: [
           ['--bytes <size>', 'of content in all, such as 10G'],
           ['--files <n>', 'files and directories, such as 1M'],
           ['--file-size <size>', 'of one file; `none` takes a limit away'],
+          ['--history <size>', 'of the versions of files: the oldest go, no change fails for it'],
         ],
         examples: [
           ['cairn quota work', 'show it'],
-          ['cairn quota work set --bytes 10G --files 1M --file-size 1G', ''],
+          ['cairn quota work set --bytes 10G --files 1M --file-size 1G --history 50G', ''],
           ['cairn quota work clear', 'no limits any more'],
         ],
         completes: 'volume',

@@ -466,11 +466,16 @@ export class Cairn implements CairnApi {
   }
 
   async quota(name: string): Promise<QuotaReport> {
-    return (await this.#call('quota', name)) as QuotaReport
+    return this.#withHistory(name, await this.#call('quota', name))
   }
 
   async setQuota(name: string, quota: Quota): Promise<QuotaReport> {
-    return (await this.#call('setQuota', name, quota, { actor: this.actor })) as QuotaReport
+    return this.#withHistory(name, await this.#call('setQuota', name, quota, { actor: this.actor }))
+  }
+
+  async #withHistory(name: string, report: unknown): Promise<QuotaReport> {
+    const { withHistory } = await import('./quota.js')
+    return withHistory(await this.#host(name), name, report as Parameters<typeof withHistory>[2])
   }
 
   async policy(name: string): Promise<PolicyInfo> {

@@ -10,7 +10,6 @@ import type { LogLevel } from '../server/log.js'
 import type { MergeCall } from '../server/merge-methods.js'
 import type { SetPolicyOptions } from '../server/policy-methods.js'
 import type { MountInfo, MountOptions, ServerStatus, ViewOptions } from '../server/protocol.js'
-import type { QuotaReport } from '../server/quota-methods.js'
 import type { Change, CommitInfo, FsckReport, StoreCheck, Unpublished, VersionInfo, VolumeInfo, VolumeStatus } from '../volume/api.js'
 import type { AuditEvent, AuditRecord, AuditTip, AuditVerification } from '../volume/audit/index.js'
 import type { FsckProgress } from '../volume/fsck.js'
@@ -33,13 +32,13 @@ import type { LocalCopy } from './local-copies.js'
 import type { CheckedCommand, CheckOptions } from './policy.js'
 import type { PrefetchOptions, PrefetchResult } from './prefetch.js'
 import type { PurgeOptions, PurgeResult } from './purge.js'
+import type { QuotaReport } from './quota.js'
 import type { RotateKeyOptions } from './rotate-key.js'
 
 export type { LogEntry, LogOptions } from '../history/log/log-read.js'
 export type { Approval, ApprovalAnswer, Decision, Effect, Judged, PolicyLimits } from '../policy/types.js'
 export type { Indexed, SearchMatch, SearchOptions, SearchResult } from '../search/searcher.js'
 export type { SetPolicyOptions } from '../server/policy-methods.js'
-export type { QuotaReport } from '../server/quota-methods.js'
 export type { Quota } from '../volume/quota.js'
 export type { Approvals } from './approvals/index.js'
 export type { Caches, StoreCache } from './caches.js'
@@ -50,6 +49,7 @@ export type { ExecChange, ExecCommand, ExecDecision, ExecEvent, ExecOptions, Exe
 export type { LocalCopy } from './local-copies.js'
 export type { CheckedCommand, CheckOptions } from './policy.js'
 export type { PrefetchOptions, PrefetchResult } from './prefetch.js'
+export type { HistoryReport, QuotaReport } from './quota.js'
 
 export interface CairnOptions {
   /** Default: CAIRN_HOME, else `~/.cairn`. */
@@ -255,7 +255,7 @@ export interface CairnApi {
    * @throws CairnError ERR_RETENTION
    */
   prune(name: string, options?: PruneOptions): Promise<PruneReport>
-  /** What the volume holds now, and may hold. Exact at any moment; its history counts for nothing. */
+  /** What the volume holds now, and may hold. Exact at any moment; with a limit of the history what versions hold is counted, which takes a look at each. */
   quota(name: string): Promise<QuotaReport>
   /**
    * Replaces what the volume may hold. Whatever would take more then fails with EDQUOT, a longer file with EFBIG; deleting always works. A fork begins with its parent's.

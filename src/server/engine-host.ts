@@ -191,6 +191,7 @@ export class EngineHost {
       beginPurge: (session: string, name: string, path: string, options?: { recursive?: boolean; actor?: string }) =>
         this.#flushed(name, () => this.#beginSteps(session, name, volume => purge(volume, path, options))),
       step: (session: string, target: number) => this.#step(session, target),
+      beginHistoryUse: (session: string, name: string) => this.#beginSteps(session, name, volume => countedUse(volume), READ),
       beginAuditVerify: (session: string, name: string, options?: AuditVerifyOptions) =>
         this.#beginSteps(session, name, volume => verifyAudit(() => volume.state.history, options), READ),
       holders: (_: string, name: string, id: string, inodes: number[], path: string) => holdersOf(engine.poolOf(name), id, inodes, path),
@@ -414,6 +415,11 @@ export class EngineHost {
     if (target.second !== undefined) this.volumes.release(target.second)
     this.volumes.release(target.open)
   }
+}
+
+/** Bytes that versions hold. */
+function* countedUse({ versions }: Volume): Generator<void, number> {
+  return (yield* versions.use()).bytes
 }
 
 interface OpenTarget {

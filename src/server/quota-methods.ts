@@ -9,6 +9,8 @@ export interface QuotaReport {
   files: { used: number; limit?: number }
   /** Of one file. */
   fileSize?: number
+  /** What versions may hold; what they do is counted by `beginHistoryUse`. */
+  historyLimit?: number
 }
 
 /** What clients ask about quotas, by method name. */
@@ -24,11 +26,12 @@ export function quotaMethods(volumes: OpenVolumes) {
 }
 
 function reportOf({ quota, session }: Volume): QuotaReport {
-  const { bytes, files, fileSize } = quota
+  const { bytes, files, fileSize, history } = quota
   const { usage } = session
   return {
     bytes: { used: usage.bytes, ...(bytes === undefined ? {} : { limit: bytes }) },
     files: { used: usage.inodes, ...(files === undefined ? {} : { limit: files }) },
     ...(fileSize === undefined ? {} : { fileSize }),
+    ...(history === undefined ? {} : { historyLimit: history }),
   }
 }

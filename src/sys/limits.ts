@@ -172,6 +172,8 @@ export const limits = {
   pruneFirstMs: 120_000,
   /** … and this often after that. */
   pruneIntervalMs: 3600 * 1000,
+  /** Whether the history of a volume is larger than it may be is looked at this often, while something changes. */
+  historyCheckMs: 60_000,
   /** Records that one batch of pruning changes, about. */
   pruneAtOnce: 128,
   /** The newest so many merges are not pruned, nor what they joined: the next merge starts from there. */

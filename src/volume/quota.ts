@@ -3,7 +3,7 @@ import type { Tree } from '../tree/tree.js'
 import type { Usage } from './session.js'
 import { readSetting, settingRecord } from './versions/settings.js'
 
-/** What a volume may hold now, whatever its history has. Without a member there is no limit. */
+/** What a volume may hold now, and beside it what its history may. Without a member there is no limit. */
 export interface Quota {
   /** Of content that is allocated. */
   bytes?: number
@@ -11,6 +11,8 @@ export interface Quota {
   files?: number
   /** Of one file. */
   fileSize?: number
+  /** What versions of files hold, as it is stored. No change fails for it: the oldest versions go, in the background. */
+  history?: number
 }
 
 const NAME = 'quota'
@@ -20,8 +22,8 @@ export function readQuota(history: Tree): Quota {
 }
 
 /** @throws CairnError ERR_QUOTA for what is no number */
-export function quotaRecord({ bytes, files, fileSize }: Quota): { key: Buffer; value: Buffer } {
-  const given = Object.entries({ bytes, files, fileSize }).filter((entry): entry is [string, number] => entry[1] !== undefined)
+export function quotaRecord({ bytes, files, fileSize, history }: Quota): { key: Buffer; value: Buffer } {
+  const given = Object.entries({ bytes, files, fileSize, history }).filter((entry): entry is [string, number] => entry[1] !== undefined)
   for (const [name, limit] of given) {
     if (!Number.isSafeInteger(limit) || limit < 0)
       throw new CairnError('ERR_QUOTA', `'${limit}' is no limit for ${name}.`, 'Give a whole number of bytes or files.', { exitCode: 2 })

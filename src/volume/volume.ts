@@ -839,6 +839,7 @@ export class Volume implements VolumeApi {
     const result = session.commit()
     if (result !== 0) throw refusedByDisk('The quota could not be changed', result)
     session.quota = readQuota(this.state.history)
+    this.versions.limitSoon()
   }
 
   /** Undefined for a volume that has none. @throws CorruptError */

@@ -16,6 +16,7 @@ import { SnapshotSession } from '../snapshot-session.js'
 import { VolumeState } from '../state.js'
 import { authorOf } from './authors.js'
 import { composeInode, longTail, putInRoot } from './compose.js'
+import { type HistoryUse, historyUse } from './history-limit.js'
 import { type Entry, NEVER, Past } from './past.js'
 import { Pruner, type PruneReport as VersionPruneReport } from './pruner.js'
 import { type Retention, readRetention, retentionRecord } from './settings.js'
@@ -85,6 +86,9 @@ export class Versions {
   #job: Job | undefined
   /** When retention is looked after next; monotonic. */
   #nextMs: number
+  /** The same of the limit of the history, and the sequence that it was looked after at last. */
+  #limitMs = 0
+  #limitedAt = -1
 
   constructor(parts: VersionParts) {
     this.#parts = parts
@@ -175,7 +179,45 @@ export class Versions {
         : { ...(keep === undefined ? {} : { keep }), ...(olderThanMs === undefined ? {} : { olderThanMs }) }
     const versions = yield* new Pruner(session, state, rule, clock.now(), dryRun).run()
     const commits = yield* new CommitPruner(session, state, rule, clock.now(), dryRun, neededCommits()).run()
-    return { ...versions, ...commits }
+    const report = { ...versions, ...commits }
+    const { history: limit } = session.quota
+    if (rule.retention === undefined || limit === undefined || dryRun) return report
+    const more = yield* this.#limiting(limit)
+    const [dropped, droppedCommits] = [report.dropped + more.dropped, report.droppedCommits + more.droppedCommits]
+    return { ...report, dropped, droppedCommits, bytes: report.bytes + more.bytes }
+  }
+
+  /** What versions hold now. Counts all of them, in pieces. */
+  use(): Generator<void, HistoryUse> {
+    return historyUse(() => this.#parts.state.history)
+  }
+
+  /** Drops the oldest versions until no more than `limit` is left, and the commits from before, but for those that somebody named. */
+  *#limiting(limit: number): Generator<void, PruneReport> {
+    const { clock } = this.#parts
+    const cutMs = (yield* this.use()).cutFor(limit)
+    if (cutMs === undefined) return { paths: 0, versions: 0, dropped: 0, bytes: 0, commits: 0, droppedCommits: 0 }
+    return yield* this.#pruning({ olderThanMs: Math.max(0, clock.now() - cutMs) })
+  }
+
+  /** The limit, when it is time to look after it. */
+  #limitDue(now: number): number | undefined {
+    const { session } = this.#parts
+    const { history } = session.quota
+    return history === undefined || now < this.#limitMs || session.sequence === this.#limitedAt ? undefined : history
+  }
+
+  /** Looks after it as soon as there is time. */
+  limitSoon(): void {
+    this.#limitMs = 0
+    this.#limitedAt = -1
+  }
+
+  /** In how many milliseconds there is something to do again. */
+  #dueInMs(now: number): number {
+    const { session } = this.#parts
+    const isLimited = session.quota.history !== undefined && session.sequence !== this.#limitedAt
+    return Math.max(1, Math.min(this.#nextMs, isLimited ? this.#limitMs : Number.POSITIVE_INFINITY) - now)
   }
 
   /**
@@ -186,7 +228,7 @@ export class Versions {
     const { clock } = this.#parts
     const now = clock.monotonic()
     const job = this.#nextJob(now)
-    if (job === undefined) return Math.max(1, this.#nextMs - now)
+    if (job === undefined) return this.#dueInMs(now)
     const until = now + Math.min(budgetMs, limits.sealSliceMs)
     try {
       do {
@@ -213,11 +255,16 @@ export class Versions {
   #nextJob(now: number): Job | undefined {
     if (this.#job !== undefined) return this.#job
     const asked = this.#waiting.shift()
+    const limit = this.#limitDue(now)
     if (asked !== undefined) this.#job = { run: this.#pruning(asked.options), resolve: asked.resolve, reject: asked.reject }
     else if (now >= this.#nextMs) {
       this.#nextMs = now + limits.pruneIntervalMs
       // What fails is tried again in an hour; a full disk is told to whoever writes.
       if (this.retention.keep !== 'all') this.#job = { run: this.#pruning({}), resolve: () => {}, reject: () => {} }
+    } else if (limit !== undefined) {
+      this.#limitMs = now + limits.historyCheckMs
+      this.#limitedAt = this.#parts.session.sequence
+      this.#job = { run: this.#limiting(limit), resolve: () => {}, reject: () => {} }
     }
     return this.#job
   }
@@ -225,7 +272,7 @@ export class Versions {
   #finish(job: Job, report: PruneReport): number {
     this.#job = undefined
     this.#settled(() => job.resolve(report))
-    return this.#waiting.length > 0 ? 1 : Math.max(1, this.#nextMs - this.#parts.clock.monotonic())
+    return this.#waiting.length > 0 ? 1 : this.#dueInMs(this.#parts.clock.monotonic())
   }
 
   #settled(settle: () => void): void {

@@ -1,0 +1,41 @@
+import { randomBytes } from 'node:crypto'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { Cairn } from '../src/sdk/cairn.js'
+import { CliRun } from './cli-run.js'
+
+const KIB = 1024
+let cli: CliRun
+
+beforeEach(() => {
+  cli = new CliRun()
+})
+
+afterEach(() => cli.remove())
+
+it('a limit of the history lets versions go, and tells what checkpoints hold beside', async () => {
+  await cli.ok('init', 'w')
+  const cairn = await Cairn.open({ home: cli.home, via: 'process' })
+  const volume = await cairn.open('w')
+  const change = () => volume.fs.promises.writeFile('/f', randomBytes(200 * KIB))
+  await change()
+  await cairn.checkpoint('w', 'kept')
+  for (let i = 0; i < 5; i++) await change()
+  expect(await cairn.quota('w')).not.toHaveProperty('history')
+  const { history } = await cairn.setQuota('w', { history: 300 * KIB })
+  expect(history).toMatchObject({ limit: 300 * KIB, exceededBy: expect.any(Number) })
+  expect(history?.used).toBeGreaterThan(900 * KIB)
+  await cairn.prune('w')
+  expect((await cairn.quota('w')).history?.used).toBeLessThanOrEqual(300 * KIB)
+  await volume.close()
+  await cairn.gc()
+  await cairn.close()
+
+  expect(await cli.ok('quota', 'w', 'set', '--history', '100K')).toMatch(/history: versions hold \S+ of 100KB; the oldest go by themselves/)
+  const told = await cli.ok('quota', 'w')
+  expect(told).toMatch(/checkpoints hold 20\d\.?\d*KB more, as of the last collection: kept 20\d/)
+  expect(told).toMatch(/that is 1\d\d\.?\d*KB more than it may be/)
+  expect(await cli.json('quota', 'w')).toMatchObject({ history: { limit: 100 * KIB, pinned: { checkpoints: [{ name: 'kept' }] } } })
+  await cli.ok('checkpoint', 'delete', 'w', 'kept')
+  expect(await cli.ok('quota', 'w', 'set', '--history', 'none')).not.toContain('history')
+  expect(await cli.cairn('quota', 'w', 'set', '--history', 'much')).toMatchObject({ code: 2 })
+})
