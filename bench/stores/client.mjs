@@ -1,16 +1,33 @@
 // One job of bench/stores.mjs in a process of its own: `node client.mjs JOB`, as JSON. Prints what it measured as JSON.
+import { readdirSync, readFileSync } from 'node:fs'
 import { Cairn } from '../../dist/index.js'
 import { paths } from '../lib.mjs'
 
 const job = JSON.parse(process.argv[2])
 
-/** What passes until it is called: milliseconds by the clock, and of CPU time of all threads of this process. */
+/** What passes until it is called: milliseconds by the clock, of CPU time of all threads of this process, and of each that took some. */
 function stopwatch() {
   const before = process.cpuUsage()
+  const eachBefore = threads()
   const start = performance.now()
   return () => {
     const { user, system } = process.cpuUsage(before)
-    return { ms: performance.now() - start, cpu: (user + system) / 1000 }
+    const each = [...threads()].map(([id, cpu]) => cpu - (eachBefore.get(id) ?? 0)).filter(cpu => cpu >= 100)
+    return { ms: performance.now() - start, cpu: (user + system) / 1000, threads: each }
+  }
+}
+
+/** CPU milliseconds of each thread, in steps of ten; Linux only. */
+function threads() {
+  try {
+    return new Map(
+      readdirSync('/proc/self/task').map(id => {
+        const fields = readFileSync(`/proc/self/task/${id}/stat`, 'utf8').split(') ')[1].split(' ')
+        return [id, (Number(fields[11]) + Number(fields[12])) * 10]
+      }),
+    )
+  } catch {
+    return new Map()
   }
 }
 
@@ -89,9 +106,9 @@ async function writeLarge() {
   }
   await file.close()
   await cairn.flush(job.name, { timeoutMs: 600_000 })
-  const { ms, cpu } = took()
+  const measured = took()
   await cairn.close()
-  return { ms, cpu }
+  return measured
 }
 
 async function readLarge() {
@@ -105,10 +122,10 @@ async function readLarge() {
     if (bytesRead === 0) break
     bytes += bytesRead
   }
-  const { ms, cpu } = took()
+  const measured = took()
   await file.close()
   await cairn.close()
-  return { ms, cpu, bytes }
+  return { ...measured, bytes }
 }
 
 async function readRandom() {
@@ -165,9 +182,9 @@ async function plain() {
     const run = async () => {
       while (next < count) await work(next++)
     }
-    const start = performance.now()
+    const took = stopwatch()
     await Promise.all(Array.from({ length: 16 }, run))
-    return performance.now() - start
+    return took()
   }
   const put = await all(i => store.put(`part-${i}`, body, { ifAbsent: true }))
   const get = await all(i => store.get(`part-${i}`, { range: { offset: 0, length: part } }))

@@ -29,10 +29,11 @@ export class StoresReport {
     console.error(`${what} (${latency} ms): ${shownMs(median)} ${ratio}, ${middle.requests} requests ${JSON.stringify(middle.counts)}`)
   }
 
-  /** @param plain milliseconds of the same without Cairn */
+  /** @param plain the same without Cairn */
   peer(what, latency, runs, plain, aim) {
-    const { median } = spread(plain)
-    this.add(what, latency, runs, aim, `${number(median / spread(runs.map(run => run.ms)).median)} × plain (${shownMs(median)})`)
+    const { median } = spread(plain.map(run => run.ms))
+    const cpu = spread(plain.map(run => run.cpu)).median
+    this.add(what, latency, runs, aim, `${number(median / spread(runs.map(run => run.ms)).median)} × plain (${shownMs(median)}, ${shownMs(cpu)} of CPU)`)
   }
 
   skip(what, why) {

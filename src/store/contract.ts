@@ -90,6 +90,8 @@ export interface GetOptions {
   range?: { offset: number; length: number }
   /** A remote store sends no bytes when this is the object's version still: the result says `unchanged` then. Local stores read it all the same. */
   unlessVersion?: string
+  /** Room for the bytes: a remote store puts them there when they fit, at the start. What the result has says where they are. */
+  into?: Uint8Array
   signal?: AbortSignal
 }
 

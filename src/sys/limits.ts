@@ -288,6 +288,8 @@ export const limits = {
   /** Requests at once for what is not asked for yet, and chunks of 256 KiB that one of them brings. */
   storeReadsAhead: 16,
   storeRunChunks: 16,
+  /** What the thread of a store hands to its engine in memory, beside the way through the folder of the cache. A multiple of such a run. */
+  storeHandOverBytes: 48 * 1024 * 1024,
   /** Chunks that may be expected at the same time. */
   storeExpected: 2048,
   /** Readers told apart who read on in the packs of a store. */

@@ -99,6 +99,8 @@ const ranges: StoreCase = {
     assert.equal(await store.get('missing', { range: { offset: 0, length: 1 } }), undefined)
     const part = await store.get('r', { range: { offset: 2, length: 2 } })
     assert.equal(part?.version, (await store.get('r'))?.version)
+    // Whether or not there is room for it, and whether or not it is put there.
+    for (const room of [3, 4, 20]) assert.equal(text((await store.get('r', { range: { offset: 5, length: 4 }, into: new Uint8Array(room) }))?.bytes), '5678')
   },
 }
 

@@ -71,7 +71,7 @@ export class GcsStore implements ObjectStore {
     if (range?.length === 0) return this.#nothing(key)
     const query = { alt: 'media', ...(unlessVersion !== undefined && { ifGenerationNotMatch: unlessVersion }) }
     const headers: Record<string, string> = range === undefined ? {} : { range: `bytes=${range.offset}-${range.offset + range.length - 1}` }
-    const response = await this.#send({ method: 'GET', url: this.#object(key, query), headers, signal: options.signal })
+    const response = await this.#send({ method: 'GET', url: this.#object(key, query), headers, into: options.into, signal: options.signal })
     if (response.status === 304) return { bytes: Buffer.alloc(0), version: unlessVersion ?? '', unchanged: true }
     if (response.status === 416) return this.#nothing(key)
     if (isMissing(response)) return undefined

@@ -10,6 +10,8 @@ export interface HttpRequest {
   headers?: Record<string, string>
   /** Sent one behind the other. */
   body?: readonly Uint8Array[]
+  /** Room for the answer's body, taken where it fits. */
+  into?: Uint8Array
   signal?: AbortSignal
 }
 
@@ -23,7 +25,7 @@ export interface HttpResponse {
  * One request and the whole of its answer, whatever its status. Gives up where there is no connection after `limits.storeConnectMs`, or nothing moves for `limits.storeIdleMs`.
  * @throws Node's errors of connections; the signal's reason
  */
-export async function send(agents: Agents, { method, url, headers = {}, body = [], signal }: HttpRequest): Promise<HttpResponse> {
+export async function send(agents: Agents, { method, url, headers = {}, body = [], into, signal }: HttpRequest): Promise<HttpResponse> {
   const isHttps = url.protocol === 'https:'
   const length = body.reduce((sum, part) => sum + part.length, 0)
   const hasBody = method !== 'GET' && method !== 'DELETE'
@@ -47,6 +49,6 @@ export async function send(agents: Agents, { method, url, headers = {}, body = [
     request.end()
   })
   const announced = response.headers['content-length']
-  const bytes = await collect(response, announced === undefined ? undefined : Number(announced), signal)
+  const bytes = await collect(response, announced === undefined ? undefined : Number(announced), signal, into)
   return { status: response.statusCode ?? 0, headers: response.headers, body: bytes }
 }

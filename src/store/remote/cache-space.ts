@@ -26,6 +26,8 @@ const INDEX_BYTES = 256
 const FORMAT = 1
 /** Files take whole blocks of the disk, and a folder takes one. */
 const DISK_BLOCK = 4096
+/** Bytes of one write(2): of more the kernel makes pages so large that they cost twice the time. */
+const WRITE_BYTES = 256 * 1024
 /** Room is made for so much more than is needed, so that the folder is looked through seldom. */
 const ROOM_PART = 0.1
 
@@ -412,7 +414,10 @@ function isSize(value: unknown): value is number {
 }
 
 function writeAll(fd: number, bytes: Uint8Array, position?: number): void {
-  for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done, bytes.length - done, position === undefined ? done : position + done)
+  for (let done = 0; done < bytes.length; ) {
+    const length = Math.min(bytes.length - done, WRITE_BYTES)
+    done += writeSync(fd, bytes, done, length, position === undefined ? done : position + done)
+  }
 }
 
 /** False where it was not there. */

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { MessageChannel } from 'node:worker_threads'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { limits } from '../../sys/index.js'
 import type { ObjectStore } from '../contract.js'
@@ -9,7 +10,8 @@ import { MemoryStore } from '../memory/index.js'
 import { PackCache, type Source } from './cache.js'
 import { CacheSpace } from './cache-space.js'
 import { ChunkFetcher } from './chunk-fetcher.js'
-import { CHUNK_BYTES } from './chunks.js'
+import { CHUNK_BYTES, groupFile } from './chunks.js'
+import { Giver, Taker } from './hand-over.js'
 
 const MIB = 2 ** 20
 const KEY = 'packs/v/0'
@@ -31,7 +33,7 @@ afterEach(() => {
 const folder = (): string => join(root, 'cache')
 
 /** A cache over one object, and what it asked for. What is expected is there at once, as if the thread of a store had been fast. */
-function host(options: { maxBytes?: number; folder?: string; onFetched?: () => void } = {}) {
+function host(options: { maxBytes?: number; folder?: string; onFetched?: () => void; arrived?: Taker } = {}) {
   const space = new CacheSpace(options.folder ?? folder(), 'aa')
   if (options.maxBytes !== undefined) space.limit(options.maxBytes)
   const asked: number[] = []
@@ -39,6 +41,7 @@ function host(options: { maxBytes?: number; folder?: string; onFetched?: () => v
   const partOf = (chunk: number): Buffer => object.subarray(chunk * CHUNK_BYTES, (chunk + 1) * CHUNK_BYTES)
   const keep = (chunk: number): boolean => space.keep(`${KEY}~${chunk.toString(36)}`, partOf(chunk))
   const source: Source = {
+    arrived: options.arrived,
     fetch: (key, chunk, asBytes) => {
       if (key !== KEY) return -1
       asked.push(chunk)
@@ -193,6 +196,42 @@ describe('the cache of a store elsewhere', () => {
     expect(asked.length).toBe(before + 1)
     expect(cache.discard('packs/v/none', 0, 10)).toBe(false)
     expect(readFileSync(join(folder(), `${KEY}~0`)).length).toBe(CHUNK_BYTES)
+  })
+})
+
+describe('chunks that came together', () => {
+  it('are read from the file of their group, which is let go of when it does not verify or is gone', () => {
+    const { cache, space, asked } = host()
+    space.keep(groupFile(KEY, 0), object)
+    expect(isWhole(cache)).toBe(true)
+    expect(cache.discard(KEY, 2 * MIB, 10)).toBe(true)
+    expect(read(cache, 2 * MIB, 10)).toEqual(object.subarray(2 * MIB, 2 * MIB + 10))
+    expect(asked).toEqual([8])
+    // One that has only the first chunks, until another has more.
+    space.keep(groupFile(KEY, 0), object.subarray(0, 2 * CHUNK_BYTES))
+    expect(read(cache, CHUNK_BYTES, 10)).toEqual(object.subarray(CHUNK_BYTES, CHUNK_BYTES + 10))
+    expect(read(cache, 5 * CHUNK_BYTES, 10)).toEqual(object.subarray(5 * CHUNK_BYTES, 5 * CHUNK_BYTES + 10))
+    expect(asked).toEqual([8, 5])
+    cache.remove([KEY])
+    expect(heldOpen()).toEqual([])
+    expect(space.count()).toMatchObject({ files: 0 })
+  })
+
+  it('are read as they were handed over, and not a second time when they do not verify', () => {
+    const { port1, port2 } = new MessageChannel()
+    const [giver, taker] = [new Giver(port1), new Taker(port2)]
+    const { cache, asked } = host({ arrived: taker })
+    const room = giver.take() as Uint8Array
+    room.set(object.subarray(CHUNK_BYTES, 3 * CHUNK_BYTES))
+    room[CHUNK_BYTES] ^= 1
+    giver.give(room, KEY, 1, 2 * CHUNK_BYTES)
+    expect(read(cache, CHUNK_BYTES, 5000)).toEqual(object.subarray(CHUNK_BYTES, CHUNK_BYTES + 5000))
+    expect(read(cache, 2 * CHUNK_BYTES, CHUNK_BYTES)[0]).toBe(object[2 * CHUNK_BYTES] ^ 1)
+    expect(cache.stats).toMatchObject({ hits: 2, misses: 0 })
+    expect(cache.discard(KEY, 2 * CHUNK_BYTES, 10)).toBe(true)
+    expect(read(cache, 2 * CHUNK_BYTES, 10)).toEqual(object.subarray(2 * CHUNK_BYTES, 2 * CHUNK_BYTES + 10))
+    expect(asked).toEqual([2])
+    taker.close()
   })
 })
 

@@ -1,9 +1,9 @@
-import { closeSync, constants, fstatSync, futimesSync, openSync, readSync } from 'node:fs'
-import { join } from 'node:path'
 import { limits, systemClock } from '../../sys/index.js'
 import type { CacheSpace } from './cache-space.js'
+import { CachedFiles, type ChunkIn } from './cached-files.js'
 import type { Fetched } from './chunk-fetcher.js'
-import { CHUNK_BYTES, chunkFile } from './chunks.js'
+import { CHUNK_BYTES, chunkFile, groupFile } from './chunks.js'
+import type { Taker } from './hand-over.js'
 import { type Expect, mostAhead, ReadAhead } from './read-ahead.js'
 
 export interface CacheStats {
@@ -24,12 +24,8 @@ export interface Source {
   fetch: (key: string, chunk: number, asBytes?: boolean) => Fetched
   /** Begins to bring chunks into the folder. */
   expect: Expect
-}
-
-interface OpenFile {
-  fd: number
-  /** When its time of use was written to the disk last; of a monotonic clock. */
-  usedMs: number
+  /** Chunks that came lately, in memory: they need not be read from the folder. */
+  readonly arrived?: Taker | undefined
 }
 
 /**
@@ -43,8 +39,7 @@ export class PackCache {
   readonly #ahead: ReadAhead
   /** Chunks that were asked for ahead, the newest last: they are not asked for twice. */
   readonly #expected = new Set<string>()
-  /** By path below the folder, the longest unused first. */
-  readonly #open = new Map<string, OpenFile>()
+  readonly #files: CachedFiles
   /** Chunks that the disk did not take, the longest unused first: else each page of them were a request. */
   readonly #unkept = new Map<string, Uint8Array>()
   #hits = 0
@@ -53,6 +48,7 @@ export class PackCache {
 
   constructor(space: CacheSpace, source: Source) {
     this.space = space
+    this.#files = new CachedFiles(space.folder)
     this.#source = source
     this.#ahead = new ReadAhead(
       (key, first, count) => this.#expect(key, first, count),
@@ -70,11 +66,10 @@ export class PackCache {
    * @throws what the store says
    */
   read(key: string, offset: number, into: Uint8Array, at: number, length: number): number {
-    const first = chunkFile(key, Math.floor(offset / CHUNK_BYTES))
-    const whole = this.#opened(key) ?? (this.#open.has(first) || this.#unkept.has(first) ? undefined : this.#tryOpen(key))
+    const whole = this.#whole(key, Math.floor(offset / CHUNK_BYTES))
     if (whole !== undefined) {
       this.#hits++
-      return readAll(this.#used(whole), into, at, length, offset)
+      return this.#files.read(whole.file, offset, into, at, length)
     }
     // What is asked for at once comes at once.
     if (length > CHUNK_BYTES) this.prefetch(key, offset, length)
@@ -91,42 +86,63 @@ export class PackCache {
     return done
   }
 
+  /** The file of an object that is here as a whole: one that was written here. It is not looked for where a chunk is. */
+  #whole(key: string, first: number): ChunkIn | undefined {
+    const open = this.#files.opened(key)
+    const path = chunkFile(key, first)
+    const isElse = this.#unkept.has(path) || this.#source.arrived?.has(path) === true || this.#files.hasChunk(key, first)
+    const file = open ?? (isElse ? undefined : this.#files.tryOpen(key))
+    return file && { file, base: 0 }
+  }
+
   #readChunk(key: string, chunk: number, from: number, into: Uint8Array, at: number, length: number): number {
     const path = chunkFile(key, chunk)
     this.#ahead.reads(key, chunk)
-    const file = this.#opened(path) ?? this.#tryOpen(path)
-    if (file !== undefined) {
+    const n = this.#readHere(key, chunk, path, from, into, at, length)
+    if (n >= 0) {
       this.#hits++
-      return readAll(this.#used(file), into, at, length, from)
-    }
-    const known = this.#unkept.get(path)
-    if (known !== undefined) {
-      this.#hits++
-      return copyPart(known, from, into, at, length)
+      return n
     }
     this.#misses++
     this.#sweepNowAndThen()
     const found = this.#bring(key, chunk, path)
-    if (typeof found === 'number') return found
-    return 'fd' in found ? readAll(found.fd, into, at, length, from) : copyPart(found, from, into, at, length)
+    if (found instanceof Uint8Array) return copyPart(found, from, into, at, length)
+    return found > 0 ? this.#readHere(key, chunk, path, from, into, at, length) : found
   }
 
-  /** A chunk that is not here: the file that it is in now, else its bytes; 0 behind the end of the object, -1 where there is none. */
-  #bring(key: string, chunk: number, path: string): OpenFile | Uint8Array | number {
+  /** Reads from a chunk that is here; -1 when it is not. */
+  #readHere(key: string, chunk: number, path: string, from: number, into: Uint8Array, at: number, length: number): number {
+    const n = this.#source.arrived?.read(path, chunk, from, into, at, length) ?? -1
+    if (n >= 0) return n
+    const found = this.#files.chunk(key, chunk)
+    if (found !== undefined) return this.#files.read(found.file, found.base + from, into, at, length)
+    const known = this.#unkept.get(path)
+    return known === undefined ? -1 : copyPart(known, from, into, at, length)
+  }
+
+  /** A chunk that is not here: 1 when it is, else its bytes; 0 behind the end of the object, -1 where there is none. */
+  #bring(key: string, chunk: number, path: string): Uint8Array | number {
     this.#expected.delete(path)
     const first = this.#source.fetch(key, chunk)
     if (typeof first === 'number' && first <= 0) return first
-    const file = typeof first === 'number' ? this.#tryOpen(path) : undefined
-    if (file !== undefined) {
+    // One of its group that is open may be older.
+    this.#files.close(groupFile(key, chunk))
+    if (typeof first === 'number' && (this.#source.arrived?.has(path) === true || this.#opens(key, chunk))) {
       this.#unkept.clear()
-      file.usedMs = systemClock.monotonic()
-      return file
+      return 1
     }
     // Kept, and gone again before it was read; or the disk takes nothing.
     const bytes = typeof first === 'number' ? this.#source.fetch(key, chunk, true) : first
     if (typeof bytes === 'number') return bytes
     this.remember(key, chunk, bytes)
     return bytes
+  }
+
+  /** What has just been written was used by that. */
+  #opens(key: string, chunk: number): boolean {
+    const found = this.#files.chunk(key, chunk)
+    if (found !== undefined) found.file.usedMs = systemClock.monotonic()
+    return found !== undefined
   }
 
   /** Takes a chunk that the disk did not take. */
@@ -143,66 +159,21 @@ export class PackCache {
 
   /** Where the disk takes nothing it would be thrown away. */
   #expect(key: string, first: number, count: number): void {
-    if (this.#unkept.size > 0 || this.#open.has(key)) return
+    if (this.#unkept.size > 0 || this.#files.has(key)) return
     let from = first
     for (let chunk = first; chunk <= first + count; chunk++) {
-      if (chunk < first + count && this.#isWanted(chunkFile(key, chunk))) continue
+      if (chunk < first + count && !this.#files.hasChunk(key, chunk) && this.#isWanted(chunkFile(key, chunk))) continue
       if (chunk > from) this.#source.expect(key, from, chunk - from)
       from = chunk + 1
     }
   }
 
   #isWanted(path: string): boolean {
-    if (this.#open.has(path) || this.#expected.has(path)) return false
+    if (this.#expected.has(path)) return false
     this.#expected.add(path)
     const oldest = this.#expected.values().next().value
     if (this.#expected.size > limits.storeExpected && oldest !== undefined) this.#expected.delete(oldest)
     return true
-  }
-
-  #opened(path: string): OpenFile | undefined {
-    const file = this.#open.get(path)
-    if (file === undefined) return undefined
-    this.#open.delete(path)
-    this.#open.set(path, file)
-    return file
-  }
-
-  #tryOpen(path: string): OpenFile | undefined {
-    try {
-      const file = { fd: openSync(join(this.space.folder, path), constants.O_RDONLY | constants.O_NOFOLLOW), usedMs: Number.NEGATIVE_INFINITY }
-      this.#open.set(path, file)
-      if (this.#open.size > limits.cacheOpenFiles) this.#closeSome()
-      return file
-    } catch {
-      // Not there, or not to be used: the store has it.
-      return undefined
-    }
-  }
-
-  /** What is used longest ago goes first, whoever used it: the file says when that was. */
-  #used(file: OpenFile): number {
-    const now = systemClock.monotonic()
-    if (now - file.usedMs > limits.cacheUseMs) {
-      file.usedMs = now
-      touch(file.fd)
-    }
-    return file.fd
-  }
-
-  /** Half of them, those used longest ago. */
-  #closeSome(): void {
-    for (const path of this.#open.keys()) {
-      if (this.#open.size <= limits.cacheOpenFiles / 2) return
-      this.#close(path)
-    }
-  }
-
-  #close(path: string): void {
-    const file = this.#open.get(path)
-    if (file === undefined) return
-    this.#open.delete(path)
-    closeSync(file.fd)
   }
 
   #sweepNowAndThen(): void {
@@ -214,38 +185,42 @@ export class PackCache {
 
   /** Closes what others have removed from the cache: until then it takes room on the disk. */
   sweep(): void {
-    for (const [path, { fd }] of this.#open) if (fstatSync(fd).nlink === 0) this.#close(path)
+    this.#files.sweep()
   }
 
   /** Takes a whole object that is stored now; where there is no room for it, it is gone. */
   adopt(key: string, path: string): void {
-    this.#close(key)
+    this.#files.close(key)
     this.space.adopt(key, path)
   }
 
   /** Deletes what is cached of a part of an object, because it does not verify. @returns false when nothing was */
   discard(key: string, offset: number, length: number): boolean {
-    const paths = [key]
-    for (let chunk = Math.floor(offset / CHUNK_BYTES); chunk * CHUNK_BYTES < offset + length; chunk++) paths.push(chunkFile(key, chunk))
+    const paths = new Set([key])
     let found = false
+    for (let chunk = Math.floor(offset / CHUNK_BYTES); chunk * CHUNK_BYTES < offset + length; chunk++) {
+      found = this.#source.arrived?.forget(key, chunk) === true || found
+      paths.add(chunkFile(key, chunk)).add(groupFile(key, chunk))
+    }
     for (const path of paths) {
       const wasInMemory = this.#unkept.delete(path)
-      found = this.#open.has(path) || wasInMemory || found
-      this.#close(path)
+      found = this.#files.has(path) || wasInMemory || found
+      this.#files.close(path)
     }
-    return this.space.remove(paths) > 0 || found
+    return this.space.remove([...paths]) > 0 || found
   }
 
   /** Deletes all that is cached of objects that are gone. */
   remove(keys: readonly string[]): void {
     this.space.removeObjects(keys)
-    const wanted = new Set(keys)
-    for (const path of [...this.#open.keys()]) if (wanted.has(path.split('~')[0])) this.#close(path)
+    const gone = new Set(keys)
+    this.#source.arrived?.forgetObjects(gone)
+    this.#files.closeObjects(gone)
   }
 
   /** Closes descriptors. */
   close(): void {
-    for (const path of [...this.#open.keys()]) this.#close(path)
+    this.#files.closeAll()
     this.#unkept.clear()
     this.space.close()
   }
@@ -256,26 +231,8 @@ function chunksIn(offset: number, length: number): number {
   return length <= 0 ? 0 : Math.floor((offset + length - 1) / CHUNK_BYTES) - Math.floor(offset / CHUNK_BYTES) + 1
 }
 
-/** Of a disk that takes nothing the file keeps the time that it has. */
-function touch(fd: number): void {
-  try {
-    const seconds = systemClock.now() / 1000
-    futimesSync(fd, seconds, seconds)
-  } catch {}
-}
-
 function copyPart(bytes: Uint8Array, from: number, into: Uint8Array, at: number, length: number): number {
   const part = bytes.subarray(from, from + length)
   into.set(part, at)
   return part.length
-}
-
-function readAll(fd: number, into: Uint8Array, at: number, length: number, offset: number): number {
-  let done = 0
-  while (done < length) {
-    const n = readSync(fd, into, at + done, length - done, offset + done)
-    if (n === 0) break
-    done += n
-  }
-  return done
 }

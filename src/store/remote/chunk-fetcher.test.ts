@@ -1,13 +1,15 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { MessageChannel } from 'node:worker_threads'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { limits } from '../../sys/index.js'
 import type { GetOptions, ObjectStore, StoredObject } from '../contract.js'
 import { MemoryStore } from '../memory/index.js'
 import { CacheSpace } from './cache-space.js'
 import { ChunkFetcher } from './chunk-fetcher.js'
-import { CHUNK_BYTES } from './chunks.js'
+import { CHUNK_BYTES, chunkFile, GROUP_CHUNKS, runLength } from './chunks.js'
+import { Giver, Taker } from './hand-over.js'
 
 let folder: string
 let asked: string[]
@@ -24,18 +26,19 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }))
 class Counted extends MemoryStore {
   override async get(key: string, options: GetOptions = {}): Promise<StoredObject | undefined> {
     const { offset, length } = options.range ?? { offset: 0, length: 0 }
-    asked.push(`${offset / CHUNK_BYTES}+${length / CHUNK_BYTES}`)
+    // Of another object a test before this one may still be reading.
+    if (key === 'packs/a') asked.push(`${offset / CHUNK_BYTES}+${length / CHUNK_BYTES}`)
     if (failing.delete(offset / CHUNK_BYTES)) throw new Error('no answer')
     return super.get(key, options)
   }
 }
 
 /** An object of so many chunks and a little more, each filled with its number. */
-function fetcher(chunks: number): ChunkFetcher {
+function fetcher(chunks: number, giver?: Giver): ChunkFetcher {
   const store: ObjectStore = new Counted()
   const bytes = Buffer.concat([...Array.from({ length: chunks }, (_, i) => Buffer.alloc(CHUNK_BYTES, i)), Buffer.alloc(10, 0xff)])
   void store.put('packs/a', bytes)
-  return new ChunkFetcher(Promise.resolve(store), new CacheSpace(folder, 'aa'))
+  return new ChunkFetcher(Promise.resolve(store), new CacheSpace(folder, 'aa'), giver)
 }
 
 const cached = (): number[] =>
@@ -89,4 +92,66 @@ it('forgets what was expected first when too much is, and asks again for what fa
   chunks.prefetch('packs/x', 0, limits.storeExpected)
   expect(await chunks.fetch('packs/a', 2)).toBe(CHUNK_BYTES)
   expect(asked).not.toContain('1+1')
+})
+
+it('keeps the chunks of a group that come together in one file, those before it each in its own, and knows them again', async () => {
+  const chunks = fetcher(40)
+  expect(await chunks.bring(Array.from({ length: 41 - 14 }, (_, i) => ['packs/a', 14 + i]))).toMatchObject({ missing: [], unkept: 0 })
+  expect(asked.sort()).toEqual(['14+2', '16+16', '32+9'])
+  expect(readdirSync(join(folder, 'packs')).sort()).toEqual(['a~+1', 'a~+2', 'a~e', 'a~f'])
+  expect(readFileSync(join(folder, 'packs/a~+1')).subarray(3 * CHUNK_BYTES, 4 * CHUNK_BYTES)).toEqual(Buffer.alloc(CHUNK_BYTES, 19))
+  expect(statSync(join(folder, 'packs/a~+2')).size).toBe(8 * CHUNK_BYTES + 10)
+  asked = []
+  expect(await Promise.all([19, 39, 40, 14].map(chunk => chunks.fetch('packs/a', chunk)))).toEqual([CHUNK_BYTES, CHUNK_BYTES, 10, CHUNK_BYTES])
+  chunks.prefetch('packs/a', 14, 27)
+  expect(await chunks.bring([['packs/a', 17]])).toEqual({ bytes: 0, missing: [], unkept: 0 })
+  expect(asked).toEqual([])
+  // What lies in a group behind the chunks that its file has was not here.
+  rmSync(join(folder, 'packs/a~+2'))
+  chunks.prefetch('packs/a', 32, 2)
+  await new Promise(resolve => setImmediate(resolve))
+  expect(await chunks.fetch('packs/a', 32)).toBe(CHUNK_BYTES)
+  expect(await chunks.fetch('packs/a', 34)).toBe(CHUNK_BYTES)
+  expect(asked).toEqual(['32+2', '34+1'])
+})
+
+it('in a small cache each chunk has a file, so that few of them go when there is no room', async () => {
+  const chunks = fetcher(20)
+  const space = new CacheSpace(folder, 'aa')
+  space.limit(32 * 2 * CHUNK_BYTES)
+  await chunks.bring(Array.from({ length: 16 }, (_, i) => ['packs/a', i]))
+  await chunks.bring(Array.from({ length: 4 }, (_, i) => ['packs/a', 16 + i]))
+  expect(cached().length).toBe(20)
+  space.close()
+})
+
+it('hands runs over that were expected, also where the disk takes nothing; the next one comes another way then', async () => {
+  const { port1, port2 } = new MessageChannel()
+  const taker = new Taker(port2)
+  const chunks = fetcher(40, new Giver(port1))
+  const come = async (first: number, count: number): Promise<boolean[]> => {
+    chunks.prefetch('packs/a', first, count)
+    await new Promise(resolve => setImmediate(resolve))
+    for (let i = 0; i < count; i++) await chunks.fetch('packs/a', first + i)
+    return Array.from({ length: count }, (_, i) => taker.has(chunkFile('packs/a', first + i)))
+  }
+  expect(await come(0, 3)).toEqual([true, true, true])
+  const into = Buffer.alloc(CHUNK_BYTES)
+  expect(taker.read(chunkFile('packs/a', 2), 2, 0, into, 0, CHUNK_BYTES)).toBe(CHUNK_BYTES)
+  expect(into).toEqual(Buffer.alloc(CHUNK_BYTES, 2))
+  expect(await come(5, 1)).toEqual([false])
+  rmSync(folder, { recursive: true })
+  writeFileSync(folder, 'a file in its place')
+  expect(await come(8, 2)).toEqual([false, false])
+  expect(((await chunks.fetch('packs/a', 9)) as Uint8Array)[0]).toBe(9)
+  taker.close()
+})
+
+it('what comes with one request makes whole groups where it can', () => {
+  const wanted = (from: number, to: number) => runLength(from, chunk => chunk < to)
+  expect(wanted(0, 100)).toBe(GROUP_CHUNKS)
+  expect(wanted(3, 100)).toBe(GROUP_CHUNKS - 3)
+  expect(wanted(3, 4)).toBe(1)
+  expect(wanted(GROUP_CHUNKS - 1, GROUP_CHUNKS + 3)).toBe(4)
+  expect(wanted(GROUP_CHUNKS - 1, GROUP_CHUNKS * 2 - 1)).toBe(1)
 })

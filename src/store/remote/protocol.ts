@@ -8,6 +8,7 @@ import type { StoreInfo } from '../store-info.js'
 import type { StoreLocation } from '../url.js'
 import type { Fetched } from './chunk-fetcher.js'
 import type { ChunkPlace } from './chunks.js'
+import type { Taker } from './hand-over.js'
 
 /** What the thread of a store is started with. */
 export interface StoreThreadData {
@@ -22,6 +23,8 @@ export interface StoreThreadData {
   port: MessagePort
   /** Woken after each of the latter. */
   waker?: WakerHandle
+  /** See `Giver`. */
+  handOver: MessagePort
 }
 
 /** What a thread of a store raises, each a counter. */
@@ -110,6 +113,8 @@ export type Done<T> = (error: Error | undefined, result?: T) => void
 export interface StoreLine {
   /** Told why an attempt failed that is made again. */
   onTrouble: (error: Error) => void
+  /** Chunks that came, in memory. */
+  readonly arrived?: Taker
   /** Folder of what is read. @param id of the store */
   cacheIn(folder: string, id: string): void
   /** Waits for the answer. @throws what the store threw; CairnError ERR_STORE_UNREACHABLE when none came in time */

@@ -109,6 +109,7 @@ export class RemoteStore extends AsyncLocal {
       expect: (key, first, count) => {
         if (this.#away === undefined) this.#thread.tell('prefetch', key, first, count)
       },
+      arrived: this.#thread.arrived,
     })
   }
 

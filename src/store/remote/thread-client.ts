@@ -5,6 +5,7 @@ import { limits, systemClock } from '../../sys/index.js'
 import type { WakerHandle } from '../../sys/waker.js'
 import { fromWire } from '../../sys/wire-error.js'
 import { formatStoreUrl, type StoreLocation } from '../url.js'
+import { Taker } from './hand-over.js'
 import {
   type Done,
   SIGNAL_BYTES,
@@ -32,6 +33,7 @@ export class StoreThread implements StoreLine {
   /** Those of them that keep no program from ending. */
   readonly #idle = new Set<number>()
   readonly #onSettled: () => void
+  readonly arrived: Taker
   onTrouble: (error: Error) => void = () => {}
   /** Why the last attempt failed since somebody waits. */
   #trouble: Error | undefined
@@ -43,6 +45,8 @@ export class StoreThread implements StoreLine {
     this.#onSettled = options.onSettled ?? (() => {})
     const calls = new MessageChannel()
     const blocking = new MessageChannel()
+    const handOver = new MessageChannel()
+    this.arrived = new Taker(handOver.port1)
     this.#port = calls.port1
     this.#blocking = blocking.port1
     const data: StoreThreadData = {
@@ -50,10 +54,15 @@ export class StoreThread implements StoreLine {
       blocking: blocking.port2,
       signals: this.#signals.buffer as SharedArrayBuffer,
       port: calls.port2,
+      handOver: handOver.port2,
       ...(options.waker === undefined ? {} : { waker: options.waker }),
       ...(options.expected === undefined ? {} : { expected: options.expected }),
     }
-    this.#worker = new Worker(entry('store/remote/thread'), { workerData: data, transferList: [blocking.port2, calls.port2], ...threadArguments() })
+    this.#worker = new Worker(entry('store/remote/thread'), {
+      workerData: data,
+      transferList: [blocking.port2, calls.port2, handOver.port2],
+      ...threadArguments(),
+    })
     this.#worker.unref()
     this.#worker.on('error', error => this.#fail(error))
     this.#port.on('message', (answer: StoreAnswer) => this.#settle(answer))
@@ -175,6 +184,7 @@ export class StoreThread implements StoreLine {
     this.#fail(new Error('it was closed'))
     this.#port.close()
     this.#blocking.close()
+    this.arrived.close()
     void this.#worker.terminate()
   }
 }

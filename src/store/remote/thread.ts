@@ -18,6 +18,7 @@ import { CacheSpace } from './cache-space.js'
 import { ChunkFetcher, type Fetched } from './chunk-fetcher.js'
 import { openDriver } from './driver.js'
 import { Genuine } from './genuine.js'
+import { Giver } from './hand-over.js'
 import {
   type Brought,
   type LocalPack,
@@ -59,7 +60,7 @@ class StoreThread {
     this.#store.catch(() => undefined)
     this.#genuine = new Genuine(this.#store, data.expected)
     this.#fetcher = new Promise(resolve => {
-      this.#cacheIn = (folder, id) => resolve(new ChunkFetcher(this.#store, new CacheSpace(folder, id)))
+      this.#cacheIn = (folder, id) => resolve(new ChunkFetcher(this.#store, new CacheSpace(folder, id), new Giver(data.handOver)))
     })
     this.#calls = {
       get: (key, options) => this.#reading(async store => this.#found(await store.get(key, options ?? {}), key)),

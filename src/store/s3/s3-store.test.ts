@@ -74,6 +74,16 @@ describe('S3 store', () => {
     expect(Buffer.compare((await store.get('packs/large'))?.bytes ?? Buffer.alloc(0), bytes)).toBe(0)
   })
 
+  it('puts bytes into the room that is given for them, where they fit', async () => {
+    const store = open()
+    await store.put('k', Buffer.from('0123456789'))
+    const into = Buffer.alloc(8, 'x')
+    server.faults.add({ kind: 'short', operation: 'GetObject' })
+    const found = await store.get('k', { range: { offset: 2, length: 6 }, into })
+    expect([into.toString(), found?.bytes.buffer === into.buffer]).toEqual(['234567xx', true])
+    expect(text((await store.get('k', { into }))?.bytes)).toBe('0123456789')
+  })
+
   it('puts a large object under a condition in one request, because some servers ignore conditions of parts', async () => {
     const store = open()
     await store.put('large', Buffer.alloc(9 * 1024 * 1024), { ifAbsent: true })

@@ -76,7 +76,7 @@ export class S3Store implements ObjectStore {
     if (range?.length === 0) return this.#nothing(key)
     try {
       const found = await this.#client.send(this.#getCommand(key, options), { abortSignal: options.signal })
-      return { bytes: await bodyOf(found, options.signal), version: this.#versionOf(found.ETag) }
+      return { bytes: await bodyOf(found, options), version: this.#versionOf(found.ETag) }
     } catch (error) {
       const status = statusOf(error)
       if (status === 304) return { bytes: Buffer.alloc(0), version: options.unlessVersion ?? '', unchanged: true }
@@ -284,6 +284,6 @@ function isMissing(error: unknown): boolean {
   return statusOf(error) === 404 && codeOf(error) !== 'NoSuchBucket' && !isPage(error)
 }
 
-function bodyOf({ Body, ContentLength }: GetObjectCommandOutput, signal: AbortSignal | undefined): Promise<Buffer> {
-  return collect(Body as AsyncIterable<Uint8Array> & { destroy(): void }, ContentLength, signal)
+function bodyOf({ Body, ContentLength }: GetObjectCommandOutput, { signal, into }: GetOptions): Promise<Buffer> {
+  return collect(Body as AsyncIterable<Uint8Array> & { destroy(): void }, ContentLength, signal, into)
 }

@@ -1,0 +1,170 @@
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
+import { limits } from '../../sys/index.js'
+import { CHUNK_BYTES, chunkFile } from './chunks.js'
+
+const RUN_BYTES = limits.storeRunChunks * CHUNK_BYTES
+/** Buffers that there are in all, and those of them that stay with the thread of the store, whatever its engine has not read yet. */
+const BUFFERS = limits.storeHandOverBytes / RUN_BYTES
+const BUFFERS_OF_GIVER = 4
+/** Chunks remembered that were read: more than one read covers. */
+const CHUNKS_READ = 64
+
+/** Chunks of an object, from the first on, at the start of a buffer. */
+interface Handed {
+  buffer: ArrayBuffer
+  key: string
+  first: number
+  length: number
+}
+
+/**
+ * The thread of a store hands what it has just put into the folder of the cache to its engine in memory as well: who reads on needs no file. Buffers go to and
+ * fro, each is used by one thread at a time. It is only a shorter way: what finds no buffer, or is not read soon, is read from the folder.
+ */
+export class Giver {
+  readonly #port: MessagePort
+  readonly #free: ArrayBuffer[] = []
+  /** Those that are anywhere. */
+  #made = 0
+
+  constructor(port: MessagePort) {
+    this.#port = port
+    port.on('message', (buffer: ArrayBuffer) => this.#free.push(buffer))
+  }
+
+  /** Room for a run, until `give`, `release` or `forfeit`; undefined when there is none. */
+  take(): Uint8Array | undefined {
+    const free = this.#free.pop()
+    if (free !== undefined) return new Uint8Array(free)
+    if (this.#made >= BUFFERS) return undefined
+    this.#made++
+    // Not a slice of a larger one, which could not be handed over.
+    return Buffer.allocUnsafeSlow(RUN_BYTES)
+  }
+
+  /** What stands in the first `length` bytes is the other thread's now. */
+  give({ buffer }: Uint8Array, key: string, first: number, length: number): void {
+    this.#port.postMessage({ buffer: buffer as ArrayBuffer, key, first, length } satisfies Handed, [buffer as ArrayBuffer])
+  }
+
+  /** There is nothing in it. */
+  release({ buffer }: Uint8Array): void {
+    this.#free.push(buffer as ArrayBuffer)
+  }
+
+  /** Somebody keeps it. */
+  forfeit(): void {
+    this.#made--
+  }
+}
+
+/** What a buffer holds, as the engine knows it. */
+interface Run extends Handed {
+  bytes: Uint8Array
+  /** Bytes of each chunk that nobody has read. */
+  unread: number[]
+  /** Chunks that are not let go of. */
+  left: number
+}
+
+/** The engine's end. What was read, or waits while so much that is newer came, is let go of. */
+export class Taker {
+  readonly #port: MessagePort
+  /** By path of the chunk. */
+  readonly #runs = new Map<string, Run>()
+  /** The one used longest ago first. */
+  readonly #byUse = new Set<Run>()
+  /** Paths of chunks that were read lately and are let go of. */
+  readonly #read = new Set<string>()
+
+  constructor(port: MessagePort) {
+    this.#port = port
+    port.unref()
+  }
+
+  has(path: string): boolean {
+    return this.#find(path) !== undefined
+  }
+
+  /** Reads from a chunk as `PackCache` does; -1 when it is not here. */
+  read(path: string, chunk: number, from: number, into: Uint8Array, at: number, length: number): number {
+    const run = this.#find(path)
+    if (run === undefined) return -1
+    const start = (chunk - run.first) * CHUNK_BYTES + from
+    const part = run.bytes.subarray(start, start + length)
+    const count = part.length
+    into.set(part, at)
+    this.#byUse.delete(run)
+    this.#byUse.add(run)
+    run.unread[chunk - run.first] -= count
+    // That may take the buffer away.
+    if (run.unread[chunk - run.first] <= 0) this.#wasRead(run, chunk, path)
+    return count
+  }
+
+  #wasRead(run: Run, chunk: number, path: string): void {
+    this.#drop(run, chunk)
+    this.#read.add(path)
+    const oldest = this.#read.values().next().value
+    if (this.#read.size > CHUNKS_READ && oldest !== undefined) this.#read.delete(oldest)
+  }
+
+  /** Takes what came since when it is not known. */
+  #find(path: string): Run | undefined {
+    for (;;) {
+      const run = this.#runs.get(path)
+      if (run !== undefined) return run
+      const message = receiveMessageOnPort(this.#port)
+      if (message === undefined) return undefined
+      this.#take(message.message as Handed)
+    }
+  }
+
+  #take(handed: Handed): void {
+    const left = Math.ceil(handed.length / CHUNK_BYTES)
+    const unread = Array.from({ length: left }, (_, i) => Math.min(CHUNK_BYTES, handed.length - i * CHUNK_BYTES))
+    const run: Run = { ...handed, bytes: new Uint8Array(handed.buffer, 0, handed.length), unread, left }
+    this.#byUse.add(run)
+    for (let i = 0; i < left; i++) {
+      this.forget(handed.key, handed.first + i)
+      this.#runs.set(chunkFile(handed.key, handed.first + i), run)
+    }
+    for (const oldest of this.#byUse) {
+      if (this.#byUse.size <= BUFFERS - BUFFERS_OF_GIVER) return
+      this.#dropAll(oldest)
+    }
+  }
+
+  /** @returns whether what was read of the chunk lately came from here */
+  forget(key: string, chunk: number): boolean {
+    const path = chunkFile(key, chunk)
+    const wasRead = this.#read.delete(path)
+    const run = this.#runs.get(path)
+    if (run !== undefined) this.#drop(run, chunk)
+    return wasRead || run !== undefined
+  }
+
+  /** Forgets all that is here of objects. */
+  forgetObjects(keys: ReadonlySet<string>): void {
+    for (const run of [...this.#byUse]) if (keys.has(run.key)) this.#dropAll(run)
+  }
+
+  #dropAll(run: Run): void {
+    for (let i = 0; i < run.unread.length; i++) this.#drop(run, run.first + i)
+  }
+
+  #drop(run: Run, chunk: number): void {
+    const path = chunkFile(run.key, chunk)
+    if (this.#runs.get(path) !== run) return
+    this.#runs.delete(path)
+    if (--run.left > 0) return
+    this.#byUse.delete(run)
+    this.#port.postMessage(run.buffer, [run.buffer])
+  }
+
+  close(): void {
+    this.#port.close()
+    this.#runs.clear()
+    this.#byUse.clear()
+  }
+}
