@@ -24,7 +24,7 @@ function keyFile(on: MountedHome, text = KEY): string {
 /** Where a text stands: objects of the bucket and their names, files of homes and their names. */
 function placesOf(text: string): string[] {
   const objects = [...(bucket.server.buckets.get('bucket')?.objects ?? [])].flatMap(([key, { body }]) =>
-    key.includes(text) || Buffer.from(body).includes(text) ? [key] : [],
+    key.includes(text) || body.slice().includes(text) ? [key] : [],
   )
   const files = bucket.hosts.flatMap(({ home }) =>
     readdirSync(home, { recursive: true, withFileTypes: true }).flatMap(item => {

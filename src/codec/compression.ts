@@ -45,8 +45,11 @@ function brotli(plain: Uint8Array): Buffer {
 }
 
 const counts = new Uint16Array(256)
+const SAMPLE_BYTES = STRETCHES * STRETCH_BYTES
+/** Bits that a value adds which is so often in a sample. */
+const BITS = Float64Array.from({ length: SAMPLE_BYTES + 1 }, (_, count) => (count === 0 ? 0 : -count * Math.log2(count / SAMPLE_BYTES)))
 
-/** By the entropy of bytes from all over it. Some 5 µs, where compressing in vain takes hundreds. */
+/** By the entropy of bytes from all over it. Some 3 µs, where compressing in vain takes hundreds. */
 function isNoise(plain: Uint8Array): boolean {
   counts.fill(0)
   const step = Math.floor((plain.length - STRETCH_BYTES) / (STRETCHES - 1))
@@ -54,10 +57,9 @@ function isNoise(plain: Uint8Array): boolean {
     const from = stretch * step
     for (let at = from; at < from + STRETCH_BYTES; at++) counts[plain[at]]++
   }
-  const total = STRETCHES * STRETCH_BYTES
   let bits = 0
-  for (let value = 0; value < 256; value++) if (counts[value] > 0) bits -= counts[value] * Math.log2(counts[value] / total)
-  return bits / total > MAX_ENTROPY
+  for (let value = 0; value < 256; value++) bits += BITS[counts[value]]
+  return bits / SAMPLE_BYTES > MAX_ENTROPY
 }
 
 /** @returns undefined when they do not unpack to `plainLength` bytes */

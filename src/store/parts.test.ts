@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { Budget, partsOf } from './parts.js'
+import { Budget, PartBuffers, partsOf } from './parts.js'
 
 it('lets no more bytes in than there are, in the order of those who came', async () => {
   const budget = new Budget(10)
@@ -29,4 +29,26 @@ it('takes bytes in memory as parts', async () => {
   const parts = partsOf(Buffer.from('abcdef'))
   expect(parts.size).toBe(6)
   expect(await parts.use(2, 4, async bytes => Buffer.from(bytes).toString())).toBe('cd')
+})
+
+it('uses buffers again, but none at the same time, and none that a failure left', async () => {
+  const buffers = new PartBuffers(10, 1)
+  const memory = async (length: number, fails = false): Promise<ArrayBufferLike> => {
+    let found: ArrayBufferLike | undefined
+    const work = async (bytes: Buffer): Promise<void> => {
+      expect(bytes.length).toBe(length)
+      found = bytes.buffer
+      await new Promise(resolve => setImmediate(resolve))
+      if (fails) throw new Error('no')
+    }
+    await buffers.with(length, work).catch(() => undefined)
+    return found as ArrayBufferLike
+  }
+  const first = await memory(10)
+  expect(await memory(3)).toBe(first)
+  const [a, b] = await Promise.all([memory(3), memory(4, true)])
+  expect([a === first, b === first]).toEqual([true, false])
+  expect(await memory(11)).not.toBe(first)
+  expect(await memory(1, true)).toBe(first)
+  expect(await memory(1)).not.toBe(first)
 })

@@ -41,3 +41,25 @@ export class Budget {
     }
   }
 }
+
+/** Buffers for parts that are sent, used again: made anew for each they would have the whole heap looked through for garbage many times a second. */
+export class PartBuffers {
+  readonly #bytes: number
+  readonly #most: number
+  readonly #free: Buffer[] = []
+
+  /** @param most how many are kept */
+  constructor(bytes: number, most: number) {
+    this.#bytes = bytes
+    this.#most = most
+  }
+
+  /** Has `work` use `length` bytes of memory. When it fails they are not used again: somebody may be sending them still. */
+  async with<T>(length: number, work: (bytes: Buffer) => Promise<T>): Promise<T> {
+    if (length > this.#bytes) return work(Buffer.allocUnsafeSlow(length))
+    const buffer = this.#free.pop() ?? Buffer.allocUnsafeSlow(this.#bytes)
+    const result = await work(buffer.subarray(0, length))
+    if (this.#free.length < this.#most) this.#free.push(buffer)
+    return result
+  }
+}

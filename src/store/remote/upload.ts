@@ -2,8 +2,10 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { CairnError } from '../../errors.js'
 import { limits } from '../../sys/index.js'
 import type { ObjectStore } from '../contract.js'
-import type { Budget, Parts } from '../parts.js'
+import { type Budget, PartBuffers, type Parts } from '../parts.js'
 import type { LocalPack } from './protocol.js'
+
+const buffers = new PartBuffers(limits.storePartBytes, limits.storeParallel)
 
 /**
  * Stores a finished pack, large ones part by part, with no more of it in memory than the budget has. Of one that is there already the bytes are compared: a copy
@@ -48,15 +50,16 @@ async function fileParts(file: FileHandle, budget: Budget): Promise<Parts> {
   return {
     size,
     use: (from, to, send) =>
-      budget.with(to - from, async () => {
-        const bytes = Buffer.allocUnsafeSlow(Math.min(to, size) - from)
-        for (let at = 0; at < bytes.length; ) {
-          const { bytesRead } = await file.read(bytes, at, bytes.length - at, from + at)
-          if (bytesRead === 0) throw new Error('invariant broken: a finished pack has become shorter')
-          at += bytesRead
-        }
-        return send(bytes)
-      }),
+      budget.with(to - from, () =>
+        buffers.with(Math.min(to, size) - from, async bytes => {
+          for (let at = 0; at < bytes.length; ) {
+            const { bytesRead } = await file.read(bytes, at, bytes.length - at, from + at)
+            if (bytesRead === 0) throw new Error('invariant broken: a finished pack has become shorter')
+            at += bytesRead
+          }
+          return send(bytes)
+        }),
+      ),
   }
 }
 

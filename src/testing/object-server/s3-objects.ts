@@ -1,7 +1,33 @@
 import { createHash, randomUUID } from 'node:crypto'
 
+/** Bytes of an object, in the pieces that it came in: what a server of its own does with parts costs its client nothing. */
+export class Body {
+  readonly length: number
+  readonly #pieces: readonly Buffer[]
+
+  constructor(pieces: readonly Buffer[]) {
+    this.#pieces = pieces
+    this.length = pieces.reduce((sum, piece) => sum + piece.length, 0)
+  }
+
+  get pieces(): readonly Buffer[] {
+    return this.#pieces
+  }
+
+  slice(from = 0, to = this.length): Buffer {
+    const found: Buffer[] = []
+    let start = 0
+    for (const piece of this.#pieces) {
+      const part = piece.subarray(Math.max(0, from - start), Math.max(0, Math.min(piece.length, to - start)))
+      if (part.length > 0) found.push(part)
+      start += piece.length
+    }
+    return found.length === 1 ? found[0] : Buffer.concat(found)
+  }
+}
+
 export interface S3Object {
-  body: Buffer
+  body: Body
   /** With its quotes. */
   etag: string
   modifiedMs: number
@@ -20,7 +46,7 @@ export class Bucket {
   readonly uploads = new Map<string, Upload>()
   #sorted: string[] | undefined
 
-  put(key: string, body: Buffer, metadata: Record<string, string>, nowMs: number, etag = md5Tag(body)): S3Object {
+  put(key: string, body: Body, metadata: Record<string, string>, nowMs: number, etag = md5Tag(body.slice())): S3Object {
     if (!this.objects.has(key)) this.#sorted = undefined
     const object = { body, etag, modifiedMs: Math.floor(nowMs / 1000) * 1000, metadata }
     this.objects.set(key, object)
@@ -62,7 +88,7 @@ export class Bucket {
     const digest = createHash('md5')
     for (const part of found) digest.update(Buffer.from(bare(part.etag), 'hex'))
     this.uploads.delete(id)
-    const body = Buffer.concat(found.map(part => part.body))
+    const body = new Body(found.flatMap(part => part.body.pieces))
     return this.put(upload.key, body, upload.metadata, nowMs, `"${digest.digest('hex')}-${found.length}"`)
   }
 }

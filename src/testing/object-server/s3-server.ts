@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type Answer, answer, type Exchange, type Operation, parseRange } from './exchange.js'
-import { Bucket, bare, md5Tag, type S3Object } from './s3-objects.js'
+import { Body, Bucket, bare, md5Tag, type S3Object } from './s3-objects.js'
 import { elements, escapeXml, listXml, s3Error, unescapeXml, xml } from './s3-xml.js'
 import { ObjectService, type ServiceOptions } from './service.js'
 import { type Credentials, signatureProblem } from './signature.js'
@@ -160,8 +160,8 @@ export class S3Server extends ObjectService {
     if (method === 'HEAD') return answer(200, { ...about, 'content-length': String(object.body.length) })
     const range = parseRange(headers.range, object.body.length)
     if (range === 'unsatisfiable') return s3Error('InvalidRange')
-    if (range === undefined) return answer(200, about, object.body)
-    return answer(206, { ...about, 'content-range': `bytes ${range.from}-${range.to - 1}/${object.body.length}` }, object.body.subarray(range.from, range.to))
+    if (range === undefined) return answer(200, about, object.body.slice())
+    return answer(206, { ...about, 'content-range': `bytes ${range.from}-${range.to - 1}/${object.body.length}` }, object.body.slice(range.from, range.to))
   }
 
   #about(object: S3Object): Record<string, string> {
@@ -176,7 +176,7 @@ export class S3Server extends ObjectService {
     const refusal = this.#tooOften(key) ?? this.#refusal(bucket.objects.get(key), headers)
     if (refusal !== undefined) return refusal
     if (this.options.staleListings !== undefined) this.#recent.push(key)
-    const { etag } = bucket.put(key, body, this.#metadata(exchange), this.nowMs())
+    const { etag } = bucket.put(key, new Body([body]), this.#metadata(exchange), this.nowMs())
     return answer(200, { etag })
   }
 
@@ -221,7 +221,7 @@ export class S3Server extends ObjectService {
     const number = Number(query.get('partNumber'))
     if (!Number.isInteger(number) || number < 1 || number > 10_000) return s3Error('InvalidArgument')
     const etag = md5Tag(body)
-    upload.parts.set(number, { body, etag, modifiedMs: 0, metadata: {} })
+    upload.parts.set(number, { body: new Body([body]), etag, modifiedMs: 0, metadata: {} })
     return answer(200, { etag })
   }
 
