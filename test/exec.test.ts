@@ -7,7 +7,7 @@ import { findTools } from '../src/exec/index.js'
 import { processesWith } from '../src/exec/processes.js'
 import { listFuseMounts } from '../src/fuse/mount.js'
 import { Cairn } from '../src/sdk/cairn.js'
-import type { ExecEvent, ExecOptions, LogEntry, OpenVolume } from '../src/sdk/types.js'
+import type { AuditRecord, ExecEvent, ExecOptions, LogEntry, OpenVolume } from '../src/sdk/types.js'
 import { MountedHome, whyNoMount } from './support/mounted-home.js'
 
 const reason = whyNoMount()
@@ -227,6 +227,66 @@ with open('m', 'r+b') as f:
     expect(await volume.fs.promises.readdir('/')).toEqual([])
     expect((await cairn.volumes()).filter(one => one.name.startsWith(`${name}-race`)).length).toBe(3)
     expect((await volume.race(['false', 'exit 2'])).winner).toBeUndefined()
+  })
+
+  it('is judged by the policy of the volume, which also bounds it, and tells why it says no', async () => {
+    await cairn.setPolicy(
+      name,
+      `version: 1
+default: deny
+rules:
+  - name: no pushing
+    match: {program: git, args: ['push', '**']}
+    effect: deny
+    reason: Nothing leaves this volume.
+  - name: small work
+    match: {program: [echo, cat, sleep, sh]}
+    effect: allow
+    limits: {timeout: 2s, output: 200}
+`,
+    )
+    const long = await volume.exec('sleep', ['1000'], { timeoutMs: 100_000 })
+    expect(long).toMatchObject({ timedOut: true, decision: { effect: 'allow', rule: 'small work' } })
+    expect(await volume.exec('echo', ['x'.repeat(5000)])).toMatchObject({ truncated: true, network: 'none' })
+    const denied = async (work: Promise<unknown>): Promise<CairnError> =>
+      work.then(
+        () => expect.fail('it ran'),
+        (error: CairnError) => error,
+      )
+    expect(await denied(volume.exec('git', ['push', 'origin']))).toMatchObject({
+      code: 'ERR_EXEC_DENIED',
+      exitCode: 126,
+      message: expect.stringContaining('Nothing leaves'),
+    })
+    expect((await denied(sh('echo made > f && git push origin'))).code).toBe('ERR_EXEC_DENIED')
+    expect((await denied(volume.exec('echo', ['x'], { network: 'allow' }))).code).toBe('ERR_EXEC_DENIED')
+    expect(await volume.fs.promises.readdir('/')).toEqual([])
+    const entries: AuditRecord[] = []
+    for await (const entry of volume.audit({ limit: 3 })) entries.push(entry)
+    expect(entries.map(({ decision }) => decision?.effect)).toEqual(['deny', 'deny', 'deny'])
+    expect(entries[1]).toMatchObject({ kind: 'exec', shell: 'echo made > f && git push origin', decision: { rule: 'no pushing' }, exit: null })
+  })
+
+  it('is in the audit with what it was, did and changed', async () => {
+    const result = await sh('echo one > f; exit 2', { reason: 'to see', actor: 'robot' })
+    const entry = (await volume.audit({ exec: result.execId })[Symbol.asyncIterator]().next()).value
+    expect(entry).toMatchObject({
+      kind: 'exec',
+      actor: 'robot',
+      exit: 2,
+      changes: { created: 1 },
+      bytes: 4,
+      paths: ['/f'],
+      reason: 'to see',
+      before: result.checkpoint,
+      after: result.commit,
+    })
+  })
+
+  it('is in the audit of the volume, too, when it worked in a fork', async () => {
+    const result = await sh('echo one > f', { fork: true })
+    const entry = (await volume.audit({ exec: result.execId })[Symbol.asyncIterator]().next()).value
+    expect(entry).toMatchObject({ kind: 'exec', exit: 0, after: result.commit, detail: { fork: result.fork?.volume, state: 'merged' } })
   })
 
   it('runs without a sandbox where that is asked for, and says so', async () => {

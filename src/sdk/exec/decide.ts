@@ -1,12 +1,67 @@
-import type { PolicyRequest } from './request.js'
-import type { ExecDecision } from './types.js'
+import { CairnError } from '../../errors.js'
+import { WORKSPACE } from '../../exec/index.js'
+import type { Decision, PolicyLimits } from '../../policy/types.js'
+import { limits } from '../../sys/index.js'
+import { decideFor } from '../policy.js'
+import type { CairnApi } from '../types.js'
+import type { ExecCommand, ExecDecision, ExecOptions } from './types.js'
 
-/** What the policy of a volume says to a command. */
-export interface Verdict {
-  decision: ExecDecision
+/** What the policy of a volume says to a command. Cost: a call to the server, and some tenths of a millisecond. */
+export function decide(cairn: CairnApi, volume: string, command: ExecCommand, actor: string, options: ExecOptions): Promise<Decision> {
+  const { cwd = '/', network, env = {}, sandbox } = options
+  return decideFor(cairn, volume, {
+    command,
+    cwd,
+    actor,
+    // Without a sandbox it has the network, whether it asks for it or not.
+    network: network === 'allow' || sandbox === 'none',
+    env: Object.keys(env),
+    workspace: WORKSPACE,
+  })
 }
 
-/** A volume without a policy allows what its owner asks for. */
-export async function decide(_request: PolicyRequest): Promise<Verdict> {
-  return { decision: { effect: 'allow', reason: 'The volume has no policy.' } }
+/** As the answer tells it. */
+export function shownDecision({ effect, rule, reason }: Decision): ExecDecision {
+  return { effect, reason, ...(rule === undefined ? {} : { rule }) }
+}
+
+/** What a command may not do. */
+export function denied({ reason, rule }: Pick<Decision, 'reason' | 'rule'>): CairnError {
+  const by = rule === undefined ? '' : ` (rule "${rule}")`
+  return new CairnError(
+    'ERR_EXEC_DENIED',
+    `The policy of the volume denies this command${by}: ${reason}`,
+    'Do it another way, or ask the owner of the volume.',
+    { exitCode: 126 },
+  )
+}
+
+/**
+ * The options within the bounds of the policy: the stricter counts.
+ * @throws CairnError ERR_EXEC_DENIED when the network was asked for, and is not allowed
+ */
+export function bounded(options: ExecOptions, decision: Decision): ExecOptions {
+  const { timeoutMs, memoryBytes, cpuSeconds, processes, outputBytes, network } = decision.limits
+  if (options.network === 'allow' && network === 'none') throw denied({ ...decision, reason: 'it may not use the network.' })
+  const each = outputBytes === undefined ? undefined : Math.floor(outputBytes / 2)
+  return {
+    ...options,
+    ...least('timeoutMs', options.timeoutMs, timeoutMs),
+    ...least('memoryBytes', options.memoryBytes, memoryBytes),
+    ...least('cpuSeconds', options.cpuSeconds, cpuSeconds),
+    ...least('processes', options.processes, processes),
+    ...least('outputBytes', options.outputBytes ?? (each === undefined ? undefined : limits.execOutputBytes), each),
+    ...(network === 'none' ? { network } : {}),
+    ...(decision.effect === 'checkpoint' ? { checkpoint: true } : {}),
+  }
+}
+
+function least<Name extends string>(name: Name, asked: number | undefined, allowed: number | undefined): { [key in Name]?: number } {
+  const value = asked === undefined || allowed === undefined ? (asked ?? allowed) : Math.min(asked, allowed)
+  return value === undefined ? {} : ({ [name]: value } as { [key in Name]?: number })
+}
+
+/** The paths that a command may not see, or change. */
+export function pathRules({ hidden, readOnly, writable }: PolicyLimits): Pick<PolicyLimits, 'hidden' | 'readOnly' | 'writable'> {
+  return { ...(hidden === undefined ? {} : { hidden }), ...(readOnly === undefined ? {} : { readOnly }), ...(writable === undefined ? {} : { writable }) }
 }

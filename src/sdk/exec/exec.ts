@@ -1,15 +1,17 @@
 import { CairnError } from '../../errors.js'
 import { type Ended, runCommand } from '../../exec/index.js'
+import type { Decision } from '../../policy/types.js'
 import { limits } from '../../sys/index.js'
 import type { Change, CommitInfo } from '../../volume/api.js'
 import type { AuditCounts, AuditEvent } from '../../volume/audit/index.js'
 import type { CairnApi } from '../types.js'
-import { decide } from './decide.js'
+import { bounded, decide, denied, pathRules, shownDecision } from './decide.js'
+import { dropFork } from './drop.js'
 import { type Holding, holdingFor } from './enclosure.js'
 import { environmentOf } from './environment.js'
 import { checkProgram, type Place, workingDirectory } from './place.js'
 import { checkOptions, newExecId } from './request.js'
-import type { ExecChange, ExecCommand, ExecDecision, ExecOptions, ExecResult } from './types.js'
+import type { ExecChange, ExecCommand, ExecOptions, ExecResult } from './types.js'
 import { openWorkspace, type Workspace } from './workspace.js'
 
 /** What runs are made with. */
@@ -35,9 +37,11 @@ class Exec {
   readonly #host: ExecHost
   readonly #volume: string
   readonly #command: ExecCommand
-  readonly #options: ExecOptions
+  #options: ExecOptions
   readonly #id = newExecId()
   readonly #actor: string
+  /** What the audit says of it. */
+  #recorded: AuditEvent | undefined
 
   constructor(host: ExecHost, volume: string, command: ExecCommand, options: ExecOptions) {
     this.#host = host
@@ -48,13 +52,28 @@ class Exec {
   }
 
   async run(): Promise<ExecResult<string | Buffer>> {
-    const { sandbox = 'auto', network, readOnly = false, readable = [], cwd = '/' } = this.#options
+    const decision = await this.#permitted()
+    const { sandbox = 'auto', network, readOnly = false, readable = [], fork = false } = this.#options
     const holding = await holdingFor(this.#host.cairn.home, { sandbox, network, readOnly, readable })
-    const { decision } = await decide({ command: this.#command, cwd, actor: this.#actor, network: holding.network === 'allow' })
-    return this.#options.fork === true ? this.#inFork(holding, decision) : this.#inVolume(this.#volume, holding, decision)
+    return fork ? this.#inFork(holding, decision) : this.#inVolume(this.#volume, holding, decision)
   }
 
-  async #inFork(holding: Holding, decision: ExecDecision): Promise<ExecResult<string | Buffer>> {
+  /** From here on the options are within what the policy allows. @throws CairnError ERR_EXEC_DENIED, which the audit tells */
+  async #permitted(): Promise<Decision> {
+    const { cairn } = this.#host
+    const decision = await decide(cairn, this.#volume, this.#command, this.#actor, this.#options)
+    try {
+      if (decision.effect === 'deny') throw denied(decision)
+      if (decision.effect === 'ask') throw denied({ ...decision, reason: `${decision.reason} Nobody can be asked here.` })
+      this.#options = bounded(this.#options, decision)
+    } catch (error) {
+      await this.#host.call('auditAppend', this.#volume, { ...this.#asked(), decision: { ...shownDecision(decision), effect: 'deny' }, exit: null })
+      throw error
+    }
+    return decision
+  }
+
+  async #inFork(holding: Holding, decision: Decision): Promise<ExecResult<string | Buffer>> {
     const { cairn } = this.#host
     const fork = `${this.#volume}-${this.#id}`
     await cairn.fork(this.#volume, undefined, fork)
@@ -63,13 +82,20 @@ class Exec {
       const result = await this.#inVolume(fork, holding, decision)
       const { state, conflicts, commit } = failed(result) ? { state: 'dropped' as const, conflicts: [], commit: undefined } : await this.#merge(fork)
       left = state
+      await this.#host.call('auditAppend', this.#volume, this.#ofFork(fork, state, commit))
       const { commit: _inFork, ...rest } = result
       const told = { volume: fork, state, ...(conflicts.length === 0 ? {} : { conflicts }) }
       return { ...rest, volume: this.#volume, ...(commit === undefined ? {} : { commit: commit.id }), fork: told }
     } finally {
       // What was dropped can be looked at for as long as any deleted volume can.
-      if (left !== 'conflicts') await cairn.deleteVolume(fork, { now: left !== 'dropped' })
+      if (left !== 'conflicts') await dropFork(cairn, fork, { now: left !== 'dropped' })
     }
+  }
+
+  /** The chain of the fork goes with it, so that of the volume tells of the run as well. */
+  #ofFork(fork: string, state: string, commit: CommitInfo | undefined): AuditEvent {
+    const { before: _before, ...event } = this.#recorded ?? this.#asked()
+    return { ...event, ...(commit === undefined ? {} : { after: commit.id }), detail: { fork, state } }
   }
 
   /** Conflicts are left to whoever asked: the volume is not touched, and the fork stays. */
@@ -81,9 +107,9 @@ class Exec {
     return { state: state === 'merged' ? ('merged' as const) : state === 'conflicts' ? ('conflicts' as const) : ('unchanged' as const), conflicts, commit }
   }
 
-  async #inVolume(volume: string, holding: Holding, decision: ExecDecision): Promise<ExecResult<string | Buffer>> {
+  async #inVolume(volume: string, holding: Holding, decision: Decision): Promise<ExecResult<string | Buffer>> {
     const { checkpoint = true, readOnly = false } = this.#options
-    const workspace = await openWorkspace(this.#host.cairn, { volume, execId: this.#id, actor: this.#actor, readOnly })
+    const workspace = await openWorkspace(this.#host.cairn, { volume, execId: this.#id, actor: this.#actor, readOnly, rules: pathRules(decision.limits) })
     try {
       await this.#host.settle(volume)
       const before = (await this.#host.call('beginRun', volume, { checkpoint: checkpoint && !readOnly })) as string | undefined
@@ -120,7 +146,8 @@ class Exec {
     const { volume, before, workspace, holding, decision, ended } = run
     const changes = this.#options.readOnly === true ? [] : await workspace.changes(before)
     const sandbox = holding.isSandboxed ? 'bubblewrap' : 'none'
-    const event = { ...this.#event(ended, changes), decision, sandbox, ...(before === undefined ? {} : { before }) }
+    const event = { ...this.#event(ended, changes), decision: shownDecision(decision), sandbox, ...(before === undefined ? {} : { before }) }
+    this.#recorded = event
     const { commit } = (await this.#host.call(this.#options.readOnly === true ? 'auditAppend' : 'recordRun', volume, event)) as { commit?: CommitInfo }
     const result: ExecResult<string | Buffer> = {
       execId: this.#id,
@@ -134,7 +161,7 @@ class Exec {
       changes: changes.map(shown),
       ...(before === undefined ? {} : { checkpoint: before }),
       ...(commit === undefined ? {} : { commit: commit.id }),
-      decision,
+      decision: shownDecision(decision),
       ...omitted(ended),
       sandbox,
       network: holding.network,
@@ -154,16 +181,16 @@ class Exec {
     return 'shell' in this.#command ? this.#command.shell : [this.#command.program, ...this.#command.args].join(' ')
   }
 
-  #event(ended: Ended, changes: readonly Change[]): AuditEvent {
+  /** What the audit says of a run before it is known how it ends. */
+  #asked(): AuditEvent {
     const { reason, cwd = '/' } = this.#options
     const what = 'shell' in this.#command ? { shell: this.#command.shell } : { argv: [this.#command.program, ...this.#command.args] }
+    return { kind: 'exec', exec: this.#id, actor: this.#actor, ...what, cwd, ...(reason === undefined ? {} : { reason }) }
+  }
+
+  #event(ended: Ended, changes: readonly Change[]): AuditEvent {
     return {
-      kind: 'exec',
-      exec: this.#id,
-      actor: this.#actor,
-      ...what,
-      cwd,
-      ...(reason === undefined ? {} : { reason }),
+      ...this.#asked(),
       exit: ended.exitCode,
       ...(ended.signal === null ? {} : { signal: ended.signal }),
       ...(ended.timedOut ? { timedOut: true } : {}),
@@ -180,7 +207,7 @@ interface Run {
   before: string | undefined
   workspace: Workspace
   holding: Holding
-  decision: ExecDecision
+  decision: Decision
   ended: Ended
 }
 

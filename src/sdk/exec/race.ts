@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os'
 import { CairnError } from '../../errors.js'
 import type { MergeConflict } from '../../history/merge/types.js'
 import { limits } from '../../sys/index.js'
+import { dropFork } from './drop.js'
 import { type ExecHost, exec } from './exec.js'
 import { newExecId } from './request.js'
 import type { ExecCommand, ExecOptions, ExecResult } from './types.js'
@@ -65,7 +66,7 @@ export async function race(host: ExecHost, volume: string, attempts: ReadonlyArr
   if (merge === 'none') return result
   const merged = winner === undefined ? undefined : await mergeBest(host, volume, done[winner])
   const kept = merged?.state === 'conflicts' ? winner : undefined
-  for (const [i, fork] of forks.entries()) if (i !== kept) await host.cairn.deleteVolume(fork, { now: i === winner })
+  for (const [i, fork] of forks.entries()) if (i !== kept) await dropFork(host.cairn, fork, { now: i === winner })
   return { ...result, ...(merged === undefined ? {} : { merge: merged }) }
 }
 
@@ -116,7 +117,7 @@ async function scored(host: ExecHost, of: Attempt, command: ExecCommand, options
     if (hasSucceeded(judged) && score !== undefined) of.score = score
     else of.error = { code: 'ERR_RACE_SCORE', message: judged.error?.message ?? `The score ended with ${judged.result?.exitCode} and said no number.` }
   } finally {
-    await host.cairn.deleteVolume(copy, { now: true })
+    await dropFork(host.cairn, copy, { now: true })
   }
 }
 

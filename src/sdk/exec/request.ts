@@ -2,15 +2,6 @@ import { CairnError } from '../../errors.js'
 import { limits, systemRandom } from '../../sys/index.js'
 import type { ExecCommand, ExecOptions } from './types.js'
 
-/** What somebody wants to run, for a policy to judge. */
-export interface PolicyRequest {
-  command: ExecCommand
-  /** Within the volume. */
-  cwd: string
-  actor: string
-  network: boolean
-}
-
 const ID_BYTES = 8
 
 /** Id of a run: in log, audit and `undo --exec`. */

@@ -2,7 +2,7 @@ import { closeSync, mkdtempSync, openSync, realpathSync, rmdirSync } from 'node:
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { EAGAIN } from '../../errors.js'
+import { CairnError, EAGAIN } from '../../errors.js'
 import { homePaths } from '../../server/home.js'
 import { flock, LOCK_EX, LOCK_NB } from '../../sys/libc.js'
 import type { Change } from '../../volume/api.js'
@@ -22,10 +22,16 @@ export interface WorkspaceOptions {
   execId: string
   actor: string
   readOnly: boolean
+  /** Globs of paths. */
+  rules: { hidden?: readonly string[]; readOnly?: readonly string[]; writable?: readonly string[] }
 }
 
 /** A mount of its own; where the volume is mounted already, that one. One command of a volume at a time: what each changes could not be told apart. */
 export async function openWorkspace(cairn: CairnApi, options: WorkspaceOptions): Promise<Workspace> {
+  if (Object.keys(options.rules).length > 0) {
+    const how = 'Take hidden, readOnly and writable out of the rule, or deny the command.'
+    throw new CairnError('ERR_EXEC_DENIED', 'The policy hides or protects paths, which cannot be kept here.', how, { exitCode: 126 })
+  }
   const release = await turnIn(join(homePaths(cairn.home).run, `exec-${options.volume}.lock`))
   try {
     const workspace = await mounted(cairn, options)
