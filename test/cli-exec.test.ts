@@ -4,6 +4,7 @@ import { Readable } from 'node:stream'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { main } from '../src/cli/main.js'
 import { processesWith } from '../src/exec/processes.js'
+import { listFuseMounts } from '../src/fuse/mount.js'
 import { MountedHome, until, whyNoMount } from './support/mounted-home.js'
 
 const reason = whyNoMount()
@@ -96,13 +97,16 @@ describe.skipIf(reason !== undefined)(`cairn exec${reason === undefined ? '' : `
     expect((await here('race', 'w', '--attempts', 'true', '--jobs', '0')).code).toBe(125)
   })
 
-  it('ends the command and all that it started when it is ended itself', async () => {
-    const args = ['exec', 'w', '--env', 'LOST=1', '--', 'sh', '-c', '(setsid sleep 1000 &) ; echo started; sleep 1000']
-    const child = spawn(process.execPath, [MountedHome.command, ...args], { env: home.env, stdio: ['ignore', 'pipe', 'inherit'] })
-    await once(child.stdout, 'data')
-    expect(processesWith('LOST=1').length).toBeGreaterThan(1)
-    child.kill('SIGTERM')
-    await once(child, 'close')
-    await until(() => processesWith('LOST=1').length === 0)
+  it('ends the command and all that it started when it is ended itself, politely or not', async () => {
+    for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+      const mark = `LOST=${signal}`
+      const args = ['exec', 'w', '--env', mark, '--', 'sh', '-c', '(setsid sleep 1000 &) ; echo started; sleep 1000']
+      const child = spawn(process.execPath, [MountedHome.command, ...args], { env: home.env, stdio: ['ignore', 'pipe', 'inherit'] })
+      await once(child.stdout, 'data')
+      expect(processesWith(mark).length).toBeGreaterThan(1)
+      child.kill(signal)
+      await once(child, 'close')
+      await until(() => processesWith(mark).length === 0 && !listFuseMounts().some(({ path }) => path.startsWith(home.home)))
+    }
   })
 })

@@ -1,6 +1,6 @@
 import { CairnError } from '../../errors.js'
 import { WORKSPACE } from '../../exec/index.js'
-import type { Decision, PolicyLimits } from '../../policy/types.js'
+import type { Decision } from '../../policy/types.js'
 import { limits } from '../../sys/index.js'
 import { decideFor } from '../policy.js'
 import type { CairnApi } from '../types.js'
@@ -59,9 +59,4 @@ export function bounded(options: ExecOptions, decision: Decision): ExecOptions {
 function least<Name extends string>(name: Name, asked: number | undefined, allowed: number | undefined): { [key in Name]?: number } {
   const value = asked === undefined || allowed === undefined ? (asked ?? allowed) : Math.min(asked, allowed)
   return value === undefined ? {} : ({ [name]: value } as { [key in Name]?: number })
-}
-
-/** The paths that a command may not see, or change. */
-export function pathRules({ hidden, readOnly, writable }: PolicyLimits): Pick<PolicyLimits, 'hidden' | 'readOnly' | 'writable'> {
-  return { ...(hidden === undefined ? {} : { hidden }), ...(readOnly === undefined ? {} : { readOnly }), ...(writable === undefined ? {} : { writable }) }
 }

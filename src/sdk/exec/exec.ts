@@ -4,15 +4,15 @@ import type { Decision } from '../../policy/types.js'
 import { limits } from '../../sys/index.js'
 import type { Change, CommitInfo } from '../../volume/api.js'
 import type { AuditCounts, AuditEvent } from '../../volume/audit/index.js'
-import type { CairnApi } from '../types.js'
-import { bounded, decide, denied, pathRules, shownDecision } from './decide.js'
+import type { CairnApi, VolumeView } from '../types.js'
+import { bounded, decide, denied, shownDecision } from './decide.js'
 import { dropFork } from './drop.js'
 import { type Holding, holdingFor } from './enclosure.js'
 import { environmentOf } from './environment.js'
 import { checkProgram, type Place, workingDirectory } from './place.js'
 import { checkOptions, newExecId } from './request.js'
 import type { ExecChange, ExecCommand, ExecOptions, ExecResult } from './types.js'
-import { openWorkspace, type Workspace } from './workspace.js'
+import { openWorkspace } from './workspace.js'
 
 /** What runs are made with. */
 export interface ExecHost {
@@ -109,10 +109,10 @@ class Exec {
 
   async #inVolume(volume: string, holding: Holding, decision: Decision): Promise<ExecResult<string | Buffer>> {
     const { checkpoint = true, readOnly = false } = this.#options
-    const workspace = await openWorkspace(this.#host.cairn, { volume, execId: this.#id, actor: this.#actor, readOnly, rules: pathRules(decision.limits) })
+    await this.#host.settle(volume)
+    const before = (await this.#host.call('beginRun', volume, { checkpoint: checkpoint && !readOnly })) as string | undefined
+    const workspace = await openWorkspace(this.#host.cairn, { volume, execId: this.#id, actor: this.#actor, readOnly, limits: decision.limits })
     try {
-      await this.#host.settle(volume)
-      const before = (await this.#host.call('beginRun', volume, { checkpoint: checkpoint && !readOnly })) as string | undefined
       const ended = await this.#ended(workspace.mountpoint, holding)
       return await this.#told({ volume, before, workspace, holding, decision, ended })
     } finally {
@@ -144,11 +144,11 @@ class Exec {
   /** The answer, after all that the command did is recorded. */
   async #told(run: Run): Promise<ExecResult<string | Buffer>> {
     const { volume, before, workspace, holding, decision, ended } = run
-    const changes = this.#options.readOnly === true ? [] : await workspace.changes(before)
+    const { changes, after } = this.#options.readOnly === true ? { changes: [], after: undefined } : await workspace.changes()
     const sandbox = holding.isSandboxed ? 'bubblewrap' : 'none'
-    const event = { ...this.#event(ended, changes), decision: shownDecision(decision), sandbox, ...(before === undefined ? {} : { before }) }
-    this.#recorded = event
-    const { commit } = (await this.#host.call(this.#options.readOnly === true ? 'auditAppend' : 'recordRun', volume, event)) as { commit?: CommitInfo }
+    const commits = { ...(before === undefined ? {} : { before }), ...(after === undefined ? {} : { after }) }
+    this.#recorded = { ...this.#event(ended, changes), decision: shownDecision(decision), sandbox, ...commits }
+    await this.#host.call('auditAppend', volume, this.#recorded)
     const result: ExecResult<string | Buffer> = {
       execId: this.#id,
       volume,
@@ -160,18 +160,18 @@ class Exec {
       durationMs: Math.round(ended.durationMs * 1000) / 1000,
       changes: changes.map(shown),
       ...(before === undefined ? {} : { checkpoint: before }),
-      ...(commit === undefined ? {} : { commit: commit.id }),
+      ...(after === undefined ? {} : { commit: after }),
       decision: shownDecision(decision),
       ...omitted(ended),
       sandbox,
       network: holding.network,
     }
     if (this.#options.rollbackOnFailure !== true || this.#options.fork === true || !failed(result)) return result
-    return { ...result, rolledBack: await this.#rollBack(volume, commit) }
+    return { ...result, rolledBack: await this.#rollBack(volume, after) }
   }
 
   /** False where somebody changed the same since: nothing is taken back then. */
-  async #rollBack(volume: string, commit: CommitInfo | undefined): Promise<boolean> {
+  async #rollBack(volume: string, commit: string | undefined): Promise<boolean> {
     if (commit === undefined) return true
     const { state } = await this.#host.cairn.undo(volume, { exec: this.#id, message: `failed: ${this.#title()}` })
     return state !== 'conflicts'
@@ -205,7 +205,7 @@ class Exec {
 interface Run {
   volume: string
   before: string | undefined
-  workspace: Workspace
+  workspace: VolumeView
   holding: Holding
   decision: Decision
   ended: Ended
