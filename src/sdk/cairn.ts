@@ -57,6 +57,9 @@ import type {
   FsckOptions,
   GcOptions,
   GcReport,
+  GrepFile,
+  GrepOptions,
+  GrepSkipped,
   LogEntry,
   LogOptions,
   MergeCall,
@@ -589,8 +592,17 @@ export class Cairn implements CairnApi {
 
   async search(name: string, query: string, options: SearchOptions = {}): Promise<SearchResult> {
     if (options.ref === undefined) await this.#settle(name)
+    return (await this.#searching()).search(name, query, options)
+  }
+
+  async *grep(name: string, pattern: string, options: GrepOptions = {}, skipped?: GrepSkipped): AsyncGenerator<GrepFile> {
+    if (options.ref === undefined) await this.#settle(name)
+    yield* (await this.#searching()).grep(name, pattern, options, skipped)
+  }
+
+  #searching(): Promise<Searcher> {
     this.#searcher ??= import('./search.js').then(({ searcherOf }) => searcherOf(this.home, volume => this.#host(volume)))
-    return (await this.#searcher).search(name, query, options)
+    return this.#searcher
   }
 
   async fsck(name: string, options: FsckOptions = {}): Promise<FsckReport> {

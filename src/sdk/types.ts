@@ -5,6 +5,7 @@ import type { UndoOptions, UndoResult } from '../history/merge/undo.js'
 import type { Restored, RestoreOptions } from '../history/restore/restore.js'
 import type { BatchOp, StagedWrite, TransactionFs, VolumeFs } from '../node/index.js'
 import type { Decision } from '../policy/types.js'
+import type { GrepFile, GrepOptions, GrepSkipped } from '../search/grep.js'
 import type { SearchOptions, SearchResult } from '../search/searcher.js'
 import type { LogLevel } from '../server/log.js'
 import type { MergeCall } from '../server/merge-methods.js'
@@ -37,6 +38,8 @@ import type { RotateKeyOptions } from './rotate-key.js'
 
 export type { LogEntry, LogOptions } from '../history/log/log-read.js'
 export type { Approval, ApprovalAnswer, Decision, Effect, Judged, PolicyLimits } from '../policy/types.js'
+export type { GrepFile, GrepOptions, GrepSkipped } from '../search/grep.js'
+export type { GrepLine } from '../search/grep-lines.js'
 export type { Indexed, SearchMatch, SearchOptions, SearchResult } from '../search/searcher.js'
 export type { SetPolicyOptions } from '../server/policy-methods.js'
 export type { Quota } from '../volume/quota.js'
@@ -323,6 +326,12 @@ export interface CairnApi {
    */
   search(name: string, query: string, options?: SearchOptions): Promise<SearchResult>
   /**
+   * Files with lines that match a regular expression of JavaScript, with Unicode; each is given when it was matched, in no promised order. Read and matched in this
+   * process, in threads: a pattern that takes over 10 s on a few files is cut off. Files with NUL bytes and those over 256 MiB are left out, and counted in `skipped`.
+   * @throws CairnError ERR_GREP_PATTERN, ERR_GREP_TIMEOUT, ERR_REF_UNKNOWN
+   */
+  grep(name: string, pattern: string, options?: GrepOptions, skipped?: GrepSkipped): AsyncIterable<GrepFile>
+  /**
    * Runs commands at once, each in a fork of its own, finds the best of those that succeeded, and merges that one. Attempts that fail, or cannot be run, are told, and
    * keep nobody from winning.
    * @param attempts text for `sh`, or a program with its arguments
@@ -533,6 +542,8 @@ export interface VolumeHistory {
   execStream(command: string | ExecCommand, ...rest: ExecArguments): AsyncIterable<ExecEvent>
   /** Full text of this volume, or of this state. @throws CairnError ERR_SEARCH_QUERY, ERR_SEARCH_LIMIT, ERR_SEARCH_INDEX, ERR_DRIVER_MISSING */
   search(query: string, options?: SearchOptions): Promise<SearchResult>
+  /** Lines of this volume, or of this state, that match a regular expression. @throws CairnError ERR_GREP_PATTERN, ERR_GREP_TIMEOUT */
+  grep(pattern: string, options?: GrepOptions, skipped?: GrepSkipped): AsyncIterable<GrepFile>
   /** Runs commands at once in forks of this volume, and merges the best; see `Cairn.race`. */
   race(attempts: ReadonlyArray<string | ExecCommand>, options?: RaceOptions): Promise<RaceResult>
   /** This volume at a checkpoint, `~n`, commit id or time: read-only, with the whole of node:fs. Close it when done. */

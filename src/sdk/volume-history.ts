@@ -16,6 +16,9 @@ import type {
   ExecEvent,
   ExecOptions,
   ExecResult,
+  GrepFile,
+  GrepOptions,
+  GrepSkipped,
   LogEntry,
   LogOptions,
   MergeCall,
@@ -69,6 +72,7 @@ export type HistoryCalls = Pick<
   | 'retention'
   | 'setRetention'
   | 'search'
+  | 'grep'
 >
 
 /**
@@ -217,6 +221,10 @@ export class HistoryOfVolume implements VolumeHistory {
 
   search(query: string, options: SearchOptions = {}): Promise<SearchResult> {
     return this.calls.search(this.name, query, this.ref === undefined ? options : { ref: this.ref, ...options })
+  }
+
+  grep(pattern: string, options: GrepOptions = {}, skipped?: GrepSkipped): AsyncIterable<GrepFile> {
+    return this.calls.grep(this.name, pattern, this.ref === undefined ? options : { ref: this.ref, ...options }, skipped)
   }
 
   at(ref: string): Promise<OpenVolume> {

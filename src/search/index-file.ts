@@ -37,7 +37,6 @@ const tokenizers: Record<SearchMode, string> = {
   words: `tokenize = "unicode61 remove_diacritics 2 tokenchars '_'"`,
   substring: `tokenize = 'trigram', detail = none`,
 }
-const COUNTED = 500
 
 /**
  * A full-text index of contents, each once whatever many files and states have it: the index of a store, for all volumes and times. It holds no text, and
@@ -146,14 +145,24 @@ export class IndexFile {
     const found = this.#db.run(() =>
       this.#db.statement(`SELECT rowid AS id, ${score} AS score FROM texts WHERE texts MATCH ? ${order} LIMIT ? OFFSET ?`).all(match, limit, offset),
     )
-    return found.map(({ id, score }) => ({
+    return found.map(({ id, score }) => this.#hit(Number(id), Number(score)))
+  }
+
+  /** Contents that may match: those that do, and those too large to be in the index. */
+  candidates(match: string, offset: number, limit: number): Hit[] {
+    const sql = `SELECT id FROM (SELECT rowid AS id FROM texts WHERE texts MATCH ? UNION ALL SELECT id FROM contents WHERE state = ${ContentState.large}) LIMIT ? OFFSET ?`
+    return this.#db.run(() => this.#db.statement(sql).all(match, limit, offset)).map(({ id }) => this.#hit(Number(id), 0))
+  }
+
+  #hit(id: number, score: number): Hit {
+    return {
       content: Buffer.from(String(this.#db.statement('SELECT content FROM contents WHERE id = ?').get(id)?.['content']), 'hex'),
       inodes: this.#db
-        .statement('SELECT ino FROM places WHERE id = ? LIMIT ?')
-        .all(id, COUNTED)
+        .statement('SELECT ino FROM places WHERE id = ?')
+        .all(id)
         .map(({ ino }) => Number(ino)),
-      score: Number(score),
-    }))
+      score,
+    }
   }
 
   close(): void {

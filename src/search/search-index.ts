@@ -54,6 +54,10 @@ export class SearchIndex {
     return this.#call('find', match, offset, limit)
   }
 
+  candidates(match: string, offset: number, limit: number): Promise<Hit[]> {
+    return this.#call('candidates', match, offset, limit)
+  }
+
   async close(): Promise<void> {
     const ended = once(this.#worker, 'exit')
     await this.#call('close').catch(() => undefined)

@@ -11,7 +11,7 @@ export interface SearchThreadData {
   mode: SearchMode
 }
 
-export type IndexMethod = 'nearestTree' | 'addTree' | 'place' | 'add' | 'find' | 'close'
+export type IndexMethod = 'nearestTree' | 'addTree' | 'place' | 'add' | 'find' | 'candidates' | 'close'
 
 export interface IndexRequest {
   id: number

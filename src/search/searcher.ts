@@ -1,7 +1,9 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { CairnError } from '../errors.js'
 import { type ContentsOf, type FoundContent, SEALED } from '../history/contents/contents-read.js'
 import { limits } from '../sys/index.js'
+import { type GrepFile, type GrepOptions, type GrepSkipped, grep, indexable, linePattern } from './grep.js'
 import { ContentState, INDEX_DAMAGED, type NewContent } from './index-file.js'
 import { parseSubstring, parseWords, type Query, type SearchMode } from './query.js'
 import { SearchIndex } from './search-index.js'
@@ -94,6 +96,28 @@ export class Searcher {
       const indexed = await this.#update(volume, contents, index, mode, options)
       const search = new OneSearch(contents, index, query, { text, mode, limit, ...(options.path === undefined ? {} : { path: options.path }) })
       return { ...(await search.run()), indexed }
+    } finally {
+      await contents.close()
+    }
+  }
+
+  /**
+   * Files with lines that match a regular expression (that of JavaScript, with Unicode).
+   * @param skipped counts what is not looked at
+   * @throws CairnError ERR_GREP_PATTERN; ERR_GREP_TIMEOUT: the pattern takes too long
+   */
+  async *grep(volume: string, text: string, options: GrepOptions = {}, skipped: GrepSkipped = { binary: 0, large: 0 }): AsyncGenerator<GrepFile> {
+    const pattern = linePattern(text, options)
+    const plain = options.index === false ? undefined : indexable(text, options)
+    const contents = await this.#open(volume, options.ref)
+    try {
+      const isThere = options.index === true || existsSync(join(this.#folder, `${contents.of.storeId ?? 'dev'}.substring.sqlite`))
+      if (plain === undefined || !isThere) yield* grep(contents, pattern, options, skipped)
+      else {
+        const index = this.#indexOf(contents.of, 'substring')
+        await this.#update(volume, contents, index, 'substring', {})
+        yield* grep(contents, pattern, options, skipped, { found: index, text: plain })
+      }
     } finally {
       await contents.close()
     }
@@ -217,7 +241,8 @@ class Update {
   }
 }
 
-async function wholeFile(contents: Contents, ino: number): Promise<Buffer> {
+/** All bytes of a file. */
+export async function wholeFile(contents: Contents, ino: number): Promise<Buffer> {
   const parts: Uint8Array[] = []
   let part: Uint8Array
   let at = 0
@@ -278,7 +303,8 @@ class OneSearch {
   }
 }
 
-function isBelow(path: string, folder: string | undefined): boolean {
+/** Whether a path is that folder or file, or in it. */
+export function isBelow(path: string, folder: string | undefined): boolean {
   const below = (folder ?? '/').replace(/\/+$/, '')
   return path === below || path.startsWith(`${below}/`)
 }

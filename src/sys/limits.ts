@@ -40,6 +40,15 @@ export const limits = {
   searchMatches: 10_000,
   /** Characters of a line that are shown. */
   searchSnippetChars: 240,
+  /** Threads that match a pattern at once, files and bytes that one takes at a time, and how long it may take on them. */
+  grepThreads: 4,
+  grepBatchFiles: 256,
+  grepBatchBytes: 4 * 1024 * 1024,
+  grepMatchMs: 10_000,
+  /** Largest file that grep reads. */
+  grepFileBytes: 256 * 1024 * 1024,
+  /** Lines around a match. */
+  grepContextLines: 1000,
   /** Unit of content above that: one block, one segment, one checksum. */
   blockBytes: 65536,
   /** Blocks that one batch takes away; a file that becomes shorter by more goes through sizes in between. */
