@@ -29,9 +29,10 @@ export class LocalCopy {
     this.#release = release
   }
 
-  /** As `fs.openAsBlob`: read when it is read. Not to be used after `release`. */
+  /** As `fs.openAsBlob`, under Bun as `Bun.file`: read when it is read. Not to be used after `release`. */
   blob(options: { type?: string } = {}): Promise<Blob> {
-    return openAsBlob(this.path, options)
+    const { Bun } = globalThis as { Bun?: { file(path: string, options: { type?: string }): Blob } }
+    return Bun === undefined ? openAsBlob(this.path, options) : Promise.resolve(Bun.file(this.path, options))
   }
 
   /** Removes the file; again is no error. Descriptors that are open go on reading it. */

@@ -49,7 +49,7 @@ export function parseStoreUrl(text: string, options: StoreUrlOptions & { storage
   const { storage, ...given } = options
   if (storage !== undefined) return parseStorage(storage, text, given)
   const match = /^([A-Za-z][A-Za-z0-9+.-]*):(\/*)(.*)$/s.exec(text)
-  if (match === null) return pathLocation('directory', text, text)
+  if (match === null) return pathLocation('directory', checkedPath(text), text)
   const [, written, slashes, rest] = match
   const scheme = written.toLowerCase()
   if (scheme === 'http' || scheme === 'https') return byAddress(text, given)
@@ -61,6 +61,14 @@ export function parseStoreUrl(text: string, options: StoreUrlOptions & { storage
   }
   refuseOptions(given, scheme)
   return pathLocation(scheme, fromUrlPath(scheme, slashes, rest), text)
+}
+
+/** A path that looks like something else that was meant is written as a path. */
+function checkedPath(text: string): string {
+  const [, scheme] = /^([a-z0-9]+)\W?\/\//i.exec(text) ?? []
+  if (scheme !== undefined) throw wrong(`${scheme} is not followed by ://`, `Write one of ${FORMS}, or ./${text} for a folder.`)
+  if (/^[\w-]+$/.test(text)) throw wrong(`"${text}" is the address of no store`, `Write one of ${FORMS}, or ./${text} for a folder.`)
+  return text
 }
 
 /** The URL that means this place again; without region and endpoint, which have options of their own. */

@@ -107,6 +107,8 @@ function explained(root: string, error: unknown): unknown {
     )
   if (code === 'ENOSPC' || code === 'EDQUOT')
     return new CairnError('ERR_STORE_FULL', `The disk that holds ${root} is full (${code}).`, 'Make room, and try again.', { retry: 'same-call', cause: error })
+  if (code === 'ENOENT')
+    return new CairnError('ERR_STORE_PATH', `The folder ${root} cannot be made (ENOENT).`, 'Name a folder where you may make one.', { cause: error })
   if (code === 'ENOTDIR')
     return new CairnError('ERR_STORE_PATH', `A part of ${root} is a file, not a folder.`, 'Name a folder for the store.', { cause: error })
   return error

@@ -263,6 +263,8 @@ function makeFile(path: string): void {
   try {
     closeSync(openSync(path, 'a', 0o600))
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EISDIR')
+      throw new CairnError('ERR_STORE_PATH', `${path} is a folder, and the store a file.`, 'Name a file in it, such as ws.cairn.', { cause: error })
     throw new CairnError(
       'ERR_STORE_ACCESS',
       `${path} cannot be made (${(error as NodeJS.ErrnoException).code}).`,
