@@ -1,4 +1,5 @@
-// Puts the compiled command line into one file, dist/bundle/cairn.cjs, which starts in a third of the time that its modules take.
+// Puts the compiled command line into one file, dist/bundle/cairn.cjs, which starts in a third of the time that its modules take, and what the package exports into
+// a few: dist/bundle/index.js and its chunks.
 // Then runs a few commands with it, so that `bin/cairn` keeps what V8 compiles for them beside it.
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
@@ -23,14 +24,23 @@ const seldom = [
   'node:zlib',
 ]
 
+// Names stay, because they are in stack traces.
+const minify = { mangle: false, compress: false, codegen: { removeWhitespace: true } }
+
 async function bundle() {
   const build = await rolldown({ input: join(root, 'dist/cli/main.js'), platform: 'node', external: ['koffi'], logLevel: 'silent' })
-  // Names stay, because they are in stack traces.
-  const minify = { mangle: false, compress: false, codegen: { removeWhitespace: true } }
   const { output } = await build.generate({ format: 'cjs', codeSplitting: false, minify })
   await build.close()
   if (output.length !== 1) throw new Error(`the bundle has ${output.length} files`)
   return output[0].code
+}
+
+/** What programs import. All of it at once: an error is of the same class in each. Chunks lie beside one another, where `entry` of src/sys finds what threads start from. */
+async function library() {
+  const input = { index: join(root, 'dist/index.js'), testing: join(root, 'dist/testing/index.js') }
+  const build = await rolldown({ input, platform: 'node', external: ['koffi', /^vitest/], logLevel: 'silent' })
+  await build.write({ dir: dirname(target), format: 'esm', minify, chunkFileNames: 'part-[name]-[hash].js' })
+  await build.close()
 }
 
 /** `let node_http=require("node:http")` at the top goes, and each use becomes a property of an object that loads the module when it is first asked for it. */
@@ -84,4 +94,5 @@ function warm() {
 mkdirSync(dirname(target), { recursive: true })
 writeFileSync(`${target}.new`, asAscii(holder + spawnWhenUsed(seldom.reduce(loadWhenUsed, withoutImports(await bundle())))))
 renameSync(`${target}.new`, target)
+await library()
 warm()

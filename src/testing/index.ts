@@ -1,0 +1,6 @@
+export type { LocalStore, ObjectStore } from '../store/contract.js'
+export { type FsCase, type FsContext, fsSuite, syncCases } from './fs-suite.js'
+export type { Fault, FaultKind } from './object-server/faults.js'
+export { GcsServer, type GcsServerOptions } from './object-server/gcs-server.js'
+export { S3Server, type S3ServerOptions, TEST_CREDENTIALS } from './object-server/s3-server.js'
+export { type LocalStoreCase, localStoreCases, type StoreCase, type StoreSubject, storeCases } from './store-suite.js'
