@@ -627,16 +627,19 @@ export class Volume implements VolumeApi {
   }
 
   /**
-   * Records a run in the audit chain, in one batch with a commit of kind `exec` where something changed since the last commit.
+   * Records a run in the audit chain, in one batch with a commit of kind `exec` where something changed since the last commit, and no other run is at work.
    * @param event `before` is what the caller says, `after` the commit that is made or was the last
    * @throws CairnError of a full disk: nothing is recorded then
    */
   recordRun(event: AuditEvent): { commit?: CommitInfo; tip: AuditTip } {
     this.#sealing.foldAll()
-    const next = this.session.sequence === this.#lookedAt ? undefined : this.#autoCommit()
+    const isTheirs = this.session.sequence !== this.#lookedAt && this.#authors.mayBeOf(event.exec)
+    const next = isTheirs ? this.#autoCommit() : undefined
     if (next === undefined) {
-      const after = event.after ?? this.history.newest()?.id
-      return { tip: this.audit.append({ ...event, ...(after === undefined ? {} : { after }) }) }
+      // What it changed may be in commits already: somebody asked, or another one began to change something.
+      const made = event.exec === undefined ? undefined : this.history.lastOfRun(event.exec, event.before)
+      const after = event.after ?? made?.id ?? this.history.newest()?.id
+      return { ...(made === undefined ? {} : { commit: made }), tip: this.audit.append({ ...event, ...(after === undefined ? {} : { after }) }) }
     }
     const { actor, exec } = event
     const by = { ...(actor === undefined ? {} : { actor }), ...(exec === undefined ? {} : { exec }) }
