@@ -46,6 +46,10 @@ class Analysis implements Finder {
     this.found({ text: shortened(text), program, args, cwds: state.cwds, unknown: why, isSoft: false, within, writes })
   }
 
+  runs(program: string, args: readonly Arg[], place: Place): void {
+    this.#program(program, args, place, false, undefined)
+  }
+
   script(text: string, state: ShellState, within: readonly string[]): void {
     const place: Place = { state, within, text, stdin: undefined, isShell: true, writes: [], sets: [] }
     if (text.length > limits.shellTextChars) {

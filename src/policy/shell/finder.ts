@@ -23,6 +23,8 @@ export interface Place {
 export interface Finder {
   readonly workspace: string | undefined
   found(item: Item): void
+  /** A program that is judged by rules like any other. */
+  runs(program: string, args: readonly Arg[], place: Place): void
   /** Something that cannot be determined. @param program what is known of it */
   unknown(why: string, place: Place, program?: string, args?: readonly Arg[]): void
   /** Shell text that is run where the state is, by this shell or (with a copy of the state) another one. */

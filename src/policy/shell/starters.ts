@@ -44,7 +44,9 @@ const env: Starter = (name, args, place, finder) => {
     state.move(directory, finder.workspace)
     if (state.cwds !== undefined && state.cwds.length > 1) state.cwds = state.cwds.filter(cwd => place.state.cwds?.includes(cwd) !== true)
   }
-  startWith(options.rest, { ...inner(place, name), state }, finder, () => unclear(name, args, place, finder))
+  // A dash alone is -i.
+  const words = options.rest[0] === '-' ? options.rest.slice(1) : options.rest
+  startWith(words, { ...inner(place, name), state }, finder, () => unclear(name, args, place, finder))
 }
 
 /** `A=b C=d command …`. */
@@ -84,7 +86,7 @@ const sudo: Starter = (name, args, place, finder) => {
 const xargs: Starter = (name, args, place, finder) => {
   const options = readOptions(args, {
     flags: '0rtpxo',
-    values: 'nLPIsEdael',
+    values: 'nLPIsEda',
     long: ['null', 'no-run-if-empty', 'verbose', 'interactive', 'exit', 'open-tty'],
     longValues: ['max-args', 'max-lines', 'max-procs', 'replace', 'max-chars', 'eof', 'delimiter', 'arg-file', 'process-slot-var'],
   })
@@ -131,14 +133,15 @@ const fd: Starter = (name, args, place, finder) => {
   else begin([...words, ANY_NUMBER], inner(place, name), finder)
 }
 
-/** Text for `sh -c` in an option, such as of `su -c` and `npx -c`; else a command. */
-function text(rules: OptionRules, letters: readonly string[], operands: number): Starter {
+/** Text for `sh -c` in an option, such as of `su -c` and `npx -c`. @param isAnywhere options may stand behind operands */
+function text(rules: OptionRules, letters: readonly string[], isAnywhere: boolean): Starter {
   return (name, args, place, finder) => {
     const options = readOptions(args, rules)
     const script = letters.map(letter => options?.given.get(letter)).find(given => given !== undefined)
     if (typeof script === 'string') return finder.script(script, place.state.copy(), [...place.within, `${name} -c`])
-    if (options === undefined || script !== undefined) return unclear(name, args, place, finder)
-    begin(options.rest.slice(operands), inner(place, name), finder)
+    // `su user -c text`: options behind operands.
+    const isBehind = isAnywhere && options?.rest.some(arg => typeof arg !== 'string' || /^(-\w*c|--command)/.test(arg)) === true
+    if (options === undefined || script !== undefined || isBehind) unclear(name, args, place, finder)
   }
 }
 
@@ -188,14 +191,15 @@ const shell: Starter = (name, args, place, finder) => {
     if (arg.startsWith('-') && arg.includes('c')) takesText = true
     if (arg.includes('s')) readsStdin = true
     if (arg.includes('i') || arg.includes('l')) place.state.taint(`${name} reads its start-up files`)
-    if (/[oO]$/.test(arg)) at++
+    // Each takes the name of an option.
+    at += arg.replace(/[^oO]/g, '').length
   }
   const operand = args[at]
   if (takesText) {
     if (typeof operand !== 'string') return unclear(name, args, place, finder)
     return finder.script(operand, fresh(place), [...place.within, `${name} -c`])
   }
-  if (operand !== undefined && !readsStdin) return
+  if (operand !== undefined && !readsStdin) return finder.runs(name, args, place)
   if (typeof place.stdin === 'object') finder.script(place.stdin.text, fresh(place), [...place.within, name])
   else finder.unknown(`${name} runs what it reads`, place, name, args)
 }
@@ -239,15 +243,15 @@ export const starters: ReadonlyMap<string, { start: Starter; isSoft: boolean }> 
   [
     'su',
     {
-      start: text({ flags: 'lmpfP', values: 'csgG', long: ['login'], longValues: ['command', 'shell'] }, ['c', 'command'], Number.POSITIVE_INFINITY),
+      start: text({ flags: 'lmpfP', values: 'csgG', long: ['login'], longValues: ['command', 'shell'] }, ['c', 'command'], true),
       isSoft: false,
     },
   ],
-  ['script', { start: text({ flags: 'aefq', values: 'cEIOBTmot' }, ['c'], Number.POSITIVE_INFINITY), isSoft: false }],
+  ['script', { start: text({ flags: 'aefq', values: 'cEIOBTmot' }, ['c'], true), isSoft: false }],
   [
     'npx',
     {
-      start: text({ flags: 'yq', values: 'pc', long: ['yes', 'no', 'no-install'], longValues: ['package', 'call'] }, ['c', 'call'], Number.POSITIVE_INFINITY),
+      start: text({ flags: 'yq', values: 'pc', long: ['yes', 'no', 'no-install'], longValues: ['package', 'call'] }, ['c', 'call'], false),
       isSoft: false,
     },
   ],

@@ -190,7 +190,8 @@ export class Walk {
       this.#inside(child, state)
     }
     const sets = node.prefix.filter(child => child.type === 'Assignment')
-    for (const assignment of sets) this.#assignment(assignment, state)
+    // `IFS= read` is how lines are read.
+    for (const one of sets) if (one.name !== 'IFS' || name?.value !== 'read') this.#assignment(one, state)
     const redirected = this.#redirections(node.redirects, state, node)
     const place = { ...redirected, stdin: redirected.stdin ?? stdin, sets: sets.map(one => one.name) }
     if (name !== undefined) {
@@ -262,6 +263,10 @@ export class Walk {
       case 'ParameterExpansion':
         this.#parameter(node, state)
         break
+      case 'TestUnary':
+      case 'TestBinary':
+        this.#test(node, state)
+        break
       case 'SimpleExpansion':
         return
       case 'HereDoc':
@@ -276,6 +281,13 @@ export class Walk {
     const text = this.#text(node)
     if (/=|\+\+|--/.test(text) && namesChooser(text)) state.taint('arithmetic sets a variable that chooses programs')
     if (node.expression === undefined && /\$\(|`/.test(text)) this.#unknown('arithmetic cannot be parsed', node, state)
+  }
+
+  /** `[[ 'a[$(cmd)]' -eq 1 ]]` runs cmd. */
+  #test(node: SyntaxNode & { type: 'TestUnary' | 'TestBinary' }, state: ShellState): void {
+    const words = node.type === 'TestUnary' ? [node.operand] : [node.left, node.right]
+    const isText = /^(=~|==?|!=|<|>|-[^v])$/.test(node.operator)
+    if (!isText && words.map(argOf).some(arg => typeof arg === 'string' && substitutes(arg, '['))) this.#unknown('a test evaluates text', node, state)
   }
 
   #parameter(node: SyntaxNode & { type: 'ParameterExpansion' }, state: ShellState): void {
