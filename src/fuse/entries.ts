@@ -16,6 +16,7 @@ export function lookup(x: Exchange): number {
   const journal = rollbackJournal(x, name)
   if (journal < 0) return x.fail(journal)
   const ino = x.fs.lookup(x.ino, name)
+  if (ino === -ENOENT) x.options.misses?.(x.ino, name)
   const length = x.entry(ino === -ENOENT ? 0 : ino)
   if (journal === WATCHED && ino > 0) x.askAgain(REPLY_WORD)
   return length

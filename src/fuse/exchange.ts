@@ -31,6 +31,10 @@ export interface MountOptions {
   othersHold?: (() => boolean) | undefined
   /** Called with each directory in which the kernel learns what names mean, or that they mean nothing. */
   looksInto?: ((dir: number) => void) | undefined
+  /** Called with each name that the kernel learns to be missing. */
+  misses?: ((dir: number, name: string) => void) | undefined
+  /** Called with each inode of which the kernel learns something by a request that is about another one. */
+  tellsOf?: ((ino: number) => void) | undefined
 }
 
 const TWO_32 = 4294967296
@@ -222,6 +226,7 @@ export class Exchange {
     o.fill(0, at, at + 32)
     o[at + 4] = limits.fuseCacheSeconds
     if (ino === 0) return
+    this.options.tellsOf?.(ino)
     this.putNode(at, ino)
     if (this.view === LIVE_VIEW) o[at + 2] = generationOfIncarnation(this.fs.session.incarnation?.(ino) ?? 0)
     o[at + 6] = limits.fuseCacheSeconds

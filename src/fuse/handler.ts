@@ -87,6 +87,12 @@ function isSync(opcode: number): boolean {
   return opcode === Op.fsync || opcode === Op.fsyncdir || opcode === Op.syncfs
 }
 
+/** Whether the request in a frame makes an inode, where it changes a name. */
+export function makesInode({ in32 }: Frame): boolean {
+  const opcode = in32[HeaderWord.opcode]
+  return opcode === Op.create || opcode === Op.mknod || opcode === Op.mkdir || opcode === Op.symlink
+}
+
 /** What the host of a mount provides. */
 export interface HandlerHooks {
   /**
@@ -104,8 +110,8 @@ export interface HandlerHooks {
   /** What becomes of a request in `frame.in` that is to be made again later, and when its client waits no longer for it. */
   park?: (length: number, until: PageMiss | NotYourTurn) => void
   interrupt?: (uniqueHigh: number, uniqueLow: number) => void
-  /** Called before and after each request, so that its changes are not announced to the kernel that asked for them. */
-  answering?: (busy: boolean) => void
+  /** Called before and after each request, so that its changes are not announced to the kernel that asked for them. `ino`: what it is about. */
+  answering?: (busy: boolean, ino: number) => void
 }
 
 /** No errno. */
@@ -158,7 +164,7 @@ export class FuseHandler {
     const isLive = x.begin(length)
     const hooks = this.#hooks
     if (opcode === Op.interrupt) hooks.interrupt?.(x.in32[HeaderWord.body + 1], x.in32[HeaderWord.body])
-    hooks.answering?.(true)
+    hooks.answering?.(true, x.ino)
     if (hooks.far !== undefined) hooks.far.store.mayMiss = isLive && !patient && mayMiss[opcode] === 1
     try {
       if (!isLive) return this.#elsewhere(opcode)
@@ -169,7 +175,7 @@ export class FuseHandler {
       return isLater ? this.#park(length, error) : this.#failed(opcode, error)
     } finally {
       if (hooks.far !== undefined) hooks.far.store.mayMiss = false
-      hooks.answering?.(false)
+      hooks.answering?.(false, x.ino)
     }
   }
 

@@ -55,6 +55,7 @@ function written(x: Exchange, bytes: number): number {
 function copyRange(x: Exchange): number {
   const to = x.fsAt(14)
   if (to === undefined) return x.otherView(14)
+  x.options.tellsOf?.(x.inoAt(14))
   const length = Math.min(x.u64(20), limits.fuseRequestBytes)
   const n = x.fs.read(x.ino, x.s64(12), x.out, OUT_HEADER_BYTES, length, !x.options.readOnly)
   return n <= 0 ? n : to.write(x.inoAt(14), x.s64(18), x.out, OUT_HEADER_BYTES, n, false, false, x.u64(16))

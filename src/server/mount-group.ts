@@ -6,25 +6,29 @@ import { ChangeLog, type KernelChange } from './changes.js'
 import type { OpenVolume } from './open-volumes.js'
 import type { MountRecord } from './protocol.js'
 
-/** Directories in which a kernel may know what names mean. Too many are all. */
-class SeenDirectories {
-  readonly #seen = new Set<number>()
-  isAll: boolean
+/** What a kernel may know. Too much is all. */
+class Known<T> {
+  readonly #known = new Set<T>()
+  #isAll: boolean
 
   constructor(isAll: boolean) {
-    this.isAll = isAll
+    this.#isAll = isAll
   }
 
-  add(dir: number): void {
-    if (this.isAll) return
-    this.#seen.add(dir)
-    if (this.#seen.size <= limits.seenDirectories) return
-    this.isAll = true
-    this.#seen.clear()
+  add(one: T): void {
+    if (this.#isAll) return
+    this.#known.add(one)
+    if (this.#known.size <= limits.knownToKernel) return
+    this.#isAll = true
+    this.#known.clear()
   }
 
-  has(dir: number): boolean {
-    return this.isAll || this.#seen.has(dir)
+  delete(one: T): void {
+    this.#known.delete(one)
+  }
+
+  has(one: T): boolean {
+    return this.#isAll || this.#known.has(one)
   }
 }
 
@@ -33,7 +37,12 @@ export class Member {
   readonly record: MountRecord
   readonly fd: number
   readonly opens = new OpenFiles()
-  readonly seen: SeenDirectories
+  /** Directories in which its kernel may know what names mean. */
+  readonly seen: Known<number>
+  /** Names, each behind its directory and a slash, that it may know to be missing. */
+  readonly missed: Known<string>
+  /** Inodes of which its kernel knows nothing that was not told to be forgotten: they are new, or it has not asked since. */
+  readonly told = new Set<number>()
   /** What the present request changed. */
   readonly changes: ChangeLog
   /** Answers that wait until the other mounts were told. */
@@ -45,12 +54,26 @@ export class Member {
   constructor(record: MountRecord, fd: number, open: OpenVolume, resumed: boolean) {
     this.record = record
     this.fd = fd
-    this.seen = new SeenDirectories(resumed)
+    this.seen = new Known(resumed)
+    this.missed = new Known(resumed)
     this.changes = new ChangeLog(ino => open.volume.session.incarnation(ino))
   }
 
   get keepsUnlinked(): boolean {
     return this.handler?.keepsUnlinked === true
+  }
+
+  /** It is told to forget an inode, or knows nothing of it. */
+  noteTold(ino: number): void {
+    if (this.told.size >= limits.knownToKernel) this.told.clear()
+    this.told.add(ino)
+  }
+
+  /** It is told to forget a name. @param made inode that is new, and so known to nobody; 0: none */
+  noteName(dir: number, name: string, made: number): void {
+    if (!this.seen.has(dir)) return
+    this.missed.delete(`${dir}/${name}`)
+    if (made > 0) this.noteTold(made)
   }
 }
 
@@ -133,16 +156,19 @@ export class MountGroup {
   /**
    * Tells the other mounts what a request changed.
    * @param reply bytes of its answer in `out`
+   * @param makes it was one that makes an inode
    * @returns the same; or -1, and it is answered when they know
    */
-  answered(member: Member, reply: number, out: Uint8Array): number {
+  answered(member: Member, reply: number, out: Uint8Array, makes: boolean): number {
     if (member.changes.isEmpty) return reply
     const changes = member.changes.take()
     const told: Promise<void>[] = []
     let mayHold = reply > 0 && !member.isLeaving
     for (const other of this.#members.values()) {
       if (other === member) continue
-      const known = changes.filter(change => this.#knows(other, change))
+      const known = changes.filter(change => this.#knows(other, change, makes))
+      for (const change of known) if (!('name' in change) && 'ino' in change) other.noteTold(change.ino)
+      for (const change of changes) if ('name' in change) other.noteName(change.parent, change.name, makes ? change.ino : 0)
       if (known.length === 0) continue
       told.push(this.#tell(known, [other.record.id]))
       // Telling it waits for locks that a request of its own may have, whose answer waits for this mount.
@@ -158,10 +184,12 @@ export class MountGroup {
     return DEFERRED
   }
 
-  #knows(other: Member, change: KernelChange): boolean {
-    if ('names' in change || 'inodes' in change || other.seen.isAll) return true
-    if ('name' in change) return other.seen.has(change.parent)
+  /** What is made had no name before; whoever knows that it was missing has asked for it. */
+  #knows(other: Member, change: KernelChange, makes: boolean): boolean {
+    if ('names' in change || 'inodes' in change) return true
+    if ('name' in change) return other.seen.has(change.parent) && (!makes || other.missed.has(`${change.parent}/${change.name}`))
     const { fs } = this.open
+    if (other.told.has(change.ino)) return false
     if (other.seen.has(change.ino)) return true
     // Who had it open keeps it.
     if (fs.getattr(change.ino) < 0) return false

@@ -8,6 +8,7 @@ import {
   Guard,
   type HandlerHooks,
   listFuseMounts,
+  makesInode,
   resend,
   type SyncThread,
   syncPolicy,
@@ -147,7 +148,8 @@ export class MountTable {
       fd,
       handler: {
         handle: (length, patient) => {
-          const reply = group.answered(member, handler.handle(length, patient), loop.frame.out)
+          const makes = makesInode(loop.frame)
+          const reply = group.answered(member, handler.handle(length, patient), loop.frame.out, makes)
           if (!isKnown && handler.negotiated !== undefined) {
             isKnown = true
             say({ negotiated: id, value: handler.negotiated })
@@ -204,6 +206,8 @@ export class MountTable {
       device: () => listFuseMounts().find(mount => mount.path === mountpoint)?.device,
       othersHold: () => group.othersKeep(member),
       looksInto: dir => member.seen.add(dir),
+      misses: (dir, name) => member.missed.add(`${dir}/${name}`),
+      tellsOf: ino => member.told.delete(ino),
     }
   }
 
@@ -215,7 +219,10 @@ export class MountTable {
       sync: syncPolicy(fd, sync, () => this.#served.has(record.id)),
       isStale: (error, isPast) => this.#isStale(group.open, error, isPast),
       log: line => say({ log: `${record.mountpoint}: ${line}` }),
-      answering: busy => group.answering(member, busy),
+      answering: (busy, ino) => {
+        member.told.delete(ino)
+        group.answering(member, busy)
+      },
       park: (length, until) => loop.park(connection(), length, until instanceof NotYourTurn ? this.#turn(until) : until),
       interrupt: (high, low) => loop.interrupt(connection(), high, low),
       ...(store.mayMiss === undefined ? {} : { far: { store } }),

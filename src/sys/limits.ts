@@ -153,8 +153,8 @@ export const limits = {
   forgottenVersions: 256,
   /** Commits that `.cairn/at` lists and `.cairn/log` tells of. */
   viewCommits: 1000,
-  /** Directories of a mount that are remembered as looked into; more are all. */
-  seenDirectories: 100_000,
+  /** Directories that a mount's kernel has looked into, names that it knows to be missing, inodes that it was told to forget: so many are remembered of each. */
+  knownToKernel: 100_000,
   /** Globs in one list of a view's rules. */
   viewGlobs: 1000,
   /** Directories whose paths a view with rules keeps in memory. */
