@@ -659,6 +659,22 @@ export const groups: readonly CommandGroup[] = [
         load: () => import('./backup.js'),
       },
       {
+        name: 'find',
+        operands: '<address> [tests...]',
+        usage:
+          '<volume[@ref][:/path]> [-name GLOB] [-iname GLOB] [-path GLOB] [-type f|d|l] [-size +1M] [-newer TIME|/FILE] [-mindepth N] [-maxdepth N] [-empty] [-tag T] [-at REF]',
+        about: 'Paths that pass every test, written as find(1) writes them',
+        examples: [
+          ["cairn find work:/src -name '*.ts' -size +10k", 'larger than 10 KiB; -10k smaller'],
+          ['cairn find work@before-refactor -type f -newer 2026-11-20', 'as it was; changed since a day, -2h, or /another/file'],
+          ["cairn find work -tag reviewed -path '/docs/*'", 'with a tag of `cairn tag`'],
+        ],
+        reads: true,
+        looseOptions: true,
+        completes: 'address',
+        load: () => import('./find.js'),
+      },
+      {
         name: 'grep',
         operands: '<pattern> <address> [globs...]',
         usage: '<pattern> <volume[@ref][:/path]> [-- <glob>...]',

@@ -1,6 +1,7 @@
 import { CairnError } from '../errors.js'
 import { type BatchOp, createFs, openWrite, type StagedWrite, type TransactionFs, type VolumeFs } from '../node/index.js'
 import type { Batch, BatchOptions, BatchResult } from './batch.js'
+import type { FindOptions, Found } from './find.js'
 import type { Opened } from './host.js'
 import type { LocalCopy } from './local-copies.js'
 import type { PrefetchOptions, PrefetchResult } from './prefetch.js'
@@ -58,6 +59,11 @@ export class VolumeHandle extends HistoryOfVolume implements OpenVolume {
 
   refresh(): Promise<{ changed: boolean; isWriter: boolean; sequence: number }> {
     return this.calls.refresh(this.name)
+  }
+
+  async *find(options: FindOptions = {}): AsyncGenerator<Found> {
+    const { find } = await import('./find.js')
+    yield* find(this.fs, options, tag => this.tagged(tag))
   }
 
   async readRange(path: string, offset: number, length: number): Promise<Buffer> {

@@ -28,6 +28,7 @@ import type { DiffReader } from './diff.js'
 import type { ExecArguments } from './exec/call.js'
 import type { RaceOptions, RaceResult } from './exec/race.js'
 import type { ExecCommand, ExecEvent, ExecResult } from './exec/types.js'
+import type { FindOptions, Found } from './find.js'
 import type { LeaseWait } from './lease-wait.js'
 import type { LocalCopy } from './local-copies.js'
 import type { CheckedCommand, CheckOptions } from './policy.js'
@@ -49,6 +50,7 @@ export type { Copied } from './copy.js'
 export type { ExecArguments } from './exec/call.js'
 export type { Attempt, RaceOptions, RaceResult } from './exec/race.js'
 export type { ExecChange, ExecCommand, ExecDecision, ExecEvent, ExecOptions, ExecResult } from './exec/types.js'
+export type { FindOptions, Found, FoundType } from './find.js'
 export type { LocalCopy } from './local-copies.js'
 export type { CheckedCommand, CheckOptions } from './policy.js'
 export type { PrefetchOptions, PrefetchResult } from './prefetch.js'
@@ -555,6 +557,8 @@ export interface OpenVolume extends VolumeHistory {
   readonly name: string
   /** The shape of `node:fs`. The synchronous forms work where the volume is open in this process. */
   readonly fs: VolumeFs
+  /** What is below a path and passes every test, a directory before what is in it, names in order. @throws CairnError ENOENT, ERR_FIND, ERR_TAG */
+  find(options?: FindOptions): AsyncIterable<Found>
   /**
    * A writable stream whose file appears at once and whole when it is closed; `discard()` leaves no trace.
    * @param options mode of a new file; default 0o666, less the umask
