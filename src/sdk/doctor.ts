@@ -2,7 +2,6 @@ import { execFile } from 'node:child_process'
 import { accessSync, closeSync, constants, existsSync, openSync, readFileSync, statfsSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { findTools } from '../exec/index.js'
 import { isFuseDevice } from '../fuse/mountinfo.js'
 import type { VolumeInfo } from '../volume/api.js'
 import { loadSettings } from './config.js'
@@ -161,6 +160,7 @@ function fusermount(): Check {
 /** What holds commands of `cairn exec`. */
 async function sandboxCheck(): Promise<Check[]> {
   if (process.platform !== 'linux') return [odd('sandbox', 'commands run without a sandbox here', 'Run them on Linux, where bubblewrap holds them.')]
+  const { findTools } = await import('../exec/index.js')
   const { bubblewrap, bubblewrapProblem = '', namespace } = await findTools()
   if (bubblewrap !== undefined) return [fine('sandbox', 'commands run in bubblewrap')]
   const held =
