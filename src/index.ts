@@ -27,6 +27,7 @@ export type {
   DiffChange,
   DiffOptions,
   DiffSide,
+  DirectoryUse,
   DoctorReport,
   Effect,
   FindOptions,

@@ -1,10 +1,18 @@
-import type { StatsReport, VolumeUsage } from '../sdk/types.js'
-import { ago, fullTime, humanSize, plural } from './format.js'
+import type { DirectoryUse, StatsReport, VolumeUsage } from '../sdk/types.js'
+import { ago, fullTime, humanSize, plural, printable, table } from './format.js'
 import type { Run } from './spec.js'
 
 const CHECKPOINTS_SHOWN = 10
 
 export const run: Run = async (context, [target]) => {
+  const { path, ...side } = target?.includes(':/') === true ? await context.side(target) : { path: undefined }
+  if (path !== undefined && 'volume' in side) {
+    const { volume, ref } = side
+    const of = await context.cairn()
+    const found = await context.helped(() => of.directoryUse(volume, path, ref === undefined ? {} : { ref }))
+    await context.result(found, () => directoryLines(found))
+    return 0
+  }
   const name = target === undefined ? undefined : await context.volumeName(target)
   const cairn = await context.cairn()
   const report = await context.helped(() => cairn.stats(name))
@@ -35,6 +43,27 @@ export function usageLines(volumes: readonly VolumeUsage[], shared?: { liveBytes
   const table = rows.map(row => row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  '))
   const both = shared === undefined ? 0 : shared.liveBytes + shared.historyBytes
   return both === 0 ? table : [...table, `${size(both)} are held by several volumes together, ${size(shared?.historyBytes ?? 0)} of it by their history`]
+}
+
+/** A line for each name, with the sum. */
+function directoryLines(found: readonly DirectoryUse[]): string[] {
+  const size = (bytes: number): string => `${humanSize(bytes)}B`
+  const sum = (of: (use: DirectoryUse) => number): number => found.reduce((total, use) => total + of(use), 0)
+  const all = {
+    name: 'in all',
+    type: 'file' as const,
+    files: sum(use => use.files),
+    bytes: sum(use => use.bytes),
+    inheritedBytes: sum(use => use.inheritedBytes),
+  }
+  const rows = [...found, all].map(({ name, type, files, bytes, inheritedBytes }) => [
+    `${printable(name)}${type === 'directory' ? '/' : ''}`,
+    String(files),
+    size(bytes),
+    size(bytes - inheritedBytes),
+    size(inheritedBytes),
+  ])
+  return table([['NAME', 'FILES', 'BYTES', 'OWN', 'FROM BEFORE THE FORK'], ...rows], new Set([1, 2, 3, 4]))
 }
 
 /** What keeps the history of one volume: largest first. */

@@ -286,11 +286,12 @@ export const groups: readonly CommandGroup[] = [
       },
       {
         name: 'stats',
-        operands: '[volume]',
-        about: 'What each volume holds: present state, history, shared with others; as of the last collection',
+        operands: '[address]',
+        about: 'What each volume holds: present state, history, shared with others; as of the last collection. Of a directory: what each name in it holds now',
         examples: [
           ['cairn stats', 'all volumes'],
           ['cairn stats work', 'with its checkpoints'],
+          ['cairn stats work:/src', 'by directory'],
         ],
         completes: 'volume',
         load: () => import('./stats.js'),

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { AuditFilter, AuditPage, AuditRecord, AuditState, AuditTip, AuditVerification } from '../volume/audit/index.js'
 import type { Host } from './host.js'
+import { stepped } from './steps.js'
 import type { AuditOptions } from './types.js'
 
 /** Entries asked for at once. */
@@ -39,14 +40,6 @@ async function* pages(host: Host, name: string, filter: AuditFilter, limit: numb
   }
 }
 
-export async function verifyAudit(host: Host, name: string, options: { against?: AuditTip; key?: string }): Promise<AuditVerification> {
-  const target = await host.call('beginAuditVerify', name, options)
-  try {
-    for (;;) {
-      const { done, result } = (await host.call('step', target)) as { done: boolean; result?: AuditVerification }
-      if (done && result !== undefined) return result
-    }
-  } finally {
-    await host.call('close', target)
-  }
+export function verifyAudit(host: Host, name: string, options: { against?: AuditTip; key?: string }): Promise<AuditVerification> {
+  return stepped(host, 'beginAuditVerify', name, options)
 }

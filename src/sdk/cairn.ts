@@ -49,6 +49,7 @@ import type {
   DiffChange,
   DiffOptions,
   DiffSide,
+  DirectoryUse,
   DurabilityLevel,
   ExecArguments,
   ExecCommand,
@@ -619,6 +620,12 @@ export class Cairn implements CairnApi {
 
   async stats(name?: string): Promise<StatsReport> {
     return (await this.#call('stats', ...(name === undefined ? [] : [name]))) as StatsReport
+  }
+
+  async directoryUse(name: string, path: string, options: { ref?: string } = {}): Promise<DirectoryUse[]> {
+    if (options.ref === undefined) await this.#settle(name)
+    const { stepped } = await import('./steps.js')
+    return stepped(await this.#host(name), 'beginDirectoryUse', name, path, options)
   }
 
   async open(

@@ -2,6 +2,7 @@ import { CairnError } from '../errors.js'
 import type { StatsReport } from '../history/gc/report.js'
 import type { QuotaReport as CountedReport } from '../server/quota-methods.js'
 import type { Host } from './host.js'
+import { stepped } from './steps.js'
 
 /** What a volume holds now, and what it may hold. */
 export interface QuotaReport extends Omit<CountedReport, 'historyLimit'> {
@@ -22,22 +23,10 @@ export interface HistoryReport {
 /** Adds what the history holds, where that is limited. */
 export async function withHistory(host: Host, name: string, { historyLimit: limit, ...report }: CountedReport): Promise<QuotaReport> {
   if (limit === undefined) return report
-  const used = await countedUse(host, name)
+  const used = await stepped<number>(host, 'beginHistoryUse', name)
   const pinned = await pinnedBy(host, name)
   const over = used + (pinned?.bytes ?? 0) - limit
   return { ...report, history: { limit, used, ...(pinned === undefined ? {} : { pinned }), ...(over > 0 ? { exceededBy: over } : {}) } }
-}
-
-async function countedUse(host: Host, name: string): Promise<number> {
-  const target = await host.call('beginHistoryUse', name)
-  try {
-    for (;;) {
-      const { done, result } = (await host.call('step', target)) as { done: boolean; result?: number }
-      if (done) return result ?? 0
-    }
-  } finally {
-    await host.call('close', target)
-  }
 }
 
 async function pinnedBy(host: Host, name: string): Promise<HistoryReport['pinned']> {

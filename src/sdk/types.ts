@@ -13,6 +13,7 @@ import type { SetPolicyOptions } from '../server/policy-methods.js'
 import type { MountInfo, MountOptions, ServerStatus, ViewOptions } from '../server/protocol.js'
 import type { Change, CommitInfo, FsckReport, StoreCheck, Unpublished, VersionInfo, VolumeInfo, VolumeStatus } from '../volume/api.js'
 import type { AuditEvent, AuditRecord, AuditTip, AuditVerification } from '../volume/audit/index.js'
+import type { DirectoryUse } from '../volume/directory-use.js'
 import type { FsckProgress } from '../volume/fsck.js'
 import type { DurabilityLevel } from '../volume/lease.js'
 import type { Quota } from '../volume/quota.js'
@@ -104,6 +105,7 @@ export type { UndoOptions, UndoResult } from '../history/merge/undo.js'
 export type { Restored, RestoreOptions } from '../history/restore/restore.js'
 export type { MergeCall } from '../server/merge-methods.js'
 export type { MountInfo, MountOptions, ServerStatus, ViewInfo, ViewOptions, ViewRules } from '../server/protocol.js'
+export type { DirectoryUse } from '../volume/directory-use.js'
 export type { FsckProgress } from '../volume/fsck.js'
 export type { DurabilityLevel } from '../volume/lease.js'
 
@@ -349,6 +351,11 @@ export interface CairnApi {
   gc(options?: GcOptions): Promise<GcReport>
   /** What each volume held when the store was collected last. @throws CairnError ERR_VOLUME_UNKNOWN, ERR_STATS_UNKNOWN */
   stats(name?: string): Promise<StatsReport>
+  /**
+   * What each name of a directory holds now, or held at `ref`, the largest first, and how much of it was written before the volume was forked.
+   * @throws POSIX errors of the path; CairnError ERR_VOLUME_UNKNOWN, ERR_REF_UNKNOWN. Cost: a look at each file below, and at its blocks
+   */
+  directoryUse(name: string, path: string, options?: { ref?: string }): Promise<DirectoryUse[]>
   /**
    * A volume with the whole of node:fs/promises. `ref`: read-only, at that state. `actor`: who changes through it, and `reason` why. `mode` `readonly`: every change fails with
    * EROFS, and a volume in a store that hosts share is read as its writer published it, without a lease; what is new is seen after `refreshMs`, or after `refresh`.

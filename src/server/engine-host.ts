@@ -21,6 +21,7 @@ import { as } from './as-actor.js'
 import { auditMethods } from './audit-methods.js'
 import { cacheMethods } from './cache-methods.js'
 import { ChangeLog } from './changes.js'
+import { directoryUseOf } from './directory-use.js'
 import { execMethods } from './exec-methods.js'
 import { historyMethods } from './history-methods.js'
 import { mergeMethods } from './merge-methods.js'
@@ -191,6 +192,8 @@ export class EngineHost {
       beginPurge: (session: string, name: string, path: string, options?: { recursive?: boolean; actor?: string }) =>
         this.#flushed(name, () => this.#beginSteps(session, name, volume => purge(volume, path, options))),
       step: (session: string, target: number) => this.#step(session, target),
+      beginDirectoryUse: (session: string, name: string, path: string, options?: { ref?: string }) =>
+        this.#beginSteps(session, name, volume => directoryUseOf(volume, path, options), READ),
       beginHistoryUse: (session: string, name: string) => this.#beginSteps(session, name, volume => countedUse(volume), READ),
       beginAuditVerify: (session: string, name: string, options?: AuditVerifyOptions) =>
         this.#beginSteps(session, name, volume => verifyAudit(() => volume.state.history, options), READ),
