@@ -57,6 +57,11 @@ export class NotYourTurn extends Error {
   }
 }
 
+/** What ended so has changed nothing, and is made again. */
+export function isGivenUp(error: unknown): boolean {
+  return error instanceof PageMiss || error instanceof NotYourTurn
+}
+
 /** Stored bytes that do not verify: reads of them fail with EIO, never return wrong data. */
 export class CorruptError extends CairnError {
   /** The damaged object, such as a pack's key and the offset within it. */

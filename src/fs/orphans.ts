@@ -1,4 +1,5 @@
 import { AttrFlag, ContentKind, getIno, inodeKey, PREFIX_BYTES, Tag } from '../codec/index.js'
+import { isGivenUp } from '../errors.js'
 import { assert } from '../sys/index.js'
 import { blockCount, dropSmall, lastBlock } from './content.js'
 import type { Context, Inode } from './context.js'
@@ -83,6 +84,7 @@ export function eraseOrphan(c: Context, ino: number): boolean {
   }
 }
 
+/** What it erases may have to be waited for: then it is still open, and to be released once more. */
 export function release(c: Context, ino: number, handle: number): void {
   if (handle !== 0) c.session.released?.(ino, handle)
   const count = c.holds.get(ino) ?? 0
@@ -90,8 +92,18 @@ export function release(c: Context, ino: number, handle: number): void {
     c.holds.set(ino, count - 1)
     return
   }
-  c.holds.delete(ino)
-  if (c.forgotten.delete(ino) || !keptByKernel(c, ino)) eraseOrphan(c, ino)
+  let isMissing = false
+  try {
+    if (c.forgotten.has(ino) || !keptByKernel(c, ino)) eraseOrphan(c, ino)
+  } catch (error) {
+    isMissing = isGivenUp(error)
+    throw error
+  } finally {
+    if (!isMissing) {
+      c.holds.delete(ino)
+      c.forgotten.delete(ino)
+    }
+  }
 }
 
 export function forget(c: Context, ino: number): void {
@@ -117,11 +129,14 @@ export function collectOrphans(c: Context): number {
 function orphansAfter(c: Context, after: number): number[] {
   const found: number[] = []
   const cursor = c.takeCursor()
-  let more = cursor.seek(c.K, inodeKey(c.K, Tag.orphan, after + 1))
-  while (more && found.length < COLLECT_AT_ONCE && cursor.buf[cursor.kp] === Tag.orphan && cursor.kl === PREFIX_BYTES) {
-    found.push(getIno(cursor.buf, cursor.kp + 1))
-    more = cursor.next()
+  try {
+    let more = cursor.seek(c.K, inodeKey(c.K, Tag.orphan, after + 1))
+    while (more && found.length < COLLECT_AT_ONCE && cursor.buf[cursor.kp] === Tag.orphan && cursor.kl === PREFIX_BYTES) {
+      found.push(getIno(cursor.buf, cursor.kp + 1))
+      more = cursor.next()
+    }
+    return found
+  } finally {
+    c.giveCursor(cursor)
   }
-  c.giveCursor(cursor)
-  return found
 }

@@ -76,9 +76,11 @@ function isEntryOf(cursor: Cursor, dir: number): boolean {
 
 export function isEmptyDirectory(c: Context, dir: number): boolean {
   const cursor = c.takeCursor()
-  const found = cursor.seek(c.K, direntFromKey(c.K, dir, 0, 0)) && isEntryOf(cursor, dir)
-  c.giveCursor(cursor)
-  return !found
+  try {
+    return !(cursor.seek(c.K, direntFromKey(c.K, dir, 0, 0)) && isEntryOf(cursor, dir))
+  } finally {
+    c.giveCursor(cursor)
+  }
 }
 
 /** The name under which `dir` holds `ino`, given the name's hash: one of the few entries that share it. */

@@ -179,14 +179,17 @@ function listBytes(c: Context, ino: number): number {
 
 function eachName(c: Context, ino: number, visit: (name: string) => boolean): void {
   const cursor = c.takeCursor()
-  let more = cursor.seek(c.K, inodeKey(c.K, Tag.xattr, ino))
-  while (more && isXattrOf(cursor, ino)) {
-    const { buf, kp, kl } = cursor
-    const isFirst = buf[kp + kl - 2] === 0 && buf[kp + kl - 1] === 0
-    if (isFirst && !visit(latin1(buf, kp + PREFIX_BYTES, kp + kl - KEY_TAIL))) break
-    more = cursor.next()
+  try {
+    let more = cursor.seek(c.K, inodeKey(c.K, Tag.xattr, ino))
+    while (more && isXattrOf(cursor, ino)) {
+      const { buf, kp, kl } = cursor
+      const isFirst = buf[kp + kl - 2] === 0 && buf[kp + kl - 1] === 0
+      if (isFirst && !visit(latin1(buf, kp + PREFIX_BYTES, kp + kl - KEY_TAIL))) break
+      more = cursor.next()
+    }
+  } finally {
+    c.giveCursor(cursor)
   }
-  c.giveCursor(cursor)
 }
 
 function isXattrOf(cursor: Cursor, ino: number): boolean {
@@ -196,13 +199,16 @@ function isXattrOf(cursor: Cursor, ino: number): boolean {
 /** Adds the deletion of up to `limit` records of an inode's attributes to the batch. True when those were all. */
 export function deleteSomeXattrs(c: Context, ino: number, limit: number): boolean {
   const cursor = c.takeCursor()
-  let left = limit
-  let more = cursor.seek(c.K, inodeKey(c.K, Tag.xattr, ino)) && isXattrOf(cursor, ino)
-  while (more && left-- > 0) {
-    copyBytes(cursor.buf, cursor.kp, c.K, 0, cursor.kl)
-    c.session.del(c.K, cursor.kl)
-    more = cursor.next() && isXattrOf(cursor, ino)
+  try {
+    let left = limit
+    let more = cursor.seek(c.K, inodeKey(c.K, Tag.xattr, ino)) && isXattrOf(cursor, ino)
+    while (more && left-- > 0) {
+      copyBytes(cursor.buf, cursor.kp, c.K, 0, cursor.kl)
+      c.session.del(c.K, cursor.kl)
+      more = cursor.next() && isXattrOf(cursor, ino)
+    }
+    return !more
+  } finally {
+    c.giveCursor(cursor)
   }
-  c.giveCursor(cursor)
-  return !more
 }

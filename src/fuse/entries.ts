@@ -75,11 +75,17 @@ export function rmdir(x: Exchange): number {
   const name = x.lastName(40)
   if (isHistory(x, x.ino, name)) return x.fail(-EPERM)
   if (x.once()) return x.ok(0)
+  return x.done(keepingUnlinked(x, () => x.fs.rmdir(x.ino, name)))
+}
+
+function keepingUnlinked(x: Exchange, work: () => number): number {
   const kept = x.keepsUnlinked
   x.keepsUnlinked = true
-  const result = x.fs.rmdir(x.ino, name)
-  x.keepsUnlinked = kept
-  return x.done(result)
+  try {
+    return work()
+  } finally {
+    x.keepsUnlinked = kept
+  }
 }
 
 const RENAME_FLAGS = 3
@@ -92,11 +98,7 @@ function renameAt(x: Exchange, at: number, flags: number): number {
   const toName = x.in.latin1Slice(end + 1, x.nameEnd(end + 1))
   if (isHistory(x, x.ino, name) || isHistory(x, x.inoAt(10), toName)) return x.fail(-EPERM)
   if (x.once()) return x.ok(0)
-  const kept = x.keepsUnlinked
-  x.keepsUnlinked = true
-  const result = x.fs.rename(x.ino, name, x.inoAt(10), toName, flags)
-  x.keepsUnlinked = kept
-  return x.done(result)
+  return x.done(keepingUnlinked(x, () => x.fs.rename(x.ino, name, x.inoAt(10), toName, flags)))
 }
 
 export function rename(x: Exchange): number {
@@ -149,12 +151,10 @@ function forgotten(x: Exchange, fs: FileSystemApi | undefined, ino: number): voi
   if (x.options.othersHold?.() !== true) fs?.forget(ino)
 }
 
+/** First what may have to be waited for, and may come twice. */
 export function batchForget(x: Exchange): number {
-  const count = x.in32[10]
-  for (let i = 0, at = 12; i < count; i++, at += 4) {
-    const view = x.viewAt(at)
-    if (isLiveView(view)) forgotten(x, x.fsAt(at), x.inoAt(at))
-    else forgetIn(x.options.past, view, x.inoAt(at), x.u64(at + 2))
-  }
+  const end = 12 + x.in32[10] * 4
+  for (let at = 12; at < end; at += 4) if (isLiveView(x.viewAt(at))) forgotten(x, x.fsAt(at), x.inoAt(at))
+  for (let at = 12; at < end; at += 4) if (!isLiveView(x.viewAt(at))) forgetIn(x.options.past, x.viewAt(at), x.inoAt(at), x.u64(at + 2))
   return 0
 }

@@ -66,12 +66,13 @@ const aboutInode: readonly number[] = [Op.access, Op.getattr, Op.setattr, Op.sta
 const staleWhenMissing = new Uint8Array(OP_COUNT)
 for (const op of aboutInode) staleWhenMissing[op] = 1
 
-/** Requests that only read: one that would have to wait for a store may be given up and made again. */
+/** Requests that only read, and OPEN: in a view of the past they may be given up, where a store would have to be waited for, and made again. */
 const reading: readonly number[] = [
   Op.lookup,
   Op.access,
   Op.getattr,
   Op.statx,
+  Op.open,
   Op.readlink,
   Op.read,
   Op.lseek,
@@ -80,8 +81,17 @@ const reading: readonly number[] = [
   Op.readdir,
   Op.readdirplus,
 ]
+/** In the live volume those that change something may, too: nothing is changed before all is here. */
+const changing: readonly number[] = [
+  ...[Op.create, Op.mknod, Op.mkdir, Op.symlink, Op.link, Op.unlink, Op.rmdir, Op.rename, Op.rename2],
+  ...[Op.setattr, Op.setxattr, Op.removexattr, Op.ioctl, Op.write, Op.fallocate, Op.copyFileRange, Op.copyFileRange64],
+  ...[Op.release, Op.forget, Op.batchForget],
+]
+const PAST = 1
+const LIVE = 2
 const mayMiss = new Uint8Array(OP_COUNT)
-for (const op of reading) mayMiss[op] = 1
+for (const op of reading) mayMiss[op] = PAST | LIVE
+for (const op of changing) mayMiss[op] = LIVE
 
 function isSync(opcode: number): boolean {
   return opcode === Op.fsync || opcode === Op.fsyncdir || opcode === Op.syncfs
@@ -165,7 +175,7 @@ export class FuseHandler {
     const hooks = this.#hooks
     if (opcode === Op.interrupt) hooks.interrupt?.(x.in32[HeaderWord.body + 1], x.in32[HeaderWord.body])
     hooks.answering?.(true, x.ino)
-    if (hooks.far !== undefined) hooks.far.store.mayMiss = isLive && !patient && mayMiss[opcode] === 1
+    if (hooks.far !== undefined) hooks.far.store.mayMiss = !patient && (mayMiss[opcode] & (isLive ? LIVE : PAST)) !== 0
     try {
       if (!isLive) return this.#elsewhere(opcode)
       if (isSync(opcode)) return this.#sync()
@@ -206,6 +216,8 @@ export class FuseHandler {
     const refused = guard.refuses(x, opcode)
     if (refused < 0) return x.fail(refused)
     const reply = operation(x)
+    // What was opened by then would be opened twice.
+    x.live.session.waitFromNow?.()
     if (reply > 0 && x.outI32[1] === 0) guard.answered(x, opcode)
     return reply
   }
@@ -249,8 +261,10 @@ export class FuseHandler {
   }
 
   #park(length: number, miss: PageMiss | NotYourTurn): number {
-    this.exchange.tagged = false
-    this.exchange.fs.session.discard()
+    const x = this.exchange
+    x.tagged = false
+    x.fs.session.discard()
+    x.live.session.discard()
     this.#hooks.park?.(length, miss)
     return DEFERRED
   }

@@ -1,6 +1,6 @@
 /** Requests about content. */
 
-import { ENOSYS, EROFS } from '../errors.js'
+import { ENOSYS, EROFS, isGivenUp } from '../errors.js'
 import { limits } from '../sys/index.js'
 import type { Exchange } from './exchange.js'
 import { OPEN_OUT_BYTES, OpenFlag, OUT_HEADER_BYTES, REPLY_WORD, WRITE_DATA_AT, WriteFlag } from './protocol.js'
@@ -19,8 +19,15 @@ export function open(x: Exchange): number {
 
 export function release(x: Exchange): number {
   if (x.options.readOnly) return x.ok(0)
-  if (x.view === 0) x.options.opens?.remove(x.ino, x.u64(10))
-  x.fs.release(x.ino, x.u64(10))
+  let isMissing = false
+  try {
+    x.fs.release(x.ino, x.u64(10))
+  } catch (error) {
+    isMissing = isGivenUp(error)
+    throw error
+  } finally {
+    if (x.view === 0 && !isMissing) x.options.opens?.remove(x.ino, x.u64(10))
+  }
   return x.ok(0)
 }
 

@@ -4,7 +4,7 @@ import * as libc from '../sys/libc.js'
 import { Waker } from '../sys/waker.js'
 import { Frame } from './frame.js'
 import { Parking } from './parking.js'
-import { HeaderWord, OUT_HEADER_BYTES } from './protocol.js'
+import { HeaderWord, Op, OUT_HEADER_BYTES } from './protocol.js'
 
 /** One mount being served. */
 export interface Connection {
@@ -118,6 +118,8 @@ export class FuseLoop {
    */
   catchUp(): void {
     for (let turns = 0; turns < limits.fuseCatchUpTurns && this.#turn() > 0; turns++);
+    // What is written back is to be there, whatever it waits for.
+    if (this.#parking.hurry(Op.write)) this.#makeAgain()
   }
 
   /** Gives every connection its turn. Returns how many requests there were. */

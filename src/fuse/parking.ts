@@ -38,6 +38,17 @@ export class Parking {
     })
   }
 
+  /** Requests of this kind wait no longer here, but for themselves. @returns false when there are none */
+  hurry(opcode: number): boolean {
+    for (const parked of this.#waiting) {
+      if (parked.request[HeaderWord.opcode] !== opcode) continue
+      this.#waiting.delete(parked)
+      parked.patient = true
+      this.#ready.push(parked)
+    }
+    return this.hasReady
+  }
+
   /** Makes again those whose bytes have come. @param run answers the request, which may park it once more */
   makeAgain(run: (parked: Parked) => void): void {
     for (let parked = this.#ready.shift(); parked !== undefined; parked = this.#ready.shift()) {

@@ -88,9 +88,15 @@ function lookup(x: Exchange, past: Past): number {
     return putPastEntry(x, View.versions, ino, limits.fuseCacheSeconds, 0)
   }
   x.view = folder.view
-  if (!x.enterView()) return x.fail(-ESTALE)
-  const result = x.fs.getattr(ino)
-  return result < 0 ? x.fail(-ESTALE) : putPastEntry(x, folder.view, ino, 0, limits.fuseCacheSeconds)
+  try {
+    if (!x.enterView()) return x.fail(-ESTALE)
+    const result = x.fs.getattr(ino)
+    return result < 0 ? x.fail(-ESTALE) : putPastEntry(x, folder.view, ino, 0, limits.fuseCacheSeconds)
+  } catch (error) {
+    // The kernel hears of no look-up, or of one that is made again.
+    past.views.forgotten(folder.view, ino, 1)
+    throw error
+  }
 }
 
 /** Truncating the control file, or setting its times, is what redirections and `touch` do on the way. */

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { EBADF, EEXIST, EINVAL, EISDIR, ELOOP, ENOENT, ENOTDIR, ESTALE, posixError } from '../errors.js'
+import { EBADF, EEXIST, EINVAL, EISDIR, ELOOP, ENOENT, ENOTDIR, ESTALE, isGivenUp, posixError } from '../errors.js'
 import { Set as Field } from '../fs/filesystem.js'
 import { PathOps } from './path-ops.js'
 import type { StatRecord } from './stats.js'
@@ -32,6 +32,13 @@ export class HandleOps extends PathOps {
   /** Left by `openInode`. */
   protected opened = 0
 
+  /** As `open`, for what goes on with it: a handle is there now, so that nothing far away may end it. */
+  protected openToUse(path: Path, flags: number, mode: number): number {
+    const handle = this.open(path, flags, mode)
+    this.fs.session.waitFromNow?.()
+    return handle
+  }
+
   /** @param mode of a file that is made, umask applied */
   open(path: Path, flags: number, mode: number): number {
     const ino = this.openInode(path, flags, mode)
@@ -42,8 +49,15 @@ export class HandleOps extends PathOps {
 
   close(handle: number): void {
     const { ino, number } = this.known(handle, 'close')
-    this.handles.delete(handle)
-    this.fs.release(ino, number)
+    let isMissing = false
+    try {
+      this.fs.release(ino, number)
+    } catch (error) {
+      isMissing = isGivenUp(error)
+      throw error
+    } finally {
+      if (!isMissing) this.handles.delete(handle)
+    }
   }
 
   /** Closes what is open; for a client that went away. */

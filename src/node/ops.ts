@@ -40,6 +40,7 @@ export class LocalOps extends HandleOps {
 
   private readOpened(path: Path, flags: number, limit: number): Uint8Array | number {
     const ino = this.openInode(path, flags, 0o666)
+    this.fs.session.waitFromNow?.()
     try {
       const size = this.sizeOf(ino)
       if ((this.fs.attr.mode & S_IFMT) === S_IFDIR) throw posixError(EISDIR, 'read')
@@ -83,7 +84,7 @@ export class LocalOps extends HandleOps {
   }
 
   private writeOpened(path: Path, data: Uint8Array, flags: number, mode: number): void {
-    const handle = this.open(path, flags, mode)
+    const handle = this.openToUse(path, flags, mode)
     try {
       if (data.length > 0) this.write(handle, data, null)
     } finally {
@@ -92,7 +93,7 @@ export class LocalOps extends HandleOps {
   }
 
   truncate(path: Path, size: number): void {
-    const handle = this.open(path, constants.O_RDWR, 0)
+    const handle = this.openToUse(path, constants.O_RDWR, 0)
     try {
       this.ftruncate(handle, size)
     } finally {
@@ -147,7 +148,7 @@ export class LocalOps extends HandleOps {
   /** As open, with both paths of a copy in its error. */
   private openNamed(path: Path, flags: number, mode: number, from: Path, to: Path): number {
     try {
-      return this.open(path, flags, mode)
+      return this.openToUse(path, flags, mode)
     } catch (error) {
       const errno = (error as NodeJS.ErrnoException).errno
       throw errno === undefined ? error : posixError(-errno, 'copyfile', shown(from), shown(to))

@@ -33,6 +33,7 @@ import { Sessions, type Target } from './sessions.js'
 import { tagMethods } from './tag-methods.js'
 import type { Written } from './turns-elsewhere.js'
 import { openVersion, type VersionPlace, versionMethods } from './version-methods.js'
+import { whenNear } from './when-near.js'
 
 /** What another host writes can be read all the same. */
 const READ = { readOnly: true }
@@ -300,22 +301,42 @@ export class EngineHost {
     return { done: false }
   }
 
-  #open(session: string, name: string, { ref, actor, version, readOnly, durability, why }: OpenTarget): number {
+  #open(session: string, name: string, target: OpenTarget): number | Promise<number> {
+    const { ref, version, readOnly, durability } = target
     const isPast = ref !== undefined || version !== undefined
     const open = this.volumes.acquire(name, false, { readOnly: isPast || readOnly === true, ...(durability === undefined ? {} : { durability }) })
-    try {
-      const past = version !== undefined ? openVersion(open.volume, version) : ref !== undefined ? open.volume.at(ref) : undefined
-      const fs = past === undefined ? open.fs : this.#options.makeFs(past, open.id)
-      const by = actor === undefined ? {} : { actor }
-      const { volume } = open
-      const auditSession =
-        past !== undefined || readOnly === true || volume.isReader
-          ? {}
-          : { auditSession: volume.auditSessions.begin({ actor: volume.session.actor, ...by, ...why }) }
-      return this.sessions.add(session, { open, fs, backend: this.#backend(fs, open, actor), ...by, ...auditSession })
-    } catch (error) {
+    return this.#releasing(open, () => {
+      if (!isPast) return this.#addOpened(session, open, target)
+      return this.#whenNear(open, () => {
+        const past = version !== undefined ? openVersion(open.volume, version) : open.volume.at(ref as string) // one of the two is there
+        return this.#addOpened(session, open, target, this.#options.makeFs(past, open.id))
+      })
+    })
+  }
+
+  /** @param past a state of the past, which nobody changes; else the volume as it is */
+  #addOpened(session: string, open: OpenVolume, { actor, readOnly, why }: OpenTarget, past?: FileSystemApi): number {
+    const fs = past ?? open.fs
+    const by = actor === undefined ? {} : { actor }
+    const { volume } = open
+    const auditSession =
+      past !== undefined || readOnly === true || volume.isReader
+        ? {}
+        : { auditSession: volume.auditSessions.begin({ actor: volume.session.actor, ...by, ...why }) }
+    return this.sessions.add(session, { open, fs, backend: this.#backend(fs, open, actor), ...by, ...auditSession })
+  }
+
+  /** Lets go of a volume when `run` fails. */
+  #releasing<T>(open: OpenVolume, run: () => T | Promise<T>): T | Promise<T> {
+    const failed = (error: unknown): never => {
       this.volumes.release(open)
       throw error
+    }
+    try {
+      const result = run()
+      return result instanceof Promise ? result.catch(failed) : result
+    } catch (error) {
+      return failed(error)
     }
   }
 
@@ -371,6 +392,16 @@ export class EngineHost {
   }
 
   #fileCall(session: string, name: string, args: unknown[]): unknown {
+    const { open } = this.sessions.get(session, args[0] as number)
+    return this.#whenNear(open, () => this.#fileCallNow(session, name, args))
+  }
+
+  /** Others go on where somebody else is there to serve them; see `whenNear`. */
+  #whenNear<T>({ volume }: OpenVolume, run: () => T | Promise<T>): T | Promise<T> {
+    return this.#options.flushesInSlices === true ? whenNear(volume.context.store, run) : run()
+  }
+
+  #fileCallNow(session: string, name: string, args: unknown[]): unknown {
     const [id, ...rest] = args
     const target = this.sessions.get(session, id as number)
     if (!isOpName(name)) throw new CairnError('ERR_METHOD_UNKNOWN', `The server knows no fs.${name}.`, 'Use the same version of cairn on both sides.')

@@ -74,7 +74,14 @@ export class VersionTree {
     if (version === undefined && !this.#exists(path)) return -ENOENT
     const ino = inoOf(path, version)
     const failed = this.#know(ino, { parent: dir, name, path, ...(version === undefined ? {} : { version }), lookups: 0 })
-    return failed || this.getattr(ino) || ino
+    try {
+      return failed || this.getattr(ino) || ino
+    } catch (error) {
+      // The kernel hears of no look-up, or of one that is made again.
+      const known = this.#known.get(ino)
+      if (known !== undefined) known.lookups--
+      throw error
+    }
   }
 
   #version(path: string, name: string): VersionNodeRecord['version'] {
@@ -107,18 +114,19 @@ export class VersionTree {
     const { path: _path, lookups: _lookups, ...record } = node
     const value = encodeViewRecord(record)
     session.look()
-    this.#dropForgotten()
+    const drops = this.#forgotten.length >= limits.forgottenVersions
+    if (drops) this.#dropForgotten()
     session.historyPut(K, versionNodeKey(K, mountId, View.versions, ino), value, value.length)
     const failed = keep(session)
-    if (failed === 0) this.#known.set(ino, { ...node, lookups: 1 })
-    return failed
+    if (failed !== 0) return failed
+    if (drops) this.#forgotten = []
+    this.#known.set(ino, { ...node, lookups: 1 })
+    return 0
   }
 
   #dropForgotten(): void {
     const { volume, mountId } = this.#options
-    if (this.#forgotten.length < limits.forgottenVersions) return
     for (const ino of this.#forgotten) if (!this.#known.has(ino)) volume.session.historyDel(K, versionNodeKey(K, mountId, View.versions, ino))
-    this.#forgotten = []
   }
 
   /** What an inode means, also when the kernel has it from a server before this one. */

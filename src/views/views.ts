@@ -203,8 +203,12 @@ export class Views {
     const root = this.#rootOf(commit)
     const value = encodeViewRecord({ name, commit, ...(root === '' ? {} : { root }) })
     session.historyPut(K, viewKey(K, mountId, number), value, value.length)
-    const failed = keep(session)
-    if (failed < 0) for (const view of dropped) this.#add(view)
+    let failed: number | undefined
+    try {
+      failed = keep(session)
+    } finally {
+      if (failed !== 0) for (const view of dropped) this.#add(view)
+    }
     return failed < 0 ? failed : number
   }
 

@@ -142,6 +142,10 @@ export abstract class Collector implements Session {
     return this.state.wasApplied(mount, uniqueHigh, uniqueLow)
   }
 
+  waitFromNow(): void {
+    this.state.waitFromNow()
+  }
+
   discard(): void {
     this.watch?.discard()
     this.batch.reset()

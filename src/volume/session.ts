@@ -68,6 +68,8 @@ export interface Session {
   /** Journals and applies the batch. 0, or a negative errno (`-ENOSPC`, `-EROFS`, `-EIO`) and no trace of it. Survives SIGKILL once it returned 0. */
   commit(): number
   discard(): void
+  /** What is done from now on ends by no PageMiss: something was made that is no batch, such as a handle. Without it nothing is far away. */
+  waitFromNow?(): void
 
   /** Makes everything committed so far durable against power loss. Blocks. 0 or a negative errno. */
   syncNow(): number

@@ -99,6 +99,11 @@ export class VolumeState {
     this.#blocks.waitFromNow?.()
   }
 
+  /** Something is changed now: no PageMiss ends the operation any more. */
+  waitFromNow(): void {
+    this.#blocks.waitFromNow?.()
+  }
+
   #bringNear({ op, ino, x, y, vl, kl }: BatchReader): void {
     const BLOCK = limits.blockBytes
     if (op === Item.data || op === Item.zero) {

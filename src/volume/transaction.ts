@@ -88,9 +88,10 @@ export class TransactionLive extends Collector implements TransactionSession {
       return problem
     }
     const { usage } = this.state
+    this.batch.finish({ timeMs: this.nowMs, nextIno: this.state.nextIno, inodes: usage.inodes + this.inodesDelta, bytes: usage.bytes + this.bytesDelta })
+    this.#bringNear()
     this.#inodes += this.inodesDelta
     this.#bytes += this.bytesDelta
-    this.batch.finish({ timeMs: this.nowMs, nextIno: this.state.nextIno, inodes: usage.inodes + this.inodesDelta, bytes: usage.bytes + this.bytesDelta })
     this.#reader.open(this.batch.buffer, this.batch.start, this.batch.length)
     this.#noteWrites()
     this.#reader.open(this.batch.buffer, this.batch.start, this.batch.length)
@@ -125,6 +126,17 @@ export class TransactionLive extends Collector implements TransactionSession {
     const result = this.commit()
     if (result !== 0) throw posixError(-result, 'restore')
     return changes
+  }
+
+  /** What cannot be read now is a failure of the operation; later it would be one of the transaction. */
+  #bringNear(): void {
+    try {
+      this.#reader.open(this.batch.buffer, this.batch.start, this.batch.length)
+      this.state.bringNear(this.#reader)
+    } catch (error) {
+      this.discard()
+      throw error
+    }
   }
 
   #noteWrites(): void {

@@ -227,10 +227,11 @@ export class Volume implements VolumeApi {
       audit: event => this.audit.next([event]).items,
     })
     this.#authors = new Authors(clock, sequence > h.watermark ? (readAuthor(this.state.history) ?? { actor: options.actor }) : undefined)
-    this.session.onAuthor = author => {
-      this.#authors.begins(author, () => this.#commitOf(), this.session.takesTurns)
-      this.auditSessions.changes(author.actor)
-    }
+    this.session.onAuthor = author =>
+      this.#waiting(() => {
+        this.#authors.begins(author, () => this.#commitOf(), this.session.takesTurns)
+        this.auditSessions.changes(author.actor)
+      })
     if (sequence > h.watermark) this.#changedMs = clock.monotonic()
     this.history = new History(this.session, this.state, clock, random)
     this.audit = new AuditChain({ session: this.session, history: () => this.state.history, clock, random, info: () => this.info, signer: options.auditSigner })
@@ -431,6 +432,18 @@ export class Volume implements VolumeApi {
     // Nothing that a commit would record.
     if (this.versions.isPruning) return
     this.#changedMs ??= this.#clock.monotonic()
+  }
+
+  /** For what is recorded before a change: it waits for what it reads. The change itself may be given up all the same, and made again. */
+  #waiting(work: () => void): void {
+    const { store } = this.context
+    const mayMiss = store.mayMiss === true
+    if (mayMiss) store.mayMiss = false
+    try {
+      work()
+    } finally {
+      if (mayMiss) store.mayMiss = true
+    }
   }
 
   /** A commit of what was changed so far, before somebody else goes on; false where that would take long, or the disk refuses. */
