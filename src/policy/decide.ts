@@ -65,7 +65,7 @@ function verdictOn(item: Item, policy: Policy, request: CommandRequest): Verdict
     ...(item.unknown === undefined ? {} : { unknown: item.unknown }),
     within: item.within,
   }
-  return { judged, limits: strictest(met), isSoft: met.every(one => one.isSoft) }
+  return { judged, limits: met.length === 1 ? met[0].limits : strictest(met), isSoft: met.every(one => one.isSoft) }
 }
 
 interface Met extends Verdict {

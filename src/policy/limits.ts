@@ -15,7 +15,9 @@ const numbers = ['timeoutMs', 'outputBytes', 'memoryBytes', 'cpuSeconds', 'proce
  */
 export function strictest(all: readonly Verdict[]): Decision['limits'] {
   const counted = all.some(one => !one.isSoft) ? all.filter(one => !one.isSoft) : all
-  const each = counted.map(one => one.limits)
+  const each = [...new Set(counted.map(one => one.limits))]
+  // Most often one rule allows all of it.
+  if (each.length === 1) return { ...each[0], network: each[0].network ?? 'none' }
   const result: PolicyLimits = {}
   for (const key of numbers) {
     const given = each.flatMap(one => (one[key] === undefined ? [] : [one[key]]))
