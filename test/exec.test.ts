@@ -267,6 +267,20 @@ rules:
     expect(entries[1]).toMatchObject({ kind: 'exec', shell: 'echo made > f && git push origin', decision: { rule: 'no pushing' }, exit: null })
   })
 
+  it('waits for a person where the policy asks one', async () => {
+    await cairn.setPolicy(name, "version: 1\ndefault: allow\nrules: [{match: {program: touch}, effect: ask, reason: Is it wanted?}]\n")
+    const asked = volume.exec('touch', ['f'])
+    for await (const { id, volume: of } of cairn.approvals.watch()) {
+      if (of !== name) continue
+      await cairn.approvals.approve(id, { reason: 'It is.' })
+      break
+    }
+    expect((await asked).decision).toEqual({ effect: 'ask', rule: 'rule 1', reason: 'It is.', by: 'ann' })
+    const refused = volume.exec('touch', ['g'], { onAsk: () => ({ approved: false, reason: 'Not now.' }) })
+    await expect(refused).rejects.toMatchObject({ code: 'ERR_EXEC_DENIED', message: expect.stringContaining('Not now.') })
+    expect(await volume.fs.promises.readdir('/')).toEqual(['f'])
+  })
+
   it('does not see what the policy hides, nor change what it protects, whatever it is called later', async () => {
     await volume.fs.promises.writeFile('/.env', 'KEY=secret')
     await volume.fs.promises.writeFile('/kept', 'kept')

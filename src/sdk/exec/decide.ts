@@ -26,7 +26,7 @@ export function shownDecision({ effect, rule, reason }: Decision): ExecDecision 
 }
 
 /** What a command may not do. */
-export function denied({ reason, rule }: Pick<Decision, 'reason' | 'rule'>): CairnError {
+export function denied({ reason, rule }: { reason: string; rule?: string }): CairnError {
   const by = rule === undefined ? '' : ` (rule "${rule}")`
   return new CairnError(
     'ERR_EXEC_DENIED',

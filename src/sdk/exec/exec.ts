@@ -1,9 +1,10 @@
 import { CairnError } from '../../errors.js'
 import { type Ended, runCommand } from '../../exec/index.js'
-import type { Decision } from '../../policy/types.js'
+import type { Decision, PolicyLimits } from '../../policy/types.js'
 import { limits } from '../../sys/index.js'
 import type { Change, CommitInfo } from '../../volume/api.js'
 import type { AuditCounts, AuditEvent } from '../../volume/audit/index.js'
+import { policyInForce } from '../policy.js'
 import type { CairnApi, VolumeView } from '../types.js'
 import { bounded, decide, denied, shownDecision } from './decide.js'
 import { dropFork } from './drop.js'
@@ -11,7 +12,7 @@ import { type Holding, holdingFor } from './enclosure.js'
 import { environmentOf } from './environment.js'
 import { checkProgram, type Place, workingDirectory } from './place.js'
 import { checkOptions, newExecId } from './request.js'
-import type { ExecChange, ExecCommand, ExecOptions, ExecResult } from './types.js'
+import type { ExecChange, ExecCommand, ExecDecision, ExecOptions, ExecResult } from './types.js'
 import { openWorkspace } from './workspace.js'
 
 /** What runs are made with. */
@@ -40,6 +41,7 @@ class Exec {
   #options: ExecOptions
   readonly #id = newExecId()
   readonly #actor: string
+  #limits: PolicyLimits = {}
   /** What the audit says of it. */
   #recorded: AuditEvent | undefined
 
@@ -59,21 +61,38 @@ class Exec {
   }
 
   /** From here on the options are within what the policy allows. @throws CairnError ERR_EXEC_DENIED, which the audit tells */
-  async #permitted(): Promise<Decision> {
-    const { cairn } = this.#host
-    const decision = await decide(cairn, this.#volume, this.#command, this.#actor, this.#options)
+  async #permitted(): Promise<ExecDecision> {
+    const decision = await decide(this.#host.cairn, this.#volume, this.#command, this.#actor, this.#options)
+    let told = shownDecision(decision)
     try {
-      if (decision.effect === 'deny') throw denied(decision)
-      if (decision.effect === 'ask') throw denied({ ...decision, reason: `${decision.reason} Nobody can be asked here.` })
       this.#options = bounded(this.#options, decision)
+      if (decision.effect === 'ask') told = await this.#answer(decision)
+      if (decision.effect === 'deny' || told.effect === 'deny') throw denied(told)
     } catch (error) {
-      await this.#host.call('auditAppend', this.#volume, { ...this.#asked(), decision: { ...shownDecision(decision), effect: 'deny' }, exit: null })
+      await this.#host.call('auditAppend', this.#volume, { ...this.#asked(), decision: { ...told, effect: 'deny' }, exit: null })
       throw error
     }
-    return decision
+    this.#limits = decision.limits
+    return told
   }
 
-  async #inFork(holding: Holding, decision: Decision): Promise<ExecResult<string | Buffer>> {
+  /** What a person says to it; waits for that. */
+  async #answer(decision: Decision): Promise<ExecDecision> {
+    const { cairn } = this.#host
+    const { onAsk, signal, cwd = '/', network } = this.#options
+    const { askPerson, questionOf } = await import('../approvals/index.js')
+    const { ask } = await policyInForce(cairn, this.#volume)
+    const question = questionOf(this.#volume, this.#title(), cwd, this.#actor, network === 'allow', decision)
+    const { approved, by, reason } = await askPerson(cairn.home, question, {
+      ...ask,
+      ...(onAsk === undefined ? {} : { onAsk }),
+      ...(signal === undefined ? {} : { signal }),
+    })
+    const why = reason ?? (approved ? decision.reason : `${by} said no to it.`)
+    return { ...shownDecision(decision), effect: approved ? 'ask' : 'deny', reason: why, by }
+  }
+
+  async #inFork(holding: Holding, decision: ExecDecision): Promise<ExecResult<string | Buffer>> {
     const { cairn } = this.#host
     const fork = `${this.#volume}-${this.#id}`
     await cairn.fork(this.#volume, undefined, fork)
@@ -107,11 +126,11 @@ class Exec {
     return { state: state === 'merged' ? ('merged' as const) : state === 'conflicts' ? ('conflicts' as const) : ('unchanged' as const), conflicts, commit }
   }
 
-  async #inVolume(volume: string, holding: Holding, decision: Decision): Promise<ExecResult<string | Buffer>> {
+  async #inVolume(volume: string, holding: Holding, decision: ExecDecision): Promise<ExecResult<string | Buffer>> {
     const { checkpoint = true, readOnly = false } = this.#options
     await this.#host.settle(volume)
     const before = (await this.#host.call('beginRun', volume, { checkpoint: checkpoint && !readOnly })) as string | undefined
-    const workspace = await openWorkspace(this.#host.cairn, { volume, execId: this.#id, actor: this.#actor, readOnly, limits: decision.limits })
+    const workspace = await openWorkspace(this.#host.cairn, { volume, execId: this.#id, actor: this.#actor, readOnly, limits: this.#limits })
     try {
       const ended = await this.#ended(workspace.mountpoint, holding)
       return await this.#told({ volume, before, workspace, holding, decision, ended })
@@ -147,7 +166,7 @@ class Exec {
     const { changes, after } = this.#options.readOnly === true ? { changes: [], after: undefined } : await workspace.changes()
     const sandbox = holding.isSandboxed ? 'bubblewrap' : 'none'
     const commits = { ...(before === undefined ? {} : { before }), ...(after === undefined ? {} : { after }) }
-    this.#recorded = { ...this.#event(ended, changes), decision: shownDecision(decision), sandbox, ...commits }
+    this.#recorded = { ...this.#event(ended, changes), decision, sandbox, ...commits }
     await this.#host.call('auditAppend', volume, this.#recorded)
     const result: ExecResult<string | Buffer> = {
       execId: this.#id,
@@ -161,7 +180,7 @@ class Exec {
       changes: changes.map(shown),
       ...(before === undefined ? {} : { checkpoint: before }),
       ...(after === undefined ? {} : { commit: after }),
-      decision: shownDecision(decision),
+      decision,
       ...omitted(ended),
       sandbox,
       network: holding.network,
@@ -207,7 +226,7 @@ interface Run {
   before: string | undefined
   workspace: VolumeView
   holding: Holding
-  decision: Decision
+  decision: ExecDecision
   ended: Ended
 }
 

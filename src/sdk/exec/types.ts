@@ -1,7 +1,9 @@
 import type { Readable } from 'node:stream'
 import type { SandboxKind } from '../../exec/index.js'
 import type { MergeConflict } from '../../history/merge/types.js'
+import type { Approval } from '../../policy/types.js'
 import type { Change } from '../../volume/api.js'
+import type { AskReply } from '../approvals/index.js'
 
 /** How a command is run. Times in milliseconds. */
 export interface ExecOptions {
@@ -46,6 +48,8 @@ export interface ExecOptions {
   actor?: string
   /** Why, for the log. */
   reason?: string
+  /** Is told what the policy asks a person, and may answer; also to be answered by `cairn approve` and `deny`. */
+  onAsk?: (approval: Approval) => AskReply | Promise<AskReply>
   /** Ends the command as a timeout does; what it changed stays, and is told. */
   signal?: AbortSignal
 }
@@ -58,6 +62,8 @@ export interface ExecDecision {
   effect: 'allow' | 'checkpoint' | 'ask' | 'deny'
   rule?: string
   reason: string
+  /** Who answered, where a person was asked. */
+  by?: string
 }
 
 /** What became of a command. JSON-safe, but for outputs as bytes. */
