@@ -128,15 +128,25 @@ class Exec {
 
   async #inVolume(volume: string, holding: Holding, decision: ExecDecision): Promise<ExecResult<string | Buffer>> {
     const { checkpoint = true, readOnly = false } = this.#options
-    await this.#host.settle(volume)
-    const before = (await this.#host.call('beginRun', volume, { checkpoint: checkpoint && !readOnly })) as string | undefined
-    const workspace = await openWorkspace(this.#host.cairn, { volume, execId: this.#id, actor: this.#actor, readOnly, limits: this.#limits })
+    const opening = openWorkspace(this.#host.cairn, { volume, execId: this.#id, actor: this.#actor, readOnly, limits: this.#limits })
+    // Neither needs the other; each takes a call or two to the server.
+    const [opened, begun] = await Promise.allSettled([opening, this.#begin(volume, checkpoint && !readOnly)])
+    if (opened.status === 'rejected') throw opened.reason
+    const workspace = opened.value
     try {
+      if (begun.status === 'rejected') throw begun.reason
+      const before = begun.value
       const ended = await this.#ended(workspace.mountpoint, holding)
       return await this.#told({ volume, before, workspace, holding, decision, ended })
     } finally {
       await workspace.close()
     }
+  }
+
+  /** The commit before. */
+  async #begin(volume: string, checkpoint: boolean): Promise<string | undefined> {
+    await this.#host.settle(volume)
+    return (await this.#host.call('beginRun', volume, { checkpoint })) as string | undefined
   }
 
   #ended(mountpoint: string, holding: Holding): Promise<Ended> {
@@ -167,7 +177,7 @@ class Exec {
     const sandbox = holding.isSandboxed ? 'bubblewrap' : 'none'
     const commits = { ...(before === undefined ? {} : { before }), ...(after === undefined ? {} : { after }) }
     this.#recorded = { ...this.#event(ended, changes), decision, sandbox, ...commits }
-    await this.#host.call('auditAppend', volume, this.#recorded)
+    await Promise.all([this.#host.call('auditAppend', volume, this.#recorded), workspace.close()])
     const result: ExecResult<string | Buffer> = {
       execId: this.#id,
       volume,
