@@ -268,7 +268,7 @@ rules:
   })
 
   it('waits for a person where the policy asks one', async () => {
-    await cairn.setPolicy(name, "version: 1\ndefault: allow\nrules: [{match: {program: touch}, effect: ask, reason: Is it wanted?}]\n")
+    await cairn.setPolicy(name, 'version: 1\ndefault: allow\nrules: [{match: {program: touch}, effect: ask, reason: Is it wanted?}]\n')
     const asked = volume.exec('touch', ['f'])
     for await (const { id, volume: of } of cairn.approvals.watch()) {
       if (of !== name) continue
