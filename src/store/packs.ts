@@ -64,7 +64,7 @@ export class Packs {
   /** See `PageSource`; only over a store that is elsewhere. */
   readonly prefetchPage: ((pointer: Uint8Array, at: number, lead: number) => void) | undefined
   /** The same of a block. */
-  readonly prefetchBlock: ((pointer: Uint8Array, at: number) => void) | undefined
+  readonly prefetchBlock: ((pointer: Uint8Array, at: number, behind: number) => void) | undefined
   /** See `BlockSource`. */
   readonly waitFromNow: (() => void) | undefined
   readonly #opened = new Opened()
@@ -77,18 +77,18 @@ export class Packs {
     this.#relocations = new Relocations(store)
     this.#cache = new BlockCache(options.blockCacheBytes)
     if (store.prefetch === undefined) return
-    this.prefetchPage = (pointer, at, lead) => this.#prefetch(pointer, at, lead)
-    this.prefetchBlock = (pointer, at) => this.#prefetch(pointer, at, 0)
+    this.prefetchPage = (pointer, at, lead) => this.#prefetch(pointer, at, lead, 0)
+    this.prefetchBlock = (pointer, at, behind) => this.#prefetch(pointer, at, 0, behind)
     this.waitFromNow = () => {
       store.mayMiss = false
     }
   }
 
   /** Of a pack that was moved nothing is brought near: that happens seldom. */
-  #prefetch(pointer: Uint8Array, at: number, lead: number): void {
+  #prefetch(pointer: Uint8Array, at: number, lead: number, behind: number): void {
     const source = this.#source(pointer, at + HASH_BYTES)
     if (source.fd >= 0 || source.gone) return
-    this.#store.prefetch?.(source.key, pointerOffset(pointer, at) - lead, pointerLength(pointer, at) + lead)
+    this.#store.prefetch?.(source.key, pointerOffset(pointer, at) - lead, pointerLength(pointer, at) + lead + behind)
   }
 
   /** Reads of this pack go to a local file, until `removeSpool`. */

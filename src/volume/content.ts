@@ -33,8 +33,8 @@ export interface BlockSource {
    * @param pointers theirs, one behind the other @throws CorruptError
    */
   readRun?(pointers: Uint8Array, at: number, count: number, into: Uint8Array, toAt: number, slot: number): boolean
-  /** Where reading takes long: begins to bring a block near. Returns at once, fails never. */
-  readonly prefetchBlock?: ((pointer: Uint8Array, at: number) => void) | undefined
+  /** Where reading takes long: begins to bring a block near, and so many bytes of blocks right behind it. Returns at once, fails never. */
+  readonly prefetchBlock?: ((pointer: Uint8Array, at: number, behind: number) => void) | undefined
   /** Where reading takes long: something is changed now, so that no PageMiss may end the operation any more. */
   readonly waitFromNow?: (() => void) | undefined
 }
@@ -74,10 +74,19 @@ export class Content implements ContentReader {
     const cursor = this.#tree().cursor()
     const last = Math.ceil(to / BLOCK) - 1
     let more = cursor.seek(K, extentKey(K, ino, Math.floor(from / BLOCK)))
+    let behind = -1
     while (more && isExtentOf(cursor.buf, cursor.kp, cursor.kl) && extentBlock(cursor.buf, cursor.kp) <= last) {
-      if (cursor.buf[cursor.vp] === EXTENT_STORED) this.#source.prefetchBlock?.(cursor.buf, cursor.vp + 1)
+      const { buf, vp } = cursor
+      const isStored = buf[vp] === EXTENT_STORED
+      if (isStored && behind >= 0 && isRightBehind(buf, vp + 1, near, 0, behind)) behind += pointerLength(buf, vp + 1)
+      else if (isStored) {
+        if (behind >= 0) this.#source.prefetchBlock?.(near, 0, behind)
+        near.set(buf.subarray(vp + 1, vp + EXTENT_BYTES))
+        behind = 0
+      }
       more = cursor.next()
     }
+    if (behind >= 0) this.#source.prefetchBlock?.(near, 0, behind)
   }
 
   read(ino: number, offset: number, into: Uint8Array, at: number, length: number): void {
@@ -274,11 +283,18 @@ export class Content implements ContentReader {
 /** Pointers of the blocks of a run. */
 const run = Buffer.alloc(RUN_BLOCKS * POINTER_BYTES)
 
+/** Pointer of the first block of those that are to be brought near. */
+const near = Buffer.alloc(POINTER_BYTES)
+
 /** Whether a pointer names what lies right behind the last of `count` blocks of the run. */
 function followsOn(b: Uint8Array, at: number, count: number): boolean {
-  const last = (count - 1) * POINTER_BYTES
-  for (let i = HASH_BYTES; i < HASH_BYTES + PACK_ID_BYTES; i++) if (b[at + i] !== run[last + i]) return false
-  return pointerOffset(b, at) === pointerOffset(run, last) + pointerLength(run, last)
+  return isRightBehind(b, at, run, (count - 1) * POINTER_BYTES, 0)
+}
+
+/** Whether a pointer names what lies so many bytes behind the block that another one names. */
+function isRightBehind(b: Uint8Array, at: number, other: Uint8Array, otherAt: number, bytes: number): boolean {
+  for (let i = HASH_BYTES; i < HASH_BYTES + PACK_ID_BYTES; i++) if (b[at + i] !== other[otherAt + i]) return false
+  return pointerOffset(b, at) === pointerOffset(other, otherAt) + pointerLength(other, otherAt) + bytes
 }
 
 const foldBuffer = Buffer.allocUnsafeSlow(BLOCK)
