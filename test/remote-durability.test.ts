@@ -336,6 +336,24 @@ describe('commits that are durable in the store', () => {
     expect(survivors('b', 'd').fs.readdirSync('/').sort()).toEqual(['by-b', 'by-c', 'first', 'late-1', 'late-2'])
   })
 
+  it('of a later writer are no damage to one that was stopped before it read the log', () => {
+    begun(host('a'))
+    const b = host('b')
+    b.attach('ws', address)
+    const store = b.poolOf('ws').context.store as RemoteStore
+    const read = store.storedAllSync.bind(store)
+    store.storedAllSync = keys => {
+      store.storedAllSync = read
+      // What it has read of the head is old by then: the next one has changes that no log object has.
+      const later = open(host('c'), { force: true })
+      commit(shape(later), '/folded', Buffer.alloc(70_000, 'f'))
+      commit(shape(later), '/logged', 'l')
+      return read(keys)
+    }
+    const taken = open(b, { force: true })
+    expect(shape(taken).readdirSync('/').sort()).toEqual(['first', 'folded', 'logged'])
+  })
+
   it('go on after an attempt of which nobody knows what became', async () => {
     const a = host('a')
     const volume = begun(a)

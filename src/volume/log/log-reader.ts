@@ -15,9 +15,10 @@ export interface ReadObject extends LogObject {
 /**
  * The log objects of a volume from a number on, up to the first number that has none.
  * @param watermark sequence of the last batch that the head contains, which gave the number
+ * @param epoch of who reads: an object of a later one is the last that is read, because number and watermark may be old by then
  * @throws CorruptError when one of them is damaged, or does not follow the one before. Cost: one request for each, several at once
  */
-export function readLog(store: RemoteStore, volume: string, from: number, watermark: number): ReadObject[] {
+export function readLog(store: RemoteStore, volume: string, from: number, watermark: number, epoch: number): ReadObject[] {
   const objects: ReadObject[] = []
   let known = watermark
   for (let [next, count] = [from, FIRST_READS]; ; next += count, count = READS) {
@@ -25,6 +26,7 @@ export function readLog(store: RemoteStore, volume: string, from: number, waterm
     for (const [i, found] of store.storedAllSync(keys).entries()) {
       if (found === undefined) return objects
       const object = { ...decodeLogObject(found.bytes, keys[i]), crc: logCrc(found.bytes) }
+      if (object.epoch > epoch) return [...objects, object]
       checkFollows(keys[i], object, { volume, number: next + i, before: objects.at(-1), known })
       known = Math.max(known, object.last)
       objects.push(object)

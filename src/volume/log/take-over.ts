@@ -54,7 +54,7 @@ export function takeOverLog(
   const objects: ReadObject[] = []
   let stored = watermark
   for (let attempt = 0; attempt < limits.casAttempts; attempt++) {
-    objects.push(...readLog(store, volume, from + objects.length, stored))
+    objects.push(...readLog(store, volume, from + objects.length, stored, epoch))
     if (objects.some(object => object.epoch > epoch)) return undefined
     stored = Math.max(watermark, ...objects.map(({ last }) => last))
     const number = from + objects.length
