@@ -2,10 +2,15 @@ import { limits, systemClock, systemRandom } from '../sys/index.js'
 import type { JobTable } from './job-table.js'
 import { TurnsElsewhere, type Written } from './turns-elsewhere.js'
 
-/** How often the server asks whether a collection is worth its cost; a test makes it short. */
+/** A test makes it short. */
+function msOf(variable: string, usual: number): number {
+  const given = Number(process.env[variable])
+  return Number.isFinite(given) && given > 0 ? given : usual
+}
+
+/** How often the server asks whether a collection is worth its cost. */
 function everyMs(): number {
-  const given = Number(process.env['CAIRN_GC_CHECK_MS'])
-  return Number.isFinite(given) && given > 0 ? given : limits.gcCheckMs
+  return msOf('CAIRN_GC_CHECK_MS', limits.gcCheckMs)
 }
 
 function isOff(variable: string): boolean {
@@ -17,7 +22,7 @@ export class AutoCollect {
   readonly #jobs: JobTable
   readonly #log: (line: string) => void
   readonly #written: () => Promise<readonly Written[]>
-  readonly #turns = new TurnsElsewhere(systemClock, systemRandom)
+  readonly #turns = new TurnsElsewhere(systemClock, systemRandom, msOf('CAIRN_GC_ELSEWHERE_MS', limits.gcElsewhereMs))
   #timer: NodeJS.Timeout | undefined
   #failed = ''
 

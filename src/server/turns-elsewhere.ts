@@ -14,12 +14,15 @@ export interface Written {
 export class TurnsElsewhere {
   readonly #clock: Clock
   readonly #random: Random
+  readonly #everyMs: number
   /** By store, in milliseconds of the monotonic clock. */
   readonly #next = new Map<string, number>()
 
-  constructor(clock: Clock, random: Random) {
+  /** @param everyMs about how long after a turn the next one comes: half of this, and up to all of it more */
+  constructor(clock: Clock, random: Random, everyMs: number = limits.gcElsewhereMs) {
     this.#clock = clock
     this.#random = random
+    this.#everyMs = everyMs
   }
 
   /** Of the stores whose turn has come, a volume of each. */
@@ -29,7 +32,7 @@ export class TurnsElsewhere {
     for (const { store, volume } of new Map(written.map(one => [one.store, one])).values()) {
       const next = this.#next.get(store) ?? this.#later(store, now, 0)
       if (next > now) continue
-      this.#later(store, now, limits.gcElsewhereMs / 2)
+      this.#later(store, now, this.#everyMs / 2)
       due.push(volume)
     }
     return due
@@ -37,7 +40,7 @@ export class TurnsElsewhere {
 
   #later(store: string, now: number, atLeastMs: number): number {
     const part = this.#random.bytes(4).readUInt32LE() / 2 ** 32
-    const next = now + atLeastMs + part * limits.gcElsewhereMs
+    const next = now + atLeastMs + part * this.#everyMs
     this.#next.set(store, next)
     return next
   }
