@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { AutoCollect } from '../src/server/auto-collect.js'
 import type { JobTable } from '../src/server/job-table.js'
+import { Body } from '../src/testing/object-server/s3-objects.js'
 import { useBucket } from './support/bucket-hosts.js'
 import { whyNoMount } from './support/mounted-home.js'
 
@@ -18,7 +19,7 @@ function plantGarbage(): Map<string, unknown> {
   const objects = bucket.server.buckets.get('bucket')?.objects
   const [other] = objects?.values() ?? []
   if (objects === undefined || other === undefined) throw new Error('there is no store yet')
-  objects.set(GARBAGE, { ...other, body: Buffer.alloc(65 * 1024 * 1024) })
+  objects.set(GARBAGE, { ...other, body: new Body([Buffer.alloc(65 * 1024 * 1024)]) })
   return objects
 }
 

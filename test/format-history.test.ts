@@ -168,6 +168,27 @@ describe('objects of the store', () => {
     expect(readPin(store, pinKey('one'))).toEqual(pin)
   })
 
+  test('small objects, whose checksum tells what came damaged; earlier ones had none', () => {
+    const store = new MemoryStore()
+    const fixtures = JSON.parse(readFileSync(join(import.meta.dirname, 'fixtures/history-1.json'), 'utf8')) as Record<string, string>
+    const bytes = (name: string): Buffer => Buffer.from(fixtures[name], 'hex')
+    for (const name of ['gc record', 'gc record without a crc']) {
+      store.putSync(GC_RECORD_KEY, bytes(name))
+      expect(readGcRecord(store)).toMatchObject({ epoch: 3, relocations: 'gc/relocations/0000000000000003' })
+    }
+    for (const name of ['pin', 'pin without a crc']) {
+      store.putSync(pinKey('one'), bytes(name))
+      expect(readPin(store, pinKey('one'))).toMatchObject({ into: '0011223344556677', done: true })
+    }
+    const record = bytes('gc record')
+    for (let i = 0; i < record.lastIndexOf(',"crc"'); i++) {
+      const other = Buffer.from(record)
+      other[i] ^= 1
+      store.putSync(GC_RECORD_KEY, other)
+      expect(() => readGcRecord(store)).toThrow(/its checksum does not match/)
+    }
+  })
+
   test('a relocation index', () => {
     const pack = (byte: number): Buffer => Buffer.alloc(16, byte)
     const index = RelocationIndex.from([

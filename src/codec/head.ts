@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib'
 import { CairnError, CorruptError } from '../errors.js'
+import { type CommitRecord, commitIdBound } from './history.js'
 import { POINTER_BYTES } from './pointer.js'
 
 /**
@@ -48,6 +49,8 @@ export interface Head {
   parent?: { volume: string; id: string; commit: string }
   /** Of a fork of an older state that was not opened yet: what is in its history and came after that state, from and to in milliseconds. */
   hidden?: { fromMs: number; toMs: number }
+  /** Of a fork of what another host had published, which was no commit: the one that it begins with, until its history has it. */
+  first?: { id: string; commit: CommitRecord }
   /** The first log object that the roots may not contain. `open`: writers of this epoch or earlier ones may still make log objects. */
   log?: { next: number; open?: true }
   deletedMs?: number
@@ -109,6 +112,10 @@ const isPointer: Check = value => typeof value === 'string' && HEX_POINTER.test(
 const isCount: Check = value => Number.isSafeInteger(value) && (value as number) >= 0
 const isTime: Check = value => typeof value === 'number' && Number.isFinite(value)
 
+const isCommitId: Check = value => typeof value === 'string' && value.length === 26 && commitIdBound(value, false) !== undefined
+const isCommit: Check = value =>
+  hasMembers(value, { kind: isText, root: isPointer, parents: Array.isArray, timeMs: isTime, inodes: isCount, bytes: isCount, nextIno: isCount })
+
 const required: ReadonlyArray<readonly [keyof Head, Check]> = [
   ['volume', isId],
   ['name', isText],
@@ -130,6 +137,7 @@ const optional: ReadonlyArray<readonly [keyof Head, Check]> = [
   ['lease', value => hasMembers(value, { holder: isText, sinceMs: isTime, untilMs: isTime })],
   ['parent', value => hasMembers(value, { volume: isText, id: isText, commit: isText })],
   ['hidden', value => hasMembers(value, { fromMs: isTime, toMs: isTime })],
+  ['first', value => hasMembers(value, { id: isCommitId, commit: isCommit })],
   ['log', value => hasMembers(value, { next: isCount, open: open => open === undefined || open === true })],
   ['deletedMs', isTime],
   ['fenced', isCount],

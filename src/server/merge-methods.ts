@@ -2,6 +2,7 @@ import { CairnError } from '../errors.js'
 import { abortMerge, continueMerge, type MergeOptions, type MergeResult, mergeFork, rebaseFork } from '../history/merge/merge.js'
 import { waitingMerge } from '../history/merge/merge-state.js'
 import { type UndoOptions, type UndoResult, undo } from '../history/merge/undo.js'
+import { limits } from '../sys/index.js'
 import type { Volume } from '../volume/volume.js'
 import type { OpenVolume, OpenVolumes } from './open-volumes.js'
 
@@ -18,6 +19,36 @@ type Flushed = <T>(name: string, work: (flushed: { bytes: number }, open: OpenVo
 /** Merge, rebase and undo by the names of volumes. */
 export function mergeMethods(volumes: OpenVolumes, flushed: Flushed) {
   const use = <T>(name: string, work: (volume: Volume) => T): T => volumes.use(name, ({ volume }) => work(volume))
+  /** The other side: as its writer, or as a reader of what another host has published. */
+  const acquireOther = (name: string): OpenVolume => {
+    try {
+      return volumes.acquire(name)
+    } catch (error) {
+      if (!(error instanceof CairnError) || !['ERR_LEASE_HELD', 'ERR_VOLUME_READ_ONLY'].includes(error.code)) throw error
+    }
+    const open = volumes.acquire(name, false, { readOnly: true })
+    try {
+      volumes.engine.refresh(open.volume)
+      return open
+    } catch (error) {
+      volumes.release(open)
+      throw error
+    }
+  }
+  const useOther = <T>(name: string, work: (volume: Volume) => T): T => {
+    for (let attempt = 0; ; attempt++) {
+      const open = acquireOther(name)
+      try {
+        return work(open.volume)
+      } catch (error) {
+        // Its writer has published meanwhile.
+        const isLate = open.volume.isReader && error instanceof CairnError && error.code === 'ERR_FENCED'
+        if (!isLate || attempt >= limits.casAttempts) throw error
+      } finally {
+        volumes.release(open)
+      }
+    }
+  }
   /** What is only tried takes no lease. */
   const read = <T>(name: string, work: (volume: Volume) => T): T => volumes.read(name, ({ volume }) => work(volume))
 
@@ -27,15 +58,18 @@ export function mergeMethods(volumes: OpenVolumes, flushed: Flushed) {
     name: string,
     { dryRun }: MergeCall,
     work: (other: Volume, volume: Volume) => MergeResult,
-  ): MergeResult | Promise<MergeResult> =>
-    dryRun === true
-      ? read(other, fork => read(name, volume => work(fork, volume)))
-      : flushed(other, (_bytes, open) => use(name, volume => work(open.volume, volume)))
+  ): MergeResult | Promise<MergeResult> => {
+    if (dryRun === true) return read(other, fork => read(name, volume => work(fork, volume)))
+    const isRead = useOther(other, volume => volume.isReader)
+    // Of what another host writes nothing waits here.
+    if (isRead) return useOther(other, fork => use(name, volume => work(fork, volume)))
+    return flushed(other, (_bytes, open) => use(name, volume => work(open.volume, volume)))
+  }
 
   const merged = (fork: string, name: string, options: MergeCall): MergeResult | Promise<MergeResult> => {
     const merge = (other: Volume, volume: Volume): MergeResult => mergeFork(volume, other, options)
     if (options.dryRun === true) return both(fork, name, options, merge)
-    return use(fork, other => (other.hasOwnContent || other.hasMuchToSeal ? both(fork, name, options, merge) : use(name, volume => merge(other, volume))))
+    return useOther(fork, other => (other.hasOwnContent || other.hasMuchToSeal ? both(fork, name, options, merge) : use(name, volume => merge(other, volume))))
   }
 
   const step = (name: string, options: MergeCall): MergeResult => use(name, volume => (options.step === 'abort' ? abortMerge : continueMerge)(volume, options))

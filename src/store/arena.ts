@@ -1,6 +1,7 @@
 import { CairnError, CorruptError } from '../errors.js'
 import { assert, limits } from '../sys/index.js'
 import type { LocalStore } from './contract.js'
+import { encodeSmall, parseSmall } from './small-object.js'
 
 /** The counter of inode arenas of a store: no two volumes get the same, and it is never rewound. */
 export const ARENA_KEY = 'arena'
@@ -23,7 +24,7 @@ export function allocateArenas(store: LocalStore, count: number, floor = 0): num
     const next = Math.max(floor, found === undefined ? FIRST_ARENA : decodeArena(found.bytes))
     if (next + count > ARENAS)
       throw new CairnError('ERR_ARENAS_EXHAUSTED', 'The store has given out all inode numbers.', 'Copy the volumes that are still needed into a new store.')
-    const bytes = Buffer.from(`${JSON.stringify({ format: ARENA_FORMAT, next: next + count })}\n`)
+    const bytes = encodeSmall(ARENA_FORMAT, { next: next + count })
     try {
       store.putSync(ARENA_KEY, bytes, found === undefined ? { ifAbsent: true } : { ifMatch: found.version })
       return next
@@ -43,13 +44,7 @@ export function nextArena(store: LocalStore): number {
 }
 
 function decodeArena(bytes: Uint8Array): number {
-  let value: unknown
-  try {
-    value = JSON.parse(Buffer.from(bytes).toString('utf8'))
-  } catch {
-    throw new CorruptError(ARENA_KEY, 'it is not JSON')
-  }
-  const { format, next } = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>
+  const { format, next } = parseSmall(bytes, ARENA_KEY)
   if (typeof format === 'number' && format > ARENA_FORMAT)
     throw new CairnError(
       'ERR_FORMAT',

@@ -56,6 +56,7 @@ export class Packs {
   readonly #lastId = Buffer.alloc(PACK_ID_BYTES)
   #last: Source | undefined
   /** Where the last read of the store began. */
+  #lastKey = ''
   #lastOffset = 0
   readonly #relocations: Relocations
   #scratch = Buffer.allocUnsafeSlow(128 * 1024)
@@ -244,7 +245,7 @@ export class Packs {
     try {
       return this.#loadOnce(pointer, at, kind)
     } catch (error) {
-      const isCached = error instanceof CorruptError && this.#store.discardSync?.(this.lastPack, this.#lastOffset, pointerLength(pointer, at)) === true
+      const isCached = error instanceof CorruptError && this.#store.discardSync?.(this.#lastKey, this.#lastOffset, pointerLength(pointer, at)) === true
       if (!isCached) throw error
       return this.#loadOnce(pointer, at, kind)
     }
@@ -297,6 +298,8 @@ export class Packs {
   #read(id: Uint8Array, at: number, offset: number, length: number): number {
     const source = this.#source(id, at)
     if (source.fd >= 0) return readSync(source.fd, this.#scratch, 0, length, offset)
+    // Where it stands now, which may be another pack than the pointer names.
+    this.#lastKey = source.key
     this.#lastOffset = offset
     const n = this.#store.readSync(source.key, offset, this.#scratch, 0, length)
     source.gone = n < 0

@@ -45,8 +45,8 @@ function isWhole(bytes: Uint8Array): boolean {
 export function readPin(store: LocalStore, key: string): Pin | undefined {
   const found = store.getSync(key)
   if (found === undefined) return undefined
-  // One that a power loss tore is its maker's last trace.
-  if (!isWhole(found.bytes)) return { atMs: 0, into: '', roots: [], done: true }
+  // One that a power loss tore is its maker's last trace. Where hosts share a store nothing is torn there: it came so.
+  if (!isWhole(found.bytes) && store.isStillOurs === undefined) return { atMs: 0, into: '', roots: [], done: true }
   const { atMs, into, roots, done, epoch, upTo } = decodeSmall(found.bytes, key, FORMAT)
   const valid = typeof atMs === 'number' && typeof into === 'string' && Array.isArray(roots) && roots.every(root => HEX_POINTER.test(String(root)))
   if (!valid) throw new CorruptError(key, 'its members are not right')

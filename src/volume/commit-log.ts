@@ -40,6 +40,11 @@ export class CommitLog {
     return this.#windows
   }
 
+  /** What is hidden is another thing by now. */
+  forget(): void {
+    this.#windows = undefined
+  }
+
   /** Newest first. The tree may not change meanwhile. */
   *newestFirst(): Generator<Commit> {
     for (const cursor of this.#back(END)) yield read(cursor)

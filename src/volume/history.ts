@@ -3,6 +3,7 @@ import {
   type CommitRecord,
   checkpointKey,
   commitIdBound,
+  commitIdText,
   commitKey,
   decodeCommit,
   encodeCommit,
@@ -110,18 +111,11 @@ export class History {
 
   /** A commit that comes after all others, for a batch that records it together with its changes; `recorded` says that it did. */
   prepare({ audit, ...commit }: NewCommit): PreparedCommit {
-    this.#newest ??= this.newest() ?? null
+    const timeMs = this.timeBehind(this.#clock.now())
     const last = this.#newest
-    // Later than all that is known, and than all that is hidden.
-    const timeMs = Math.max(
-      Math.floor(this.#clock.now()),
-      (last?.timeMs ?? 0) + 1,
-      (this.#log.windows.at(-1)?.toMs ?? 0) + 1,
-      Math.floor(this.#state.versionSequence / 1000),
-    )
     const id = makeCommitId(timeMs, this.#random.bytes(10))
     const message = commit.message === undefined ? undefined : cut(commit.message, MAX_MESSAGE_BYTES)
-    const parents = commit.parents ?? (last === null ? [] : [last.id])
+    const parents = commit.parents ?? (last == null ? [] : [last.id])
     const actor = commit.actor ?? this.#session.actor
     const record: CommitRecord = { ...commit, actor: cut(actor, MAX_ACTOR_BYTES), ...(message === undefined ? {} : { message }), parents, timeMs }
     const value = encodeCommit(record)
@@ -131,9 +125,30 @@ export class History {
     return { id, value, info, audit: audit === undefined && isTold(commit.kind) ? [] : (this.audit?.(eventOf(info, audit)) ?? []) }
   }
 
+  /** A moment later than all that is known and all that is hidden, and not before this one. */
+  timeBehind(nowMs: number): number {
+    this.#newest ??= this.newest() ?? null
+    const hiddenMs = this.#log.windows.at(-1)?.toMs ?? 0
+    return Math.max(Math.floor(nowMs), (this.#newest?.timeMs ?? 0) + 1, hiddenMs + 1, Math.floor(this.#state.versionSequence / 1000))
+  }
+
+  /** A commit of what somebody else has published, for a volume that is to know it; it is not recorded here. @param nowMs it is made then, or later */
+  unrecorded(commit: NewCommit, nowMs: number): { id: string; commit: CommitRecord } {
+    const timeMs = this.timeBehind(nowMs)
+    const parents = this.#newest == null ? [] : [this.#newest.id]
+    const id = commitIdText(makeCommitId(timeMs, this.#random.bytes(10)))
+    return { id, commit: { actor: cut(this.#session.actor, MAX_ACTOR_BYTES), parents, ...commit, timeMs } }
+  }
+
   recorded(made: PreparedCommit): CommitInfo {
     this.#newest = made.info
     return made.info
+  }
+
+  /** The history is another one, or more of it is hidden. */
+  wentOn(): void {
+    this.#newest = undefined
+    this.#log.forget()
   }
 
   newest(): Commit | undefined {

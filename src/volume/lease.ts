@@ -456,6 +456,7 @@ export class Lease implements WriterLease {
 
   /** Whoever waits for a publication is told before the head is let go of: then nothing is left that could say that it is not stored. */
   #refuse(error: Error): void {
+    this.#log?.giveUp(error)
     for (const { done } of this.#waiting.splice(0)) done(error)
   }
 

@@ -1,6 +1,7 @@
 import { CairnError, CorruptError } from '../errors.js'
 import type { LocalStore, Put } from '../store/contract.js'
 import { unlessRefused } from '../store/keys.js'
+import { encodeSmall, parseSmall } from '../store/small-object.js'
 
 /** `names/<name>`: which volume has a name. The head's own name decides: an entry that it does not confirm is stale. */
 export interface NameEntry {
@@ -44,7 +45,7 @@ export class Names {
 
   /** What `take` puts. */
   taking(name: string, id: string, replaces: NameEntry | undefined): Put {
-    const bytes = Buffer.from(JSON.stringify({ format: FORMAT, id }), 'utf8')
+    const bytes = encodeSmall(FORMAT, { id })
     return { key: `names/${name}`, bytes, options: replaces === undefined ? { ifAbsent: true } : { ifMatch: replaces.version } }
   }
 
@@ -59,13 +60,7 @@ export class Names {
 
 /** @throws CorruptError naming the entry; CairnError ERR_FORMAT for one of a newer version */
 function idIn(bytes: Uint8Array, key: string): string {
-  let entry: unknown
-  try {
-    entry = JSON.parse(Buffer.from(bytes).toString('utf8'))
-  } catch {
-    throw new CorruptError(key, 'it is no JSON')
-  }
-  const { format, id } = (entry ?? {}) as { format?: unknown; id?: unknown }
+  const { format, id } = parseSmall(bytes, key)
   if (typeof format === 'number' && format > FORMAT) {
     throw new CairnError('ERR_FORMAT', `${key} was written by a newer version of cairn.`, 'Install a newer version of cairn.')
   }

@@ -14,6 +14,7 @@ import type { RemoteStatus, StoreCheck, Unpublished, VolumeInfo, VolumeStatus } 
 import type { VolumeNames } from './attached.js'
 import type { AuditSigner } from './audit/index.js'
 import { FileLease } from './file-lease.js'
+import { firstCommit } from './first-commit.js'
 import { Follower, keptHead } from './follower.js'
 import { makeForks, type NewFork } from './fork.js'
 import { HeadFile, volumeInfo } from './head.js'
@@ -806,6 +807,7 @@ export class Pool {
     return this.#with(
       source,
       volume => {
+        if (volume.isReader) this.refresh(volume)
         const members = forkMembers(volume, ref)
         // A fork names what its source names where it is stored.
         this.#leaseOf(volume)?.publishSync()
@@ -1038,11 +1040,13 @@ export class Pool {
 /** What the heads of forks of a volume say of it; seals what is not in the store. */
 function forkMembers(volume: Volume, ref: string | undefined): Pick<Head, 'root' | 'history' | 'inodes' | 'bytes' | 'dirHashKey'> & Partial<Head> {
   // What the fork starts from is a commit, which both know: the base of a later merge.
-  const point = ref !== undefined ? undefined : volume.isReader ? volume.history.newest() : volume.presentCommit()
+  const point: ReturnType<typeof firstCommit> | undefined =
+    ref !== undefined ? undefined : volume.isReader ? firstCommit(volume) : { id: volume.presentCommit().id }
   // First the seal: a commit that was made just now has its root then.
   const sealed = volume.sealedRoots()
   const commit = ref === undefined ? undefined : volume.history.resolve(ref)
   const { volume: id, name, inodes, bytes, dirHashKey, arenaFloor } = volume.head.value
+  const first = point?.first ?? volume.unsavedFirst
   // What a writer has hidden it has sealed by now.
   const hidden = hiddenIn(volume, commit)
   return {
@@ -1053,6 +1057,7 @@ function forkMembers(volume: Volume, ref: string | undefined): Pick<Head, 'root'
     dirHashKey,
     ...(arenaFloor === undefined ? {} : { arenaFloor }),
     parent: { volume: name, id, commit: (commit ?? point)?.id ?? '' },
+    ...(first === undefined ? {} : { first }),
     ...(hidden === undefined ? {} : { hidden }),
   }
 }

@@ -62,9 +62,10 @@ export function recoverAside(recovery: Recovery, state: AsideState, freeName: ()
   try {
     const sealed = sealedState(recovery, state, scratch)
     const moving = new Set(ours().map(key => packIdOf(key)?.toString('hex')))
-    const { dirHashKey, arenaFloor, hidden } = sealed
+    const { dirHashKey, arenaFloor, hidden, first } = sealed
     const parent = { volume: state.name, id: state.id, commit: sealed.parent?.commit ?? '' }
-    const staged = recovery.stage({ dirHashKey, parent, ...(arenaFloor === undefined ? {} : { arenaFloor }), ...(hidden === undefined ? {} : { hidden }) })
+    const more = { ...(arenaFloor === undefined ? {} : { arenaFloor }), ...(hidden === undefined ? {} : { hidden }), ...(first === undefined ? {} : { first }) }
+    const staged = recovery.stage({ dirHashKey, parent, ...more })
     writeFileDurably(join(state.folder, 'made'), Buffer.from(staged.id, 'latin1'))
     crashPoint('recover.staged')
     publish(

@@ -19,6 +19,7 @@ import { refusedByDisk } from './collector.js'
 import type { BlockSink } from './content.js'
 import { staleTogether } from './database-files.js'
 import { Durability } from './durability.js'
+import { commitItem } from './first-commit.js'
 import { fenced } from './fork.js'
 import { fsck } from './fsck.js'
 import { type HeadFile, volumeInfo } from './head.js'
@@ -144,6 +145,8 @@ export class Volume implements VolumeApi {
   #closed = false
   /** A hidden window is in the history tree that no seal has written yet. */
   #unsavedWindow = false
+  /** The same of the first commit. */
+  #unsavedFirst = false
   /** Sequence at which the state was found to be that of the last commit. */
   #lookedAt = -1
   /** When the first change since then was made. */
@@ -184,7 +187,7 @@ export class Volume implements VolumeApi {
     })
     const recovered = this.#recover(join(dir, 'journal'), options)
     this.state = recovered.state
-    if (h.hidden !== undefined) this.#hide(h.hidden)
+    this.#addOfHead(h)
     this.#journal = recovered.journal
     const { sequence } = recovered
     this.#durability = new Durability(this.#journal, this.#spool, syncer, clock, sequence, h.watermark)
@@ -349,27 +352,34 @@ export class Volume implements VolumeApi {
   }
 
   /**
-   * Hides a window of the history. Without a change in the journal, which a full disk would refuse: the head says it at every opening, until a seal has
-   * written it with the rest.
+   * Hides a window of the history, and adds its first commit. Without a change in the journal, which a full disk would refuse: the head says it at every
+   * opening, until a seal has written it with the rest.
    */
-  #hide(window: HiddenWindow): void {
-    const { key, value } = windowItem(window)
+  #addOfHead({ hidden, first }: Head): void {
+    if (hidden !== undefined && this.#add(windowItem(hidden))) this.#unsavedWindow = true
+    if (first !== undefined && this.#add(commitItem(first.id, first.commit))) this.#unsavedFirst = true
+  }
+
+  /** False when it is there. */
+  #add({ key, value }: Required<HistoryItem>): boolean {
     const { history } = this.state
-    if (history.get(key, key.length)) return
+    if (history.get(key, key.length)) return false
     history.put(key, key.length, value, value.length)
-    this.#unsavedWindow = true
+    return true
   }
 
   /** For what is forked from here: it has the history tree, but not the head that says what of it is hidden. */
-  #saveWindow(): void {
-    const { hidden } = this.head.value
-    if (!this.#unsavedWindow || hidden === undefined) return
-    const { key, value } = windowItem(hidden)
+  #saveOfHead(): void {
+    const { hidden, first } = this.head.value
+    const window = this.#unsavedWindow && hidden !== undefined ? [windowItem(hidden)] : []
+    const items = [...window, ...(this.#unsavedFirst && first !== undefined ? [commitItem(first.id, first.commit)] : [])]
+    if (items.length === 0) return
     this.session.look()
-    this.session.historyPut(key, key.length, value, value.length)
+    for (const { key, value } of items) this.session.historyPut(key, key.length, value, value.length)
     const result = this.session.commit()
     if (result !== 0) throw refusedByDisk(`Volume ${this.info.name} could not be written to`, result)
     this.#unsavedWindow = false
+    this.#unsavedFirst = false
   }
 
   /** A new volume has nothing but its head: the root directory is its first change. */
@@ -504,9 +514,14 @@ export class Volume implements VolumeApi {
     return this.#unsavedWindow ? this.head.value.hidden : undefined
   }
 
+  /** What the history tree that is stored does not have yet. */
+  get unsavedFirst(): Head['first'] {
+    return this.#unsavedFirst ? this.head.value.first : undefined
+  }
+
   /** The root that names everything acknowledged so far, and its history; seals when something is newer. */
   sealedRoots(): { root: string; history: string } {
-    if (!this.isReader) this.#saveWindow()
+    if (!this.isReader) this.#saveOfHead()
     this.flush()
     return { root: this.head.value.root, history: this.head.value.history }
   }
@@ -713,7 +728,9 @@ export class Volume implements VolumeApi {
     this.state.goTo(to, head, rewritten)
     this.hasGoneOn = true
     this.#unsavedWindow = false
-    if (head.hidden !== undefined) this.#hide(head.hidden)
+    this.#unsavedFirst = false
+    this.#addOfHead(head)
+    this.history.wentOn()
     this.session.wentOn(head.watermark)
     this.session.quota = readQuota(this.state.history)
     this.#makeRoot()

@@ -186,7 +186,9 @@ class Collection {
     yield* this.#copy(plan, copier)
     const superseded = !this.#publish(plan, copier)
     if (superseded) {
-      copier.discard()
+      // The refusal may be the answer to an attempt after one that was applied: then the index of whoever came next names the copies.
+      if (this.#store.isStillOurs === undefined) copier.discard()
+      else copier.leave()
       plan.kept.push(...plan.rewritten.splice(0))
       return { superseded, written: 0, writtenBytes: 0 }
     }

@@ -108,6 +108,14 @@ export class Copier {
     }
   }
 
+  /** What was copied stays: garbage of the next collection, unless something names it. */
+  leave(): void {
+    for (const writer of this.#open.values()) writer.discard()
+    this.#open.clear()
+    this.written.length = 0
+    this.moved.length = 0
+  }
+
   /** Nothing of it stays. */
   discard(): void {
     for (const writer of this.#open.values()) writer.discard()

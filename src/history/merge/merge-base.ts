@@ -3,6 +3,7 @@ import { assert } from '../../sys/index.js'
 import type { BTree } from '../../tree/index.js'
 import type { Commit } from '../../volume/history.js'
 import type { Volume } from '../../volume/volume.js'
+import { metOf } from './lines.js'
 
 const OURS = 1
 const THEIRS = 2
@@ -23,6 +24,8 @@ export function commonCommit(ours: Volume, theirs: Volume, ourHead: string, thei
   }
   reach(ourHead, OURS)
   reach(theirHead, THEIRS)
+  for (const id of metOf(theirs, ours)) reach(id, OURS)
+  for (const id of metOf(ours, theirs)) reach(id, THEIRS)
   while (waiting.size > 0) {
     const id = newest(waiting)
     waiting.delete(id)

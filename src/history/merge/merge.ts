@@ -4,6 +4,7 @@ import type { Change, CommitInfo } from '../../volume/api.js'
 import { diffStates } from '../../volume/diff.js'
 import type { HistoryItem } from '../../volume/incarnations.js'
 import type { Volume } from '../../volume/volume.js'
+import { knownCommit, type Met, newMet, recordMet } from './lines.js'
 import { commonCommit, keptCommit, treeOfCommit } from './merge-base.js'
 import { type WaitingMerge, waitingItems, waitingMerge } from './merge-state.js'
 import { type LeftOut, leaveOutPurged } from './purged-content.js'
@@ -56,6 +57,8 @@ interface Plan {
   /** Heads of both when it began. */
   before: string
   theirs: string
+  /** Theirs, where it is what another host published and no commit yet. */
+  met?: Met
 }
 
 /**
@@ -80,11 +83,14 @@ export function rebaseFork(fork: Volume, parent: Volume, options: MergeOptions =
 }
 
 /** Blocks that come over must be kept from a collection that sees them in neither volume; records alone need nothing. */
-function taking<T>({ operation, volume, other }: Plan, { takesBlocks }: ThreeWayResult, work: () => T): T {
+function taking<T>({ operation, volume, other, met }: Plan, { takesBlocks }: ThreeWayResult, work: () => T): T {
   // A rebase goes on from the other's tree, with all that it names.
-  if (!takesBlocks && operation === 'merge') return work()
+  if (!takesBlocks && operation === 'merge' && met === undefined) return work()
   other.flush()
-  return volume.takingFrom(other, work)
+  return volume.takingFrom(other, () => {
+    if (met !== undefined) recordMet(volume, other, met)
+    return work()
+  })
 }
 
 function planOf(operation: Plan['operation'], volume: Volume, other: Volume, options: MergeOptions): Plan {
@@ -94,10 +100,12 @@ function planOf(operation: Plan['operation'], volume: Volume, other: Volume, opt
   checkNoneWaits(volume)
   checkNoneWaits(other)
   const before = headOf(volume, options)
-  const theirs = headOf(other, options)
+  const known = other.isReader && options.dryRun !== true ? knownCommit(volume, other) : headOf(other, options)
+  const met = known === undefined ? newMet(volume, other) : undefined
+  const theirs = known ?? met?.id ?? ''
   // Content of the other volume may still lie with it alone: a pack that is not in the store.
   if (options.dryRun !== true && other.hasOwnContent) other.flush()
-  const base = commonCommit(volume, other, before, theirs)
+  const base = commonCommit(volume, other, before, met === undefined ? theirs : (other.history.newest()?.id ?? ''))
   if (base === undefined || volume.head.value.dirHashKey !== other.head.value.dirHashKey)
     throw new CairnError(
       'ERR_MERGE_UNRELATED',
@@ -105,7 +113,7 @@ function planOf(operation: Plan['operation'], volume: Volume, other: Volume, opt
       'Only forks of one volume can be merged; `cairn cp -r` copies files.',
     )
   const labels = operation === 'merge' ? { ours: name, theirs: otherName } : { ours: otherName, theirs: name }
-  return { operation, volume, other, labels, base: base.id, before, theirs }
+  return { operation, volume, other, labels, base: base.id, before, theirs, ...(met === undefined ? {} : { met }) }
 }
 
 /** The commit that a merge starts from; a dry run leaves what was not committed as it is. */

@@ -396,6 +396,12 @@ export class LogWriter {
     }
   }
 
+  /** The head could not be stored, and is let go of: nobody is waited for, nor anything begun. */
+  giveUp(error: Error): void {
+    this.#hasEnded = true
+    this.#fail(error)
+  }
+
   /** After the last head was stored. */
   close(): void {
     this.#hasEnded = true

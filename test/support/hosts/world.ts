@@ -44,7 +44,8 @@ export class World extends Stage {
 
   protected isExpected(host: Host, error: unknown): boolean {
     if (corruptOf(error) !== undefined) return host.damagedTurns > 0 || !this.#hasAll(host)
-    return EXPECTED.has(String((error as { code?: string }).code))
+    const code = String((error as { code?: string }).code)
+    return EXPECTED.has(code) || (code === 'ERR_FORMAT' && host.damagedTurns > 0)
   }
 
   /** It is the writer of all that it has open: nobody may have collected what it needs. */
