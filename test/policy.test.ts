@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { askPerson, questionOf } from '../src/sdk/approvals/index.js'
 import { Cairn } from '../src/sdk/cairn.js'
@@ -199,6 +200,7 @@ describe('the policy of a volume', () => {
       expect(err).toContain('line 10, column 1: there is no key "rulez"')
       const kept = /is in (\S+):/.exec(err)?.[1] ?? ''
       expect(existsSync(kept) && readFileSync(kept, 'utf8')).toBe(`${policy}# more\nrulez: []\n`)
+      rmSync(dirname(kept), { recursive: true })
       editor('exit 3')
       expect(await run.cairn('policy', 'edit', 'w')).toMatchObject({ code: 1, err: expect.stringContaining('ended with 3') })
       expect((await cairn.policy('w')).text).toBe(`${policy}# more\n`)

@@ -16,7 +16,12 @@ export const run: Run = async (context, [operand]) => {
   const folder = mkdtempSync(join(tmpdir(), 'cairn-policy-'))
   const file = join(folder, 'cairn.policy.yaml')
   writeFileSync(file, before.text, { mode: 0o600 })
-  await edit(context, file)
+  try {
+    await edit(context, file)
+  } catch (error) {
+    rmSync(folder, { recursive: true, force: true })
+    throw error
+  }
   const text = readFileSync(file, 'utf8')
   const isChanged = text !== before.text
   try {
