@@ -13,8 +13,8 @@ export default defineConfig({
     // Most of them wait for disks, processes and servers: more than there are cores.
     maxWorkers: 3,
     // Many times what any needs alone, since none may fail because a machine is slow or busy; a hung mount must not hang the run. Longer ones say so.
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    testTimeout: 240_000,
+    hookTimeout: 240_000,
     teardownTimeout: 60_000,
     reporters: report === undefined ? ['default'] : ['default', ['json', { outputFile: report }]],
   },

@@ -2,7 +2,7 @@ import './support/without-syncs.js'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { FileSystem } from '../src/fs/index.js'
 import { createFs, LocalBackend, LocalOps } from '../src/node/index.js'
 import type { StoreLocation } from '../src/store/url.js'
@@ -60,7 +60,7 @@ describe('a volume in a store that hosts share', () => {
     found.writeFileSync('/from-b', 'b')
     there.close()
 
-    const again = a.openVolume('ws')
+    const again = await vi.waitFor(() => a.openVolume('ws'), { timeout: 30_000 })
     expect(shape(again).readFileSync('/from-b', 'utf8')).toBe('b')
     again.close()
   })
@@ -89,7 +89,8 @@ describe('a volume in a store that hosts share', () => {
     first.close()
     second.close()
     // Back at the first host: what it had is set aside, and the volume is that of the second.
-    const third = a.openVolume('ws')
+    // A sync under way keeps the lock until it is done.
+    const third = await vi.waitFor(() => a.openVolume('ws'), { timeout: 30_000 })
     expect(shape(third).readdirSync('/').sort()).toEqual(['by-second', 'published'])
     third.close()
     expect(a.statusOf('ws').remote).toMatchObject({ setAside: 1, isWriter: false })
@@ -100,7 +101,7 @@ describe('a volume in a store that hosts share', () => {
     expect(shape(recovered).readFileSync('/journaled').equals(bytes(300_000, 4))).toBe(true)
     expect(recovered.fsck()).toMatchObject({ ok: true, findings: [] })
     // Numbers of what the two wrote are not the same.
-    const by = a.openVolume('ws')
+    const by = await vi.waitFor(() => a.openVolume('ws'), { timeout: 30_000 })
     expect(shape(by).statSync('/by-second').ino).not.toBe(shape(recovered).statSync('/not-published').ino)
     by.close()
     recovered.close()

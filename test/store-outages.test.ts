@@ -46,7 +46,7 @@ const content = (i: number): Buffer => createHash('shake256', { outputLength: 30
 
 const why = whyNoMount()
 
-describe.skipIf(why !== undefined)(`a store that is out of reach${why === undefined ? '' : ` (skipped: ${why})`}`, { timeout: 120_000 }, () => {
+describe.skipIf(why !== undefined)(`a store that is out of reach${why === undefined ? '' : ` (skipped: ${why})`}`, { timeout: 300_000 }, () => {
   it.each(['hang', 'lost', 'error'] as const)(
     'answers with %s: what is cached is read, writes go on, the rest fails at once, and it catches up by itself',
     async kind => {
