@@ -94,16 +94,16 @@ for (const [kind, aim] of [
   add(`10 of ${files} files changed, over the command ${kind === 'none' ? 'without' : 'in'} a sandbox`, extra, 'ms', aim)
 }
 
-const names = Array.from({ length: FORKS }, (_, i) => `fork-${i}`)
+const namesOf = round => Array.from({ length: FORKS }, (_, i) => `fork-${round}-${i}`)
 const job = ['sleep', ['0.2']]
-const together = work => timed(() => Promise.all(names.map(work)))
+const together = (names, work) => timed(() => Promise.all(names.map(work)))
 const jobs = { plain: [], none: [], strict: [] }
 for (let i = 0; i < 3; i++) {
-  jobs.plain.push(await together(() => plain(...job)))
+  jobs.plain.push(await together(namesOf(i), () => plain(...job)))
   for (const kind of Object.keys(kinds)) {
+    const names = namesOf(`${kind}-${i}`)
     await cairn.forkAll('small', undefined, names)
-    jobs[kind].push(await together(name => cairn.exec(name, ...job, kinds[kind])))
-    for (const name of names) await cairn.deleteVolume(name, { now: true })
+    jobs[kind].push(await together(names, name => cairn.exec(name, ...job, kinds[kind])))
   }
 }
 add(`${FORKS} plain processes of 200 ms at once`, jobs.plain, 'ms')
