@@ -260,6 +260,7 @@ export class PathOps {
     this.check(ino, 'realpath', path)
     // A path that ends in a directory, `.`, `..` or the root is named by its own parents.
     const isDirectory = this.name === '' || (this.fs.attr.mode & S_IFMT) === S_IFDIR
+    if (this.slash && !isDirectory) this.check(-ENOTDIR, 'realpath', path)
     const name = this.name
     this.check(this.fs.pathOf(isDirectory ? ino : this.dir), 'realpath', path)
     return isDirectory ? this.fs.text : join(this.fs.text, name)

@@ -99,6 +99,8 @@ class ServerProcess {
 
   #onSupervisorLost(): void {
     if (this.#ending) return
+    // It never said what is to be served, and nobody else can: the lock of the home is not to be held for nothing.
+    if (this.#supervisorPid === undefined) this.#die(new Error('the supervisor ended before it said what to serve'))
     this.#supervisorPid = undefined
     this.#log.line('the supervisor is gone: mounts would not survive this process; it ends when it is idle as usual', 'warn')
   }

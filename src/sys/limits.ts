@@ -81,7 +81,7 @@ export const limits = {
   sqliteVacuumPages: 8192,
   /** Temporary files of a store older than this are leftovers of a crash. */
   storeTemporaryMs: 24 * 3600 * 1000,
-  /** Attempts of one request to a remote store, and the waits between them: a random part of a bound that doubles from the first to the longest. */
+  /** Attempts of one request to a remote store, and the waits between them: half to all of a bound that doubles from the first to the longest. */
   storeAttempts: 8,
   storeFirstWaitMs: 50,
   storeLongestWaitMs: 5000,

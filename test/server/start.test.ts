@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
@@ -6,6 +8,7 @@ import { cairnMounts } from '../../src/sdk/mount-table.js'
 import { ensureServer, findServer } from '../../src/server/connect.js'
 import { prepareHome } from '../../src/server/home.js'
 import { PROTOCOL } from '../../src/server/version.js'
+import { entry } from '../../src/sys/entry.js'
 import { isAlive, killBoth, makeHome, openCairn, pidsOf, program, until } from './support.js'
 
 const startAndTell = `const { ensureServer } = await dist('server/connect.js')
@@ -45,6 +48,16 @@ describe('starting', () => {
     ;(await ensureServer(home.home)).close()
     const { code, output } = await program(`process.argv.splice(1, 0, 'supervise')\nawait dist('server/supervise.js')`, [home.home]).ended
     expect([code, output]).toEqual([3, `Another server runs for ${home.home}.\n`])
+  })
+
+  test('one whose supervisor ended before it said what to serve ends, and holds no lock', async () => {
+    const home = makeHome()
+    prepareHome(home.home)
+    const child = spawn(process.execPath, [entry('server/main'), home.home], { cwd: '/', stdio: ['ignore', 'ignore', 'ignore', 'pipe'] })
+    const ended = once(child, 'exit')
+    child.stdio[3]?.destroy()
+    expect(await ended).toEqual([null, 'SIGKILL'])
+    ;(await ensureServer(home.home)).close()
   })
 
   test('without mounts, programs and requests it ends by itself, and leaves nothing', async () => {

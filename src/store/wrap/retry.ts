@@ -7,7 +7,7 @@ import { uncertain } from '../remote-errors.js'
 
 export interface RetryOptions {
   attempts?: number
-  /** Bound of the first wait, doubled for each further one up to the longest; each wait is a random part of its bound. */
+  /** Bound of the first wait, doubled for each further one up to the longest; each wait is half to all of its bound. */
   firstWaitMs?: number
   longestWaitMs?: number
   random?: Random
@@ -16,7 +16,10 @@ export interface RetryOptions {
   onRetry?: (error: CairnError, attempt: number) => void
 }
 
-/** Makes a request again while its failure may pass (`retry: 'same-call'`): exponential backoff with full jitter. */
+/**
+ * Makes a request again while its failure may pass (`retry: 'same-call'`): exponential backoff with jitter. Half of each wait is certain, so that all of them
+ * together outlast a limit of one write per second.
+ */
 export class Retry {
   readonly attempts: number
   readonly #firstWaitMs: number
@@ -55,7 +58,7 @@ export class Retry {
 
   pause(attempt: number, signal: AbortSignal | undefined): Promise<void> {
     const bound = Math.min(this.#firstWaitMs * 2 ** (attempt - 1), this.#longestWaitMs)
-    return this.#sleep((bound * this.#random.bytes(4).readUInt32LE()) / 2 ** 32, signal)
+    return this.#sleep((bound / 2) * (1 + this.#random.bytes(4).readUInt32LE() / 2 ** 32), signal)
   }
 
   nonce(): string {
