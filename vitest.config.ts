@@ -8,6 +8,7 @@ export default defineConfig({
     include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'spec/**/*.test.ts'],
     // Some tests start bin/cairn, which runs what is compiled.
     globalSetup: ['test/build.setup.ts'],
+    setupFiles: ['test/seed.setup.ts'],
     // Processes, not threads: tests change the working directory, mount, and are killed.
     pool: 'forks',
     // Most of them wait for disks, processes and servers: more than there are cores.
