@@ -91,6 +91,7 @@ const throughFile: FsCase = {
     await fails(p.readdir(`${root}/f`), { code: 'ENOTDIR', syscall: 'scandir', path: `${root}/f` })
     await fails(p.opendir(`${root}/f`), { code: 'ENOTDIR', syscall: 'opendir', path: `${root}/f` })
     await fails(p.rmdir(`${root}/f`), { code: 'ENOTDIR', syscall: 'rmdir', path: `${root}/f` })
+    await fails(p.realpath(`${root}/f/`), { code: 'ENOTDIR', syscall: 'realpath' })
   },
 }
 

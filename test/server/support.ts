@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { afterEach } from 'vitest'
 import { listFuseMounts, unmountFuse } from '../../src/fuse/index.js'
 import { Cairn } from '../../src/sdk/cairn.js'
+import { endServers } from '../support/end-servers.js'
 
 /** Mounting is possible here. */
 export const canMount = ((): boolean => {
@@ -135,6 +136,7 @@ async function endServer(home: Home): Promise<void> {
   }
   for (const pid of [pids.supervisor, pids.server]) if (isAlive(pid)) process.kill(pid, 'SIGKILL')
   await until(() => !isAlive(pids.supervisor) && !isAlive(pids.server))
+  await endServers(home.home)
 }
 
 /** Runs a script of Python as `program` does; its standard input is that of the child. */

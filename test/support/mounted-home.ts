@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { listFuseMounts, unmountFuse } from '../../src/fuse/mount.js'
+import { endServers } from './end-servers.js'
 
 const cairn = fileURLToPath(new URL('../../bin/cairn', import.meta.url))
 export const programs = fileURLToPath(new URL('../programs', import.meta.url))
@@ -116,6 +117,7 @@ export class MountedHome {
 
   async end(): Promise<void> {
     if (existsSync(join(this.home, 'run', 'supervisor.json'))) await this.killBoth()
+    await endServers(this.home)
     for (const { path } of listFuseMounts()) if (path.startsWith(`${this.folder}/`)) unmountFuse(path, { lazy: true })
     for (const child of this.#children) child.kill('SIGKILL')
     rmSync(this.folder, { recursive: true, force: true })
