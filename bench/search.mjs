@@ -27,7 +27,7 @@ await cairn.createVolume({ name: 'w' })
 const volume = await cairn.open('w')
 const ops = [
   ...Array.from({ length: 100 }, (_, i) => ({ op: 'mkdir', path: `/d${i}` })),
-  ...Array.from({ length: count }, (_, i) => ({ op: 'write', path: pathOf(i), content: text(i) })),
+  ...Array.from({ length: count }, (_, i) => ({ op: 'put', path: pathOf(i), text: text(i) })),
 ]
 await volume.batch(ops)
 await cairn.flush('w')
@@ -44,7 +44,7 @@ row('a text of eight characters', '≤ 5', await time(runs, i => cairn.search('w
 
 const updates = []
 for (let i = 0; i < Math.min(runs, 9); i++) {
-  await volume.batch(Array.from({ length: 100 }, (_, k) => ({ op: 'write', path: pathOf((i * 100 + k) % count), content: text(`${i}_${k}`) })))
+  await volume.batch(Array.from({ length: 100 }, (_, k) => ({ op: 'put', path: pathOf((i * 100 + k) % count), text: text(`${i}_${k}`) })))
   const start = performance.now()
   const found = await cairn.search('w', `only_${i}_99`)
   updates.push(performance.now() - start)
