@@ -1,11 +1,13 @@
-import { readdirSync } from 'node:fs'
 import { ESTALE } from '../errors.js'
+import { ifThere, namesIn } from '../sys/index.js'
 import type { Exchange } from './exchange.js'
 import { LIVE_VIEW, viewOfIncarnation } from './node-id.js'
-import { type HeldNode, nodeOfFd } from './node-of-fd.js'
+import { deviceOfFd, type HeldNode, nodeOfFd } from './node-of-fd.js'
 import { HeaderWord } from './protocol.js'
 
 const SUFFIX = '-journal'
+/** The process ended, or closed the file. */
+const GONE: readonly string[] = ['ENOENT', 'ESRCH']
 
 /** The name is nothing special now. */
 export const FREE = 0
@@ -28,31 +30,21 @@ export function rollbackJournal(x: Exchange, name: string): number {
   const view = viewOfIncarnation(x.fs.session.incarnation?.(ino) ?? 0)
   if (view === LIVE_VIEW) return FREE
   const device = x.options.device?.()
-  const isOld = (node: HeldNode): boolean => node.ino === ino && node.view !== view && (device === undefined || node.device === device)
+  const isOld = (node: HeldNode, fd: string, pid: number): boolean =>
+    node.ino === ino && node.view !== view && (device === undefined || deviceOfFd(pid, fd) === device)
   return holds(x.in32[HeaderWord.pid], isOld) ? -ESTALE : WATCHED
 }
 
 /** Whether a process has a file open that `isIt`. One that cannot be seen may have. */
-function holds(pid: number, isIt: (node: HeldNode) => boolean): boolean {
+function holds(pid: number, isIt: (node: HeldNode, fd: string, pid: number) => boolean): boolean {
   if (pid === 0) return true
-  try {
-    return readdirSync(`/proc/${pid}/fd`).some(fd => holdsAt(pid, fd, isIt))
-  } catch (error) {
-    return !isGone(error)
-  }
-}
-
-function holdsAt(pid: number, fd: string, isIt: (node: HeldNode) => boolean): boolean {
-  try {
+  const isHere = (fd: string): boolean => {
     const node = nodeOfFd(pid, fd)
-    return node !== undefined && isIt(node)
-  } catch (error) {
-    if (isGone(error)) return false
-    throw error
+    return node !== undefined && isIt(node, fd, pid)
   }
-}
-
-function isGone(error: unknown): boolean {
-  const { code } = error as NodeJS.ErrnoException
-  return code === 'ENOENT' || code === 'ESRCH'
+  try {
+    return namesIn(`/proc/${pid}/fd`, GONE).some(fd => ifThere(() => isHere(fd), GONE) === true)
+  } catch {
+    return true
+  }
 }

@@ -12,7 +12,7 @@ const { O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, W_OK } = constants
 const reads: ReadonlySet<string> = new Set([
   ...readMethods,
   ...['writtenElsewhere', 'storeOf', 'unpublished', 'logNext', 'blameStates', 'blameFile', 'diffNext', 'diffFile', 'cacheClear', 'cacheLimit'],
-  ...['contentsSince', 'contentsNext', 'contentsRead', 'contentsPaths'],
+  ...['contentsSince', 'contentsNext', 'contentsRead', 'contentsPlaces'],
   ...[
     'refresh',
     'giveKeys',

@@ -1,4 +1,4 @@
-import type { ContentsOf, FoundContent } from '../history/contents/contents-read.js'
+import type { ContentsOf, FilePlace, FoundContent } from '../history/contents/contents-read.js'
 import { type Contents, Searcher } from '../search/searcher.js'
 import type { Host } from './host.js'
 
@@ -19,7 +19,7 @@ function contentsAt(host: Host, id: number, of: ContentsOf): Contents {
     },
     next: async () => (await host.call('contentsNext', id)) as FoundContent[] | undefined,
     read: async (ino, offset) => (await host.call('contentsRead', id, ino, offset)) as Uint8Array,
-    paths: async files => (await host.call('contentsPaths', id, files)) as Array<string | undefined>,
+    places: async files => (await host.call('contentsPlaces', id, files)) as Array<FilePlace | undefined>,
     close: async () => {
       await host.call('close', id)
     },

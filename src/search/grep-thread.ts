@@ -1,5 +1,6 @@
 /** Entry of a thread that matches patterns: one that never ends is ended with its thread, and nobody else waits for it. */
 import { parentPort } from 'node:worker_threads'
+import { looksBinary } from '../history/diff/looks-binary.js'
 import { type GrepLines, grepLines, type LinePattern } from './grep-lines.js'
 
 export interface GrepRequest {
@@ -10,13 +11,10 @@ export interface GrepRequest {
 /** By file; undefined: it is binary. */
 export type GrepAnswer = Array<GrepLines | undefined>
 
-/** As git tells binary files. */
-const BINARY_PROBE = 8000
-
 parentPort?.on('message', ({ pattern, files }: GrepRequest) => {
   const answer: GrepAnswer = files.map(bytes => {
     const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
-    return buffer.subarray(0, BINARY_PROBE).includes(0) ? undefined : grepLines(buffer.toString('utf8'), pattern)
+    return looksBinary(buffer) ? undefined : grepLines(buffer.toString('utf8'), pattern)
   })
   parentPort?.postMessage(answer)
 })

@@ -4,7 +4,7 @@ import { limits } from '../sys/index.js'
 import type { GrepLines, LinePattern } from './grep-lines.js'
 import { requiredText } from './literal.js'
 import { Matcher } from './matcher.js'
-import { parseSubstring } from './query.js'
+import { parseSubstring, TRIGRAM } from './query.js'
 import type { SearchIndex } from './search-index.js'
 import { type Contents, isBelow, wholeFile } from './searcher.js'
 
@@ -83,7 +83,7 @@ export function linePattern(text: string, options: GrepOptions): LinePattern {
 export function indexable(text: string, { fixed, invert }: GrepOptions): string | undefined {
   if (invert === true) return undefined
   const plain = fixed === true ? text : requiredText(text)
-  return plain !== undefined && [...plain].length >= 3 && !plain.includes('\n') ? plain : undefined
+  return plain !== undefined && [...plain].length >= TRIGRAM && !plain.includes('\n') ? plain : undefined
 }
 
 /**
@@ -158,15 +158,15 @@ async function* indexedFiles(contents: Contents, index: SearchIndex, text: strin
     const hits = await index.candidates(match, offset, limits.grepBatchFiles)
     yield* named(
       contents,
-      hits.flatMap(({ content, inodes }) => inodes.map(ino => ({ ino, content, size: 0 }))),
+      hits.flatMap(({ content, inodes }) => inodes.map(ino => ({ ino, content }))),
     )
     if (hits.length < limits.grepBatchFiles) return
   }
 }
 
-async function* named(contents: Contents, files: ReadonlyArray<{ ino: number; content: Uint8Array; size: number }>): AsyncGenerator<Candidate> {
-  const paths = await contents.paths(files.map(({ ino, content }) => ({ ino, content })))
-  for (const [at, path] of paths.entries()) if (path !== undefined) yield { ino: files[at].ino, path, size: files[at].size }
+async function* named(contents: Contents, files: ReadonlyArray<{ ino: number; content: Uint8Array }>): AsyncGenerator<Candidate> {
+  const places = await contents.places(files.map(({ ino, content }) => ({ ino, content })))
+  for (const [at, place] of places.entries()) if (place !== undefined) yield { ino: files[at].ino, ...place }
 }
 
 function wantedBy({ path, globs = [] }: GrepOptions): (path: string) => boolean {

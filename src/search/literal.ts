@@ -1,5 +1,5 @@
-/** Shortest text that an index of trigrams can look up. */
-const TRIGRAM = 3
+import { TRIGRAM } from './query.js'
+
 /** What a backslash makes of these is no text. */
 const CLASSES = /[dDwWsSbBpPkuxcnrtvf0-9]/
 const REPEATED = new Set(['*', '?', '{'])

@@ -17,7 +17,7 @@ export interface Query {
 }
 
 /** Shortest text that an index of trigrams can look up. */
-const TRIGRAM = 3
+export const TRIGRAM = 3
 const LETTERS = /[\p{L}\p{N}_]+/gu
 
 /** Case and diacritics make no difference. */

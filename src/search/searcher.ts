@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { CairnError } from '../errors.js'
-import { type ContentsOf, type FoundContent, SEALED } from '../history/contents/contents-read.js'
+import { type ContentsOf, type FilePlace, type FoundContent, SEALED } from '../history/contents/contents-read.js'
+import { looksBinary } from '../history/diff/looks-binary.js'
 import { limits } from '../sys/index.js'
 import { type GrepFile, type GrepOptions, type GrepSkipped, grep, indexable, linePattern } from './grep.js'
 import { ContentState, INDEX_DAMAGED, type NewContent } from './index-file.js'
@@ -15,7 +16,7 @@ export interface Contents {
   since(root: string | undefined): Promise<void>
   next(): Promise<FoundContent[] | undefined>
   read(ino: number, offset: number): Promise<Uint8Array>
-  paths(files: ReadonlyArray<{ ino: number; content: Uint8Array }>): Promise<Array<string | undefined>>
+  places(files: ReadonlyArray<{ ino: number; content: Uint8Array }>): Promise<Array<FilePlace | undefined>>
   close(): Promise<void>
 }
 
@@ -59,8 +60,6 @@ const DEFAULT_LIMIT = 20
 const HITS = 200
 /** Files that are read at the same time. */
 const TOGETHER = 16
-/** As git tells binary files. */
-const BINARY_PROBE = 8000
 
 /** Searches volumes of a home by indexes that it keeps up to date as it goes. */
 export class Searcher {
@@ -111,7 +110,7 @@ export class Searcher {
     const plain = options.index === false ? undefined : indexable(text, options)
     const contents = await this.#open(volume, options.ref)
     try {
-      const isThere = options.index === true || existsSync(join(this.#folder, `${contents.of.storeId ?? 'dev'}.substring.sqlite`))
+      const isThere = options.index === true || existsSync(this.#pathOf(contents.of, 'substring'))
       if (plain === undefined || !isThere) yield* grep(contents, pattern, options, skipped)
       else {
         const index = this.#indexOf(contents.of, 'substring')
@@ -131,14 +130,18 @@ export class Searcher {
   }
 
   /** What a store encrypts is not left in plain text beside it: its index is in memory, and made anew by the next process. */
-  #indexOf({ storeId, isEncrypted }: ContentsOf, mode: SearchMode): SearchIndex {
-    const key = `${storeId ?? 'dev'}.${mode}`
-    let index = this.#indexes.get(key)
+  #indexOf(of: ContentsOf, mode: SearchMode): SearchIndex {
+    const path = this.#pathOf(of, mode)
+    let index = this.#indexes.get(path)
     if (index === undefined) {
-      index = new SearchIndex({ mode, ...(isEncrypted ? {} : { path: join(this.#folder, `${key}.sqlite`) }) })
-      this.#indexes.set(key, index)
+      index = new SearchIndex({ mode, ...(of.isEncrypted ? {} : { path }) })
+      this.#indexes.set(path, index)
     }
     return index
+  }
+
+  #pathOf({ storeId }: ContentsOf, mode: SearchMode): string {
+    return join(this.#folder, `${storeId ?? 'dev'}.${mode}.sqlite`)
   }
 
   async #update(volume: string, contents: Contents, index: SearchIndex, mode: SearchMode, { onProgress }: SearchOptions): Promise<Indexed> {
@@ -232,7 +235,7 @@ class Update {
       return { ino, content, state: ContentState.large }
     }
     const bytes = await wholeFile(contents, ino)
-    if (bytes.subarray(0, BINARY_PROBE).includes(0)) {
+    if (looksBinary(bytes)) {
       this.#indexed.binary++
       return { ino, content, state: ContentState.binary }
     }
@@ -281,8 +284,8 @@ class OneSearch {
     for (let offset = 0; offset < limits.searchHits; offset += HITS) {
       const hits = await this.#index.find(this.#query.match, offset, HITS)
       const candidates = hits.flatMap(({ content, inodes, score }) => inodes.map(ino => ({ ino, content, score })))
-      const paths = candidates.length === 0 ? [] : await this.#contents.paths(candidates.map(({ ino, content }) => ({ ino, content })))
-      const files = paths.flatMap((path, at) => (path !== undefined && isBelow(path, this.#wanted.path) ? [{ ...candidates[at], path }] : []))
+      const places = candidates.length === 0 ? [] : await this.#contents.places(candidates.map(({ ino, content }) => ({ ino, content })))
+      const files = places.flatMap((place, at) => (place !== undefined && isBelow(place.path, this.#wanted.path) ? [{ ...candidates[at], ...place }] : []))
       for (let at = 0; at < files.length; at += TOGETHER) {
         const found = await Promise.all(files.slice(at, at + TOGETHER).map(file => this.#match(file)))
         matches.push(...found.filter(match => match !== undefined))

@@ -16,6 +16,12 @@ export interface FoundContent {
   size: number
 }
 
+/** Where a file is in a state: its path, UTF-8, and its bytes. */
+export interface FilePlace {
+  path: string
+  size: number
+}
+
 /** What the state is that is read, so that it need not be read again. */
 export interface ContentsOf {
   volumeId: string
@@ -96,13 +102,14 @@ export class ContentsRead {
     return readFileBytes(this.#state, ino, found, offset, limits.rpcChunkBytes)
   }
 
-  /** For each file that holds this content in the state, a path, UTF-8; undefined for the others. */
-  paths(files: ReadonlyArray<{ ino: number; content: Uint8Array }>): Array<string | undefined> {
+  /** For each file that holds this content in the state, where it is; undefined for the others. */
+  places(files: ReadonlyArray<{ ino: number; content: Uint8Array }>): Array<FilePlace | undefined> {
     return files.map(({ ino, content }) => {
       const found = attrOf(this.#state, ino, attr)
       if (found === undefined || !isFile(found) || !Buffer.from(contentIdentity(this.#state, ino, found)).equals(content)) return undefined
+      const { size } = found
       const path = pathOfInode(this.#state.tree, ino)
-      return path === undefined ? undefined : Buffer.from(path, 'latin1').toString('utf8')
+      return path === undefined ? undefined : { path: Buffer.from(path, 'latin1').toString('utf8'), size }
     })
   }
 

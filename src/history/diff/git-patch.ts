@@ -3,6 +3,7 @@ import { deflateSync } from 'node:zlib'
 import { limits } from '../../sys/index.js'
 import { base85Lines } from './base85.js'
 import { countLines, diffLines, hunks, linesOf } from './line-diff.js'
+import { looksBinary } from './looks-binary.js'
 
 /** One side of a file's change. */
 export interface PatchSide {
@@ -26,12 +27,11 @@ export interface PatchedFile {
 }
 
 /** Bytes that git looks at to tell text from binary. */
-const TEXT_PROBE_BYTES = 8000
 const NO_HASH = '0'.repeat(40)
 
-/** A NUL in the first 8000 bytes, as git decides; also what is too large for a diff by lines. */
+/** What git takes for binary; also what is too large for a diff by lines. */
 export function isBinary(bytes: Uint8Array): boolean {
-  return bytes.length > limits.diffTextBytes || bytes.subarray(0, TEXT_PROBE_BYTES).includes(0)
+  return bytes.length > limits.diffTextBytes || looksBinary(bytes)
 }
 
 /** The change of one file as a git patch. `before` undefined: created; `after` undefined: deleted; two paths: renamed. */
