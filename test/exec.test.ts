@@ -1,6 +1,8 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
+import { PassThrough, Readable } from 'node:stream'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { CairnError } from '../src/errors.js'
 import { findTools } from '../src/exec/index.js'
@@ -12,6 +14,16 @@ import { MountedHome, whyNoMount } from './support/mounted-home.js'
 
 const reason = whyNoMount()
 const hasSandbox = reason === undefined && (await findTools()).bubblewrap !== undefined
+
+/** Changes a file through a mapping, and keeps it mapped until its input ends. */
+const MAPPED = `
+import mmap, sys
+with open('m', 'wb') as f: f.truncate(8192)
+f = open('m', 'r+b')
+m = mmap.mmap(f.fileno(), 0)
+m[0:6] = b'mapped'
+print('ready', flush=True)
+sys.stdin.read()`
 
 describe.skipIf(reason !== undefined)(`a command in a volume${reason === undefined ? '' : ` (skipped: ${reason})`}`, { timeout: 60_000 }, () => {
   let home: MountedHome
@@ -63,7 +75,13 @@ describe.skipIf(reason !== undefined)(`a command in a volume${reason === undefin
       { path: '/old', kind: 'modified', type: 'file', sizeBefore: 3, sizeAfter: 8 },
     ])
     const [after, before] = await commits()
-    expect(after).toMatchObject({ id: result.commit, kind: 'exec', exec: result.execId, actor: 'ann' })
+    expect(after).toMatchObject({
+      id: result.commit,
+      kind: 'exec',
+      exec: result.execId,
+      actor: 'ann',
+      message: expect.stringMatching(/^exec: sh -c echo out; /),
+    })
     expect(before.id).toBe(result.checkpoint)
     await cairn.undo(name, { exec: result.execId })
     expect(await file('/gone')).toBe('x')
@@ -95,6 +113,17 @@ with open('m', 'r+b') as f:
     expect(await volume.fs.promises.readdir('/')).toEqual(['before'])
     await cairn.restore(name, { ref: result.commit })
     expect((await file('/m')).slice(0, 6)).toBe('mapped')
+  })
+
+  it('finds what another program has mapped and changed, and does not count it as its own', async () => {
+    const { mountpoint } = await cairn.mount({ name, path: join(home.folder, `mnt-${name}`) })
+    const mapped = spawn('python3', ['-c', MAPPED], { cwd: mountpoint, stdio: ['pipe', 'pipe', 'inherit'] })
+    await once(mapped.stdout, 'data')
+    const result = await sh('head -c 6 m; echo 1 > mine')
+    expect(result).toMatchObject({ stdout: 'mapped', changes: [{ path: '/mine' }] })
+    mapped.stdin.end()
+    await once(mapped, 'close')
+    await cairn.unmount(mountpoint)
   })
 
   it('takes its changes back when it fails, if it shall', async () => {
@@ -330,5 +359,17 @@ rules:
     expect(result.stdout).toBe('from the host')
     expect(existsSync(join(folder, 'g'))).toBe(false)
     rmSync(folder, { recursive: true })
+  })
+
+  it('goes on when the server is killed, and is recorded once', async () => {
+    const stdin = new PassThrough()
+    const result = await sh('echo 1 > a; echo ready; read line; echo 2 > b', {
+      stdin,
+      onStdout: () => void home.killServer().then(() => stdin.end('go\n')),
+    })
+    expect(result.changes.map(({ path }) => path)).toEqual(['/a', '/b'])
+    const entries: AuditRecord[] = []
+    for await (const entry of volume.audit({ exec: result.execId })) entries.push(entry)
+    expect(entries).toMatchObject([{ exit: 0, changes: { created: 2 }, after: result.commit }])
   })
 })

@@ -134,7 +134,7 @@ export function create(x: Exchange): number {
   const handle = x.newHandle(flags, created)
   const opened = x.fs.open(ino, flags & ~(OpenFlag.create | OpenFlag.excl), undefined, handle)
   if (opened < 0) return x.fail(opened)
-  x.options.opens?.add(ino, handle)
+  x.options.opens?.add(ino, handle, flags)
   if (flags & OpenFlag.trunc && x.fs.getattr(ino) === 0) x.putEntry(REPLY_WORD, ino)
   if (journal === WATCHED) x.askAgain(REPLY_WORD)
   x.putOpen(REPLY_WORD + 32, flags, handle)

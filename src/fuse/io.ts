@@ -12,7 +12,7 @@ export function open(x: Exchange): number {
   const handle = x.newHandle(flags, false)
   const result = x.fs.open(x.ino, flags, undefined, handle)
   if (result < 0) return x.fail(result)
-  if (x.view === 0) x.options.opens?.add(x.ino, handle)
+  if (x.view === 0) x.options.opens?.add(x.ino, handle, flags)
   x.putOpen(REPLY_WORD, flags, handle)
   return x.ok(OPEN_OUT_BYTES)
 }

@@ -1,5 +1,6 @@
-import { spawnSync } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
 import { closeSync, constants, fstatSync, openSync, statfsSync, statSync, writeFileSync } from 'node:fs'
+import { promisify } from 'node:util'
 import { CairnError, EBUSY, EINVAL, EIO, ENOENT, EPERM, errnoName } from '../errors.js'
 import { limits } from '../sys/index.js'
 import * as libc from '../sys/libc.js'
@@ -112,6 +113,12 @@ export function unmountFuse(path: string, options: { lazy?: boolean } = {}): num
   if (done.status === 0) return 0
   if (/busy/i.test(done.words)) return -EBUSY
   return /no such file/i.test(done.words) ? -ENOENT : -EIO
+}
+
+/** Removes a mount that nobody serves any more from the tree, on another thread; it ends when its last file is closed. What cannot be removed stays. */
+export async function unmountLater(path: string): Promise<void> {
+  if (process.getuid?.() === 0) await libc.umount2Later(path, libc.MNT_DETACH)
+  else await promisify(execFile)('fusermount3', ['-uz', '--', path]).catch(() => undefined)
 }
 
 /**

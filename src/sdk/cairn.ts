@@ -4,6 +4,7 @@ import type { RpcClient } from '../http/rpc-client.js'
 import type { Searcher } from '../search/searcher.js'
 import { ensureServer, reconnect } from '../server/connect.js'
 import { homeOf, prepareHome } from '../server/home.js'
+import type { BegunRun } from '../server/protocol.js'
 import { type CompressionChoice, checkCompression, homeNotCompressed, isPacked } from '../store/compression-for.js'
 import { homeNotEncrypted } from '../store/unlock.js'
 import { parseStoreUrl, type StoreLocation } from '../store/url.js'
@@ -19,7 +20,7 @@ import type { BackupOptions } from './backup.js'
 import type { Bundle, UnbundleOptions } from './bundle.js'
 import { bytesOf, type Caches, cachesOf } from './caches.js'
 import type { DiffReader } from './diff.js'
-import type { ExecHost } from './exec/index.js'
+import type { ExecHost, PresumedPolicies } from './exec/index.js'
 import type { Host, Why } from './host.js'
 import { runJobOn } from './jobs.js'
 import { keySettings, keysOf } from './keys.js'
@@ -119,6 +120,7 @@ export class Cairn implements CairnApi {
   #searcher: Promise<Searcher> | undefined
   readonly #open = new Set<VolumeHandle>()
   readonly #views = new Set<VolumeView>()
+  #policies: PresumedPolicies | undefined
 
   private constructor(options: CairnOptions) {
     this.home = homeOf(options.home)
@@ -581,8 +583,21 @@ export class Cairn implements CairnApi {
   /** Commands run in mounts, which are the server's. */
   async #execHost(name: string): Promise<ExecHost> {
     if ((await this.#local)?.openNames().includes(name)) throw (await import('./exec/index.js')).openHere(name)
-    const server = this.#guarded(await this.#server())
-    return { cairn: this, actor: this.actor, call: (method, ...args) => server.call(method, ...args), settle: volume => this.#settle(volume) }
+    const remote = await this.#server()
+    const server = this.#guarded(remote)
+    const { View } = await import('./view.js')
+    this.#policies ??= new (await import('./exec/index.js')).PresumedPolicies()
+    return {
+      ...{ cairn: this, actor: this.actor, policies: this.#policies },
+      call: (method, ...args) => server.call(method, ...args),
+      settle: volume => this.#settle(volume),
+      begin: async (volume, options) => (await server.call('beginRun', volume, options)) as BegunRun,
+      view: info => {
+        const view = new View(remote, info, one => this.#views.delete(one))
+        this.#views.add(view)
+        return view
+      },
+    }
   }
 
   async *execStream(name: string, command: string | ExecCommand, ...rest: ExecArguments): AsyncGenerator<ExecEvent> {

@@ -1,6 +1,7 @@
 /** What a client does about mounts itself: the server may not touch what it serves. */
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, openSync, type Stats, statSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { CairnError } from '../errors.js'
 import { listFuseMounts, unmountFuse } from '../fuse/index.js'
 import { homePaths, readOptional } from '../server/home.js'
@@ -10,13 +11,24 @@ import { syncfs } from '../sys/libc.js'
 
 /** Resolves when the directory shows the volume to this process. @throws CairnError ERR_MOUNT_SILENT, ERR_MOUNT_UNSEEN */
 export async function awaitMount(mountpoint: string): Promise<void> {
-  if (!listFuseMounts().some(mount => mount.path === mountpoint)) {
-    throw new CairnError(
-      'ERR_MOUNT_UNSEEN',
-      `${mountpoint} was mounted by the server, but this process does not see it.`,
-      'The server runs in another mount namespace: end it with `cairn unmount` there, and start it from here.',
-    )
-  }
+  if (!listFuseMounts().some(mount => mount.path === mountpoint)) throw unseen(mountpoint)
+  await answered(mountpoint)
+}
+
+/** The same of a view, without a look at all mounts: its folder lies in one of the home. */
+export async function awaitView(mountpoint: string): Promise<void> {
+  if ((await answered(mountpoint)).dev === statSync(dirname(mountpoint)).dev) throw unseen(mountpoint)
+}
+
+function unseen(mountpoint: string): CairnError {
+  return new CairnError(
+    'ERR_MOUNT_UNSEEN',
+    `${mountpoint} was mounted by the server, but this process does not see it.`,
+    'The server runs in another mount namespace: end it with `cairn unmount` there, and start it from here.',
+  )
+}
+
+async function answered(mountpoint: string): Promise<Stats> {
   let timer: NodeJS.Timeout | undefined
   const silence = new Promise<never>((_, reject) => {
     timer = setTimeout(
@@ -25,7 +37,7 @@ export async function awaitMount(mountpoint: string): Promise<void> {
     )
   })
   try {
-    await Promise.race([stat(mountpoint), silence])
+    return await Promise.race([stat(mountpoint), silence])
   } finally {
     clearTimeout(timer)
   }

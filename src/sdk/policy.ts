@@ -41,10 +41,11 @@ export async function policyInForce(cairn: Pick<CairnApi, 'policy'>, name: strin
     if ((error as { code?: unknown }).code !== 'ERR_CORRUPT') throw error
     return brokenPolicy('', `The policy of ${name} cannot be read: ${(error as Error).message}`)
   }
-  return compiledOf(info.revision, info.text)
+  return compiledOf(info)
 }
 
-function compiledOf(revision: string, text: string): Promise<Policy> {
+/** Compiled once for each text; one that is broken denies everything. */
+export function compiledOf({ revision, text }: Pick<PolicyInfo, 'revision' | 'text'>): Promise<Policy> {
   const known = compiled.get(revision)
   if (known !== undefined) return known
   const made = compile(text)

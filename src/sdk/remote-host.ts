@@ -17,7 +17,7 @@ import { RemoteHandles } from './remote-handles.js'
 /** Calls that change nothing, or nothing the second time: after a lost answer they are simply asked again. */
 const reads: ReadonlySet<string> = new Set([
   ...readMethods,
-  ...['caughtUp', 'claimView', 'viewChanges', 'closeView'],
+  ...['caughtUp', 'claimView', 'viewChanges', 'closeView', 'beginRun', 'startRun', 'runEnded'],
   ...['access', 'getxattr', 'listxattr', 'lstat', 'readdir', 'readlink', 'realpath', 'stat', 'statfs', 'statIfExists', 'readFile'].map(name => `fs.${name}`),
 ])
 

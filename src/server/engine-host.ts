@@ -97,9 +97,13 @@ export class EngineHost {
    * @throws what it throws; CairnError ERR_METHOD_UNKNOWN, ERR_STORE_UNREACHABLE, ERR_LEASE_LOST: what was changed stays here then
    */
   call(session: string, method: string, args: unknown[]): unknown {
-    if (method.startsWith('fs.')) return this.#run(session, method, args)
+    return method.startsWith('fs.') ? this.#run(session, method, args) : this.stored(() => this.#run(session, method, args))
+  }
+
+  /** The result of `work` when what it changed in volumes whose durability is `remote` is in their stores. */
+  stored(work: () => unknown): unknown {
     const before = this.#remoteSequences()
-    const result = this.#run(session, method, args)
+    const result = work()
     if (before.size === 0) return result
     return result instanceof Promise ? result.then(value => this.#whenStored(before, value)) : this.#whenStored(before, result)
   }

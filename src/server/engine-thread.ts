@@ -95,6 +95,7 @@ class EngineThread {
   }
 
   #run({ session, method, args }: EngineRequest): unknown {
+    if (/^mount\.\w+Run$/.test(method)) return this.#host.stored(() => this.#mounts.call(method, args))
     if (method.startsWith('mount.')) return this.#mounts.call(method, args)
     if (method === 'caughtUp') return this.#loop.catchUp()
     if (method === 'refresh') return this.#refresh(session, args)

@@ -1,6 +1,6 @@
 import { closeSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
-import { listFuseMounts, mountFuse, raiseReadAhead, unmountFuse } from '../fuse/mount.js'
+import { listFuseMounts, mountFuse, raiseReadAhead, unmountFuse, unmountLater } from '../fuse/mount.js'
 import { invalAllEntries, invalEntry, invalInode, Notifier, notified } from '../fuse/notify.js'
 import type { KernelChange } from './changes.js'
 import type { Kernel } from './mounts.js'
@@ -25,6 +25,10 @@ export class LinuxKernel implements Kernel {
 
   unmount(mountpoint: string, detach: boolean): number {
     return unmountFuse(mountpoint, { lazy: detach })
+  }
+
+  async clear(mountpoint: string): Promise<void> {
+    await unmountLater(mountpoint)
   }
 
   /** Asked without blocking this thread: whoever serves it may be slow to answer. */

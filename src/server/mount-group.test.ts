@@ -134,7 +134,7 @@ describe('mounts of one volume', () => {
   it('what is open through a mount is closed with it', () => {
     rig.create(a, 1, 'x')
     rig.fs.open(2, 2)
-    a.opens.add(2, 0)
+    a.opens.add(2, 0, 0)
     rig.fs.unlink(1, 'x')
     expect(rig.fs.getattr(2)).toBe(0)
     rig.group.as(a, () => a.opens.end(rig.fs))

@@ -50,9 +50,11 @@ export class Member {
   /** It is being unmounted, by the thread that would tell the others. */
   isLeaving = false
   handler: FuseHandler | undefined
+  readonly #isResumed: boolean
 
   constructor(record: MountRecord, fd: number, open: OpenVolume, resumed: boolean) {
     this.record = record
+    this.#isResumed = resumed
     this.fd = fd
     this.seen = new Known(resumed)
     this.missed = new Known(resumed)
@@ -61,6 +63,11 @@ export class Member {
 
   get keepsUnlinked(): boolean {
     return this.handler?.keepsUnlinked === true
+  }
+
+  /** Its kernel may have what was written through it and is not here: whoever asks syncs it. Of what the server before opened nothing is known. */
+  get mayHoldBack(): boolean {
+    return !this.record.readOnly && (this.#isResumed || this.opens.mayHoldBack)
   }
 
   /** It is told to forget an inode, or knows nothing of it. */
@@ -109,6 +116,11 @@ export class MountGroup {
   get keepsUnlinked(): boolean {
     for (const member of this.#members.values()) if (member.keepsUnlinked) return true
     return false
+  }
+
+  /** Where the mounts are that may hold something back. */
+  heldBack(): string[] {
+    return [...this.#members.values()].flatMap(one => (one.mayHoldBack ? [one.record.mountpoint] : []))
   }
 
   add(member: Member): void {

@@ -16,7 +16,9 @@ import {
 import { type ChangesBy, changesBy } from '../history/diff/changes-by.js'
 import { write } from '../sys/libc.js'
 import { type Past, PathRules } from '../views/index.js'
+import type { AuditEvent } from '../volume/audit/index.js'
 import type { DurabilityLevel } from '../volume/lease.js'
+import { policyRevision, type StoredPolicy } from '../volume/policy-record.js'
 import { auditMount } from './audit-mount.js'
 import type { KernelChange } from './changes.js'
 import type { EngineMessage, VolumeChanges } from './engine-port.js'
@@ -25,8 +27,13 @@ import { Member, MountGroup } from './mount-group.js'
 import { makePast } from './mount-past.js'
 import type { Prepared } from './mounts.js'
 import type { OpenVolume, OpenVolumes } from './open-volumes.js'
-import type { MountRecord } from './protocol.js'
+import type { BeginRunOptions, EndedRun, MountRecord } from './protocol.js'
+import { changesOfRun, recordEnd } from './runs.js'
 import { Waits } from './waits.js'
+
+function told(before: string | undefined, since: string | undefined): { before?: string; since?: string } {
+  return { ...(before === undefined ? {} : { before }), ...(since === undefined ? {} : { since }) }
+}
 
 interface Served {
   record: MountRecord
@@ -35,6 +42,16 @@ interface Served {
   member: Member
   connection: Connection
   past: Past
+}
+
+/** What the main thread hears of a run that begins. */
+export type Begun = { policy: StoredPolicy | null } | { volumeId: string; rootIno: number; since?: string; before?: string; settle?: string[] }
+
+export interface EndRunOptions {
+  /** Whoever ran it has synced its mount. */
+  synced: boolean
+  /** It may have been recorded already. */
+  again: boolean
 }
 
 export interface MountTableOptions {
@@ -84,6 +101,12 @@ export class MountTable {
         return this.#prepare(...(args as [string, string, boolean, DurabilityLevel | undefined]))
       case 'mount.attach':
         return this.#attach(...(args as [MountRecord, number, boolean, number[]]))
+      case 'mount.beginRun':
+        return this.#beginRun(...(args as [MountRecord, string, number, number[], BeginRunOptions]))
+      case 'mount.startRun':
+        return this.#startRun(args[0] as number, args[1] as boolean)
+      case 'mount.endRun':
+        return this.#endRun(...(args as [number, AuditEvent, EndRunOptions]))
       case 'mount.leaving':
         return this.#leaving(args[0] as number, args[1] as boolean)
       case 'mount.leave':
@@ -160,6 +183,7 @@ export class MountTable {
       ended: errno => this.#ended(id, errno),
     }
     member.handler = handler
+    if (record.view?.exec !== undefined) open.volume.runMessages.set(record.view.exec, record.view.message)
     this.#served.set(id, { record, open, group, member, connection, past })
     this.#groups.set(record.volumeId, group)
     group.add(member)
@@ -181,15 +205,67 @@ export class MountTable {
     return before
   }
 
-  /** What was changed through a view. In slices: the mounts are served between them. */
-  async #changesOf(id: number): Promise<ChangesBy> {
+  /** Serves the mount of a run, unless another policy is in force than the one that it was judged by. */
+  #beginRun(record: MountRecord, name: string, fd: number, all: number[], options: BeginRunOptions): Begun {
+    const { volumes } = this.#options
+    const { readOnly } = record
+    if (readOnly) volumes.closeIdleWriter(name)
+    return volumes.use(
+      name,
+      ({ id, volume, fs }) => {
+        if ((policyRevision(volume.state.history) ?? '') !== options.policy) return { policy: volume.policy ?? null }
+        const others = this.#groups.get(id)
+        const settle = others?.heldBack() ?? []
+        if (others !== undefined) this.#options.loop.catchUp()
+        const before = options.checkpoint && settle.length === 0 ? volume.presentCommit() : volume.history.newest()
+        const mine = { ...record, volumeId: id, rootIno: fs.resolve('/', true) }
+        const since = this.#attach(mine, fd, false, all)
+        return { volumeId: id, rootIno: mine.rootIno, ...told(before?.id, since), ...(settle.length === 0 ? {} : { settle }) }
+      },
+      { readOnly },
+    )
+  }
+
+  /** What others wrote through their mounts is in by now. @returns the commit before the run */
+  #startRun(id: number, checkpoint: boolean): { before?: string; since?: string } {
+    const { record, open } = this.#of(id)
+    this.#options.loop.catchUp()
+    const before = checkpoint ? open.volume.presentCommit() : open.volume.history.newest()
+    const since = this.#began(record, open)
+    return told(before?.id, since)
+  }
+
+  /** Records what a run changed, and serves its mount no longer; nobody uses it any more. */
+  async #endRun(id: number, event: AuditEvent, { synced, again }: EndRunOptions): Promise<EndedRun> {
+    const { member, record, open } = this.#of(id)
+    const { volume } = open
+    this.#options.loop.catchUp()
+    if (member.mayHoldBack && !synced) return { sync: true }
+    const { changes, after } = record.readOnly ? { changes: [], after: undefined } : await this.#inSlices(changesOfRun(volume, record.view?.before, event.exec))
+    const found = { changes, ...(after === undefined ? {} : { after }) }
+    recordEnd(volume, event, found, again)
+    this.#end(id)
+    return found
+  }
+
+  #of(id: number): Served {
     const served = this.#served.get(id)
     if (served === undefined) throw new CairnError('ERR_VIEW_UNKNOWN', 'The view is not there any more.', 'Open it again.', { retry: 'reopen' })
+    return served
+  }
+
+  /** What was changed through a view. */
+  async #changesOf(id: number): Promise<ChangesBy> {
+    const served = this.#of(id)
     const { volume } = served.open
     const { actor, view } = served.record
     volume.commitChanges()
     const isTheirs = ({ exec, actor: by }: { exec?: string; actor?: string }) => (view?.exec === undefined ? by === actor : exec === view.exec)
-    const found = changesBy(volume, view?.before, isTheirs)
+    return this.#inSlices(changesBy(volume, view?.before, isTheirs))
+  }
+
+  /** The mounts are served between slices. */
+  async #inSlices<T>(found: Generator<undefined, T>): Promise<T> {
     for (;;) {
       const { done, value } = found.next()
       if (done === true) return value
@@ -313,6 +389,7 @@ export class MountTable {
       if (group.size === 0 && record.view === undefined) this.#flush(record.volumeId)
       else this.#commit(open)
     } finally {
+      if (record.view?.exec !== undefined) open.volume.runMessages.delete(record.view.exec)
       this.#options.volumes.release(open)
     }
   }

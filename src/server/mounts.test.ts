@@ -34,6 +34,7 @@ describe('views that outlive their server', () => {
         unmounted.push(path)
         return 0
       },
+      clear: async () => undefined,
       isDead: async () => false,
       close: () => undefined,
       notify: nothing,

@@ -4,13 +4,15 @@ import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CairnError } from '../errors.js'
 import { limits, systemClock } from '../sys/index.js'
+import type { AuditEvent } from '../volume/audit/index.js'
 import { describeHolders, holdersOf } from './busy.js'
 import type { KernelChange } from './changes.js'
 import type { VolumeChanges } from './engine-port.js'
 import { type HomePaths, readOptional, writeNote } from './home.js'
 import type { Keeper } from './keeper.js'
 import { canonical, checkPlace, prepareDirectory } from './mount-check.js'
-import type { MountInfo, MountOptions, MountRecord, ViewInfo, ViewOptions, ViewStatus } from './protocol.js'
+import type { Begun, EndRunOptions } from './mount-table.js'
+import type { BeginRunOptions, BegunRun, EndedRun, MountInfo, MountOptions, MountRecord, ViewInfo, ViewOptions, ViewStatus } from './protocol.js'
 import { ViewFolders } from './view-folders.js'
 
 /** The kernel's side of mounting; a test passes a fake. */
@@ -22,6 +24,8 @@ export interface Kernel {
   tune(mountpoint: string): void
   /** 0, or a negated errno: -EBUSY unless `detach`. */
   unmount(mountpoint: string, detach: boolean): number
+  /** Removes a mount that is served no longer, whoever is in it, without blocking this thread. */
+  clear(mountpoint: string): Promise<void>
   /** True when nobody serves the mount any more. */
   isDead(mountpoint: string): Promise<boolean>
   close(fd: number): void
@@ -69,6 +73,8 @@ export class Mounts {
   /** Sessions by view. */
   readonly #owners = new Map<number, string>()
   #queue: Promise<unknown> = Promise.resolve()
+  /** What begins or ends outside of the queue. */
+  readonly #underWay = new Set<Promise<unknown>>()
   #next: number
 
   constructor(options: { paths: HomePaths; engine: MountEngine; keeper: Keeper; kernel: Kernel; firstId: number; log: (line: string) => void }) {
@@ -232,7 +238,7 @@ export class Mounts {
     try {
       const held = this.#keeper.hold(record, fd)
       held.catch(() => undefined)
-      this.#write()
+      if (record.view === undefined) this.#write()
       const before = await this.#engine.call('', 'mount.attach', [record, fd, false, this.#ids()])
       await held
       if (record.view !== undefined && typeof before === 'string') record.view.before = before
@@ -284,15 +290,17 @@ export class Mounts {
     this.#forget(mounted)
   }
 
-  #forget(mounted: Mounted): void {
+  /** @param leave what becomes of the folder of a view */
+  #forget(mounted: Mounted, leave = (path: string) => this.#views.remove(path)): void {
     const { id, view, mountpoint } = mounted.record
     if (!this.#mounted.delete(id)) return
     void this.#keeper.drop(id)
     this.#kernel.close(mounted.fd)
     this.#owners.delete(id)
-    if (view !== undefined) this.#views.remove(mountpoint)
+    if (view !== undefined) leave(mountpoint)
+    mounted.onGone(new CairnError('ERR_MOUNT_GONE', `The mount at ${mountpoint} went away.`, 'Mount it again.'))
     mounted.resolveGone()
-    this.#write()
+    if (view === undefined) this.#write()
   }
 
   /**
@@ -370,6 +378,85 @@ export class Mounts {
     })
   }
 
+  /**
+   * A view for a run, with the commit before it, if it was judged by the policy that is in force. Not in the queue: its folder is its own.
+   * @throws as `openView`
+   */
+  beginRun(owner: string, name: string, options: BeginRunOptions): Promise<BegunRun> {
+    return this.#meanwhile(this.#beginRun(owner, name, options))
+  }
+
+  async #beginRun(owner: string, name: string, options: BeginRunOptions): Promise<BegunRun> {
+    const { rules, actor, exec, message, readOnly = false, control } = options
+    const id = this.#next++
+    const secret = randomUUID()
+    const view = { secret, exec, message, ...(rules && { rules }), ...(control === true && { control }) }
+    const mountpoint = this.#views.take(id)
+    const record: MountRecord = { ...{ id, volumeId: '', rootIno: 0, mountpoint, readOnly, allowOther: false, view }, ...(actor !== undefined && { actor }) }
+    const fd = this.#mountView(mountpoint, name, readOnly)
+    const mounted = this.#add(record, fd)
+    this.#owners.set(id, owner)
+    try {
+      const begun = (await this.#engine.call('', 'mount.beginRun', [record, name, fd, this.#ids(), options])) as Begun
+      if ('policy' in begun) {
+        this.#leave(mounted)
+        return begun
+      }
+      const { volumeId, rootIno, since, ...rest } = begun
+      Object.assign(record, { volumeId, rootIno })
+      if (since !== undefined) record.view = { ...view, before: since }
+      await mounted.negotiated
+      await this.#keeper.hold(record, fd)
+      return { id, mountpoint, readOnly, secret, ...rest }
+    } catch (error) {
+      await this.#engine.call('', 'mount.end', [id]).catch(() => undefined)
+      this.#leave(mounted)
+      throw error
+    }
+  }
+
+  #mountView(mountpoint: string, name: string, readOnly: boolean): number {
+    try {
+      return this.#kernel.mount({ path: mountpoint, name, readOnly, allowOther: false })
+    } catch (error) {
+      this.#views.give(mountpoint)
+      throw error
+    }
+  }
+
+  /** As `beginRun`, where mounts had to be synced first. @returns the commit before the run */
+  async startRun(owner: string, id: number, checkpoint: boolean): Promise<string | undefined> {
+    this.ownView(owner, id)
+    const { before, since } = (await this.#engine.call('', 'mount.startRun', [id, checkpoint])) as { before?: string; since?: string }
+    const record = this.#mounted.get(id)?.record
+    if (record?.view !== undefined && since !== undefined) {
+      record.view = { ...record.view, before: since }
+      await this.#keeper.update(record)
+    }
+    return before
+  }
+
+  /** Records what a run changed. Its mount answers nobody from then on, and is gone soon after. */
+  async endRun(owner: string, id: number, event: AuditEvent, options: EndRunOptions): Promise<EndedRun> {
+    this.ownView(owner, id)
+    const ended = (await this.#engine.call('', 'mount.endRun', [id, event, options])) as EndedRun
+    const mounted = this.#mounted.get(id)
+    if (mounted !== undefined && !('sync' in ended)) this.#leave(mounted)
+    return ended
+  }
+
+  /** Removes the mount of a run, which is served no longer, after whoever asked was answered. */
+  #leave(mounted: Mounted): void {
+    this.#forget(mounted, path => void this.#meanwhile(this.#kernel.clear(path).then(() => this.#views.give(path))))
+  }
+
+  #meanwhile<T>(work: Promise<T>): Promise<T> {
+    this.#underWay.add(work)
+    const over = (): void => void this.#underWay.delete(work)
+    work.then(over, over)
+    return work
+  }
+
   /** The program that has a view of a server before this one is another session now. @throws CairnError ERR_VIEW_UNKNOWN */
   claimView(owner: string, id: number, secret: string): void {
     if (this.#mounted.get(id)?.record.view?.secret !== secret) throw unknownView()
@@ -414,8 +501,11 @@ export class Mounts {
 
   /** Unmounts all, with force: the server ends. */
   async endAll(): Promise<void> {
+    await Promise.allSettled(this.#underWay)
     for (const mounted of [...this.#mounted.values()]) if (mounted.record.view !== undefined) await this.#exclusive(() => this.#endView(mounted))
     for (const { record } of [...this.#mounted.values()]) await this.unmount(record.mountpoint, { force: true })
+    await Promise.allSettled(this.#underWay)
+    this.#views.end()
     await rm(this.#paths.mounts, { force: true })
   }
 
@@ -431,8 +521,9 @@ export class Mounts {
     )
   }
 
+  /** Views need no note: their folders tell. */
   #write(): void {
-    writeNote(this.#paths.mounts, `${JSON.stringify([...this.#mounted.values()].map(mounted => mounted.record))}\n`)
+    writeNote(this.#paths.mounts, `${JSON.stringify(this.#records(false))}\n`)
   }
 
   #exclusive<T>(work: () => Promise<T>): Promise<T> {

@@ -1,4 +1,6 @@
 /** What the processes and threads of one server tell each other. */
+import type { Change } from '../volume/api.js'
+import type { StoredPolicy } from '../volume/policy-record.js'
 
 /** A mount as lists show it. JSON-safe. */
 export interface MountInfo {
@@ -67,6 +69,30 @@ export interface ViewInfo {
   secret: string
 }
 
+/** A view for one run of a command, and what must be so for it. JSON-safe. */
+export interface BeginRunOptions extends ViewOptions {
+  exec: string
+  /** What commits of what it changes say. */
+  message: string
+  /** What no commit has yet gets one before. */
+  checkpoint: boolean
+  /** Revision of the policy that it was judged by; empty: the volume had none. */
+  policy: string
+}
+
+/** A run whose command may be started; or the policy that is in force instead of the one that it was judged by, and nothing was done. */
+export type BegunRun = RunInfo | { policy: StoredPolicy | null }
+
+export interface RunInfo extends ViewInfo {
+  /** The commit before it. */
+  before?: string
+  /** Mounts that may hold back what others wrote: whoever asks syncs them, and calls `startRun`, which says `before`. */
+  settle?: string[]
+}
+
+/** What a run changed, recorded; or its mount may hold something back: whoever asks syncs it, and asks again. */
+export type EndedRun = { changes: Change[]; after?: string } | { sync: true }
+
 /** A view as lists show it. */
 export interface ViewStatus extends MountInfo {
   id: number
@@ -105,7 +131,7 @@ export interface MountRecord {
   durability?: 'remote'
   sub?: string
   /** It is a view: its rules, the run that it belongs to, whether `.cairn/control` is there, what proves whose it is, and the last commit before it. */
-  view?: { rules?: ViewRules; exec?: string; control?: boolean; secret: string; before?: string }
+  view?: { rules?: ViewRules; exec?: string; message?: string; control?: boolean; secret: string; before?: string }
   /** What the kernel and the first server agreed on; absent until then. */
   negotiated?: unknown
 }

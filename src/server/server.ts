@@ -4,11 +4,13 @@ import type { RpcService } from '../http/rpc-handler.js'
 import { type CredentialVariables, useCredentialVariables } from '../store/environment.js'
 import { limits, systemClock } from '../sys/index.js'
 import type { Unpublished } from '../volume/api.js'
+import type { AuditEvent } from '../volume/audit/index.js'
 import { AutoCollect } from './auto-collect.js'
 import { JobTable } from './job-table.js'
 import type { JobData, JobOptions } from './jobs.js'
+import type { EndRunOptions } from './mount-table.js'
 import type { MountEngine, Mounts } from './mounts.js'
-import type { MountOptions, ServerStatus, ViewOptions } from './protocol.js'
+import type { BeginRunOptions, MountOptions, ServerStatus, ViewOptions } from './protocol.js'
 import type { Written } from './turns-elsewhere.js'
 import { PROTOCOL, version } from './version.js'
 
@@ -118,6 +120,12 @@ export class Server implements RpcService {
         return this.#mounts.unmount(String(args[0]), (args[1] ?? {}) as { force?: boolean })
       case 'openView':
         return this.#mounts.openView(session, String(args[0]), (args[1] ?? {}) as ViewOptions)
+      case 'beginRun':
+        return this.#mounts.beginRun(session, String(args[0]), args[1] as BeginRunOptions)
+      case 'startRun':
+        return this.#mounts.startRun(session, Number(args[0]), args[1] === true)
+      case 'endRun':
+        return this.#mounts.endRun(session, Number(args[0]), args[1] as AuditEvent, args[2] as EndRunOptions)
       case 'claimView':
         return this.#mounts.claimView(session, Number(args[0]), String(args[1]))
       case 'closeView':

@@ -1,15 +1,33 @@
 import { mkdirSync, readdirSync, realpathSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { listFuseMounts } from '../fuse/index.js'
-import { makeFolders } from '../sys/index.js'
+import { limits, makeFolders } from '../sys/index.js'
 
 /** The folders that views are mounted on: each of its own, in one that nobody else may enter. */
 export class ViewFolders {
   readonly #home: string
   #isMade = false
+  /** Empty, and nothing is mounted there. */
+  readonly #free: string[] = []
 
   constructor(home: string) {
     this.#home = home
+  }
+
+  /** One that was used before, else as `make`. */
+  take(id: number): string {
+    return this.#free.pop() ?? this.make(id)
+  }
+
+  /** Keeps one for the next that is taken. */
+  give(path: string): void {
+    if (this.#free.length < limits.spareViewFolders) this.#free.push(path)
+    else this.remove(path)
+  }
+
+  /** Removes those that are kept. */
+  end(): void {
+    for (const path of this.#free.splice(0)) this.remove(path)
   }
 
   /** @returns its path, as the kernel's table will have it */

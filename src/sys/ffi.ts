@@ -2,6 +2,7 @@ import { createRequire } from 'node:module'
 import type koffi from 'koffi'
 
 type Koffi = typeof koffi
+type AsyncFunction = (...args: unknown[]) => void
 type CFunction = (...args: unknown[]) => number
 
 let loaded: Koffi | undefined
@@ -22,6 +23,18 @@ export function cFunction<Args extends unknown[]>(prototype: string): (...args: 
       bound = libc.func(prototype) as unknown as CFunction
     }
     return bound(...args)
+  }
+}
+
+/** The same, run on a thread of the pool; what it said is told without its errno. Whoever has the answer has the arguments, which live until then. */
+export function cFunctionLater<Args extends unknown[]>(prototype: string): (args: Args, done: (result: number, args: Args) => void) => void {
+  let bound: AsyncFunction | undefined
+  return (args, done) => {
+    if (bound === undefined) {
+      libc ??= ffi().load(null)
+      bound = libc.func(prototype).async as unknown as AsyncFunction
+    }
+    bound(...args, (_: unknown, result: number) => done(result, args))
   }
 }
 

@@ -2,7 +2,7 @@
  * The calls of the C library that Node lacks. Every function returns its result, or the negated errno; none throws.
  * Nothing is loaded before the first call. Linux, except where a comment says more.
  */
-import { cFunction, cString, ffi, orErrno } from './ffi.js'
+import { cFunction, cFunctionLater, cString, ffi, orErrno } from './ffi.js'
 
 export { receiveFd, sendFd, socketpair } from './fd-passing.js'
 export { getxattr, listxattr, setxattr } from './host-xattr.js'
@@ -12,6 +12,7 @@ type Path = string | Uint8Array
 
 const cMount = cFunction<[Bytes, Bytes, Bytes, number, Bytes]>('int mount(void *source, void *target, void *type, unsigned long flags, void *data)')
 const cUmount2 = cFunction<[Bytes, number]>('int umount2(void *target, int flags)')
+const cUmount2Later = cFunctionLater<[Bytes, number]>('int umount2(void *target, int flags)')
 const cPoll = cFunction<[Bytes, number, number]>('int poll(void *fds, unsigned long count, int timeout)')
 const cEventfd = cFunction<[number, number]>('int eventfd(unsigned int initial, int flags)')
 const cIoctl = cFunction<[number, number, Bytes]>('int ioctl(int fd, unsigned long request, void *argument)')
@@ -69,6 +70,11 @@ export function mount(source: string, target: Path, type: string, flags: number,
 /** umount2(2), with MNT_DETACH or MNT_FORCE. */
 export function umount2(target: Path, flags: number): number {
   return orErrno(cUmount2(cString(target), flags))
+}
+
+/** The same on another thread. True when it is gone. */
+export function umount2Later(target: Path, flags: number): Promise<boolean> {
+  return new Promise(resolve => cUmount2Later([cString(target), flags], result => resolve(result === 0)))
 }
 
 /** One read(2) into the start of `into`. A failure costs 0.4 µs here, 10 µs with `fs.readSync`. */

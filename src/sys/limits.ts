@@ -163,6 +163,8 @@ export const limits = {
   viewMovedEntries: 10_000,
   /** How long the view of a program that the restarted server has not heard of yet is kept. */
   viewClaimMs: 30_000,
+  /** Empty folders for views that are kept for the next ones. */
+  spareViewFolders: 128,
   /** Longest command of `.cairn/control`, and the longest answer that is kept. */
   controlCommandBytes: 65536,
   controlAnswerBytes: 1024 * 1024,
@@ -402,6 +404,8 @@ export const limits = {
   execProcesses: 4096,
   /** The private /tmp of a sandbox. */
   execTemporaryBytes: 1024 ** 3,
+  /** Of the command that commits of its changes are told by. */
+  execMessageCharacters: 200,
   /** Attempts of a race that run at once for each processor, where nothing else is said. */
   raceJobsPerCore: 4,
   /** Longest timeout of a command. */

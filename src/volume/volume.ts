@@ -128,6 +128,8 @@ export class Volume implements VolumeApi {
   /** Who did what, when and why. */
   readonly audit: AuditChain
   readonly auditSessions: AuditSessions
+  /** What commits of runs that are at work say, by run. */
+  readonly runMessages = new Map<string, string | undefined>()
   readonly #journal: RedoLog
   readonly #spool: Spool
   readonly #durability: Durability
@@ -691,7 +693,8 @@ export class Volume implements VolumeApi {
     const before = last === undefined ? BTree.empty(this.context.pages) : this.treeOf(last)
     if (!isWorthCommit(before, this.state.tree)) return undefined
     const { exec } = this.#authors
-    return { ...(exec === undefined ? { kind: 'auto' } : { kind: 'exec', exec }), ...this.#present(), actor }
+    const message = exec === undefined ? undefined : this.runMessages.get(exec)
+    return { ...(exec === undefined ? { kind: 'auto' } : { kind: 'exec', exec }), ...this.#present(), actor, ...(message === undefined ? {} : { message }) }
   }
 
   /** The commit of the present state: the last one when nothing changed since, else one that is made now. */

@@ -1,15 +1,15 @@
 import { CairnError } from '../../errors.js'
 import { WORKSPACE } from '../../exec/index.js'
+import type { Policy } from '../../policy/index.js'
 import type { Decision } from '../../policy/types.js'
 import { limits } from '../../sys/index.js'
-import { decideFor } from '../policy.js'
-import type { CairnApi } from '../types.js'
 import type { ExecCommand, ExecDecision, ExecOptions } from './types.js'
 
-/** What the policy of a volume says to a command. Cost: a call to the server, and some tenths of a millisecond. */
-export function decide(cairn: CairnApi, volume: string, command: ExecCommand, actor: string, options: ExecOptions): Promise<Decision> {
+/** What a policy says to a command. Some tenths of a millisecond. */
+export async function decide(policy: Policy, command: ExecCommand, actor: string, options: ExecOptions): Promise<Decision> {
   const { cwd = '/', network, env = {}, sandbox } = options
-  return decideFor(cairn, volume, {
+  const { decide: decideBy } = await import('../../policy/index.js')
+  return decideBy(policy, {
     command,
     cwd,
     actor,
@@ -18,6 +18,11 @@ export function decide(cairn: CairnApi, volume: string, command: ExecCommand, ac
     env: Object.keys(env),
     workspace: WORKSPACE,
   })
+}
+
+/** Whether nobody has to be asked or told first. */
+export function runsAtOnce({ effect, limits: { network } }: Decision, options: ExecOptions): boolean {
+  return (effect === 'allow' || effect === 'checkpoint') && !(options.network === 'allow' && network === 'none')
 }
 
 /** As the answer tells it. */

@@ -1,19 +1,23 @@
 import { CairnError } from '../../errors.js'
 import { type Ended, runCommand } from '../../exec/index.js'
 import type { Decision, PolicyLimits } from '../../policy/types.js'
+import type { BeginRunOptions, BegunRun, RunInfo } from '../../server/protocol.js'
 import { limits } from '../../sys/index.js'
 import type { Change, CommitInfo } from '../../volume/api.js'
-import type { AuditCounts, AuditEvent } from '../../volume/audit/index.js'
+import { changedIn } from '../../volume/audit/changed.js'
+import type { AuditEvent } from '../../volume/audit/index.js'
 import { policyInForce } from '../policy.js'
-import type { CairnApi, VolumeView } from '../types.js'
-import { bounded, decide, denied, shownDecision } from './decide.js'
+import type { CairnApi } from '../types.js'
+import type { View } from '../view.js'
+import { bounded, decide, denied, runsAtOnce, shownDecision } from './decide.js'
 import { dropFork } from './drop.js'
 import { type Holding, holdingFor } from './enclosure.js'
 import { environmentOf } from './environment.js'
 import { checkProgram, type Place, workingDirectory } from './place.js'
+import type { Judge, PresumedPolicies } from './presumed.js'
 import { checkOptions, newExecId } from './request.js'
 import type { ExecChange, ExecCommand, ExecDecision, ExecOptions, ExecResult } from './types.js'
-import { openWorkspace } from './workspace.js'
+import { shownBy } from './workspace.js'
 
 /** What runs are made with. */
 export interface ExecHost {
@@ -23,6 +27,11 @@ export interface ExecHost {
   call(method: string, ...args: unknown[]): Promise<unknown>
   /** What mounts of a volume hold back is in it when this resolves. */
   settle(volume: string): Promise<void>
+  /** See `Mounts.beginRun`. */
+  begin(volume: string, options: BeginRunOptions): Promise<BegunRun>
+  /** The view of a run that has begun. */
+  view(info: RunInfo): View
+  readonly policies: PresumedPolicies
 }
 
 /** Runs a command in a volume, or in a fork of it. See `CairnApi.exec`. */
@@ -31,17 +40,18 @@ export async function exec(host: ExecHost, volume: string, command: ExecCommand,
   return new Exec(host, volume, command, options).run()
 }
 
-/** Paths that an entry of the audit chain names. */
-const AUDIT_PATHS = 32
-
 class Exec {
   readonly #host: ExecHost
   readonly #volume: string
   readonly #command: ExecCommand
+  /** As they were given, and within what the policy allows. */
+  readonly #given: ExecOptions
   #options: ExecOptions
   readonly #id = newExecId()
   readonly #actor: string
   #limits: PolicyLimits = {}
+  /** Of the policy that it was judged by. */
+  #revision = ''
   /** What the audit says of it. */
   #recorded: AuditEvent | undefined
 
@@ -49,23 +59,35 @@ class Exec {
     this.#host = host
     this.#volume = volume
     this.#command = command
+    this.#given = options
     this.#options = options
     this.#actor = options.actor ?? host.actor
   }
 
+  /** Once more whenever the policy is another one than it was judged by. */
   async run(): Promise<ExecResult<string | Buffer>> {
-    const decision = await this.#permitted()
-    const { sandbox = 'auto', network, readOnly = false, readable = [], fork = false } = this.#options
-    const holding = await holdingFor(this.#host.cairn.home, { sandbox, network, readOnly, readable })
-    return fork ? this.#inFork(holding, decision) : this.#inVolume(this.#volume, holding, decision)
+    for (;;) {
+      const decision = await this.#permitted()
+      const { sandbox = 'auto', network, readOnly = false, readable = [], fork = false } = this.#options
+      const holding = await holdingFor(this.#host.cairn.home, { sandbox, network, readOnly, readable })
+      const result = await (fork ? this.#inFork(holding, decision) : this.#inVolume(this.#volume, holding, decision))
+      if (result !== undefined) return result
+    }
   }
 
   /** From here on the options are within what the policy allows. @throws CairnError ERR_EXEC_DENIED, which the audit tells */
   async #permitted(): Promise<ExecDecision> {
-    const decision = await decide(this.#host.cairn, this.#volume, this.#command, this.#actor, this.#options)
+    const { cairn, policies } = this.#host
+    const by = async ({ policy, revision }: Judge): Promise<Decision> => {
+      this.#revision = revision
+      return decide(policy, this.#command, this.#actor, this.#given)
+    }
+    const presumed = await by(await policies.presumed(this.#volume))
+    // What is neither denied nor asked about the server holds against the policy itself.
+    const decision = runsAtOnce(presumed, this.#given) ? presumed : await by(await policies.current(cairn, this.#volume))
     let told = shownDecision(decision)
     try {
-      this.#options = bounded(this.#options, decision)
+      this.#options = bounded(this.#given, decision)
       if (decision.effect === 'ask') told = await this.#answer(decision)
       if (decision.effect === 'deny' || told.effect === 'deny') throw denied(told)
     } catch (error) {
@@ -92,13 +114,17 @@ class Exec {
     return { ...shownDecision(decision), effect: approved ? 'ask' : 'deny', reason: why, by }
   }
 
-  async #inFork(holding: Holding, decision: ExecDecision): Promise<ExecResult<string | Buffer>> {
+  async #inFork(holding: Holding, decision: ExecDecision): Promise<ExecResult<string | Buffer> | undefined> {
     const { cairn } = this.#host
     const fork = `${this.#volume}-${this.#id}`
     await cairn.fork(this.#volume, undefined, fork)
     let left: NonNullable<ExecResult['fork']>['state'] = 'dropped'
     try {
       const result = await this.#inVolume(fork, holding, decision)
+      if (result === undefined) {
+        left = 'unchanged'
+        return undefined
+      }
       const { state, conflicts, commit } = failed(result) ? { state: 'dropped' as const, conflicts: [], commit: undefined } : await this.#merge(fork)
       left = state
       await this.#host.call('auditAppend', this.#volume, this.#ofFork(fork, state, commit))
@@ -126,27 +152,27 @@ class Exec {
     return { state: state === 'merged' ? ('merged' as const) : state === 'conflicts' ? ('conflicts' as const) : ('unchanged' as const), conflicts, commit }
   }
 
-  async #inVolume(volume: string, holding: Holding, decision: ExecDecision): Promise<ExecResult<string | Buffer>> {
+  /** Undefined when the volume has another policy than the one that it was judged by: nothing was done. */
+  async #inVolume(volume: string, holding: Holding, decision: ExecDecision): Promise<ExecResult<string | Buffer> | undefined> {
+    const { policies } = this.#host
     const { checkpoint = true, readOnly = false } = this.#options
-    const opening = openWorkspace(this.#host.cairn, { volume, execId: this.#id, actor: this.#actor, readOnly, limits: this.#limits })
-    // Neither needs the other; each takes a call or two to the server.
-    const [opened, begun] = await Promise.allSettled([opening, this.#begin(volume, checkpoint && !readOnly)])
-    if (opened.status === 'rejected') throw opened.reason
-    const workspace = opened.value
-    try {
-      if (begun.status === 'rejected') throw begun.reason
-      const before = begun.value
-      const ended = await this.#ended(workspace.mountpoint, holding)
-      return await this.#told({ volume, before, workspace, holding, decision, ended })
-    } finally {
-      await workspace.close()
+    const commits = checkpoint && !readOnly
+    const asked = { exec: this.#id, actor: this.#actor, readOnly, ...shownBy(this.#limits), message: this.#message(), checkpoint: commits }
+    const begun = await this.#host.begin(volume, { ...asked, policy: this.#revision })
+    if ('policy' in begun) {
+      policies.learn(volume, begun.policy)
+      if (volume !== this.#volume) policies.learn(this.#volume, begun.policy)
+      return undefined
     }
-  }
-
-  /** The commit before. */
-  async #begin(volume: string, checkpoint: boolean): Promise<string | undefined> {
-    await this.#host.settle(volume)
-    return (await this.#host.call('beginRun', volume, { checkpoint })) as string | undefined
+    const view = this.#host.view(begun)
+    try {
+      await view.here()
+      const before = begun.settle === undefined ? begun.before : await view.started(begun.settle, commits)
+      const ended = await this.#ended(view.mountpoint, holding)
+      return await this.#told({ volume, before, view, holding, decision, ended })
+    } finally {
+      await view.close()
+    }
   }
 
   #ended(mountpoint: string, holding: Holding): Promise<Ended> {
@@ -172,12 +198,11 @@ class Exec {
 
   /** The answer, after all that the command did is recorded. */
   async #told(run: Run): Promise<ExecResult<string | Buffer>> {
-    const { volume, before, workspace, holding, decision, ended } = run
-    const { changes, after } = this.#options.readOnly === true ? { changes: [], after: undefined } : await workspace.changes()
+    const { volume, before, view, holding, decision, ended } = run
     const sandbox = holding.isSandboxed ? 'bubblewrap' : 'none'
-    const commits = { ...(before === undefined ? {} : { before }), ...(after === undefined ? {} : { after }) }
-    this.#recorded = { ...this.#event(ended, changes), decision, sandbox, ...commits }
-    await Promise.all([this.#host.call('auditAppend', volume, this.#recorded), workspace.close()])
+    const event = { ...this.#event(ended), decision, sandbox, ...(before === undefined ? {} : { before }) }
+    const { changes, after } = await view.finish(volume, event)
+    this.#recorded = { ...event, ...changedIn(changes), ...(after === undefined ? {} : { after }) }
     const result: ExecResult<string | Buffer> = {
       execId: this.#id,
       volume,
@@ -210,6 +235,11 @@ class Exec {
     return 'shell' in this.#command ? this.#command.shell : [this.#command.program, ...this.#command.args].join(' ')
   }
 
+  /** Of commits: one line, and not all of a long one. */
+  #message(): string {
+    return `exec: ${this.#title().replace(/\s+/g, ' ').trim()}`.slice(0, limits.execMessageCharacters)
+  }
+
   /** What the audit says of a run before it is known how it ends. */
   #asked(): AuditEvent {
     const { reason, cwd = '/' } = this.#options
@@ -217,16 +247,13 @@ class Exec {
     return { kind: 'exec', exec: this.#id, actor: this.#actor, ...what, cwd, ...(reason === undefined ? {} : { reason }) }
   }
 
-  #event(ended: Ended, changes: readonly Change[]): AuditEvent {
+  #event(ended: Ended): AuditEvent {
     return {
       ...this.#asked(),
       exit: ended.exitCode,
       ...(ended.signal === null ? {} : { signal: ended.signal }),
       ...(ended.timedOut ? { timedOut: true } : {}),
       durationMs: Math.round(ended.durationMs),
-      changes: countsOf(changes),
-      paths: changes.slice(0, AUDIT_PATHS).map(({ path }) => path),
-      bytes: changes.reduce((sum, { kind, sizeAfter = 0 }) => sum + (kind === 'created' || kind === 'modified' ? sizeAfter : 0), 0),
     }
   }
 }
@@ -234,7 +261,7 @@ class Exec {
 interface Run {
   volume: string
   before: string | undefined
-  workspace: VolumeView
+  view: View
   holding: Holding
   decision: ExecDecision
   ended: Ended
@@ -261,12 +288,6 @@ function shown({ path, kind, type, from, sizeBefore, sizeAfter }: Change): ExecC
     ...(sizeAfter === undefined ? {} : { sizeAfter }),
   }
   return { path, kind, type, ...known }
-}
-
-function countsOf(changes: readonly Change[]): AuditCounts {
-  const counts: AuditCounts = {}
-  for (const { kind } of changes) counts[kind] = (counts[kind] ?? 0) + 1
-  return counts
 }
 
 /** What a command of a volume that this program has open itself cannot be mounted for. */

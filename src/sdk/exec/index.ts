@@ -1,4 +1,5 @@
 export { parsedCall } from './call.js'
 export { type ExecHost, exec, openHere } from './exec.js'
+export { PresumedPolicies } from './presumed.js'
 export { race } from './race.js'
 export { streamed } from './stream.js'
