@@ -39,11 +39,14 @@ const contents = (volume: Volume): Record<string, string> =>
 /** Merges as the command does: by the names of volumes. */
 function methodsOf(engine: Engine): ReturnType<typeof mergeMethods> {
   const volumes = new OpenVolumes(engine, session => new FileSystem(session), 0)
-  return mergeMethods(volumes, (name, work) =>
-    volumes.use(name, open => {
-      open.volume.flush()
-      return work({ bytes: 0 }, open)
-    }),
+  return mergeMethods(
+    volumes,
+    (name, work) =>
+      volumes.use(name, open => {
+        open.volume.flush()
+        return work({ bytes: 0 }, open)
+      }),
+    (_, { prepare, change }) => change(prepare()),
   )
 }
 

@@ -1,9 +1,10 @@
 import { CairnError, isGone, posixError } from '../errors.js'
 import type { FileSystemApi } from '../fs/filesystem.js'
+import { aheadOfRestore } from '../history/ahead.js'
 import { statsOf } from '../history/gc/stats.js'
 import { holdersOf } from '../history/purge/holders.js'
 import { purge } from '../history/purge/purge.js'
-import { type RestoreOptions, restore, restoreInto } from '../history/restore/restore.js'
+import { prepareRestore, type Restored, type RestoreOptions, restore, restoreInto } from '../history/restore/restore.js'
 import { isOpName, LocalBackend, type OpArgs } from '../node/backend.js'
 import { type BatchAnswer, type BatchOp, runBatchOps } from '../node/batch-ops.js'
 import { LocalOps } from '../node/ops.js'
@@ -25,6 +26,7 @@ import { directoryUseOf } from './directory-use.js'
 import { execMethods } from './exec-methods.js'
 import { historyMethods } from './history-methods.js'
 import { mergeMethods } from './merge-methods.js'
+import { isRepeated, knocked, laterOf, namesIn, onlyReads, storesOf } from './near-calls.js'
 import { type MakeFs, type OpenVolume, OpenVolumes } from './open-volumes.js'
 import { policyMethods } from './policy-methods.js'
 import { quotaMethods } from './quota-methods.js'
@@ -33,7 +35,7 @@ import { Sessions, type Target } from './sessions.js'
 import { tagMethods } from './tag-methods.js'
 import type { Written } from './turns-elsewhere.js'
 import { openVersion, type VersionPlace, versionMethods } from './version-methods.js'
-import { whenNear } from './when-near.js'
+import { changeNear, type FarChange, whenNear } from './when-near.js'
 
 /** What another host writes can be read all the same. */
 const READ = { readOnly: true }
@@ -49,6 +51,8 @@ export interface HostOptions {
   volumeIdleMs?: number
   /** Somebody pumps the engine all the time: flushes are done in slices, between requests. */
   flushesInSlices?: boolean
+  /** In that case: resolves when others had their turn. */
+  turn?: () => Promise<void>
   /** True while a mount does not tell what is open in it. */
   keepsUnlinked?: (id: string) => boolean
   /** True for a volume whose changes the kernel must hear of. */
@@ -62,6 +66,7 @@ export class EngineHost {
   readonly #options: HostOptions
   readonly #methods: ReadonlyMap<string, Method>
   readonly #changes = new Map<string, ChangeLog>()
+  #isHere = false
 
   constructor(engine: Engine, options: HostOptions) {
     this.#options = options
@@ -72,7 +77,11 @@ export class EngineHost {
         ...this.#volumeMethods(engine),
         ...this.#historyMethods(engine),
         ...this.#targetMethods(),
-        ...mergeMethods(this.volumes, (name, then) => this.#flushed(name, then)),
+        ...mergeMethods(
+          this.volumes,
+          (name, then) => this.#flushed(name, then),
+          (open, change) => this.#change(open, change),
+        ),
         ...historyMethods(this.volumes, this.sessions, open => this.#backend(open.fs)),
         ...policyMethods(this.volumes),
         ...quotaMethods(this.volumes),
@@ -123,15 +132,73 @@ export class EngineHost {
     if (method.startsWith('fs.')) return this.#fileCall(session, method.slice(3), args)
     const run = this.#methods.get(method)
     if (run === undefined) throw new CairnError('ERR_METHOD_UNKNOWN', `The server knows no ${method}.`, 'Use the same version of cairn on both sides.')
+    return this.whenReached(session, method, args, () => this.#perform(session, method, args, run))
+  }
+
+  /**
+   * Runs a method at once; where it is going to wait for a store, and nobody has heard of that for a while, when it is known whether it answers: others go on
+   * meanwhile.
+   */
+  whenReached<T>(session: string, method: string, args: readonly unknown[], run: () => T | Promise<T>): T | Promise<T> {
+    const waits = this.#isServed ? knocked(this.volumes, method, args) : undefined
+    if (waits === undefined) return run()
+    const work = waits.then(() => {
+      try {
+        return run()
+      } finally {
+        this.volumes.engine.forgetKnock()
+      }
+    })
+    return this.sessions.during(session, work)
+  }
+
+  #perform(session: string, method: string, args: unknown[], run: Method): unknown {
+    const go = (): unknown => run(session, ...(args as never[]))
     try {
-      const result = run(session, ...(args as never[]))
+      const result = this.#isServed && isRepeated(method) ? this.#whenAllNear(session, method, args, go) : go()
       if (!(result instanceof Promise)) return result
-      return result.catch(error => {
+      return this.sessions.during(session, result).catch(error => {
         throw this.#staleOr(error)
       })
     } catch (error) {
       throw this.#staleOr(error)
     }
+  }
+
+  /** As `call`, for who has no turn to give away: what is far away is waited for in this thread. */
+  callHere(method: string, args: unknown[]): unknown {
+    this.#isHere = true
+    try {
+      return this.call('', method, args)
+    } finally {
+      this.#isHere = false
+    }
+  }
+
+  /** Others go on while a client waits for a store. */
+  get #isServed(): boolean {
+    return this.#options.flushesInSlices === true && !this.#isHere
+  }
+
+  /** Opening is no part of what may be given up. */
+  #whenAllNear(session: string, method: string, args: readonly unknown[], run: () => unknown): unknown {
+    const [first] = args
+    if (typeof first === 'number') {
+      const { open, second } = this.sessions.get(session, first)
+      return whenNear(storesOf(second === undefined ? [open] : [open, second]), run, laterOf(method))
+    }
+    const names = namesIn(args)
+    if (!onlyReads(method)) return whenNear(storesOf(names.flatMap(name => this.volumes.named(name) ?? [])), run)
+    const opened: OpenVolume[] = []
+    return this.volumes.during(opened, () => {
+      for (const name of names) opened.push(this.volumes.acquire(name, false, READ))
+      return whenNear(storesOf(opened), run)
+    })
+  }
+
+  /** Makes a change that reads much, see `changeNear`. */
+  #change<P, T>({ volume }: OpenVolume, change: FarChange<P, T>): T | Promise<T> {
+    return changeNear(this.#isServed ? volume.context.store : {}, change, this.#options.turn ?? (() => Promise.resolve()))
   }
 
   /** Work on what a reader showed before ends where that is gone. */
@@ -207,12 +274,24 @@ export class EngineHost {
       unpin: (_: string, name: string, id: string) => engine.unpin(name, id),
       checkpoint: (_: string, name: string, checkpoint?: string, options?: { message?: string; actor?: string }) =>
         this.volumes.use(name, ({ volume }) => volume.checkpoint(checkpoint, options)),
-      restore: (_: string, name: string, options?: RestoreOptions) => this.volumes.use(name, ({ volume }) => restore(volume, options)),
+      restore: (_: string, name: string, options?: RestoreOptions) => this.#restore(name, options),
       checkpoints: (_: string, name: string) => this.volumes.read(name, ({ volume }) => volume.commits({ checkpointsOnly: true })),
       commits: (_: string, name: string, options?: { limit?: number }) => this.volumes.read(name, ({ volume }) => volume.commits(options)),
       deleteCheckpoint: (_: string, name: string, checkpoint: string, options?: { actor?: string }) =>
         this.volumes.use(name, ({ volume }) => as(options?.actor, volume, () => volume.deleteCheckpoint(checkpoint))),
     }
+  }
+
+  #restore(name: string, options?: RestoreOptions): Restored | Promise<Restored> {
+    const open = this.volumes.acquire(name)
+    const { volume } = open
+    return this.volumes.during([open], () =>
+      this.#change(open, {
+        prepare: () => prepareRestore(volume, options),
+        ahead: prepared => aheadOfRestore(volume, prepared),
+        change: prepared => restore(volume, prepared),
+      }),
+    )
   }
 
   /** Runs `then` when all that was acknowledged is sealed: what it seals itself is only what came meanwhile. */
@@ -290,7 +369,8 @@ export class EngineHost {
   /** Begins work that its client has done step by step, and that ends with its client. */
   #beginSteps(session: string, name: string, begin: (volume: OpenVolume['volume']) => Iterator<unknown, unknown>, options: OpenOptions = {}): number {
     const open = this.volumes.acquire(name, false, options)
-    return this.sessions.add(session, { open, fs: open.fs, backend: this.#backend(open.fs), steps: begin(open.volume) })
+    const add = (): number => this.sessions.add(session, { open, fs: open.fs, backend: this.#backend(open.fs), steps: begin(open.volume) })
+    return this.#releasing(open, add) as number
   }
 
   /** Works for a few milliseconds. */
@@ -320,6 +400,7 @@ export class EngineHost {
 
   /** @param past a state of the past, which nobody changes; else the volume as it is */
   #addOpened(session: string, open: OpenVolume, { actor, readOnly, why }: OpenTarget, past?: FileSystemApi): number {
+    this.sessions.check(session)
     const fs = past ?? open.fs
     const by = actor === undefined ? {} : { actor }
     const { volume } = open
@@ -347,6 +428,7 @@ export class EngineHost {
   #begin(session: string, id: number): number {
     const { open, actor } = this.sessions.get(session, id)
     const by = actor === undefined ? {} : { actor }
+    this.sessions.check(session)
     const transaction = open.volume.begin()
     open.users++
     const fs = this.#options.makeFs(transaction, open.id)
@@ -402,7 +484,7 @@ export class EngineHost {
 
   /** Others go on where somebody else is there to serve them; see `whenNear`. */
   #whenNear<T>({ volume }: OpenVolume, run: () => T | Promise<T>): T | Promise<T> {
-    return this.#options.flushesInSlices === true ? whenNear(volume.context.store, run) : run()
+    return this.#isServed ? whenNear(volume.context.store, run) : run()
   }
 
   #fileCallNow(session: string, name: string, args: unknown[]): unknown {

@@ -48,6 +48,7 @@ class EngineThread {
       isMounted: id => this.#mounts.isMounted(id),
       keepsUnlinked: id => this.#mounts.keepsUnlinked(id),
       flushesInSlices: true,
+      turn: () => this.#turn(),
     })
     this.#mounts = new MountTable({
       loop: this.#loop,
@@ -55,7 +56,7 @@ class EngineThread {
       volumes: this.#host.volumes,
       space,
       say: message => this.#say(message),
-      call: (method, ...args) => this.#host.call('', method, args),
+      call: (method, ...args) => this.#host.callHere(method, args),
       takeChanges: () => this.#host.takeChanges(),
     })
     this.#say({ started: this.#loop.waker.handle })
@@ -96,6 +97,7 @@ class EngineThread {
 
   #run({ session, method, args }: EngineRequest): unknown {
     if (/^mount\.\w+Run$/.test(method)) return this.#host.stored(() => this.#mounts.call(method, args))
+    if (method === 'mount.prepare') return this.#host.whenReached(session, method, args, () => this.#mounts.call(method, args))
     if (method.startsWith('mount.')) return this.#mounts.call(method, args)
     if (method === 'caughtUp') return this.#loop.catchUp()
     if (method === 'refresh') return this.#refresh(session, args)
@@ -109,6 +111,12 @@ class EngineThread {
     const result = await this.#host.call(session, 'refresh', args)
     await this.#mounts.allTold()
     return result
+  }
+
+  /** Requests of mounts and of clients are looked at before it resolves. */
+  #turn(): Promise<void> {
+    this.#loop.pause()
+    return new Promise<void>(resolve => void setImmediate(resolve))
   }
 
   #stop(): void {

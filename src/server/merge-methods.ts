@@ -1,10 +1,13 @@
 import { CairnError } from '../errors.js'
-import { abortMerge, continueMerge, type MergeOptions, type MergeResult, mergeFork, rebaseFork } from '../history/merge/merge.js'
+
+import { aheadOfMerge, aheadOfUndo } from '../history/ahead.js'
+import { abortMerge, continueMerge, type MergeOptions, type MergeResult, mergeFork, prepareMerge, rebaseFork } from '../history/merge/merge.js'
 import { waitingMerge } from '../history/merge/merge-state.js'
-import { type UndoOptions, type UndoResult, undo } from '../history/merge/undo.js'
+import { prepareUndo, type UndoOptions, type UndoResult, undo } from '../history/merge/undo.js'
 import { limits } from '../sys/index.js'
 import type { Volume } from '../volume/volume.js'
 import type { OpenVolume, OpenVolumes } from './open-volumes.js'
+import type { FarChange } from './when-near.js'
 
 /** Which volume a merge goes into, and whether it begins, goes on or is given up. */
 export interface MergeCall extends MergeOptions {
@@ -16,9 +19,13 @@ export interface MergeCall extends MergeOptions {
 /** Runs `work` when all that a volume acknowledged is sealed. */
 type Flushed = <T>(name: string, work: (flushed: { bytes: number }, open: OpenVolume) => T) => T | Promise<T>
 
+/** Makes a change of a volume, waiting as little as may be. */
+export type Change = <P, T>(open: OpenVolume, change: FarChange<P, T>) => T | Promise<T>
+
 /** Merge, rebase and undo by the names of volumes. */
-export function mergeMethods(volumes: OpenVolumes, flushed: Flushed) {
+export function mergeMethods(volumes: OpenVolumes, flushed: Flushed, change: Change) {
   const use = <T>(name: string, work: (volume: Volume) => T): T => volumes.use(name, ({ volume }) => work(volume))
+  const during = <T>(open: OpenVolume, work: (open: OpenVolume) => T | Promise<T>): T | Promise<T> => volumes.during([open], () => work(open))
   /** The other side: as its writer, or as a reader of what another host has published. */
   const acquireOther = (name: string): OpenVolume => {
     try {
@@ -35,41 +42,49 @@ export function mergeMethods(volumes: OpenVolumes, flushed: Flushed) {
       throw error
     }
   }
-  const useOther = <T>(name: string, work: (volume: Volume) => T): T => {
-    for (let attempt = 0; ; attempt++) {
-      const open = acquireOther(name)
-      try {
-        return work(open.volume)
-      } catch (error) {
-        // Its writer has published meanwhile.
-        const isLate = open.volume.isReader && error instanceof CairnError && error.code === 'ERR_FENCED'
-        if (!isLate || attempt >= limits.casAttempts) throw error
-      } finally {
-        volumes.release(open)
-      }
+  const useOther = <T>(name: string, work: (open: OpenVolume) => T | Promise<T>, attempt = 0): T | Promise<T> => {
+    const open = acquireOther(name)
+    const again = (error: unknown): T | Promise<T> => {
+      // Its writer has published meanwhile.
+      const isLate = open.volume.isReader && error instanceof CairnError && error.code === 'ERR_FENCED'
+      if (!isLate || attempt >= limits.casAttempts) throw error
+      return useOther(name, work, attempt + 1)
+    }
+    try {
+      const result = during(open, work)
+      return result instanceof Promise ? result.catch(again) : result
+    } catch (error) {
+      return again(error)
     }
   }
   /** What is only tried takes no lease. */
-  const read = <T>(name: string, work: (volume: Volume) => T): T => volumes.read(name, ({ volume }) => work(volume))
+  const acquireRead = (name: string): OpenVolume => volumes.acquire(name, false, { readOnly: true })
 
   /** Content that is brought over must be in the store: what is not is written in slices before the rest is done at once. A dry run brings none. */
-  const both = (
-    other: string,
-    name: string,
-    { dryRun }: MergeCall,
-    work: (other: Volume, volume: Volume) => MergeResult,
-  ): MergeResult | Promise<MergeResult> => {
-    if (dryRun === true) return read(other, fork => read(name, volume => work(fork, volume)))
-    const isRead = useOther(other, volume => volume.isReader)
+  const both = (other: string, name: string, options: MergeCall, work: (other: Volume, volume: Volume) => MergeResult): MergeResult | Promise<MergeResult> => {
+    const near = (fork: OpenVolume) => (into: OpenVolume) => changed(fork, into, options, work)
+    if (options.dryRun === true) return during(acquireRead(other), fork => during(acquireRead(name), near(fork)))
+    const isRead = useOther(other, ({ volume }) => volume.isReader)
     // Of what another host writes nothing waits here.
-    if (isRead) return useOther(other, fork => use(name, volume => work(fork, volume)))
-    return flushed(other, (_bytes, open) => use(name, volume => work(open.volume, volume)))
+    if (isRead === true) return useOther(other, fork => during(volumes.acquire(name), near(fork)))
+    return flushed(other, (_bytes, fork) => during(volumes.acquire(name), near(fork))) as MergeResult | Promise<MergeResult>
   }
+
+  const changed = (fork: OpenVolume, into: OpenVolume, options: MergeCall, work: (other: Volume, volume: Volume) => MergeResult) =>
+    change(into, {
+      prepare: () => prepareMerge(into.volume, fork.volume, options),
+      ahead: () => aheadOfMerge(into.volume, fork.volume),
+      change: () => work(fork.volume, into.volume),
+    })
 
   const merged = (fork: string, name: string, options: MergeCall): MergeResult | Promise<MergeResult> => {
     const merge = (other: Volume, volume: Volume): MergeResult => mergeFork(volume, other, options)
     if (options.dryRun === true) return both(fork, name, options, merge)
-    return useOther(fork, other => (other.hasOwnContent || other.hasMuchToSeal ? both(fork, name, options, merge) : use(name, volume => merge(other, volume))))
+    return useOther(fork, other =>
+      other.volume.hasOwnContent || other.volume.hasMuchToSeal
+        ? both(fork, name, options, merge)
+        : during(volumes.acquire(name), into => changed(other, into, options, merge)),
+    )
   }
 
   const step = (name: string, options: MergeCall): MergeResult => use(name, volume => (options.step === 'abort' ? abortMerge : continueMerge)(volume, options))
@@ -87,7 +102,14 @@ export function mergeMethods(volumes: OpenVolumes, flushed: Flushed) {
       if (options.step !== undefined) return step(fork, options)
       return both(parentOf(volumes, fork, 'rebase'), fork, options, (parent, volume) => rebaseFork(volume, parent, options))
     },
-    undo: (_: string, name: string, options?: UndoOptions): UndoResult => (options?.dryRun === true ? read : use)(name, volume => undo(volume, options)),
+    undo: (_: string, name: string, options: UndoOptions = {}): UndoResult | Promise<UndoResult> =>
+      during(options.dryRun === true ? acquireRead(name) : volumes.acquire(name), open =>
+        change(open, {
+          prepare: () => prepareUndo(open.volume, options),
+          ahead: () => aheadOfUndo(open.volume, options),
+          change: () => undo(open.volume, options),
+        }),
+      ),
   }
 }
 

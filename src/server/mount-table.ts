@@ -18,6 +18,7 @@ import { write } from '../sys/libc.js'
 import { type Past, PathRules } from '../views/index.js'
 import type { AuditEvent } from '../volume/audit/index.js'
 import type { DurabilityLevel } from '../volume/lease.js'
+import { nextNear, type Slices } from '../volume/near-reads.js'
 import { policyRevision, type StoredPolicy } from '../volume/policy-record.js'
 import { auditMount } from './audit-mount.js'
 import type { KernelChange } from './changes.js'
@@ -30,6 +31,7 @@ import type { OpenVolume, OpenVolumes } from './open-volumes.js'
 import type { BeginRunOptions, EndedRun, MountRecord } from './protocol.js'
 import { changesOfRun, recordEnd } from './runs.js'
 import { Waits } from './waits.js'
+import { whenNear } from './when-near.js'
 
 function told(before: string | undefined, since: string | undefined): { before?: string; since?: string } {
   return { ...(before === undefined ? {} : { before }), ...(since === undefined ? {} : { since }) }
@@ -241,7 +243,9 @@ export class MountTable {
     const { volume } = open
     this.#options.loop.catchUp()
     if (member.mayHoldBack && !synced) return { sync: true }
-    const { changes, after } = record.readOnly ? { changes: [], after: undefined } : await this.#inSlices(changesOfRun(volume, record.view?.before, event.exec))
+    const { changes, after } = record.readOnly
+      ? { changes: [], after: undefined }
+      : await this.#inSlices(open, changesOfRun(volume, record.view?.before, event.exec))
     const found = { changes, ...(after === undefined ? {} : { after }) }
     recordEnd(volume, event, found, again)
     this.#end(id)
@@ -257,18 +261,19 @@ export class MountTable {
   /** What was changed through a view. */
   async #changesOf(id: number): Promise<ChangesBy> {
     const served = this.#of(id)
-    const { volume } = served.open
+    const { open } = served
+    const { volume } = open
     const { actor, view } = served.record
     volume.commitChanges()
     const isTheirs = ({ exec, actor: by }: { exec?: string; actor?: string }) => (view?.exec === undefined ? by === actor : exec === view.exec)
-    return this.#inSlices(changesBy(volume, view?.before, isTheirs))
+    return this.#inSlices(open, changesBy(volume, view?.before, isTheirs))
   }
 
-  /** The mounts are served between slices. */
-  async #inSlices<T>(found: Generator<undefined, T>): Promise<T> {
+  /** The mounts are served between slices, and while what one needs is far away. */
+  async #inSlices<T>({ volume }: OpenVolume, found: Slices<undefined, T>): Promise<T> {
     for (;;) {
-      const { done, value } = found.next()
-      if (done === true) return value
+      const step = await whenNear(volume.context.store, () => nextNear(found))
+      if (step.done === true) return step.value
       this.#options.loop.pause()
       await new Promise<void>(resolve => void setImmediate(resolve))
     }

@@ -85,6 +85,23 @@ export class OpenVolumes {
     }
   }
 
+  /** Runs `work`, and lets go of these when it is done. */
+  during<T>(opened: readonly OpenVolume[], work: () => T | Promise<T>): T | Promise<T> {
+    const end = (): void => {
+      for (const open of opened) this.release(open)
+    }
+    let result: T | Promise<T>
+    try {
+      result = work()
+    } catch (error) {
+      end()
+      throw error
+    }
+    if (result instanceof Promise) return result.finally(end)
+    end()
+    return result
+  }
+
   /** As `use`, for work that changes nothing: the volume may be one that another host writes. */
   read<T>(name: string, work: (open: OpenVolume) => T): T {
     return this.use(name, work, { readOnly: true })
@@ -93,6 +110,11 @@ export class OpenVolumes {
   /** The volume with this id when it is open. */
   get(id: string): OpenVolume | undefined {
     return this.#byId.get(id)
+  }
+
+  /** The volume that has this name now, when it is open. */
+  named(name: string): OpenVolume | undefined {
+    return this.list().find(({ volume }) => volume.info.name === name)
   }
 
   list(): OpenVolume[] {

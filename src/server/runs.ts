@@ -2,6 +2,7 @@ import { type ChangesBy, changesBy } from '../history/diff/changes-by.js'
 import type { Change } from '../volume/api.js'
 import { changedIn } from '../volume/audit/changed.js'
 import { type AuditEvent, readAudit } from '../volume/audit/index.js'
+import type { Slices } from '../volume/near-reads.js'
 import type { Volume } from '../volume/volume.js'
 
 /** What a run changed, and the last commit of it. */
@@ -11,7 +12,7 @@ export interface RunChanges {
 }
 
 /** What commits after `since` say that a run changed. Yields now and then. */
-export function changesOfRun(volume: Volume, since: string | undefined, exec: string | undefined): Generator<undefined, ChangesBy> {
+export function changesOfRun(volume: Volume, since: string | undefined, exec: string | undefined): Slices<undefined, ChangesBy> {
   volume.commitChanges()
   return changesBy(volume, since, commit => exec !== undefined && commit.exec === exec)
 }

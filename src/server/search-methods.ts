@@ -28,6 +28,9 @@ export function searchMethods(volumes: OpenVolumes, sessions: Sessions, backend:
     contentsSince: (session: string, id: number, root: string | undefined) => reader(session, id).since(root),
     contentsNext: (session: string, id: number) => reader(session, id).next(),
     contentsRead: (session: string, id: number, ino: number, offset: number) => reader(session, id).read(ino, offset),
-    contentsPlaces: (session: string, id: number, files: Array<{ ino: number; content: Uint8Array }>) => reader(session, id).places(files),
+    contentsPlaces: (session: string, id: number, files: Array<{ ino: number; content: Uint8Array }>) => {
+      const read = reader(session, id)
+      return files.map(file => read.place(file))
+    },
   }
 }

@@ -37,6 +37,9 @@ export interface Target {
 export class Sessions {
   readonly #targets = new Map<string, Map<number, Target>>()
   readonly #onEnd: (target: Target) => void
+  readonly #underWay = new Map<string, number>()
+  /** Clients that have gone and have work under way. */
+  readonly #gone = new Set<string>()
   /** Never the number of anything that another server of this home had open: its clients may still name that. */
   #next = Math.floor(systemClock.now()) * 1024
 
@@ -44,17 +47,35 @@ export class Sessions {
     this.#onEnd = onEnd
   }
 
+  /** Work for a client that goes on after this turn: what it adds when the client has gone ends at once. */
+  during<T>(session: string, work: Promise<T>): Promise<T> {
+    this.#underWay.set(session, (this.#underWay.get(session) ?? 0) + 1)
+    return work.finally(() => {
+      const left = (this.#underWay.get(session) ?? 1) - 1
+      if (left > 0) this.#underWay.set(session, left)
+      else {
+        this.#underWay.delete(session)
+        this.#gone.delete(session)
+      }
+    })
+  }
+
   get size(): number {
     return this.#targets.size
   }
 
+  /** It can have one more target. @throws CairnError ERR_TOO_MANY_OPEN, ERR_VOLUME_CLOSED */
+  check(session: string): void {
+    if (this.#gone.has(session)) throw closed()
+    if ((this.#targets.get(session)?.size ?? 0) < limits.sessionTargets) return
+    throw new CairnError('ERR_TOO_MANY_OPEN', `This program has ${limits.sessionTargets} volumes and transactions open.`, 'Close some of them.')
+  }
+
+  /** @throws as `check`: what the target holds is still its maker's then */
   add(session: string, target: Target): number {
+    this.check(session)
     const targets = this.#targets.get(session) ?? new Map<number, Target>()
     this.#targets.set(session, targets)
-    if (targets.size >= limits.sessionTargets) {
-      this.#onEnd(target)
-      throw new CairnError('ERR_TOO_MANY_OPEN', `This program has ${limits.sessionTargets} volumes and transactions open.`, 'Close some of them.')
-    }
     const id = this.#next++
     targets.set(id, target)
     return id
@@ -62,11 +83,7 @@ export class Sessions {
 
   get(session: string, id: number): Target {
     const target = this.#targets.get(session)?.get(id)
-    if (target === undefined) {
-      throw new CairnError('ERR_VOLUME_CLOSED', 'The volume was closed, or the server that had it open was started again.', 'Open it again.', {
-        retry: 'reopen',
-      })
-    }
+    if (target === undefined) throw closed()
     return target
   }
 
@@ -81,5 +98,12 @@ export class Sessions {
   end(session: string): void {
     for (const id of [...(this.#targets.get(session)?.keys() ?? [])].reverse()) this.remove(session, id)
     this.#targets.delete(session)
+    if (this.#underWay.has(session)) this.#gone.add(session)
   }
+}
+
+function closed(): CairnError {
+  return new CairnError('ERR_VOLUME_CLOSED', 'The volume was closed, or the server that had it open was started again.', 'Open it again.', {
+    retry: 'reopen',
+  })
 }

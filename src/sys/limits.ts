@@ -289,6 +289,8 @@ export const limits = {
   /** A store elsewhere that gives no sign of life for so long, while somebody waits for it, counts as unreachable; where packs are sent to it, for so long. */
   storeCallMs: 8000,
   storeUploadMs: 60_000,
+  /** A store that answered so lately is asked by whoever waits for it without somebody having knocked before. */
+  storeKnockMs: 1000,
   /** Each step of a check of a store. */
   storeCheckMs: 20_000,
   /** Objects that are written to a store at once, and what of them may be in memory. */

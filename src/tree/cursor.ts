@@ -93,6 +93,7 @@ export class TreeCursor implements TwoWayCursor {
     let d = this.#depth - 1
     while (d >= 0 && this.#index[d] === 0) d--
     if (d < 0) return false
+    this.#readDown(d, this.#index[d] - 1, true)
     let i = --this.#index[d]
     let pg = this.#path[d]
     for (;;) {
@@ -108,12 +109,25 @@ export class TreeCursor implements TwoWayCursor {
     }
   }
 
+  /** Reads the pages on the way to another leaf, before the cursor leaves its own: one that misses a page stays where it was. */
+  #readDown(depth: number, index: number, toLast: boolean): void {
+    const cache = this.#tree.cache
+    let pg = this.#path[depth]
+    for (let i = index; ; i = toLast ? pg.n - 1 : 0) {
+      cache.bytes(pg)
+      pg = cache.kid(pg, i)
+      cache.bytes(pg)
+      if (pg.level === 0) return
+    }
+  }
+
   /** Moves to the leaf on the right; only the root may be empty. */
   #nextLeaf(): boolean {
     const cache = this.#tree.cache
     let d = this.#depth - 1
     while (d >= 0 && this.#index[d] + 1 >= this.#path[d].n) d--
     if (d < 0) return false
+    this.#readDown(d, this.#index[d] + 1, false)
     let i = ++this.#index[d]
     let pg = this.#path[d]
     for (;;) {

@@ -50,6 +50,13 @@ export class CommitLog {
     for (const cursor of this.#back(END)) yield read(cursor)
   }
 
+  /** The one before this one; without one the newest. */
+  before(id?: string): Commit | undefined {
+    const bound = id === undefined ? END : Buffer.from(K.subarray(0, commitKey(K, commitIdBound(id, false) as Uint8Array))) // the id of a commit is one
+    for (const cursor of this.#back(bound)) return read(cursor)
+    return undefined
+  }
+
   /** The last one made at this moment or before. */
   notAfter(timeMs: number): Commit | undefined {
     K[0] = Tag.commit

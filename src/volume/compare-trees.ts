@@ -1,6 +1,7 @@
 import { Attr, getIno, inodeKey, MAX_KEY_BYTES, PREFIX_BYTES, Tag } from '../codec/index.js'
 import { type FileChange, fileFlags } from './diff.js'
 import { attrOf, type FileState } from './file-content.js'
+import { near, type Slices } from './near-reads.js'
 import { nameAt } from './paths.js'
 
 const K = Buffer.alloc(MAX_KEY_BYTES)
@@ -20,31 +21,31 @@ export interface Subtree {
  * How two directories differ by path and content, whatever their inodes: for volumes that have no common past, and for
  * different directories. Nothing is renamed then. Reads every name; O(files).
  */
-export function* compareTrees(before: Subtree, after: Subtree): Generator<FileChange | undefined> {
+export function* compareTrees(before: Subtree, after: Subtree): Slices<FileChange> {
   const count = { left: FILES }
   yield* compare(before, after, before.ino, after.ino, '', count)
 }
 
-function* compare(b: Subtree, a: Subtree, bIno: number, aIno: number, below: string, count: { left: number }): Generator<FileChange | undefined> {
+function* compare(b: Subtree, a: Subtree, bIno: number, aIno: number, below: string, count: { left: number }): Slices<FileChange> {
   if (--count.left === 0) {
     count.left = FILES
     yield undefined
   }
-  const bMode = modeOf(b.state, bIno)
-  const aMode = modeOf(a.state, aIno)
+  const bMode = yield* near(() => modeOf(b.state, bIno))
+  const aMode = yield* near(() => modeOf(a.state, aIno))
   if ((bMode & 0o170000) !== (aMode & 0o170000)) {
     if (bIno !== 0) yield* oneSided(b, bIno, below, 'deleted', count)
     if (aIno !== 0) yield* oneSided(a, aIno, below, 'created', count)
     return
   }
-  const flags = fileFlags(b.state, bIno, a.state, aIno)
+  const flags = yield* near(() => fileFlags(b.state, bIno, a.state, aIno))
   if (flags !== undefined) {
     const kind = flags.content ? 'modified' : flags.mode ? 'mode' : 'xattr'
     yield { kind, path: pathOf(a, below), was: pathOf(b, below), before: bIno, after: aIno, ...flags }
   }
   if ((bMode & 0o170000) !== 0o040000) return
-  const old = namesIn(b.state, bIno)
-  const now = namesIn(a.state, aIno)
+  const old = yield* near(() => namesIn(b.state, bIno))
+  const now = yield* near(() => namesIn(a.state, aIno))
   for (const name of [...new Set([...old.keys(), ...now.keys()])].sort()) {
     yield* compare(b, a, old.get(name) ?? 0, now.get(name) ?? 0, `${below}/${name}`, count)
   }
@@ -57,7 +58,7 @@ export function* oneSided(
   below: string,
   kind: 'created' | 'deleted',
   count: { left: number } = { left: FILES },
-): Generator<FileChange | undefined> {
+): Slices<FileChange> {
   if (--count.left === 0) {
     count.left = FILES
     yield undefined
@@ -65,8 +66,9 @@ export function* oneSided(
   const path = pathOf(side, below)
   const created = kind === 'created'
   yield { kind, path, before: created ? 0 : ino, after: created ? ino : 0, content: false, mode: false, xattr: false }
-  if ((modeOf(side.state, ino) & 0o170000) !== 0o040000) return
-  for (const [name, child] of [...namesIn(side.state, ino)].sort(([x], [y]) => (x < y ? -1 : 1))) yield* oneSided(side, child, `${below}/${name}`, kind, count)
+  if (((yield* near(() => modeOf(side.state, ino))) & 0o170000) !== 0o040000) return
+  const names = yield* near(() => namesIn(side.state, ino))
+  for (const [name, child] of [...names].sort(([x], [y]) => (x < y ? -1 : 1))) yield* oneSided(side, child, `${below}/${name}`, kind, count)
 }
 
 function pathOf(side: Subtree, below: string): string {

@@ -1,8 +1,9 @@
-import { Attr, AttrFlag, getIno, MAX_KEY_BYTES, Tag } from '../codec/index.js'
+import { Attr, AttrFlag, getIno, Tag } from '../codec/index.js'
 import type { BTree } from '../tree/index.js'
 import type { Change } from './api.js'
 import { Differences, type Entry } from './differences.js'
 import { attrOf, type FileState, sameContent, sameXattrs } from './file-content.js'
+import { near, nextNear, type Slices } from './near-reads.js'
 import { hintedName, nameAt, pathOfInode } from './paths.js'
 
 /**
@@ -26,7 +27,8 @@ export interface FileChange {
 }
 
 const IMMUTABLE = AttrFlag.immutable
-const K = Buffer.alloc(MAX_KEY_BYTES)
+/** Before all directory entries. */
+const DIRENTS = Buffer.from([Tag.dirent])
 const one = new Attr()
 const two = new Attr()
 
@@ -43,7 +45,7 @@ const isDirectory = (mode: number) => typeOf(mode) === 0o040000
  *   over all names.
  * - Times, and what follows from other changes (sizes and link counts of directories), are no change.
  */
-export function* changesBetween(before: FileState, after: FileState): Generator<FileChange | undefined> {
+export function* changesBetween(before: FileState, after: FileState): Slices<FileChange> {
   const differences = yield* Differences.between(before.tree, after.tree)
   const naming = new Naming(before, after, differences)
   yield* naming.matchNames()
@@ -52,10 +54,11 @@ export function* changesBetween(before: FileState, after: FileState): Generator<
   yield* naming.inOrder()
 }
 
-/** The same for the public, all at once. */
+/** The same for the public, all at once. @throws PageMiss where something may be missed */
 export function diffStates(before: FileState, after: FileState): Change[] {
   const found: Change[] = []
-  for (const change of changesBetween(before, after)) if (change !== undefined) found.push(describe(change, before, after))
+  const steps = changesBetween(before, after)
+  for (let step = nextNear(steps); step.done !== true; step = nextNear(steps)) if (step.value !== undefined) found.push(describe(step.value, before, after))
   return found
 }
 
@@ -124,7 +127,7 @@ class Naming {
   }
 
   /** A name that both states have is the same file, unless both files that had it went on under other names: a swap, or a ring. */
-  *matchNames(): Generator<undefined> {
+  *matchNames(): Slices<undefined> {
     yield* namePaths(this.#before, this.#d.removed, this.#removed)
     yield* namePaths(this.#after, this.#d.added, this.#added)
     const lost = countByInode(this.#removed)
@@ -139,7 +142,7 @@ class Naming {
       const cameFrom = (lost.get(now.ino) ?? 0) > 0
       // What is in a directory goes with it: it is another one when either went on.
       if (old.ino !== now.ino && (isDirectory(old.mode) ? wentOn || cameFrom : wentOn && cameFrom)) continue
-      this.#replaced(old, now)
+      yield* this.#replaced(old, now)
       lost.set(old.ino, (lost.get(old.ino) ?? 1) - 1)
       got.set(now.ino, (got.get(now.ino) ?? 1) - 1)
       pairs.push(...(byInode.get(old.ino) ?? []), ...(byInode.get(now.ino) ?? []))
@@ -166,12 +169,12 @@ class Naming {
   }
 
   /** One name, two inodes; or one inode whose directory was made anew around it. */
-  #replaced(old: Named, now: Named): void {
+  *#replaced(old: Named, now: Named): Slices<undefined> {
     this.#removed.delete(old.path)
     this.#added.delete(now.path)
     if (old.ino === now.ino) return
     this.#told.add(now.path)
-    const flags = this.#compare(old.ino, now.ino, true)
+    const flags = yield* near(() => this.#compare(old.ino, now.ino, true))
     if (flags !== undefined) this.#add(now.path, old.ino, now.ino, flags, old.path)
   }
 
@@ -210,24 +213,31 @@ class Naming {
   }
 
   /** Inodes that are in both states and changed. */
-  *changedInPlace(): Generator<undefined> {
+  *changedInPlace(): Slices<undefined> {
     const { attr, content, xattr } = this.#d
     const searched = new Map<number, Searched>()
     let count = 0
     for (const ino of new Set([...attr, ...content, ...xattr])) {
       if (++count % NAMES === 0) yield
-      if (!isLinked(this.#before, ino) || !isLinked(this.#after, ino)) continue
-      const flags = this.#compare(ino, ino, content.has(ino))
-      if (flags === undefined) continue
       const moved = this.#moved.get(ino) ?? []
+      const found = yield* near(() => this.#lookAt(ino, content.has(ino), moved.length))
+      if (found === undefined) continue
+      const { flags, links, path } = found
       for (const change of moved) Object.assign(change, flags)
-      const links = linksOf(this.#after, ino)
       if (moved.length >= links) continue
-      const path = links > 1 ? undefined : this.#nameOf(ino)
       if (path !== undefined) this.#add(path, ino, ino, flags)
       else searched.set(ino, { flags, names: links })
     }
     if (searched.size > 0) yield* this.#searchNames(searched)
+  }
+
+  /** @param told how many of its names are told of already */
+  #lookAt(ino: number, contentMayDiffer: boolean, told: number): { flags: FileFlags; links: number; path: string | undefined } | undefined {
+    if (!isLinked(this.#before, ino) || !isLinked(this.#after, ino)) return undefined
+    const flags = this.#compare(ino, ino, contentMayDiffer)
+    if (flags === undefined) return undefined
+    const links = linksOf(this.#after, ino)
+    return { flags, links, path: links > 1 || told >= links ? undefined : this.#nameOf(ino) }
   }
 
   /** A name that an inode kept, by the hints of both states; undefined when they are stale or told already. */
@@ -240,18 +250,18 @@ class Naming {
   }
 
   /** All names of files with several, and of one whose hints are stale: no other way leads from an inode to them than a walk over all names. */
-  *#searchNames(searched: Map<number, Searched>): Generator<undefined> {
+  *#searchNames(searched: Map<number, Searched>): Slices<undefined> {
     const { tree } = this.#after
     const cursor = tree.cursor()
-    K[0] = Tag.dirent
-    let more = cursor.seek(K, 1)
-    for (let count = 0; more && searched.size > 0 && cursor.buf[cursor.kp] === Tag.dirent; more = cursor.next()) {
+    let more = yield* near(() => cursor.seek(DIRENTS, DIRENTS.length))
+    for (let count = 0; more && searched.size > 0 && cursor.buf[cursor.kp] === Tag.dirent; more = yield* near(() => cursor.next())) {
       if (++count % NAMES === 0) yield
       const ino = getIno(cursor.buf, cursor.vp)
       const found = searched.get(ino)
       if (found === undefined) continue
       if (--found.names === 0) searched.delete(ino)
-      const path = pathIn(tree, { parent: getIno(cursor.buf, cursor.kp + 1), name: nameAt(cursor.buf, cursor.kp, cursor.kl) })
+      const entry = { parent: getIno(cursor.buf, cursor.kp + 1), name: nameAt(cursor.buf, cursor.kp, cursor.kl) }
+      const path = yield* near(() => pathIn(tree, entry))
       if (path !== undefined && !this.#told.has(path)) this.#add(path, ino, ino, found.flags)
     }
   }
@@ -273,14 +283,14 @@ function countByInode(names: Map<string, Named>): Map<number, number> {
   return count
 }
 
-function* namePaths(state: FileState, entries: Map<number, Entry[]>, into: Map<string, Named>): Generator<undefined> {
+function* namePaths(state: FileState, entries: Map<number, Entry[]>, into: Map<string, Named>): Slices<undefined> {
   const parents = new Map<number, string | undefined>()
   let count = 0
   for (const [ino, list] of entries) {
     if (++count % NAMES === 0) yield
-    const mode = attrOf(state, ino, one)?.mode ?? 0
+    const mode = yield* near(() => attrOf(state, ino, one)?.mode ?? 0)
     for (const entry of list) {
-      if (!parents.has(entry.parent)) parents.set(entry.parent, pathOfInode(state.tree, entry.parent))
+      if (!parents.has(entry.parent)) parents.set(entry.parent, yield* near(() => pathOfInode(state.tree, entry.parent)))
       const parent = parents.get(entry.parent)
       if (parent === undefined) continue
       const path = parent === '/' ? `/${entry.name}` : `${parent}/${entry.name}`

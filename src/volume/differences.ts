@@ -1,6 +1,7 @@
 import { ATTR_BYTES, Attr, decodeAttr, getIno, sameHash, Tag } from '../codec/index.js'
 import { type BTree, TreeDiff } from '../tree/index.js'
 import { EXTENT_STORED } from './content.js'
+import { near, type Slices } from './near-reads.js'
 import { nameAt } from './paths.js'
 
 /** A name in a directory; one char per byte. */
@@ -24,10 +25,10 @@ export class Differences {
   pagesRead = 0
 
   /** Reads only what differs; yields now and then, so that a caller can do other things meanwhile. */
-  static *between(before: BTree, after: BTree): Generator<undefined, Differences> {
+  static *between(before: BTree, after: BTree): Slices<undefined, Differences> {
     const found = new Differences()
-    const walk = new TreeDiff(before, after, (key, old, now) => found.#note(key, old, now))
-    while (!walk.step(STEPS)) yield
+    const walk = yield* near(() => new TreeDiff(before, after, (key, old, now) => found.#note(key, old, now)))
+    while (!(yield* near(() => walk.step(STEPS)))) yield
     found.pagesRead = walk.pagesRead
     return found
   }

@@ -23,7 +23,7 @@ import type { Change, EngineApi, StoreCheck, Unpublished, VolumeInfo, VolumeStat
 import { AttachedNames, Attachments, OwnNames } from './attached.js'
 import { type AuditSigner, readSigner } from './audit/index.js'
 import { diffStates } from './diff.js'
-import type { HeadFile } from './head.js'
+import { HeadFile } from './head.js'
 import { openHome } from './home.js'
 import { checkVolumeName } from './names.js'
 import { type OpenOptions, type Pinned, Pool, type PoolOptions } from './pool.js'
@@ -205,6 +205,26 @@ export class Engine implements EngineApi {
     return [...this.#elsewhere.values()].find(({ pool }) => pool.context === volume.context)?.remote
   }
 
+  /**
+   * Before a volume is opened whose store may be out of reach, or asked for more than its pages: finds that out while others go on. Undefined where there is nothing to
+   * wait for; `forgetKnock` when what was to be done is done.
+   */
+  knock(name: string): Promise<void> | undefined {
+    const attachment = this.#attachments.get(name)
+    if (attachment?.volume === undefined) return undefined
+    const pool = this.#poolAt(attachment.location, attachment.storeId)
+    return this.#remoteAt(pool)?.knock(HeadFile.key(attachment.volume.id))
+  }
+
+  /** What came with a knock is as old as it. */
+  forgetKnock(): void {
+    for (const { remote } of this.#elsewhere.values()) remote?.forgetKnock()
+  }
+
+  #remoteAt(pool: Pool): RemoteStore | undefined {
+    return [...this.#elsewhere.values()].find(one => one.pool === pool)?.remote
+  }
+
   /** Where a volume is that does not lie in the home's own store. @throws CairnError ERR_VOLUME_UNKNOWN */
   storeOf(name: string): { location: StoreLocation; id: string } | undefined {
     const attachment = this.#attachments.get(name)
@@ -283,7 +303,7 @@ export class Engine implements EngineApi {
 
   /** @throws CairnError ERR_STORE_REPLACED; one that is out of reach is taken for what it was */
   #checkStore(pool: Pool): void {
-    const store = [...this.#elsewhere.values()].find(one => one.pool === pool)?.remote
+    const store = this.#remoteAt(pool)
     try {
       store?.check()
     } catch (error) {

@@ -317,6 +317,8 @@ export class Pool {
       holder.count++
       return holder.volume
     }
+    // What is half open cannot be given up.
+    if (this.context.store.mayMiss === true) this.context.store.mayMiss = false
     const heads = this.#remote ?? (this.context.store.logs === undefined ? undefined : headsIn(this.context.store))
     if (heads !== undefined && options.readOnly === true) return this.#openToRead(heads, id, name, options)
     return this.#openToWrite(id, name, options)

@@ -3,6 +3,8 @@ import { CorruptError, ENOENT, posixError } from '../../errors.js'
 import { limits, systemClock } from '../../sys/index.js'
 import { BTree, TreeDiff } from '../../tree/index.js'
 import { attrOf, type FileState, readFileBytes } from '../../volume/file-content.js'
+import { PagesOf } from '../../volume/near-pages.js'
+import { near, type Slices } from '../../volume/near-reads.js'
 import { pathOfInode } from '../../volume/paths.js'
 import { openTree } from '../../volume/recovery.js'
 import type { Volume } from '../../volume/volume.js'
@@ -52,7 +54,7 @@ export class ContentsRead {
   readonly #volume: Volume
   readonly #state: FileState
   #since: string | undefined
-  readonly #steps: Generator<FoundContent | undefined>
+  readonly #pages: PagesOf<FoundContent>
 
   /**
    * @param ref default now; `SEALED`: the newest state whose tree is stored
@@ -75,7 +77,7 @@ export class ContentsRead {
       this.#state = volume.sealedState()
       this.of = { ...of, root: sealed, timeMs: systemClock.now() }
     }
-    this.#steps = this.#contents()
+    this.#pages = new PagesOf(this.#contents(), limits.diffPageChanges)
   }
 
   /** Leaves out what a stored tree of an earlier reading has alike; one that was collected counts for nothing. Before the first `next`. */
@@ -83,16 +85,9 @@ export class ContentsRead {
     this.#since = root
   }
 
-  /** Undefined at the end. A page may be empty. */
+  /** Undefined at the end. A page may be empty. @throws PageMiss: when it is here, call again */
   next(): FoundContent[] | undefined {
-    const until = systemClock.monotonic() + limits.diffSliceMs
-    const found: FoundContent[] = []
-    for (;;) {
-      const { value, done } = this.#steps.next()
-      if (done === true) return found.length === 0 ? undefined : found
-      if (value !== undefined) found.push(value)
-      if (found.length >= limits.diffPageChanges || systemClock.monotonic() > until) return found
-    }
+    return this.#pages.next()
   }
 
   /** Bytes of a file from `offset`, at most a megabyte. @throws CorruptError, ENOENT */
@@ -102,19 +97,17 @@ export class ContentsRead {
     return readFileBytes(this.#state, ino, found, offset, limits.rpcChunkBytes)
   }
 
-  /** For each file that holds this content in the state, where it is; undefined for the others. */
-  places(files: ReadonlyArray<{ ino: number; content: Uint8Array }>): Array<FilePlace | undefined> {
-    return files.map(({ ino, content }) => {
-      const found = attrOf(this.#state, ino, attr)
-      if (found === undefined || !isFile(found) || !Buffer.from(contentIdentity(this.#state, ino, found)).equals(content)) return undefined
-      const { size } = found
-      const path = pathOfInode(this.#state.tree, ino)
-      return path === undefined ? undefined : { path: Buffer.from(path, 'latin1').toString('utf8'), size }
-    })
+  /** Where a file is in the state; undefined where it does not hold this content there. */
+  place({ ino, content }: Pick<FoundContent, 'ino' | 'content'>): FilePlace | undefined {
+    const found = attrOf(this.#state, ino, attr)
+    if (found === undefined || !isFile(found) || !Buffer.from(contentIdentity(this.#state, ino, found)).equals(content)) return undefined
+    const { size } = found
+    const path = pathOfInode(this.#state.tree, ino)
+    return path === undefined ? undefined : { path: Buffer.from(path, 'latin1').toString('utf8'), size }
   }
 
-  *#contents(): Generator<FoundContent | undefined> {
-    const earlier = this.#earlier()
+  *#contents(): Slices<FoundContent> {
+    const earlier = yield* near(() => this.#earlier())
     if (earlier !== undefined) {
       try {
         yield* this.#unlike(earlier)
@@ -131,22 +124,25 @@ export class ContentsRead {
     return this.#since === undefined ? undefined : openTree(this.#volume.context.pages, this.#since)
   }
 
-  *#unlike(earlier: BTree): Generator<FoundContent | undefined> {
+  *#unlike(earlier: BTree): Slices<FoundContent> {
     const touched = new Set<number>()
-    const walk = new TreeDiff(earlier, this.#state.tree, (key, _, after) => {
+    const note = (key: Uint8Array, _: Uint8Array | undefined, after: Uint8Array | undefined): void => {
       const isOfFile = key[0] === Tag.attr || key[0] === Tag.content || key[0] === Tag.extent
       if (isOfFile && (after !== undefined || key[0] !== Tag.attr)) touched.add(getIno(key, 1))
-    })
-    for (let isOver = false; !isOver; ) {
-      isOver = walk.step(STEPS)
-      yield undefined
     }
+    const walk = yield* near(() => new TreeDiff(earlier, this.#state.tree, note))
+    while (!(yield* near(() => walk.step(STEPS)))) yield undefined
     for (const ino of touched) {
-      const found = attrOf(this.#state, ino, attr)
-      if (found === undefined || !isFile(found) || found.size === 0 || found.nlink === 0) continue
-      const { size } = found
-      yield { ino, content: contentIdentity(this.#state, ino, found), size }
+      const found = yield* near(() => this.#contentOf(ino))
+      if (found !== undefined) yield found
     }
+  }
+
+  #contentOf(ino: number): FoundContent | undefined {
+    const found = attrOf(this.#state, ino, attr)
+    if (found === undefined || !isFile(found) || found.size === 0 || found.nlink === 0) return undefined
+    const { size } = found
+    return { ino, content: contentIdentity(this.#state, ino, found), size }
   }
 }
 

@@ -1,9 +1,11 @@
+import { PageMiss } from '../../errors.js'
 import { limits, systemClock } from '../../sys/index.js'
 import { BTree } from '../../tree/index.js'
 import type { Change } from '../../volume/api.js'
 import { changesBetween, describe } from '../../volume/diff.js'
 import type { FileState } from '../../volume/file-content.js'
 import type { Commit } from '../../volume/history.js'
+import { isPause, near, type Slices } from '../../volume/near-reads.js'
 import { VolumeState } from '../../volume/state.js'
 import type { Volume } from '../../volume/volume.js'
 import { composeChanges } from './compose-changes.js'
@@ -21,8 +23,8 @@ export interface ChangesBy {
  * @param before id of a commit that this state came from; undefined: from the beginning
  * Cost: what these commits changed.
  */
-export function* changesBy(volume: Volume, before: string | undefined, isTheirs: (commit: Commit) => boolean): Generator<undefined, ChangesBy> {
-  const runs = runsSince(volume, before, isTheirs)
+export function* changesBy(volume: Volume, before: string | undefined, isTheirs: (commit: Commit) => boolean): Slices<undefined, ChangesBy> {
+  const runs = yield* near(() => runsSince(volume, before, isTheirs))
   const steps: Change[][] = []
   for (const run of runs) steps.push(yield* step(volume, run))
   const after = runs.at(-1)?.at(0)?.id
@@ -45,15 +47,18 @@ function runsSince(volume: Volume, before: string | undefined, isTheirs: (commit
   return runs
 }
 
-function* step(volume: Volume, run: Commit[]): Generator<undefined, Change[]> {
+function* step(volume: Volume, run: Commit[]): Slices<undefined, Change[]> {
   const [parent] = (run.at(-1) as Commit).parents // A run has one at least.
-  const base = parent === undefined ? undefined : volume.history.get(parent)
-  const [before, after] = [base === undefined ? nothing(volume) : volume.stateAt(base), volume.stateAt(run[0])]
+  const [before, after] = yield* near(() => {
+    const base = parent === undefined ? undefined : volume.history.get(parent)
+    return [base === undefined ? nothing(volume) : volume.stateAt(base), volume.stateAt(run[0])] as const
+  })
   const found: Change[] = []
   let until = systemClock.monotonic() + limits.diffSliceMs
   for (const change of changesBetween(before, after)) {
-    if (change !== undefined) found.push(describe(change, before, after))
-    if ((change !== undefined && found.length % 64 !== 0) || systemClock.monotonic() < until) continue
+    if (!isPause(change)) found.push(yield* near(() => describe(change, before, after)))
+    if (change instanceof PageMiss) yield change
+    if ((!isPause(change) && found.length % 64 !== 0) || systemClock.monotonic() < until) continue
     yield
     until = systemClock.monotonic() + limits.diffSliceMs
   }

@@ -2,6 +2,7 @@ import { Attr } from '../../codec/index.js'
 import { namesIn } from '../../volume/compare-trees.js'
 import { type FileChange, inOrder } from '../../volume/diff.js'
 import { attrOf, type FileState } from '../../volume/file-content.js'
+import { isPause, near, type Slices } from '../../volume/near-reads.js'
 
 const attr = new Attr()
 
@@ -13,15 +14,20 @@ export type Scope = (path: string) => boolean
  * it is deleted, what moved into it is created.
  * @param all false: only renames that cross the border of the scope are taken apart
  */
-export function* fileByFile(changes: readonly FileChange[], after: FileState, scope: Scope | undefined, all: boolean): Generator<FileChange | undefined> {
+export function* fileByFile(changes: readonly FileChange[], after: FileState, scope: Scope | undefined, all: boolean): Slices<FileChange> {
   const told = new Map(changes.filter(change => change.kind !== 'deleted').map(change => [change.path, change]))
-  const directories = changes.filter(change => change.from !== undefined && isDirectory(after, change.after))
+  const directories: FileChange[] = []
+  for (const change of changes) if (change.from !== undefined && (yield* near(() => isDirectory(after, change.after)))) directories.push(change)
   const apart = directories.filter(change => all || crosses(change, scope))
   const moved = new Map(apart.map(change => [change.path, change.from ?? '']))
   const found = changes.map(change => (told.get(change.path) === change ? asRename(change, moved) : change))
   let count = 0
   for (const directory of apart) {
     for (const change of childrenOf(directory, after, told)) {
+      if (isPause(change)) {
+        yield change
+        continue
+      }
       found.push(change)
       if (++count % 500 === 0) yield undefined
     }
@@ -71,19 +77,19 @@ function pathBefore(path: string, moved: ReadonlyMap<string, string>): string {
 }
 
 /** What went with a directory and is not told already. */
-function* childrenOf(directory: FileChange, after: FileState, told: ReadonlyMap<string, FileChange>): Generator<FileChange> {
+function* childrenOf(directory: FileChange, after: FileState, told: ReadonlyMap<string, FileChange>): Slices<FileChange> {
   const from = directory.from ?? ''
   const open: Array<[ino: number, below: string]> = [[directory.after, '']]
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
     const [dir, below] = next
-    for (const [name, ino] of namesIn(after, dir)) {
+    for (const [name, ino] of yield* near(() => namesIn(after, dir))) {
       const child = `${below}/${name}`
       const path = directory.path + child
       const known = told.get(path)
       // What is in those has changes of its own.
       if (known?.kind === 'created' || known?.kind === 'renamed') continue
       if (known === undefined) yield { kind: 'renamed', path, from: from + child, before: ino, after: ino, content: false, mode: false, xattr: false }
-      if (isDirectory(after, ino)) open.push([ino, child])
+      if (yield* near(() => isDirectory(after, ino))) open.push([ino, child])
     }
   }
 }

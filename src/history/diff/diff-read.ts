@@ -1,13 +1,15 @@
 import picomatch from 'picomatch'
 import { Attr } from '../../codec/index.js'
 import { CairnError, ENOENT, posixError } from '../../errors.js'
-import { limits, systemClock } from '../../sys/index.js'
+import { limits } from '../../sys/index.js'
 import { BTree } from '../../tree/index.js'
 import type { Change, CommitInfo } from '../../volume/api.js'
 import { CommitLog, infoOf } from '../../volume/commit-log.js'
 import { compareTrees, type Subtree } from '../../volume/compare-trees.js'
 import { changesBetween, describe, type FileChange } from '../../volume/diff.js'
 import { attrOf, type FileState, readFileBytes } from '../../volume/file-content.js'
+import { PagesOf } from '../../volume/near-pages.js'
+import { isPause, near, type Slices } from '../../volume/near-reads.js'
 import { inodeAt, rootedNames } from '../../volume/paths.js'
 import { VolumeState } from '../../volume/state.js'
 import type { Volume } from '../../volume/volume.js'
@@ -71,26 +73,21 @@ export function baseRef(volume: Volume): string {
 export class DiffRead {
   readonly #before: FileState
   readonly #after: FileState
-  readonly #steps: Generator<FileChange | undefined>
+  readonly #pages: PagesOf<FoundChange>
 
   constructor(before: Subtree, after: Subtree, related: boolean, options: DiffOptions) {
     this.#before = before.state
     this.#after = after.state
-    this.#steps = steps(before, after, related, options)
+    this.#pages = new PagesOf(this.#changes(steps(before, after, related, options)), limits.diffPageChanges)
   }
 
-  /** Undefined at the end. A page may be empty. */
+  /** Undefined at the end. A page may be empty. @throws PageMiss: when it is here, call again */
   next(): FoundChange[] | undefined {
-    const until = systemClock.monotonic() + limits.diffSliceMs
-    const found: FoundChange[] = []
-    for (;;) {
-      const { value, done } = this.#steps.next()
-      if (done === true) return found.length === 0 ? undefined : found
-      if (value !== undefined) found.push(this.#found(value))
-      // A clock costs as much as a change.
-      if (found.length >= limits.diffPageChanges) return found
-      if ((value === undefined || found.length % 64 === 0) && systemClock.monotonic() > until) return found
-    }
+    return this.#pages.next()
+  }
+
+  *#changes(changes: Slices<FileChange>): Slices<FoundChange> {
+    for (const change of changes) yield isPause(change) ? change : yield* near(() => this.#found(change))
   }
 
   #found(change: FileChange): FoundChange {
@@ -115,17 +112,17 @@ function isExact(bytes: string, text: string | undefined): boolean {
   return Buffer.from(text ?? '', 'utf8').toString('latin1') === bytes
 }
 
-function* steps(before: Subtree, after: Subtree, related: boolean, options: DiffOptions): Generator<FileChange | undefined> {
+function* steps(before: Subtree, after: Subtree, related: boolean, options: DiffOptions): Slices<FileChange> {
   const globs = options.globs ?? []
   const matches = globs.length === 0 ? undefined : globScope(globs)
   const same = related && before.path === after.path && before.ino === after.ino && before.ino !== 0
   if (!same) {
-    for (const change of compareTrees(before, after)) if (change === undefined || matches === undefined || matches(change.path)) yield change
+    for (const change of compareTrees(before, after)) if (isPause(change) || matches === undefined || matches(change.path)) yield change
     return
   }
   const found: FileChange[] = []
   for (const change of changesBetween(before.state, after.state)) {
-    if (change === undefined) yield undefined
+    if (isPause(change)) yield change
     else found.push(change)
   }
   const scope = both(after.path === '/' ? undefined : below(after.path), matches)

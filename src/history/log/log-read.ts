@@ -1,5 +1,4 @@
 import { Attr, inodeKey, MAX_KEY_BYTES, Tag } from '../../codec/index.js'
-import { limits, systemClock } from '../../sys/index.js'
 import { sameAt } from '../../tree/index.js'
 import type { Change, CommitInfo } from '../../volume/api.js'
 import { isAuthor } from '../../volume/authors.js'
@@ -7,6 +6,8 @@ import { type Commit, CommitLog, infoOf } from '../../volume/commit-log.js'
 import { Content } from '../../volume/content.js'
 import { changesBetween, fileFlags } from '../../volume/diff.js'
 import { attrOf, type FileState } from '../../volume/file-content.js'
+import { PagesOf } from '../../volume/near-pages.js'
+import { isPause, near, type Slices } from '../../volume/near-reads.js'
 import { Overlays } from '../../volume/overlay.js'
 import { direntChain, pathOfInode, rootedNames } from '../../volume/paths.js'
 import { parseTime } from '../../volume/refs.js'
@@ -42,39 +43,33 @@ const K = Buffer.alloc(MAX_KEY_BYTES)
 /** The log of a volume, newest first, in pages of a few milliseconds each. Commits that are made meanwhile are not in it. */
 export class LogRead {
   readonly #volume: Volume
-  readonly #steps: Generator<LogEntry | undefined>
+  readonly #pages: PagesOf<LogEntry>
 
   /** @throws CairnError ERR_REF_UNKNOWN of `since` and `until` */
   constructor(volume: Volume, options: LogOptions) {
     this.#volume = volume
-    this.#steps = this.#entries(options, momentOf(volume, options.since, 1), momentOf(volume, options.until, 0))
+    this.#pages = new PagesOf(this.#entries(options, momentOf(volume, options.since, 1), momentOf(volume, options.until, 0)))
   }
 
-  /** Undefined at the end. A page may be empty. */
+  /** Undefined at the end. A page may be empty. @throws PageMiss: when it is here, call again */
   next(): LogEntry[] | undefined {
-    const until = systemClock.monotonic() + limits.diffSliceMs
-    const found: LogEntry[] = []
-    for (;;) {
-      const { value, done } = this.#steps.next()
-      if (done === true) return found.length === 0 ? undefined : found
-      if (value !== undefined) found.push(value)
-      if (systemClock.monotonic() > until) return found
-    }
+    return this.#pages.next()
   }
 
-  *#entries(
-    { limit = Number.POSITIVE_INFINITY, path, actor, counts }: LogOptions,
-    since = 0,
-    until = Number.POSITIVE_INFINITY,
-  ): Generator<LogEntry | undefined> {
+  *#entries({ limit = Number.POSITIVE_INFINITY, path, actor, counts }: LogOptions, since = 0, until = Number.POSITIVE_INFINITY): Slices<LogEntry> {
     const trail = path === undefined ? undefined : new Trail(this.#volume, path)
     let left = limit
     let after: FileState | undefined
-    for (const [commit, before] of pairs(this.#volume)) {
+    for (const pair of pairs(this.#volume)) {
+      if (isPause(pair)) {
+        yield pair
+        continue
+      }
+      const [commit, before] = pair
       if (left <= 0 || commit.timeMs < since) return
       yield undefined
-      const state: FileState = after ?? this.#stateOf(commit)
-      after = before && this.#stateOf(before)
+      const state: FileState = after ?? (yield* near(() => this.#stateOf(commit)))
+      after = before && (yield* near(() => this.#stateOf(before)))
       const step: Step | undefined = trail === undefined ? {} : yield* trail.step(state, after)
       if (step === undefined || commit.timeMs > until || (actor !== undefined && !isAuthor(commit.actor, actor))) continue
       left--
@@ -93,26 +88,27 @@ export class LogRead {
 
 const noOverlays = new Overlays()
 
-function* count(commit: Commit, before: FileState | undefined, after: FileState): Generator<undefined, LogEntry['counts']> {
+function* count(commit: Commit, before: FileState | undefined, after: FileState): Slices<undefined, LogEntry['counts']> {
   // All that there was: no need to look at each.
   if (before === undefined) return commit.inodes > 1 ? { created: commit.inodes - 1 } : {}
   const counts: LogEntry['counts'] = {}
   for (const change of changesBetween(before, after)) {
-    if (change === undefined) yield
+    if (isPause(change)) yield change
     else counts[change.kind] = (counts[change.kind] ?? 0) + 1
   }
   return counts
 }
 
 /** Each commit with the one before it, of the history as it is now. */
-function* pairs(volume: Volume): Generator<[Commit, Commit | undefined]> {
+function* pairs(volume: Volume): Slices<[Commit, Commit | undefined]> {
   const log = new CommitLog({ history: volume.state.history.fork() })
-  let newer: Commit | undefined
-  for (const commit of log.newestFirst()) {
-    if (newer !== undefined) yield [newer, commit]
-    newer = commit
+  let newer = yield* near(() => log.before())
+  while (newer !== undefined) {
+    const { id } = newer
+    const older = yield* near(() => log.before(id))
+    yield [newer, older]
+    newer = older
   }
-  if (newer !== undefined) yield [newer, undefined]
 }
 
 /** No two commits of a volume are of one millisecond. @param later added to the time of a commit */
@@ -144,18 +140,20 @@ class Trail {
   }
 
   /** What a commit did to the path; undefined when nothing. Goes on to the path before. */
-  *step(after: FileState, before: FileState | undefined): Generator<undefined, Step | undefined> {
+  *step(after: FileState, before: FileState | undefined): Slices<undefined, Step | undefined> {
     const path = this.#path
     if (path === '/') return { path }
-    this.#place ??= this.#find(after)
-    const { ino, keys, isDirectory } = this.#place
+    const place = this.#place ?? (yield* near(() => this.#find(after)))
+    this.#place = place
+    const { ino, keys, isDirectory } = place
     if (before === undefined) return ino === 0 ? undefined : { change: 'created', path: text(path) }
-    const sameNames = keys.every(key => sameAt(before.tree, after.tree, key))
+    const sameNames = yield* near(() => keys.every(key => sameAt(before.tree, after.tree, key)))
     if (!sameNames) this.#place = undefined
-    if (sameNames && (ino === 0 || (!isDirectory && sameAt(before.tree, after.tree, attrKey(ino))))) return undefined
-    const old = sameNames ? ino : direntChain(before.tree, this.#volume.session.dirHash, path).ino
+    const isSame = sameNames && (ino === 0 || (!isDirectory && (yield* near(() => sameAt(before.tree, after.tree, attrKey(ino))))))
+    if (isSame) return undefined
+    const old = sameNames ? ino : yield* near(() => direntChain(before.tree, this.#volume.session.dirHash, path).ino)
     if (isDirectory && old !== 0) return yield* this.#inDirectory(before, after, path)
-    return this.#compared(before, after, ino, old)
+    return yield* near(() => this.#compared(before, after, ino, old))
   }
 
   #find(state: FileState): Place {
@@ -164,10 +162,10 @@ class Trail {
   }
 
   /** Something below a directory that both states have. */
-  *#inDirectory(before: FileState, after: FileState, path: string): Generator<undefined, Step | undefined> {
+  *#inDirectory(before: FileState, after: FileState, path: string): Slices<undefined, Step | undefined> {
     const below = `${path}/`
     for (const change of changesBetween(before, after)) {
-      if (change === undefined) yield
+      if (isPause(change)) yield change
       else if (change.path === path || change.path.startsWith(below) || change.from?.startsWith(below)) return { change: 'modified', path: text(path) }
     }
     return undefined
@@ -187,9 +185,9 @@ class Trail {
     const there = attrOf(before, ino, attr)
     const from = there !== undefined && there.nlink > 0 ? pathOfInode(before.tree, ino) : undefined
     if (from === undefined) return { change: 'created', path: text(path) }
-    this.#path = from
     // Another link was made; what it links to has the history.
     const isLink = direntChain(after.tree, this.#volume.session.dirHash, from).ino === ino
+    this.#path = from
     return { change: isLink ? 'created' : 'renamed', path: text(path), from: text(from) }
   }
 }

@@ -82,6 +82,15 @@ export function rebaseFork(fork: Volume, parent: Volume, options: MergeOptions =
   return carryOut(plan, treeNow(parent), treeNow(fork), options)
 }
 
+/** Records what changed in both since their last commits: merging begins with its one change then. @throws CairnError ERR_MERGE_WAITING */
+export function prepareMerge(volume: Volume, other: Volume, options: MergeOptions): void {
+  if (options.dryRun === true || volume.info.id === other.info.id) return
+  for (const side of [volume, other]) {
+    checkNoneWaits(side)
+    if (!side.isReader) headOf(side, options)
+  }
+}
+
 /** Blocks that come over must be kept from a collection that sees them in neither volume; records alone need nothing. */
 function taking<T>({ operation, volume, other, met }: Plan, { takesBlocks }: ThreeWayResult, work: () => T): T {
   // A rebase goes on from the other's tree, with all that it names.

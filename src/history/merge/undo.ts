@@ -56,6 +56,12 @@ export function undo(volume: Volume, options: UndoOptions = {}): UndoResult {
   return { ...told, state: 'undone', commit }
 }
 
+/** Records what changed since the last commit: the undo begins with its one change then. @throws CairnError ERR_MERGE_WAITING */
+export function prepareUndo(volume: Volume, options: UndoOptions): void {
+  checkNoneWaits(volume)
+  if (options.dryRun !== true) volume.commitChanges()
+}
+
 function takeBack(
   past: LookBack,
   runs: readonly Run[],

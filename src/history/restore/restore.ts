@@ -56,6 +56,15 @@ export function restore(volume: Volume, options: RestoreOptions = {}): Restored 
   return { commit: became.commit, to: info, inodes: became.changes.inodes.size, names: became.changes.entries.length }
 }
 
+/** Settles which state is meant, and records what changed since the last commit: restoring begins with its one change then. @throws as `restore` */
+export function prepareRestore(volume: Volume, options: RestoreOptions = {}): RestoreOptions {
+  const { ref, path, version } = options
+  if (version === undefined && componentsOf(path ?? '/').length === 0) checkNoneWaits(volume)
+  const to = version === undefined ? stateMeant(volume, ref) : undefined
+  volume.commitChanges()
+  return to === undefined ? options : { ...options, ref: to.id }
+}
+
 function stateMeant(volume: Volume, ref: string | undefined): Commit {
   if (ref === undefined && volume.history.newest() === undefined)
     throw new CairnError('ERR_REF_UNKNOWN', `${volume.info.name} has no commit yet that it could go back to.`, 'Make one with `cairn checkpoint save`.')

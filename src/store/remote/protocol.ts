@@ -90,6 +90,8 @@ export interface StoreCalls {
   useCredentials: (variables: CredentialVariables) => void
   /** Returns when the store answers, whatever it says. */
   awaitStore: () => void
+  /** As `get`, but gives up when the store gives no sign of life for `limits.storeCallMs`. */
+  knock: (key: string) => StoredObject | undefined
 }
 
 export interface StoreRequest {

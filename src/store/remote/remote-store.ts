@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { type Coding, plainCoding } from '../../codec/coding.js'
 import { packIdOf } from '../../codec/pack.js'
 import { CairnError, PageMiss } from '../../errors.js'
-import { limits, makeFolders } from '../../sys/index.js'
+import { limits, makeFolders, systemClock } from '../../sys/index.js'
 import type { WakerHandle } from '../../sys/waker.js'
 import { AsyncLocal } from '../async-local.js'
 import type { GetOptions, ListPage, ObjectInfo, Put, PutOptions, StoredObject } from '../contract.js'
@@ -76,6 +76,9 @@ export class RemoteStore extends AsyncLocal {
   /** Why the store is out of reach; its thread watches for it then. */
   #away: CairnError | undefined
   #isWatched = false
+  #reachedMs = Number.NEGATIVE_INFINITY
+  /** Objects as they were when somebody knocked. */
+  readonly #knocked = new Map<string, StoredObject | undefined>()
   /** How often it answered again after it had been out of reach. */
   recoveries = 0
   readonly #onAway: (error: CairnError) => void
@@ -189,8 +192,30 @@ export class RemoteStore extends AsyncLocal {
     })
   }
 
+  /**
+   * Finds out whether the store answers, by asking for an object that is wanted next; nobody waits in this thread. Whoever asks then, and waits, is not kept
+   * by a store that is out of reach.
+   * @returns undefined where it answered a moment ago, or is known not to; else it resolves when that is known. `storedSync` of the key is answered with what came
+   * until `forgetKnock`
+   */
+  knock(key: string): Promise<void> | undefined {
+    if (this.isAway || systemClock.monotonic() - this.#reachedMs < limits.storeKnockMs) return undefined
+    return new Promise(resolve => {
+      this.#request('knock', [key], (error, stored) => {
+        if (error === undefined) this.#knocked.set(key, stored)
+        resolve()
+      })
+    })
+  }
+
+  /** What came with a knock is too old for whoever comes next. */
+  forgetKnock(): void {
+    this.#knocked.clear()
+  }
+
   #reached(): void {
     this.#trouble = undefined
+    this.#reachedMs = systemClock.monotonic()
     if (this.#away === undefined) return
     this.#away = undefined
     this.recoveries++
@@ -275,6 +300,7 @@ export class RemoteStore extends AsyncLocal {
 
   /** Stores a small object where none is, past the outbox. False when one is there. */
   createSync(key: string, bytes: Uint8Array): boolean {
+    this.#changes()
     return unlessRefused(() => this.#ask('put', key, this.#sealed(key, bytes), { ifAbsent: true })) !== undefined
   }
 
@@ -293,7 +319,15 @@ export class RemoteStore extends AsyncLocal {
 
   /** What is stored elsewhere, whatever is newer here. */
   storedSync(key: string, { range, unlessVersion }: GetOptions = {}): StoredObject | undefined {
+    if (this.#knocked.size > 0 && range === undefined && unlessVersion === undefined && this.#knocked.has(key)) return this.#opened(key, this.#taken(key))
     return this.#opened(key, this.#ask('get', key, { ...(range !== undefined && { range }), ...(unlessVersion !== undefined && { unlessVersion }) }))
+  }
+
+  /** Once: a second look is meant to see what is new. */
+  #taken(key: string): StoredObject | undefined {
+    const found = this.#knocked.get(key)
+    this.#knocked.delete(key)
+    return found
   }
 
   /** As `storedSync`, without waiting for it. */
@@ -330,6 +364,7 @@ export class RemoteStore extends AsyncLocal {
   }
 
   putSync(key: string, bytes: Uint8Array, options: PutOptions = {}): { version: string } {
+    this.#changes()
     const held = this.#held.get(key)
     if (held !== undefined) {
       const { version } = this.#local.putSync(key, this.#sealed(key, bytes), options)
@@ -340,6 +375,12 @@ export class RemoteStore extends AsyncLocal {
     if (/^(volumes|pins|gc)\//.test(key)) this.uploadSync()
     const { ifAbsent, ifMatch } = options
     return this.#ask('put', key, this.#sealed(key, bytes), { ...(ifAbsent === undefined ? {} : { ifAbsent }), ...(ifMatch === undefined ? {} : { ifMatch }) })
+  }
+
+  /** From the first change on no operation is given up any more. */
+  #changes(): void {
+    this.mayMiss = false
+    this.#knocked.clear()
   }
 
   putAllSync(puts: readonly Put[]): string[] {
@@ -369,6 +410,7 @@ export class RemoteStore extends AsyncLocal {
 
   deleteSync(keys: readonly string[]): void {
     if (keys.length === 0) return
+    this.#changes()
     for (const key of keys) this.#held.delete(key)
     this.#ask('delete', keys)
     const here = this.#collects ? keys.filter(key => this.#outbox.has(key)) : keys

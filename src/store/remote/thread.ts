@@ -82,6 +82,7 @@ class StoreThread {
       },
       useCredentials: async variables => useCredentialVariables(variables),
       awaitStore: () => this.#awaitStore(),
+      knock: key => this.#patiently(this.#reading(async store => this.#found(await store.get(key, {}), key))),
     }
   }
 

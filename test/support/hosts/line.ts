@@ -144,6 +144,7 @@ export class SimulatedLine implements StoreLine {
     const { store } = this.#net
     switch (op) {
       case 'get':
+      case 'knock':
         return this.#get(args[0] as string, args[1] as GetOptions | undefined)
       case 'put':
         return store.putSync(args[0] as string, args[1] as Uint8Array, args[2] as object)
