@@ -302,7 +302,7 @@ export const limits = {
   storeReadsAhead: 16,
   storeRunChunks: 16,
   /** What the thread of a store hands to its engine in memory, beside the way through the folder of the cache. A multiple of such a run. */
-  storeHandOverBytes: 48 * 1024 * 1024,
+  storeHandOverBytes: 64 * 1024 * 1024,
   /** Chunks that may be expected at the same time. */
   storeExpected: 2048,
   /** Readers told apart who read on in the packs of a store. */
@@ -318,6 +318,11 @@ export const limits = {
   cacheMemoryChunks: 32,
   /** When a file of a cache was used is told apart by this; files that others removed are let go of as often. */
   cacheUseMs: 1000,
+  /** Large files of a cache are written past the page cache, so many at once, while no more than so many wait; not for a time after one took longer than this. */
+  cacheDirectWrites: 2,
+  cacheDirectWaiting: 4,
+  cacheDirectMs: 500,
+  cacheDirectPauseMs: 5000,
   /** A file that is being written to a cache and was not finished within this was left by a crash. */
   cacheTemporaryMs: 60_000,
   /** What a copy to another store has on this host that is not stored yet, beside its pages. */

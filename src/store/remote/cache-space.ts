@@ -19,6 +19,7 @@ import { flock, LOCK_UN } from '../../sys/libc.js'
 import { takeLock } from '../directory/lock.js'
 import { LOCAL_FILES, sweepLocalFiles } from '../local-files.js'
 import { isUnfinished } from './chunks.js'
+import { DirectWrites } from './direct-writes.js'
 
 /** In the folder of the cache: whose it is, how much there is, how much there may be. Its lock is everybody's. `~` begins no key. */
 const INDEX = '~index'
@@ -65,6 +66,7 @@ export class CacheSpace {
   /** As it was the last time that it was looked at. */
   maxBytes: number = limits.cacheBytes
   readonly #store: string
+  readonly #direct = new DirectWrites()
   #fd = -1
   /** What the index says; only under the lock. */
   #saved: Index = { bytes: 0, maxBytes: 0 }
@@ -110,9 +112,27 @@ export class CacheSpace {
     }
   }
 
+  /** As `keep`; where `DirectWrites` does it, this thread goes on meanwhile. @param bytes they stay as they are until it is done */
+  async keepSoon(path: string, bytes: Uint8Array): Promise<boolean> {
+    const temporary = temporaryOf(path)
+    let fd: number | undefined
+    try {
+      fd = this.#claim(temporary, bytes.length)
+      if (fd === undefined) return false
+      if (!(await this.#direct.write(this.#path(temporary), bytes))) writeAll(fd, bytes)
+      this.#finish(temporary, path)
+      return true
+    } catch {
+      this.remove([temporary])
+      return false
+    } finally {
+      if (fd !== undefined) closeSync(fd)
+    }
+  }
+
   /** Not synced: what a power loss leaves of it does not verify, and is read again. */
   #write(path: string, bytes: Uint8Array): boolean {
-    const temporary = `${path}~${systemRandom.bytes(8).toString('hex')}`
+    const temporary = temporaryOf(path)
     const fd = this.#claim(temporary, bytes.length)
     if (fd === undefined) return false
     try {
@@ -400,6 +420,10 @@ export class CacheSpace {
     if (this.#fd >= 0) closeSync(this.#fd)
     this.#fd = -1
   }
+}
+
+function temporaryOf(path: string): string {
+  return `${path}~${systemRandom.bytes(8).toString('hex')}`
 }
 
 /** Folders that a file of a program has of its own. */

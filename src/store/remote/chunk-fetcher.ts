@@ -182,7 +182,7 @@ export class ChunkFetcher {
 
   async #kept(key: string, first: number, count: number, room?: Uint8Array): Promise<Come> {
     const bytes = await this.#get(key, first, count, room)
-    if (bytes === undefined || this.#keep(key, first, bytes)) return bytes?.length
+    if (bytes === undefined || (await this.#keep(key, first, bytes))) return bytes?.length
     return bytes
   }
 
@@ -225,10 +225,10 @@ export class ChunkFetcher {
   }
 
   /** Puts chunks into the folder: the first ones of a group in one file, others each in its own. @returns false where the disk did not take all of them */
-  #keep(key: string, first: number, bytes: Uint8Array): boolean {
+  async #keep(key: string, first: number, bytes: Uint8Array): Promise<boolean> {
     let isKept = true
     if (first % GROUP_CHUNKS === 0 && bytes.length > CHUNK_BYTES && bytes.length <= this.#maxBytes() * MOST_OF_CACHE)
-      isKept = this.#space.keep(groupFile(key, first), bytes)
+      isKept = await this.#space.keepSoon(groupFile(key, first), bytes)
     else
       for (let at = 0; at < bytes.length && isKept; at += CHUNK_BYTES)
         isKept = this.#space.keep(chunkFile(key, first + at / CHUNK_BYTES), bytes.subarray(at, at + CHUNK_BYTES))

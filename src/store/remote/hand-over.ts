@@ -1,4 +1,5 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
+import { alignedMemory, alignedPart } from '../../sys/aligned.js'
 import { limits } from '../../sys/index.js'
 import { CHUNK_BYTES, chunkFile } from './chunks.js'
 
@@ -9,9 +10,10 @@ const BUFFERS_OF_GIVER = 4
 /** Chunks remembered that were read: more than one read covers. */
 const CHUNKS_READ = 64
 
-/** Chunks of an object, from the first on, at the start of a buffer. */
+/** Chunks of an object, from the first on, at an offset of a buffer. */
 interface Handed {
   buffer: ArrayBuffer
+  offset: number
   key: string
   first: number
   length: number
@@ -23,33 +25,32 @@ interface Handed {
  */
 export class Giver {
   readonly #port: MessagePort
-  readonly #free: ArrayBuffer[] = []
+  readonly #free: Uint8Array[] = []
   /** Those that are anywhere. */
   #made = 0
 
   constructor(port: MessagePort) {
     this.#port = port
-    port.on('message', (buffer: ArrayBuffer) => this.#free.push(buffer))
+    port.on('message', (buffer: ArrayBuffer) => this.#free.push(alignedPart(buffer, RUN_BYTES)))
   }
 
-  /** Room for a run, until `give`, `release` or `forfeit`; undefined when there is none. */
+  /** Room for a run, which a disk can be written from, until `give`, `release` or `forfeit`; undefined when there is none. */
   take(): Uint8Array | undefined {
     const free = this.#free.pop()
-    if (free !== undefined) return new Uint8Array(free)
+    if (free !== undefined) return free
     if (this.#made >= BUFFERS) return undefined
     this.#made++
-    // Not a slice of a larger one, which could not be handed over.
-    return Buffer.allocUnsafeSlow(RUN_BYTES)
+    return alignedMemory(RUN_BYTES)
   }
 
   /** What stands in the first `length` bytes is the other thread's now. */
-  give({ buffer }: Uint8Array, key: string, first: number, length: number): void {
-    this.#port.postMessage({ buffer: buffer as ArrayBuffer, key, first, length } satisfies Handed, [buffer as ArrayBuffer])
+  give({ buffer, byteOffset: offset }: Uint8Array, key: string, first: number, length: number): void {
+    this.#port.postMessage({ buffer: buffer as ArrayBuffer, offset, key, first, length } satisfies Handed, [buffer as ArrayBuffer])
   }
 
   /** There is nothing in it. */
-  release({ buffer }: Uint8Array): void {
-    this.#free.push(buffer as ArrayBuffer)
+  release(room: Uint8Array): void {
+    this.#free.push(room)
   }
 
   /** Somebody keeps it. */
@@ -123,7 +124,7 @@ export class Taker {
   #take(handed: Handed): void {
     const left = Math.ceil(handed.length / CHUNK_BYTES)
     const unread = Array.from({ length: left }, (_, i) => Math.min(CHUNK_BYTES, handed.length - i * CHUNK_BYTES))
-    const run: Run = { ...handed, bytes: new Uint8Array(handed.buffer, 0, handed.length), unread, left }
+    const run: Run = { ...handed, bytes: new Uint8Array(handed.buffer, handed.offset, handed.length), unread, left }
     this.#byUse.add(run)
     for (let i = 0; i < left; i++) {
       this.forget(handed.key, handed.first + i)
