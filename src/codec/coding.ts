@@ -1,9 +1,10 @@
 import { CairnError } from '../errors.js'
+import { limits } from '../sys/index.js'
 import { type Cipher, SEAL_BYTES, SealedAs } from './cipher.js'
 import { type Compression, compressed } from './compression.js'
 import { putU32 } from './pack-bytes.js'
 import { HASH_BYTES } from './pointer.js'
-import { SEGMENT_HEADER_BYTES, SEGMENT_SEALED, SegmentCodec, type SegmentHeader, unpackSegment } from './segment.js'
+import { SEGMENT_HEADER_BYTES, SEGMENT_SEALED, SegmentCodec, type SegmentHeader, SegmentKind, unpackSegment } from './segment.js'
 import { sha256 } from './sha256.js'
 
 /** How a store's bytes are written. */
@@ -62,9 +63,11 @@ function segmentContext(kind: number, codec: number, flags: number, plainLength:
 
 /** What opening a segment gave. */
 export class Opened {
+  /** Of a page only valid until the next segment is opened. */
   plain: Uint8Array = new Uint8Array(0)
   /** As a sealed segment says itself, which nobody without the key can have changed. */
   identity: Uint8Array | undefined
+  #room: Uint8Array | undefined
 
   /**
    * The plain bytes of the verified segment of `length` bytes at `b[at]`; a view where they are stored as they are.
@@ -85,10 +88,15 @@ export class Opened {
       this.identity = opened.subarray(0, HASH_BYTES)
       packed = opened.subarray(HASH_BYTES)
     } else if (cipher !== undefined) return 'it is not encrypted, as all else in its store is'
-    const plain = codec === SegmentCodec.plain ? packed : unpackSegment(packed, codec, plainLength)
+    const plain = codec === SegmentCodec.plain ? packed : unpackSegment(packed, codec, plainLength, kind === SegmentKind.page ? this.#pageRoom() : undefined)
     if (plain === undefined || plain.length !== plainLength) return 'it does not unpack'
     this.plain = plain
     return ''
+  }
+
+  #pageRoom(): Uint8Array {
+    this.#room ??= Buffer.allocUnsafeSlow(limits.pageBytes)
+    return this.#room
   }
 }
 

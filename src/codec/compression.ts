@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
 import zlib from 'node:zlib'
+import { unbrotlyInto } from '../sys/brotli.js'
 
 /** What a store's pages and blocks are compressed with. */
 export type Compression = 'none' | 'brotli' | 'zstd'
@@ -62,9 +63,15 @@ function isNoise(plain: Uint8Array): boolean {
   return bits / SAMPLE_BYTES > MAX_ENTROPY
 }
 
-/** @returns undefined when they do not unpack to `plainLength` bytes */
-export function unbrotlied(packed: Uint8Array, plainLength: number): Uint8Array | undefined {
-  return unpacked(plainLength, limits => zlib.brotliDecompressSync(packed, limits))
+/**
+ * @param room used for the plain bytes where it is large enough; they are part of it until it is filled again
+ * @returns undefined when they do not unpack to `plainLength` bytes
+ */
+export function unbrotlied(packed: Uint8Array, plainLength: number, room?: Uint8Array): Uint8Array | undefined {
+  const into = room !== undefined && plainLength <= room.length ? room.subarray(0, plainLength) : Buffer.allocUnsafeSlow(plainLength)
+  const length = unbrotlyInto(packed, into)
+  if (length === undefined) return unpacked(plainLength, limits => zlib.brotliDecompressSync(packed, limits))
+  return length === plainLength ? into : undefined
 }
 
 /** The same for zstd; where Node has none, by a decoder in JavaScript. */

@@ -83,11 +83,12 @@ export function compressSegment(plain: Uint8Array, compression: Compression = 'b
 /**
  * The plain bytes of a verified compressed segment.
  * @param stored the bytes behind the header
+ * @param room used for them where it is large enough: they are valid until it is filled again then
  * @returns undefined when they do not unpack to `plainLength` bytes
  * @throws CairnError ERR_FORMAT for a codec of a newer version
  */
-export function unpackSegment(stored: Uint8Array, codec: number, plainLength: number): Uint8Array | undefined {
-  if (codec === SegmentCodec.brotli) return unbrotlied(stored, plainLength)
+export function unpackSegment(stored: Uint8Array, codec: number, plainLength: number, room?: Uint8Array): Uint8Array | undefined {
+  if (codec === SegmentCodec.brotli) return unbrotlied(stored, plainLength, room)
   if (codec === SegmentCodec.zstd) return unzstded(stored, plainLength)
   throw new CairnError('ERR_FORMAT', `Segment codec ${codec} is not known to this version of cairn.`, 'Install a newer version of cairn.')
 }
