@@ -223,6 +223,14 @@ describe('a key that is not right', () => {
     expect(() => a.create('ws', { encrypt: true, key })).toThrow(/The home's own store .* cannot be encrypted/)
   })
 
+  it('makes no plain store when it is given without being asked to encrypt, and is not taken for one', () => {
+    const a = host('a')
+    expect(() => a.attach('ws', address, { key })).toThrow(/A key was given, and there is no store in .*there yet/)
+    expect(existsSync(join(folder, 'there', 'store.json'))).toBe(false)
+    a.attach('ws', address)
+    expect(() => host('b').attach('ws', address, { key })).toThrow(/A key was given, and the store .*there is not encrypted/)
+  })
+
   it('cannot encrypt a store that is there and is not', () => {
     const a = host('a')
     a.attach('ws', address)

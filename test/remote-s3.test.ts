@@ -58,6 +58,8 @@ describe('a volume in a bucket', { timeout: 120_000 }, () => {
     process.kill(a.pids().server, 'SIGKILL')
     await sh(a.mountpoint, 'git status --porcelain && echo more > more.txt')
     await must(a, 'flush', 'w')
+    expect(await must(a, 'status', 'w')).toMatch(/all is published.*; written by this host, epoch \d+/)
+    expect(await must(a, 'lease', 'steal', 'w')).toContain('This host writes w already.')
     await must(a, 'unmount', 'w')
     await must(a, 'lease', 'release', 'w')
     await must(b, 'mount', 'w', b.mountpoint)

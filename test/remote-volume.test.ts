@@ -25,8 +25,8 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-function host(name: string): Engine {
-  const engine = Engine.open({ home: join(folder, name) })
+function host(name: string, options: { onSettled?: () => void } = {}): Engine {
+  const engine = Engine.open({ home: join(folder, name), ...options })
   engines.push(engine)
   return engine
 }
@@ -86,6 +86,7 @@ describe('a volume in a store that hosts share', () => {
     await expect(a.publish(first)).rejects.toMatchObject({ code: 'ERR_LEASE_LOST' })
     a.pump(10)
     expect(() => shape(first).writeFileSync('/more', 'm')).toThrow(/EROFS/)
+    expect(a.statusOf('ws').remote?.lease).toEqual(second.head.value.lease)
     first.close()
     second.close()
     // Back at the first host: what it had is set aside, and the volume is that of the second.
@@ -105,6 +106,20 @@ describe('a volume in a store that hosts share', () => {
     expect(shape(by).statSync('/by-second').ino).not.toBe(shape(recovered).statSync('/not-published').ino)
     by.close()
     recovered.close()
+  })
+
+  it('wakes whoever waits for it to be published when the time is over, although the store says nothing', async () => {
+    let settled = 0
+    const a = host('a', { onSettled: () => settled++ })
+    a.attach('ws', address)
+    const volume = a.openVolume('ws')
+    shape(volume).writeFileSync('/f', 'f')
+    volume.flush()
+    const before = settled
+    const waited = a.publish(volume, 0)
+    expect(settled).toBe(before + 1)
+    await expect(waited).rejects.toMatchObject({ code: 'ERR_FLUSH_TIMEOUT', message: expect.stringContaining(`${folder}/there has not taken all of it`) })
+    volume.close()
   })
 
   it('is there after a crash of its host, with what was acknowledged and not published', async () => {

@@ -44,15 +44,17 @@ function volumeLines(volume: StatusReport['volumes'][number]): string[] {
   ]
 }
 
-function remoteLines({ name, store, remote }: StatusReport['volumes'][number]): string[] {
+function remoteLines({ name, store, epoch, remote }: StatusReport['volumes'][number]): string[] {
   if (remote === undefined) return []
   const { durability, unpublishedBytes, maxUnpublishedBytes = 0, isFull, lastPublishMs, refreshedMs, lease, isWriter, problem, setAside, cache } = remote
   const reads = cache.hits + cache.misses
   const published = lastPublishMs === undefined ? '' : `, published ${ago(lastPublishMs, Date.now())}`
-  const writer = isWriter ? 'this host' : lease === undefined ? 'nobody' : lease.holder
+  // What no answer of the store says is not known.
+  const nobody = problem === undefined ? 'nobody' : 'nobody that is known'
+  const writer = isWriter ? 'this host' : (lease?.holder ?? nobody)
   const refreshed = refreshedMs === undefined ? '' : `, read here as published ${ago(refreshedMs, Date.now())}`
   return [
-    `  in ${store}${remote.encrypted === true ? ' (encrypted)' : ''}: ${unpublishedBytes === 0 ? 'all is published' : `${humanSize(unpublishedBytes)}B not published`}${published}; written by ${writer}${durability === 'remote' ? '; durability remote' : ''}${refreshed}`,
+    `  in ${store}${remote.encrypted === true ? ' (encrypted)' : ''}: ${unpublishedBytes === 0 ? 'all is published' : `${humanSize(unpublishedBytes)}B not published`}${published}; written by ${writer}${epoch === 0 ? '' : `, epoch ${epoch}`}${durability === 'remote' ? '; durability remote' : ''}${refreshed}`,
     ...(cache.maxBytes === 0
       ? []
       : [`  cache: ${humanSize(cache.bytes)}B of ${humanSize(cache.maxBytes)}B${reads === 0 ? '' : `, ${Math.round((100 * cache.hits) / reads)} % of reads`}`]),

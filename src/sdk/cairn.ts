@@ -19,6 +19,7 @@ import { type Approvals, approvalsOf } from './approvals/approvals.js'
 import type { BackupOptions } from './backup.js'
 import type { Bundle, UnbundleOptions } from './bundle.js'
 import { bytesOf, type Caches, cachesOf } from './caches.js'
+import { checkOptions } from './check-options.js'
 import type { DiffReader } from './diff.js'
 import type { ExecHost, PresumedPolicies } from './exec/index.js'
 import type { Host, Why } from './host.js'
@@ -146,6 +147,7 @@ export class Cairn implements CairnApi {
    * @throws CairnError ERR_HOME when the folder cannot be used
    */
   static async open(options: CairnOptions = {}): Promise<Cairn> {
+    checkOptions(options)
     const cairn = new Cairn(options)
     prepareHome(cairn.home)
     return cairn
@@ -238,6 +240,7 @@ export class Cairn implements CairnApi {
    * @throws CairnError ERR_MOUNT_PATH, ERR_MOUNT_NOT_EMPTY, ERR_ALREADY_MOUNTED, ERR_FUSE_MISSING, ERR_FUSE_PERMISSION, ERR_VOLUME_UNKNOWN, ERR_VOLUME_BUSY
    */
   async mount({ waitMs, onWait, ...options }: MountOptions & LeaseWait): Promise<MountInfo> {
+    checkOptions(options)
     await this.#refuseOpenHere(options.name)
     const info = await whileHeld(() => this.#mountAgain({ ...options, path: resolve(options.path) }), { waitMs, onWait })
     await awaitMount(info.mountpoint)
@@ -319,12 +322,12 @@ export class Cairn implements CairnApi {
 
   /** @throws CairnError ERR_SERVER_SILENT when a server is there that does not answer */
   async status(name?: string): Promise<StatusReport> {
-    return answered(this.home, this.#status(name))
+    return answered(this.home, heard => this.#status(name, heard))
   }
 
-  async #status(name: string | undefined): Promise<StatusReport> {
+  async #status(name: string | undefined, heard: () => void): Promise<StatusReport> {
     const running = this.#via === 'process' ? undefined : await this.#runningServer(limits.statusWaitMs)
-    return statusOf(this.home, running ?? (await this.#localHost()), name)
+    return statusOf(this.home, running ?? (await this.#localHost()), name, heard)
   }
 
   async fork(source: string, ref: string | undefined, name: string): Promise<VolumeInfo> {
@@ -647,6 +650,7 @@ export class Cairn implements CairnApi {
     name: string,
     options: { ref?: string; actor?: string; reason?: string; mode?: 'readonly' | 'readwrite'; durability?: DurabilityLevel } & LeaseWait = {},
   ): Promise<OpenVolume> {
+    checkOptions(options)
     const host = await this.#host(name)
     const isRead = options.mode === 'readonly'
     const { durability } = { ...(await this.#durabilityOf(name)), ...options }

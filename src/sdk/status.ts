@@ -14,24 +14,36 @@ type Row = StatusReport['volumes'][number]
  * What is true now, from the server, the volumes and the kernel's table of mounts. One volume that is named is opened for its exact
  * figures where nobody else has it; of all volumes those that are not open are told from their heads.
  */
-export async function statusOf(home: string, host: Host, name: string | undefined): Promise<StatusReport> {
+export async function statusOf(home: string, host: Host, name: string | undefined, heard: () => void): Promise<StatusReport> {
   const infos = name === undefined ? ((await host.call('volumes')) as VolumeInfo[]) : [(await host.call('info', name)) as VolumeInfo]
   const server = host.isServer ? ((await host.call('server.status')) as ServerStatus) : await withoutServer(home, host)
   const visible = new Set(cairnMounts().map(mount => mount.path))
   server.mounts = server.mounts.filter(mount => visible.has(mount.mountpoint))
   const volumes: Row[] = []
-  for (const info of infos) volumes.push(await row(host, info, server, name !== undefined))
+  for (const info of infos) {
+    volumes.push(await row(host, info, server, name !== undefined))
+    heard()
+  }
   return { home, server, volumes }
 }
 
-/** `report`, unless the server keeps it waiting: it hangs, or somebody stopped it. */
-export async function answered<T>(home: string, report: Promise<T>): Promise<T> {
+/**
+ * What `report` has to say, unless the server keeps it waiting: it hangs, or somebody stopped it. What it hears on the way it tells `heard`: a server that asks one
+ * store after the other, all of them out of reach, is slow and not silent.
+ */
+export async function answered<T>(home: string, report: (heard: () => void) => Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined
+  let giveUp = (): void => {}
   const silence = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(silentServer(home)), limits.statusAnswerMs)
+    giveUp = () => reject(silentServer(home))
   })
+  const heard = (): void => {
+    clearTimeout(timer)
+    timer = setTimeout(giveUp, limits.statusAnswerMs)
+  }
+  heard()
   try {
-    return await Promise.race([report, silence])
+    return await Promise.race([report(heard), silence])
   } finally {
     clearTimeout(timer)
   }

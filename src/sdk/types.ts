@@ -361,7 +361,8 @@ export interface CairnApi {
    * EROFS, and a volume in a store that hosts share is read as its writer published it, without a lease; what is new is seen after `refreshMs`, or after `refresh`.
    * @param options waitMs: how long to wait for another host that writes it; durability: `remote` makes `fsync`, `sync` of a handle, transactions, batches and
    * whatever records a commit resolve when it is in the store
-   * @throws CairnError ERR_LEASE_HELD when another host writes it, and it is not `readonly`; ERR_DURABILITY: the volume is in the home's own store
+   * @throws CairnError ERR_LEASE_HELD when another host writes it, and it is not `readonly`; ERR_DURABILITY: the volume is in the home's own store;
+   * ERR_INVALID_ARG_VALUE for a mode or a durability that there is not
    */
   open(
     name: string,

@@ -321,13 +321,15 @@ export class EngineHost {
 
   /** Everything acknowledged is sealed, and stored where other hosts see it. */
   #published(name: string, timeoutMs?: number): { bytes: number } | Promise<{ bytes: number }> {
+    const beganMs = systemClock.monotonic()
     // What this host does not write has nothing to be published.
     const open = this.volumes.acquire(name, false, { readOnly: true })
     const { engine } = this.volumes
     const work = async (): Promise<{ bytes: number }> => {
       try {
         const { bytes } = this.#options.flushesInSlices === true ? await open.volume.flushSoon() : open.volume.flush()
-        await engine.publish(open.volume, timeoutMs)
+        // Who says how long means the sealing, too.
+        await engine.publish(open.volume, timeoutMs === undefined ? undefined : Math.max(0, beganMs + timeoutMs - systemClock.monotonic()))
         return { bytes }
       } finally {
         this.volumes.release(open)

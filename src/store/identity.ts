@@ -62,6 +62,6 @@ function noStore(description: string): CairnError {
   return new CairnError('ERR_STORE_UNKNOWN', `There is no store in ${description}.`, 'Check the name, or make one with `cairn init`.')
 }
 
-function holdsOthers(description: string): CairnError {
+export function holdsOthers(description: string): CairnError {
   return new CairnError('ERR_STORE_PATH', `${description} holds other things, and is no store.`, 'Name a place that is empty, or one that holds a store.')
 }

@@ -7,7 +7,7 @@ import { type CompressionChoice, compressionFor, otherCompression } from './comp
 import { type KnownStore, keepKnown, readKnown } from './known-store.js'
 import type { StoreInfo } from './store-info.js'
 import { storeReplaced } from './store-replaced.js'
-import { newEncryptedStore, notEncrypted, remembered, type Unlocked, unlock } from './unlock.js'
+import { keyOfNone, keyOfPlain, newEncryptedStore, notEncrypted, remembered, type Unlocked, unlock } from './unlock.js'
 import { formatStoreUrl, type StoreLocation } from './url.js'
 import type { KeySource } from './user-key.js'
 
@@ -39,10 +39,13 @@ export function openCoding(location: StoreLocation, options: CodingOptions, ask:
   const sources = key === undefined ? keys : [key]
   const made = id === undefined ? newStore(options, sources) : undefined
   const known = id === undefined ? undefined : readKnown(folder(id))
-  const asked = (): StoreInfo => ask(id === undefined ? made?.info : null)
-  const info = known?.info ?? asked()
+  // Who names a key means an encrypted store: without being told so none is made, and surely no plain one.
+  const isForOther = key !== undefined && options.encrypt !== true
+  const asked = (): StoreInfo => ask(id === undefined && !isForOther ? made?.info : null)
+  const info = known?.info ?? (isForOther ? orNotMade(asked, description) : asked())
   if (id !== undefined && info.id !== id) throw storeReplaced(description, info.id)
   if (options.encrypt === true && info.encryption === undefined) throw notEncrypted(description)
+  if (isForOther && info.encryption === undefined) throw keyOfPlain(description)
   if (compression !== undefined && compression !== (info.compression ?? 'auto')) throw otherCompression(description, info.compression ?? 'auto')
   const before = known ?? readKnown(folder(info.id))
   const places = key === undefined && before?.key !== undefined ? [before.key, ...keys] : sources
@@ -52,6 +55,14 @@ export function openCoding(location: StoreLocation, options: CodingOptions, ask:
   keepKnown(folder(info.id), now, before)
   const cipher = dataKey === undefined ? {} : { cipher: new Cipher(dataKey) }
   return { id: info.id, coding: { compression: compressionFor(location, info.compression), ...cipher } }
+}
+
+function orNotMade(asked: () => StoreInfo, description: string): StoreInfo {
+  try {
+    return asked()
+  } catch (error) {
+    throw error instanceof CairnError && error.code === 'ERR_STORE_UNKNOWN' ? keyOfNone(description) : error
+  }
 }
 
 /** What a store that is made is to say of itself; undefined: nothing but an id. */

@@ -82,6 +82,22 @@ export function notEncrypted(description: string): CairnError {
   )
 }
 
+export function keyOfPlain(description: string): CairnError {
+  return new CairnError(
+    'ERR_STORE_PLAIN',
+    `A key was given, and the store ${description} is not encrypted.`,
+    'Leave the key out, or give the volume a store of its own with --encrypt, such as another prefix or folder.',
+  )
+}
+
+export function keyOfNone(description: string): CairnError {
+  return new CairnError(
+    'ERR_STORE_UNKNOWN',
+    `A key was given, and there is no store in ${description} yet.`,
+    'Add --encrypt, and one is made that is encrypted with it; or leave the key out.',
+  )
+}
+
 export function homeNotEncrypted(): CairnError {
   return new CairnError(
     'ERR_STORE_PLAIN',

@@ -20,6 +20,7 @@ export class FileLease implements WriterLease {
   #lookAtMs = 0
   lastPublishMs: number | undefined
   lost: CairnError | undefined
+  lostTo: Head['lease']
   failed: Error | undefined
 
   constructor(parts: { store: LocalStore; id: string; clock: Clock; random: Random }) {
@@ -74,7 +75,9 @@ export class FileLease implements WriterLease {
   }
 
   #overtaken(): void {
-    this.lost = leaseLost(HeadFile.read(this.#store, this.#id, this.#random)?.value, 'Close it and open it again: what was acknowledged here is in the file.')
+    const stored = HeadFile.read(this.#store, this.#id, this.#random)?.value
+    this.lostTo = stored?.lease
+    this.lost = leaseLost(stored, 'Close it and open it again: what was acknowledged here is in the file.')
   }
 
   /** All that is sealed is in the store; from here on it is in the one file, too. */

@@ -78,6 +78,7 @@ export class Lease implements WriterLease {
   #log: LogWriter | undefined
   /** Why nothing is published any more: another host has taken the volume. */
   lost: CairnError | undefined
+  lostTo: Head['lease']
   /** Why the last publication failed. */
   failed: Error | undefined
 
@@ -352,7 +353,8 @@ export class Lease implements WriterLease {
     const final = this.lost ?? (isTransient(this.failed) ? undefined : this.failed)
     const answered = this.#waiting.filter(({ untilMs }) => this.isPublished || final !== undefined || untilMs <= now)
     this.#waiting = this.#waiting.filter(waiting => !answered.includes(waiting))
-    for (const { done } of answered) done(this.isPublished ? undefined : (final ?? this.failed ?? this.#store.unreachable ?? notInTime()))
+    for (const { done } of answered)
+      done(this.isPublished ? undefined : (final ?? this.failed ?? this.#store.unreachable ?? notInTime(this.#store.description)))
     return Math.min(...this.#waiting.map(({ untilMs }) => Math.max(1, untilMs - now)), Number.POSITIVE_INFINITY)
   }
 
@@ -419,6 +421,7 @@ export class Lease implements WriterLease {
         return undefined
       }
       this.lost = leaseLost(stored)
+      this.lostTo = stored?.lease
       return this.lost
     } catch (error) {
       return error as Error
@@ -492,10 +495,10 @@ function isTransient(error: Error | undefined): boolean {
   return error instanceof CairnError && (error.retry === 'same-call' || error.code === 'ERR_STORE_UNCERTAIN')
 }
 
-function notInTime(): CairnError {
+function notInTime(store: string): CairnError {
   return new CairnError(
     'ERR_FLUSH_TIMEOUT',
-    'The store has not taken all of it in this time.',
+    `${store} has not taken all of it in this time: it is slow, or does not answer.`,
     'It goes on in the background: see `cairn status`, and flush again.',
     {
       retry: 'same-call',

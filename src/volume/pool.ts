@@ -718,7 +718,7 @@ export class Pool {
       cache: { bytes, maxBytes, hits, misses },
       ...(lease?.lastPublishMs === undefined ? {} : { lastPublishMs: lease.lastPublishMs }),
       ...(follower?.refreshedMs === undefined ? {} : { refreshedMs: follower.refreshedMs }),
-      ...(head?.value.lease === undefined ? {} : { lease: head.value.lease }),
+      ...shownLease(head, lease),
       ...(problem === undefined ? {} : { problem: problem.message }),
     }
     return { remote }
@@ -966,7 +966,14 @@ export class Pool {
   publish(volume: Volume, timeoutMs: number = limits.flushMs): Promise<void> {
     const lease = this.#leaseOf(volume)
     if (lease === undefined) return Promise.resolve()
-    return new Promise((resolve, reject) => lease.publishWithin(timeoutMs, error => (error === undefined ? resolve() : reject(error))))
+    return new Promise((resolve, reject) => {
+      lease.publishWithin(timeoutMs, error => {
+        if (error === undefined) resolve()
+        else reject(error)
+        // Nothing else may come from a store that is silent.
+        this.#options.onSettled?.()
+      })
+    })
   }
 
   /** See `Engine.isReached`. */
@@ -1074,9 +1081,15 @@ function fileStatus(head: HeadFile | undefined, lease: WriterLease | undefined, 
     setAside: 0,
     cache: { bytes: 0, maxBytes: 0, hits: 0, misses: 0 },
     ...(lease?.lastPublishMs === undefined ? {} : { lastPublishMs: lease.lastPublishMs }),
-    ...(head?.value.lease === undefined ? {} : { lease: head.value.lease }),
+    ...shownLease(head, lease),
     ...(problem === undefined ? {} : { problem: problem.message }),
   }
+}
+
+/** Who writes a volume: the head that this host has says so until another one took the volume over. */
+function shownLease(head: HeadFile | undefined, own: WriterLease | undefined): Pick<RemoteStatus, 'lease'> {
+  const lease = own?.lost === undefined ? head?.value.lease : own.lostTo
+  return lease === undefined ? {} : { lease }
 }
 
 /** What forks of a commit, or of now, must not show of the history. */

@@ -1,3 +1,4 @@
+import type { Head } from '../codec/head.js'
 import type { CairnError } from '../errors.js'
 import type { HeadFile } from './head.js'
 import type { TakeOptions } from './lease.js'
@@ -10,6 +11,8 @@ export interface WriterLease {
   lastPublishMs: number | undefined
   /** Why nothing is published any more: somebody else has taken the volume. */
   lost: CairnError | undefined
+  /** The lease of whoever that is, as it was when it was noticed. */
+  lostTo: Head['lease']
   /** Why the last publication failed. */
   failed: Error | undefined
   /** @throws CairnError ERR_LEASE_HELD, ERR_STORE_UNREACHABLE, ERR_VOLUME_UNKNOWN */

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -94,5 +94,14 @@ describe('LMDB store', () => {
     await expect(openLmdbStore(join(path, 'below'), { create: true })).rejects.toMatchObject({ code: 'ERR_STORE_ACCESS' })
     writeFileSync(join(folder, 'data.mdb'), 'text'.repeat(10_000))
     await expect(openLmdbStore(folder, { create: true })).rejects.toMatchObject({ code: 'ERR_STORE_PATH' })
+  })
+
+  it('makes no files among those of others', async () => {
+    writeFileSync(join(folder, 'notes.txt'), 'n')
+    await expect(openLmdbStore(folder, { create: true })).rejects.toMatchObject({
+      code: 'ERR_STORE_PATH',
+      message: expect.stringContaining('holds other things'),
+    })
+    expect(readdirSync(folder)).toEqual(['notes.txt'])
   })
 })

@@ -1,8 +1,8 @@
-import { chmodSync, closeSync, openSync, readSync, type Stats, statSync } from 'node:fs'
+import { chmodSync, closeSync, openSync, readdirSync, readSync, type Stats, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { CairnError } from '../../errors.js'
 import { systemRandom } from '../../sys/index.js'
-import { identifySync } from '../identity.js'
+import { holdsOthers, identifySync } from '../identity.js'
 import { makeFolder } from '../sync-folder.js'
 import { LmdbStore, type LmdbStoreOptions } from './lmdb-store.js'
 
@@ -25,6 +25,8 @@ export async function openLmdbStore(
   const isThere = statSync(join(folder, 'data.mdb'), { throwIfNoEntry: false }) !== undefined
   if (!isThere && options.create !== true)
     throw new CairnError('ERR_STORE_UNKNOWN', `There is no store in ${folder}.`, 'Check the path, or make one with `cairn init`.')
+  // LMDB would make its files among others, such as those of a home directory.
+  if (!isThere && found !== undefined && hasOthers(folder)) throw holdsOthers(`lmdb ${folder}`)
   if (isThere && !isLmdb(join(folder, 'data.mdb')))
     throw new CairnError('ERR_STORE_PATH', `${folder} holds a data.mdb that is none of LMDB.`, 'Name another folder, or one that does not exist yet.')
   if (found === undefined) makeOwnFolder(folder)
@@ -54,15 +56,25 @@ function lookAt(folder: string): Stats | undefined {
   try {
     return statSync(folder, { throwIfNoEntry: false })
   } catch (error) {
-    throw new CairnError(
-      'ERR_STORE_ACCESS',
-      `${folder} cannot be looked at (${(error as NodeJS.ErrnoException).code}).`,
-      'Check the path, and your rights to the folders in it.',
-      {
-        cause: error,
-      },
-    )
+    throw notSeen(folder, error)
   }
+}
+
+function hasOthers(folder: string): boolean {
+  try {
+    return readdirSync(folder).some(name => name !== 'lock.mdb')
+  } catch (error) {
+    throw notSeen(folder, error)
+  }
+}
+
+function notSeen(folder: string, cause: unknown): CairnError {
+  return new CairnError(
+    'ERR_STORE_ACCESS',
+    `${folder} cannot be looked at (${(cause as NodeJS.ErrnoException).code}).`,
+    'Check the path, and your rights to the folders in it.',
+    { cause },
+  )
 }
 
 function makeOwnFolder(folder: string): void {

@@ -1,0 +1,19 @@
+import { CairnError } from '../errors.js'
+
+const MODES = ['readonly', 'readwrite']
+const DURABILITIES = ['local', 'remote']
+
+/**
+ * A mode or a durability with a typing mistake would otherwise be the default, which promises less than what was meant.
+ * @throws CairnError ERR_INVALID_ARG_VALUE
+ */
+export function checkOptions({ mode, durability }: { mode?: unknown; durability?: unknown }): void {
+  check('mode', mode, MODES)
+  check('durability', durability, DURABILITIES)
+}
+
+function check(name: string, value: unknown, known: readonly string[]): void {
+  if (value === undefined || known.includes(value as string)) return
+  const given = typeof value === 'string' ? `'${value}'` : String(value)
+  throw new CairnError('ERR_INVALID_ARG_VALUE', `There is no ${name} ${given}.`, `Give ${known.map(one => `'${one}'`).join(' or ')}.`)
+}
