@@ -55,8 +55,8 @@ function parseTests(words: readonly string[]): Asked {
   for (let at = 0; at < words.length; at++) {
     const word = words[at].replace(/^--?/, '')
     if (!words[at].startsWith('-')) throw usageError(`${words[at]} is a second place to look in.`, "Name one, then tests: `cairn find work:/src -name '*.ts'`.")
-    if (word === 'empty') {
-      asked.empty = true
+    if (word === 'empty' || word === 'gitignore') {
+      asked[word] = true
       continue
     }
     const value = words[++at]

@@ -50,6 +50,7 @@ function askedOf(options: Options, globs: readonly string[], ref: string | undef
     before: numberOf(options, 'beforeContext') ?? around,
     after: numberOf(options, 'afterContext') ?? around,
     globs: [...globs, ...more],
+    gitignore: options['gitignore'] === true,
     ...(maxCount === undefined ? {} : { maxCount }),
     ...(at === undefined ? {} : { ref: at }),
     ...(path === undefined || path === '/' ? {} : { path }),

@@ -663,7 +663,7 @@ export const groups: readonly CommandGroup[] = [
         name: 'find',
         operands: '<address> [tests...]',
         usage:
-          '<volume[@ref][:/path]> [-name GLOB] [-iname GLOB] [-path GLOB] [-type f|d|l] [-size +1M] [-newer TIME|/FILE] [-mindepth N] [-maxdepth N] [-empty] [-tag T] [-at REF]',
+          '<volume[@ref][:/path]> [-name GLOB] [-iname GLOB] [-path GLOB] [-type f|d|l] [-size +1M] [-newer TIME|/FILE] [-mindepth N] [-maxdepth N] [-empty] [-tag T] [-gitignore] [-at REF]',
         about: 'Paths that pass every test, written as find(1) writes them',
         examples: [
           ["cairn find work:/src -name '*.ts' -size +10k", 'larger than 10 KiB; -10k smaller'],
@@ -693,6 +693,7 @@ export const groups: readonly CommandGroup[] = [
           ['-B, --before-context <n>', 'lines before it'],
           ['-m, --max-count <n>', 'matching lines of a file at most'],
           ['--glob <glob...>', "only these paths; without a slash a name at any depth; '!…' leaves out"],
+          ['--gitignore', 'without what .gitignore files of the volume leave out'],
           ['--at <ref>', 'as it was at a checkpoint, commit, ~n or time'],
           ['--index', 'make the index of substrings first, if it is not there; by default it is used when it is'],
           ['--no-index', 'read every file'],

@@ -1,6 +1,9 @@
 import picomatch from 'picomatch'
 import { CairnError } from '../errors.js'
+import type { WalkOptions, WalkPage } from '../history/contents/tree-walk.js'
 import type { VolumeFs } from '../node/index.js'
+import { type Walkable, walkEntries } from '../search/walk-entries.js'
+import type { Opened } from './host.js'
 
 export type FoundType = 'file' | 'directory' | 'symlink' | 'fifo' | 'socket' | 'block' | 'character'
 
@@ -25,6 +28,8 @@ export interface FindOptions {
   maxDepth?: number
   /** Files without a byte, directories without an entry. */
   empty?: boolean
+  /** Without what `.gitignore` files of the volume leave out. */
+  gitignore?: boolean
   /** All of these (`cairn tag`). */
   tags?: readonly string[]
 }
@@ -36,65 +41,85 @@ export interface Found {
   mtimeMs: number
 }
 
-type Stats = Awaited<ReturnType<VolumeFs['promises']['lstat']>>
-
 /**
- * What is below a path and passes every test, a directory before what is in it, names in order. Symbolic links are not followed. What vanishes meanwhile is left out.
+ * What is below a path and passes every test, a directory before what is in it, names in order. Symbolic links are not followed. What changes after the first was
+ * found is not seen.
  * @param tagged paths that have a tag
  * @throws CairnError ENOENT when `path` is not there
  */
-export async function* find(fs: VolumeFs, options: FindOptions, tagged: (tag: string) => AsyncIterable<{ path: string }>): AsyncGenerator<Found> {
-  const from = `/${(options.path ?? '/').split('/').filter(Boolean).join('/')}`
+export async function* find(
+  opened: Opened,
+  fs: VolumeFs,
+  options: FindOptions,
+  tagged: (tag: string) => AsyncIterable<{ path: string }>,
+): AsyncGenerator<Found> {
   const passes = await testsOf(options, tagged)
-  const first = await fs.promises.lstat(from)
-  yield* below({ fs, passes, options }, from, 0, first as Stats)
-}
-
-interface Walk {
-  fs: VolumeFs
-  passes: (found: Found, isEmpty: () => Promise<boolean>) => Promise<boolean>
-  options: FindOptions
-}
-
-async function* below(walk: Walk, path: string, depth: number, stats: Stats): AsyncGenerator<Found> {
-  const { fs, passes, options } = walk
-  const type = typeOf(stats)
-  const found: Found = { path, type, size: Number(stats.size), mtimeMs: Number(stats.mtimeMs) }
-  const isEmpty = async (): Promise<boolean> => (type === 'directory' ? (await fs.promises.readdir(path)).length === 0 : type === 'file' && found.size === 0)
-  if (depth >= (options.minDepth ?? 0) && (await passes(found, isEmpty))) yield found
-  if (type !== 'directory' || depth >= (options.maxDepth ?? Number.POSITIVE_INFINITY)) return
-  for (const name of await ifThere(async () => ((await fs.promises.readdir(path)) as string[]).sort(), [])) {
-    const child = path === '/' ? `/${name}` : `${path}/${name}`
-    const of = await ifThere<Stats | undefined>(async () => (await fs.promises.lstat(child)) as Stats, undefined)
-    if (of !== undefined) yield* below(walk, child, depth + 1, of)
-  }
-}
-
-async function ifThere<T>(work: () => Promise<T>, otherwise: T): Promise<T> {
+  const { minDepth = 0, maxDepth, gitignore, path } = options
+  const names = new Names(opened, fs)
+  const asked = { ...(path === undefined ? {} : { path }), ...(maxDepth === undefined ? {} : { maxDepth }), ...(gitignore === undefined ? {} : { gitignore }) }
   try {
-    return await work()
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return otherwise
-    throw error
+    for await (const page of walkEntries(names, asked)) {
+      for (const entry of page) {
+        if (entry.depth < minDepth) continue
+        const { path, size, mtimeMs } = entry
+        const found = { path, type: typeOf(entry.mode), size, mtimeMs }
+        if (passes(found, entry.isEmpty)) yield found
+      }
+    }
+  } finally {
+    await names.close()
   }
 }
 
-function typeOf(stats: Stats): FoundType {
-  if (stats.isFile()) return 'file'
-  if (stats.isDirectory()) return 'directory'
-  if (stats.isSymbolicLink()) return 'symlink'
-  if (stats.isFIFO()) return 'fifo'
-  if (stats.isSocket()) return 'socket'
-  return stats.isBlockDevice() ? 'block' : 'character'
+/** The names of what is open, wherever that is. */
+class Names implements Walkable {
+  readonly #opened: Opened
+  readonly #fs: VolumeFs
+  #walk: number | undefined
+
+  constructor(opened: Opened, fs: VolumeFs) {
+    this.#opened = opened
+    this.#fs = fs
+  }
+
+  async walk(path: string, options: WalkOptions): Promise<void> {
+    const { ino } = await this.#fs.promises.lstat(path)
+    await this.close()
+    this.#walk = (await this.#opened.ask('findOpen', Number(ino), options)) as number
+  }
+
+  async walkNext(skip: readonly number[]): Promise<WalkPage | undefined> {
+    return (await this.#opened.ask('findNext', this.#walk, skip)) as WalkPage | undefined
+  }
+
+  async close(): Promise<void> {
+    if (this.#walk !== undefined) await this.#opened.ask('findClose', this.#walk)
+    this.#walk = undefined
+  }
 }
 
-async function testsOf(options: FindOptions, tagged: (tag: string) => AsyncIterable<{ path: string }>): Promise<Walk['passes']> {
+const S_IFMT = 0o170000
+const types = new Map<number, FoundType>([
+  [0o100000, 'file'],
+  [0o040000, 'directory'],
+  [0o120000, 'symlink'],
+  [0o010000, 'fifo'],
+  [0o140000, 'socket'],
+  [0o060000, 'block'],
+  [0o020000, 'character'],
+])
+
+function typeOf(mode: number): FoundType {
+  return types.get(mode & S_IFMT) ?? 'file'
+}
+
+async function testsOf(options: FindOptions, tagged: (tag: string) => AsyncIterable<{ path: string }>): Promise<(found: Found, isEmpty: boolean) => boolean> {
   const nocase = options.ignoreCase === true
   const names = options.names === undefined ? undefined : globs(options.names, nocase)
   const paths = options.paths === undefined ? undefined : globs(options.paths, nocase)
   const withTags = options.tags === undefined ? undefined : await haveAll(options.tags, tagged)
   const { types, minSize, maxSize, newerMs, olderMs, empty } = options
-  return async ({ path, type, size, mtimeMs }, isEmpty) =>
+  return ({ path, type, size, mtimeMs }, isEmpty) =>
     (names?.(path.slice(path.lastIndexOf('/') + 1)) ?? true) &&
     (paths?.(path) ?? true) &&
     (types?.includes(type) ?? true) &&
@@ -102,7 +127,7 @@ async function testsOf(options: FindOptions, tagged: (tag: string) => AsyncItera
     (newerMs === undefined || mtimeMs > newerMs) &&
     (olderMs === undefined || mtimeMs < olderMs) &&
     (withTags?.has(path) ?? true) &&
-    (empty !== true || (await isEmpty()))
+    (empty !== true || (type === 'directory' ? isEmpty : type === 'file' && size === 0))
 }
 
 /** As find(1) reads them: `*` matches slashes and leading dots. */

@@ -63,7 +63,7 @@ export class VolumeHandle extends HistoryOfVolume implements OpenVolume {
 
   async *find(options: FindOptions = {}): AsyncGenerator<Found> {
     const { find } = await import('./find.js')
-    yield* find(this.fs, options, tag => this.tagged(tag))
+    yield* find(this.#opened, this.fs, options, tag => this.tagged(tag))
   }
 
   async readRange(path: string, offset: number, length: number): Promise<Buffer> {

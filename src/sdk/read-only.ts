@@ -12,7 +12,8 @@ const { O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, W_OK } = constants
 const reads: ReadonlySet<string> = new Set([
   ...readMethods,
   ...['writtenElsewhere', 'storeOf', 'unpublished', 'logNext', 'blameStates', 'blameFile', 'diffNext', 'diffFile', 'cacheClear', 'cacheLimit'],
-  ...['contentsSince', 'contentsNext', 'contentsRead', 'contentsPlaces'],
+  ...['contentsSince', 'contentsNext', 'contentsRead', 'contentsPlaces', 'contentsWalk', 'contentsWalkNext', 'contentsFiles', 'contentsEntries'],
+  ...['findOpen', 'findNext', 'findClose'],
   ...[
     'refresh',
     'giveKeys',

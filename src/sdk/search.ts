@@ -1,5 +1,8 @@
-import type { ContentsOf, FilePlace, FoundContent } from '../history/contents/contents-read.js'
-import { type Contents, Searcher } from '../search/searcher.js'
+import type { ContentsOf, FileEntry, FilePlace, FoundContent } from '../history/contents/contents-read.js'
+import type { FilesBytes } from '../history/contents/file-bytes.js'
+import type { WalkPage } from '../history/contents/tree-walk.js'
+import type { Contents } from '../search/contents.js'
+import { Searcher } from '../search/searcher.js'
 import type { Host } from './host.js'
 
 /** Searches the volumes of a home, wherever they are open. */
@@ -19,6 +22,12 @@ function contentsAt(host: Host, id: number, of: ContentsOf): Contents {
     },
     next: async () => (await host.call('contentsNext', id)) as FoundContent[] | undefined,
     read: async (ino, offset) => (await host.call('contentsRead', id, ino, offset)) as Uint8Array,
+    walk: async (path, options) => {
+      await host.call('contentsWalk', id, path, options)
+    },
+    walkNext: async skip => (await host.call('contentsWalkNext', id, skip)) as WalkPage | undefined,
+    files: async (inodes, whole) => (await host.call('contentsFiles', id, inodes, whole)) as FilesBytes,
+    entries: async inodes => (await host.call('contentsEntries', id, inodes)) as Array<FileEntry | undefined>,
     places: async files => (await host.call('contentsPlaces', id, files)) as Array<FilePlace | undefined>,
     close: async () => {
       await host.call('close', id)

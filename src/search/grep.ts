@@ -1,14 +1,18 @@
 import picomatch from 'picomatch'
 import { CairnError } from '../errors.js'
+import type { FileEntry } from '../history/contents/contents-read.js'
+import { type FilesBytes, FileWay } from '../history/contents/file-bytes.js'
 import { limits } from '../sys/index.js'
-import type { GrepLines, LinePattern } from './grep-lines.js'
+import { type Contents, isBelow, normalPath, wholeFile } from './contents.js'
+import { unpacked } from './grep-messages.js'
+import type { PatternOptions } from './line-pattern.js'
+import type { GrepLines, LinePattern } from './line-scan.js'
 import { requiredText } from './literal.js'
-import { Matcher } from './matcher.js'
-import { parseSubstring, TRIGRAM } from './query.js'
-import type { SearchIndex } from './search-index.js'
-import { type Contents, isBelow, wholeFile } from './searcher.js'
+import { MatchThreads } from './match-threads.js'
+import { TRIGRAM } from './query.js'
+import { isRegularFile, type WalkEntry, walkEntries } from './walk-entries.js'
 
-export interface GrepOptions {
+export interface GrepOptions extends PatternOptions {
   /** As it was at a checkpoint, commit, `~n` or time; default now. */
   ref?: string
   /** Only in this directory, or this file. */
@@ -28,6 +32,8 @@ export interface GrepOptions {
   maxCount?: number
   /** Only paths that match one of these; one without a slash is a name at any depth, one that begins with `!` leaves out. */
   globs?: readonly string[]
+  /** Without what `.gitignore` files of the volume leave out. */
+  gitignore?: boolean
   /** Whether the index of substrings tells which files need not be read. Default: when it is there already. */
   index?: boolean
 }
@@ -44,39 +50,18 @@ export interface GrepSkipped {
   large: number
 }
 
+/** A file that may have matches. */
 interface Candidate {
   ino: number
   path: string
   size: number
 }
 
-/** @throws CairnError ERR_GREP_PATTERN */
-export function linePattern(text: string, options: GrepOptions): LinePattern {
-  const { fixed = false, word = false, ignoreCase = false, invert, maxCount } = options
-  const plain = fixed ? text.replace(/[\\^$.*+?()[\]{}|/-]/g, character => (character === '-' ? '\\x2d' : `\\${character}`)) : text
-  const source = word ? `(?<![\\p{L}\\p{N}_])(?:${plain})(?![\\p{L}\\p{N}_])` : plain
-  const flags = ignoreCase ? 'iu' : 'u'
-  try {
-    new RegExp(source, flags)
-  } catch (error) {
-    const why = (error as Error).message.replace(/^Invalid regular expression: /, '').replace(/^\/.*\/[a-z]*: /s, '')
-    throw new CairnError(
-      'ERR_GREP_PATTERN',
-      `${JSON.stringify(text)} is no regular expression: ${why.toLowerCase()}.`,
-      'Escape what is meant as it stands with \\, or use -F.',
-      {
-        exitCode: 2,
-      },
-    )
-  }
-  return {
-    source,
-    flags,
-    ...(invert === undefined ? {} : { invert }),
-    ...(maxCount === undefined ? {} : { maxCount }),
-    before: Math.min(options.before ?? 0, limits.grepContextLines),
-    after: Math.min(options.after ?? 0, limits.grepContextLines),
-  }
+/** Files that one thread looks at. */
+interface Batch {
+  paths: string[]
+  inodes: number[]
+  files: FilesBytes
 }
 
 /** The text by which the index of substrings can tell files apart; undefined when there is none. */
@@ -86,94 +71,150 @@ export function indexable(text: string, { fixed, invert }: GrepOptions): string 
   return plain !== undefined && [...plain].length >= TRIGRAM && !plain.includes('\n') ? plain : undefined
 }
 
-/**
- * Files of a state with lines that match, one after the other in no promised order; never more of them in memory than are matched at the moment.
- * @param index of substrings that has all of the state, with the text that each match has
- */
-export async function* grep(
-  contents: Contents,
-  pattern: LinePattern,
-  options: GrepOptions,
-  skipped: GrepSkipped,
-  index?: { found: SearchIndex; text: string },
-): AsyncGenerator<GrepFile> {
+/** What grep looks in, and by what. */
+export interface GrepRun {
+  contents: Contents
+  threads: MatchThreads
+  pattern: LinePattern
+  options: GrepOptions
+  skipped: GrepSkipped
+  /** Only these files can match. */
+  only?: Float64Array
+}
+
+/** Files of a state with lines that match, in the order of their paths; never more of them in memory than are matched at the moment. */
+export async function* grep(run: GrepRun): AsyncGenerator<GrepFile> {
+  const waiting: Array<Promise<GrepFile[]>> = []
+  for await (const batch of batches(run.contents, candidates(run))) {
+    const found = matched(run, batch)
+    // What fails is heard of when its turn comes.
+    found.catch(() => undefined)
+    waiting.push(found)
+    if (waiting.length > MatchThreads.width) yield* (await waiting.shift()) ?? []
+  }
+  for (const found of waiting) yield* await found
+}
+
+async function matched({ contents, threads, pattern, skipped }: GrepRun, batch: Batch): Promise<GrepFile[]> {
+  const found: GrepFile[] = []
+  const again = await match(batch)
+  if (again.length === 0) return found
+  // They have moved meanwhile: then the engine reads them.
+  for await (const late of batches(contents, inChunks(again), true)) {
+    const failed = await match(late)
+    if (failed.length > 0) throw new CairnError('ERR_GREP_PATTERN', `${failed[0].path} cannot be matched with this pattern.`, 'Write it in a simpler way.')
+  }
+  return found.sort((a, b) => batch.paths.indexOf(a.path) - batch.paths.indexOf(b.path))
+
+  async function match({ paths, inodes, files }: Batch): Promise<Candidate[]> {
+    const answer = await threads.match(pattern, files, file => paths[file])
+    skipped.binary += answer.binary
+    const hasContext = (pattern.before ?? 0) + (pattern.after ?? 0) > 0
+    for (const { file, ...lines } of unpacked(answer, hasContext)) found.push({ path: paths[file], ...lines })
+    return answer.failed.map(file => ({ path: paths[file], ino: inodes[file], size: files.sizes[file] }))
+  }
+}
+
+async function* inChunks(files: Candidate[]): AsyncGenerator<Candidate[]> {
+  yield files
+}
+
+/** Few files are asked for one by one; of many all is walked through. */
+const FEW = 2048
+
+/** Files that are to be read, in lists of any length. */
+async function* candidates(run: GrepRun): AsyncGenerator<Candidate[]> {
+  const { contents, options, skipped } = run
   const isWanted = wantedBy(options)
-  const matcher = new Matcher(pattern)
-  const files = index === undefined ? allFiles(contents) : indexedFiles(contents, index.found, index.text)
-  try {
-    for await (const round of rounds(files, isWanted, skipped)) {
-      const answers = await Promise.all(round.map(batch => matched(contents, matcher, batch, skipped)))
-      for (const answer of answers) yield* answer
-    }
-  } finally {
-    await matcher.close()
+  const few = await knownFiles(run)
+  if (few !== undefined) {
+    yield few.filter(entry => isCandidate(entry, isWanted, skipped, undefined))
+    return
+  }
+  const only = run.only === undefined ? undefined : new Set(run.only)
+  const { path, gitignore } = options
+  for await (const page of walkEntries(contents, { ...(path === undefined ? {} : { path }), ...(gitignore === undefined ? {} : { gitignore }) })) {
+    yield page.filter(entry => isCandidate(entry, isWanted, skipped, only))
   }
 }
 
-async function matched(contents: Contents, matcher: Matcher, batch: readonly Candidate[], skipped: GrepSkipped): Promise<GrepFile[]> {
-  const bytes = await Promise.all(batch.map(({ ino }) => wholeFile(contents, ino)))
-  const answers = await matcher.match(
-    bytes,
-    batch.map(({ path }) => path),
-  )
-  return answers.flatMap((answer, at) => {
-    if (answer === undefined) skipped.binary++
-    return answer === undefined || answer.matches.length === 0 ? [] : [{ path: batch[at].path, ...answer }]
-  })
+/** The files that can match, by their only name; undefined where the names have to be looked for. */
+async function knownFiles({ contents, options, only }: GrepRun): Promise<FileEntry[] | undefined> {
+  if (only === undefined || only.length > FEW || options.gitignore === true) return undefined
+  const path = normalPath(options.path)
+  await contents.walk(path, { maxDepth: 0 })
+  const entries = await contents.entries(only)
+  if (entries.some(entry => (entry?.nlink ?? 1) > 1)) return undefined
+  return entries.flatMap(entry => (entry !== undefined && isBelow(entry.path, path) ? [entry] : [])).sort((a, b) => (a.path < b.path ? -1 : 1))
 }
 
-/** As many batches as there are threads, each of some files and bytes. */
-async function* rounds(files: AsyncIterable<Candidate>, isWanted: (path: string) => boolean, skipped: GrepSkipped): AsyncGenerator<Candidate[][]> {
-  let round: Candidate[][] = []
-  let batch: Candidate[] = []
+function isCandidate(
+  entry: Pick<WalkEntry, 'mode' | 'size' | 'ino' | 'path'>,
+  isWanted: (path: string) => boolean,
+  skipped: GrepSkipped,
+  only: ReadonlySet<number> | undefined,
+): boolean {
+  if (!isRegularFile(entry) || entry.size === 0 || only?.has(entry.ino) === false || !isWanted(entry.path)) return false
+  if (entry.size <= limits.grepFileBytes) return true
+  skipped.large++
+  return false
+}
+
+/**
+ * Their bytes, or where these are, in batches for threads.
+ * @param whole no places
+ */
+async function* batches(contents: Contents, lists: AsyncIterable<Candidate[]>, whole = false): AsyncGenerator<Batch> {
+  let files: Candidate[] = []
+  for await (const list of lists) {
+    files.push(...list)
+    for (let count = countOf(files); count < files.length; count = countOf(files)) {
+      const { batch, rest } = await filled(contents, files.slice(0, count), whole)
+      files = [...rest, ...files.slice(count)]
+      yield batch
+    }
+  }
+  while (files.length > 0) {
+    const count = countOf(files)
+    const { batch, rest } = await filled(contents, files.slice(0, count), whole)
+    files = [...rest, ...files.slice(count)]
+    yield batch
+  }
+}
+
+/** How many of the first of them go together. */
+function countOf(files: readonly Candidate[]): number {
   let bytes = 0
-  for await (const file of files) {
-    if (!isWanted(file.path)) continue
-    if (file.size > limits.grepFileBytes) {
-      skipped.large++
-      continue
-    }
-    batch.push(file)
-    bytes += file.size
-    if (batch.length < limits.grepBatchFiles && bytes < limits.grepBatchBytes) continue
-    round.push(batch)
-    batch = []
-    bytes = 0
-    if (round.length < Matcher.width) continue
-    yield round
-    round = []
+  for (const [at, { size }] of files.entries()) {
+    bytes += size
+    if (at === limits.grepBatchFiles || (bytes > limits.grepBatchBytes && at > 0)) return at
   }
-  if (batch.length > 0) round.push(batch)
-  if (round.length > 0) yield round
+  return files.length
 }
 
-async function* allFiles(contents: Contents): AsyncGenerator<Candidate> {
-  await contents.since(undefined)
-  for (let page = await contents.next(); page !== undefined; page = await contents.next()) yield* named(contents, page)
+async function filled(contents: Contents, asked: readonly Candidate[], whole: boolean): Promise<{ batch: Batch; rest: Candidate[] }> {
+  const files = await contents.files(
+    Float64Array.from(asked, ({ ino }) => ino),
+    whole,
+  )
+  if (files.ways[0] === FileWay.pieces) return { batch: await inPieces(contents, asked[0]), rest: asked.slice(1) }
+  const isLater = (way: number): boolean => way === FileWay.later || way === FileWay.pieces
+  const rest = asked.filter((_, at) => isLater(files.ways[at]))
+  return { batch: { paths: asked.map(({ path }) => path), inodes: asked.map(({ ino }) => ino), files }, rest }
 }
 
-async function* indexedFiles(contents: Contents, index: SearchIndex, text: string): AsyncGenerator<Candidate> {
-  const { match } = parseSubstring(text)
-  for (let offset = 0; ; offset += limits.grepBatchFiles) {
-    const hits = await index.candidates(match, offset, limits.grepBatchFiles)
-    yield* named(
-      contents,
-      hits.flatMap(({ content, inodes }) => inodes.map(ino => ({ ino, content }))),
-    )
-    if (hits.length < limits.grepBatchFiles) return
-  }
+async function inPieces(contents: Contents, { ino, path }: Candidate): Promise<Batch> {
+  const bytes = await wholeFile(contents, ino)
+  const files = { sizes: Float64Array.of(bytes.length), ways: Float64Array.of(FileWay.here), bytes, blocks: new Float64Array(0), packs: [] }
+  return { paths: [path], inodes: [ino], files }
 }
 
-async function* named(contents: Contents, files: ReadonlyArray<{ ino: number; content: Uint8Array }>): AsyncGenerator<Candidate> {
-  const places = await contents.places(files.map(({ ino, content }) => ({ ino, content })))
-  for (const [at, place] of places.entries()) if (place !== undefined) yield { ino: files[at].ino, ...place }
-}
-
-function wantedBy({ path, globs = [] }: GrepOptions): (path: string) => boolean {
+function wantedBy({ globs = [] }: GrepOptions): (path: string) => boolean {
+  if (globs.length === 0) return () => true
   const anywhere = (glob: string): string => (glob.includes('/') ? glob.replace(/^\//, '') : `**/${glob}`)
   const kept = globs.filter(glob => !glob.startsWith('!')).map(anywhere)
   const left = globs.filter(glob => glob.startsWith('!')).map(glob => anywhere(glob.slice(1)))
   const keeps = kept.length === 0 ? () => true : picomatch(kept, { dot: true })
   const leaves = left.length === 0 ? () => false : picomatch(left, { dot: true })
-  return file => isBelow(file, path) && keeps(file.slice(1)) && !leaves(file.slice(1))
+  return file => keeps(file.slice(1)) && !leaves(file.slice(1))
 }

@@ -148,10 +148,11 @@ export class IndexFile {
     return found.map(({ id, score }) => this.#hit(Number(id), Number(score)))
   }
 
-  /** Contents that may match: those that do, and those too large to be in the index. */
-  candidates(match: string, offset: number, limit: number): Hit[] {
-    const sql = `SELECT id FROM (SELECT rowid AS id FROM texts WHERE texts MATCH ? UNION ALL SELECT id FROM contents WHERE state = ${ContentState.large}) LIMIT ? OFFSET ?`
-    return this.#db.run(() => this.#db.statement(sql).all(match, limit, offset)).map(({ id }) => this.#hit(Number(id), 0))
+  /** Files that somewhere held a content that may match: one that does, or one too large to be in the index. */
+  inodes(match: string): Float64Array {
+    const contents = `SELECT rowid AS id FROM texts WHERE texts MATCH ? UNION ALL SELECT id FROM contents WHERE state = ${ContentState.large}`
+    const rows = this.#db.run(() => this.#db.statement(`SELECT DISTINCT ino FROM places WHERE id IN (${contents})`).all(match))
+    return Float64Array.from(rows, ({ ino }) => Number(ino))
   }
 
   #hit(id: number, score: number): Hit {

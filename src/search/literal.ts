@@ -40,7 +40,7 @@ export function requiredText(source: string): string | undefined {
       } else run += source[at] ?? ''
     } else if (REPEATED.has(character)) {
       // What may be there no time at all, or is there otherwise often, is not in a row with what follows.
-      run = run.slice(0, -1)
+      run = [...run].slice(0, -1).join('')
       end()
       if (character === '{') at = Math.max(at, source.indexOf('}', at))
     } else if (character === '+') end()
@@ -51,7 +51,8 @@ export function requiredText(source: string): string | undefined {
   return [...best].length >= TRIGRAM ? best : undefined
 }
 
-function classEnd(source: string, from: number): number {
+/** Where the class ends that begins at `from`. */
+export function classEnd(source: string, from: number): number {
   for (let at = from + 1; at < source.length; at++) {
     if (source[at] === '\\') at++
     else if (source[at] === ']' && at > from + 1) return at

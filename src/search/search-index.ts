@@ -54,8 +54,8 @@ export class SearchIndex {
     return this.#call('find', match, offset, limit)
   }
 
-  candidates(match: string, offset: number, limit: number): Promise<Hit[]> {
-    return this.#call('candidates', match, offset, limit)
+  inodes(match: string): Promise<Float64Array> {
+    return this.#call('inodes', match)
   }
 
   async close(): Promise<void> {

@@ -11,7 +11,7 @@ export interface SearchThreadData {
   mode: SearchMode
 }
 
-export type IndexMethod = 'nearestTree' | 'addTree' | 'place' | 'add' | 'find' | 'candidates' | 'close'
+export type IndexMethod = 'nearestTree' | 'addTree' | 'place' | 'add' | 'find' | 'inodes' | 'close'
 
 export interface IndexRequest {
   id: number

@@ -17,6 +17,7 @@ import { type AuditVerifyOptions, verifyAudit } from '../volume/audit/index.js'
 import type { Engine, StoreOptions } from '../volume/engine.js'
 import type { DurabilityLevel, TakeOptions } from '../volume/lease.js'
 import type { OpenOptions } from '../volume/pool.js'
+import type { Session } from '../volume/session.js'
 import type { Volume } from '../volume/volume.js'
 import { as } from './as-actor.js'
 import { auditMethods } from './audit-methods.js'
@@ -24,6 +25,7 @@ import { cacheMethods } from './cache-methods.js'
 import { ChangeLog } from './changes.js'
 import { directoryUseOf } from './directory-use.js'
 import { execMethods } from './exec-methods.js'
+import { findMethods } from './find-methods.js'
 import { historyMethods } from './history-methods.js'
 import { mergeMethods } from './merge-methods.js'
 import { isRepeated, knocked, laterOf, namesIn, onlyReads, storesOf } from './near-calls.js'
@@ -88,6 +90,7 @@ export class EngineHost {
         ...auditMethods(this.volumes),
         ...execMethods(this.volumes),
         ...searchMethods(this.volumes, this.sessions, open => this.#backend(open.fs)),
+        ...findMethods(this.sessions),
         ...tagMethods(this.sessions),
         ...cacheMethods(engine, this.sessions),
         ...versionMethods(this.volumes, options.flushesInSlices === true),
@@ -395,22 +398,22 @@ export class EngineHost {
       if (!isPast) return this.#addOpened(session, open, target)
       return this.#whenNear(open, () => {
         const past = version !== undefined ? openVersion(open.volume, version) : open.volume.at(ref as string) // one of the two is there
-        return this.#addOpened(session, open, target, this.#options.makeFs(past, open.id))
+        return this.#addOpened(session, open, target, past)
       })
     })
   }
 
   /** @param past a state of the past, which nobody changes; else the volume as it is */
-  #addOpened(session: string, open: OpenVolume, { actor, readOnly, why }: OpenTarget, past?: FileSystemApi): number {
+  #addOpened(session: string, open: OpenVolume, { actor, readOnly, why }: OpenTarget, past?: Session): number {
     this.sessions.check(session)
-    const fs = past ?? open.fs
+    const fs = past === undefined ? open.fs : this.#options.makeFs(past, open.id)
     const by = actor === undefined ? {} : { actor }
     const { volume } = open
     const auditSession =
       past !== undefined || readOnly === true || volume.isReader
         ? {}
         : { auditSession: volume.auditSessions.begin({ actor: volume.session.actor, ...by, ...why }) }
-    return this.sessions.add(session, { open, fs, backend: this.#backend(fs, open, actor), ...by, ...auditSession })
+    return this.sessions.add(session, { open, fs, backend: this.#backend(fs, open, actor), ...by, ...auditSession, ...(past === undefined ? {} : { past }) })
   }
 
   /** Lets go of a volume when `run` fails. */

@@ -1,3 +1,4 @@
+import { noNames } from '../history/contents/tree-walk.js'
 import type { OpenVolume, OpenVolumes } from './open-volumes.js'
 import type { Misses } from './when-near.js'
 
@@ -5,6 +6,7 @@ import type { Misses } from './when-near.js'
 const READING: ReadonlySet<string> = new Set([
   ...['blameOpen', 'blameStates', 'blameFile', 'logOpen', 'logNext', 'diffOpen', 'diffNext', 'diffFile'],
   ...['contentsOpen', 'contentsSince', 'contentsNext', 'contentsRead', 'contentsPlaces', 'tagged'],
+  ...['contentsWalk', 'contentsWalkNext', 'contentsFiles', 'contentsEntries', 'findOpen', 'findNext'],
   ...['versions', 'retention', 'commits', 'checkpoints', 'status', 'quota', 'policy', 'auditRead', 'auditState'],
 ])
 
@@ -24,6 +26,7 @@ const ELSEWHERE: ReadonlySet<string> = new Set(['create', 'attach', 'info', 'sto
 const LATER: ReadonlyMap<string, unknown> = new Map<string, unknown>([
   ['blameStates', undefined],
   ...['logNext', 'diffNext', 'contentsNext'].map(name => [name, []] as const),
+  ...['contentsWalkNext', 'findNext'].map(name => [name, noNames] as const),
 ])
 
 export function onlyReads(method: string): boolean {

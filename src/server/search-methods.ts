@@ -1,5 +1,6 @@
 import { CairnError } from '../errors.js'
 import { ContentsRead, type SEALED } from '../history/contents/contents-read.js'
+import type { WalkOptions } from '../history/contents/tree-walk.js'
 import type { LocalBackend } from '../node/backend.js'
 import type { OpenVolume, OpenVolumes } from './open-volumes.js'
 import type { Sessions, Target } from './sessions.js'
@@ -32,5 +33,9 @@ export function searchMethods(volumes: OpenVolumes, sessions: Sessions, backend:
       const read = reader(session, id)
       return files.map(file => read.place(file))
     },
+    contentsWalk: (session: string, id: number, path: string, options: WalkOptions) => reader(session, id).walk(path, options),
+    contentsWalkNext: (session: string, id: number, skip: number[]) => reader(session, id).walkNext(skip),
+    contentsFiles: (session: string, id: number, inodes: Float64Array, whole: boolean) => reader(session, id).files(inodes, whole),
+    contentsEntries: (session: string, id: number, inodes: Float64Array) => reader(session, id).entries(inodes),
   }
 }

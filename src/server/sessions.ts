@@ -1,12 +1,14 @@
 import { CairnError } from '../errors.js'
 import type { FileSystemApi } from '../fs/filesystem.js'
 import type { ContentsRead } from '../history/contents/contents-read.js'
+import type { TreeWalk } from '../history/contents/tree-walk.js'
 import type { DiffRead } from '../history/diff/diff-read.js'
 import type { BlameRead } from '../history/log/blame-read.js'
 import type { LogRead } from '../history/log/log-read.js'
 import type { LocalBackend } from '../node/backend.js'
 import { limits, systemClock } from '../sys/index.js'
 import type { TransactionSession } from '../volume/api.js'
+import type { Session } from '../volume/session.js'
 import type { ChangeLog } from './changes.js'
 import type { OpenVolume } from './open-volumes.js'
 
@@ -31,6 +33,9 @@ export interface Target {
   readonly log?: LogRead
   readonly blame?: BlameRead
   readonly contents?: ContentsRead
+  /** A state of the past that it is of. */
+  readonly past?: Session
+  readonly walk?: TreeWalk
 }
 
 /** The clients of a server and what each holds. A client that dies takes its handles and transactions with it. */

@@ -55,6 +55,8 @@ export interface LocalStore extends ObjectStore {
    * @throws what the disk says: which of them happened is not known then
    */
   putAllSync(puts: readonly Put[]): string[]
+  /** Of a store whose objects are files of this host: where that of this key is, or would be. */
+  fileOf?(key: string): string
   headSync(key: string): ObjectInfo | undefined
   listSync(prefix: string, cursor?: string): ListPage
   deleteSync(keys: readonly string[]): void

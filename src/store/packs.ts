@@ -25,6 +25,8 @@ interface Source {
   key: string
   /** Descriptor of the local file that holds it, while it is no object of the store; else -1. */
   fd: number
+  /** Of that file. */
+  path: string
   /** It was not in the store: what it held has most likely moved. */
   gone: boolean
 }
@@ -98,6 +100,7 @@ export class Packs {
     const source = this.#source(packId, 0)
     if (source.fd >= 0) closeSync(source.fd)
     source.fd = fd
+    source.path = path
     source.gone = false
   }
 
@@ -110,6 +113,16 @@ export class Packs {
 
   isSpooled(packId: Uint8Array): boolean {
     return this.#source(packId, 0).fd >= 0
+  }
+
+  /**
+   * Path of the file of this host that has the segment which the pointer names, as it is, at the pointer's offset. It may have moved by the time that it is opened.
+   * Undefined where there is none, or what is in it is sealed.
+   */
+  fileOf(pointer: Uint8Array, at: number): string | undefined {
+    const source = this.#source(pointer, at + HASH_BYTES)
+    if (source.gone || this.#coding.cipher !== undefined) return undefined
+    return source.fd >= 0 ? source.path : this.#store.fileOf?.(source.key)
   }
 
   get blockCacheBytes(): number {
@@ -322,7 +335,7 @@ export class Packs {
     let source = this.#sources.get(hex)
     if (source === undefined) {
       if (this.#sources.size >= MAX_SOURCES) this.#forgetSources()
-      source = { ordinal: this.#nextOrdinal++, key: packKey(name), fd: -1, gone: false }
+      source = { ordinal: this.#nextOrdinal++, key: packKey(name), fd: -1, path: '', gone: false }
       this.#sources.set(hex, source)
     }
     name.copy(this.#lastId)

@@ -40,13 +40,21 @@ export const limits = {
   searchMatches: 10_000,
   /** Characters of a line that are shown. */
   searchSnippetChars: 240,
-  /** Threads that match a pattern at once, files and bytes that one takes at a time, and how long it may take on them. */
+  /** Threads that match a pattern at once, files and bytes that one takes at a time, and how long it may take on one, or on one window of it. */
   grepThreads: 4,
-  grepBatchFiles: 256,
+  grepBatchFiles: 512,
   grepBatchBytes: 4 * 1024 * 1024,
   grepMatchMs: 10_000,
   /** Largest file that grep reads. */
   grepFileBytes: 256 * 1024 * 1024,
+  /** A larger file is read so much at a time, and a bit more where a line is longer. */
+  grepWindowBytes: 4 * 1024 * 1024,
+  /** How long threads that match nothing are kept for the next search. */
+  grepIdleMs: 10_000,
+  /** Bytes of a .gitignore that count. */
+  ignoreFileBytes: 256 * 1024,
+  /** Stars in one name of a line of a .gitignore; a line with more counts for nothing. */
+  ignoreStars: 4,
   /** Lines around a match. */
   grepContextLines: 1000,
   /** Unit of content above that: one block, one segment, one checksum. */

@@ -5,10 +5,12 @@ import { BTree, TreeDiff } from '../../tree/index.js'
 import { attrOf, type FileState, readFileBytes } from '../../volume/file-content.js'
 import { PagesOf } from '../../volume/near-pages.js'
 import { near, type Slices } from '../../volume/near-reads.js'
-import { pathOfInode } from '../../volume/paths.js'
+import { inodeAt, pathOfInode } from '../../volume/paths.js'
 import { openTree } from '../../volume/recovery.js'
 import type { Volume } from '../../volume/volume.js'
+import { type FilesBytes, filesBytes } from './file-bytes.js'
 import { contentIdentity } from './identity.js'
+import { TreeWalk, type WalkOptions, type WalkPage } from './tree-walk.js'
 
 /** A file of a state, by what it holds. */
 export interface FoundContent {
@@ -22,6 +24,16 @@ export interface FoundContent {
 export interface FilePlace {
   path: string
   size: number
+}
+
+/** A file by its number. */
+export interface FileEntry {
+  ino: number
+  /** One of its names, UTF-8. */
+  path: string
+  mode: number
+  size: number
+  nlink: number
 }
 
 /** What the state is that is read, so that it need not be read again. */
@@ -55,6 +67,7 @@ export class ContentsRead {
   readonly #state: FileState
   #since: string | undefined
   readonly #pages: PagesOf<FoundContent>
+  #walk: TreeWalk | undefined
 
   /**
    * @param ref default now; `SEALED`: the newest state whose tree is stored
@@ -95,6 +108,38 @@ export class ContentsRead {
     const found = attrOf(this.#state, ino, attr)
     if (found === undefined) throw posixError(ENOENT, 'read')
     return readFileBytes(this.#state, ino, found, offset, limits.rpcChunkBytes)
+  }
+
+  /**
+   * Begins a walk, which ends the one before.
+   * @param path UTF-8; symbolic links in it are not followed @throws ENOENT
+   */
+  walk(path: string, options: WalkOptions): void {
+    const { dirHash } = this.#volume.session
+    const from = inodeAt(this.#state.tree, dirHash, Buffer.from(path, 'utf8').toString('latin1'))
+    if (from === 0) throw posixError(ENOENT, 'lstat', path)
+    this.#walk = new TreeWalk(this.#state, dirHash, from, options)
+  }
+
+  /** See `TreeWalk`. */
+  walkNext(skip: readonly number[]): WalkPage | undefined {
+    return this.#walk?.next(skip)
+  }
+
+  /** See `filesBytes`. */
+  files(inodes: Float64Array, whole: boolean): FilesBytes {
+    return filesBytes(this.#state, this.#volume.context.packs, inodes, whole)
+  }
+
+  /** Of each of these what a look at it would show; undefined for what has no name in the state. */
+  entries(inodes: Float64Array): Array<FileEntry | undefined> {
+    return Array.from(inodes, ino => {
+      const found = attrOf(this.#state, ino, attr)
+      if (found === undefined) return undefined
+      const { mode, size, nlink } = found
+      const path = pathOfInode(this.#state.tree, ino)
+      return path === undefined ? undefined : { ino, path: Buffer.from(path, 'latin1').toString('utf8'), mode, size, nlink }
+    })
   }
 
   /** Where a file is in the state; undefined where it does not hold this content there. */

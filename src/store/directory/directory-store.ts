@@ -71,6 +71,10 @@ export class DirectoryStore extends AsyncLocal {
     }
   }
 
+  fileOf(key: string): string {
+    return this.#path(key)
+  }
+
   /** For immutable objects: a descriptor that is open still would read what a mutable one was. */
   readSync(key: string, offset: number, into: Uint8Array, at: number, length: number): number {
     const fd = this.#descriptors.get(key, this.#path(key))
