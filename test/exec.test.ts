@@ -247,6 +247,14 @@ with open('m', 'r+b') as f:
     expect(await file('/f')).toBe('9\n')
     expect((await volume.fs.promises.readdir('/')).sort()).toEqual(['b', 'f'])
     expect((await cairn.volumes()).filter(one => one.name.startsWith(`${name}-`))).toEqual([])
+    const told = (await volume.audit({ limit: 1 })[Symbol.asyncIterator]().next()).value
+    const shown = {
+      race: result.raceId,
+      winner: 1,
+      state: 'merged',
+      attempts: [{ command: attempts[0], score: 5, exit: 0 }, { score: 9 }, { exit: 1 }, {}, {}],
+    }
+    expect(told).toMatchObject({ kind: 'race', actor: 'ann', exec: result.attempts[1].result?.execId, after: result.merge?.commit, detail: shown })
   })
 
   it('races without a score for who is there first, and keeps all forks where it shall', async () => {
@@ -343,6 +351,9 @@ rules:
     const result = await sh('echo one > f', { fork: true })
     const entry = (await volume.audit({ exec: result.execId })[Symbol.asyncIterator]().next()).value
     expect(entry).toMatchObject({ kind: 'exec', exit: 0, after: result.commit, detail: { fork: result.fork?.volume, state: 'merged' } })
+    expect((await commits())[0]).toMatchObject({ id: result.commit, kind: 'merge', exec: result.execId })
+    await cairn.undo(name, { exec: result.execId })
+    expect(await volume.fs.promises.readdir('/')).toEqual([])
   })
 
   it('runs without a sandbox where that is asked for, and says so', async () => {

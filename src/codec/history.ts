@@ -64,7 +64,7 @@ export interface CommitRecord {
   name?: string
   message?: string
   actor?: string
-  /** Of kind `exec`: id of the run that made the changes. */
+  /** Id of the run that made the changes; always there where the kind is `exec`. */
   exec?: string
   timeMs: number
   inodes: number

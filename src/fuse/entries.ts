@@ -148,7 +148,7 @@ export function forget(x: Exchange): number {
 
 function forgotten(x: Exchange, fs: FileSystemApi | undefined, ino: number): void {
   x.options.guard?.forget(ino)
-  if (x.options.othersHold?.() !== true) fs?.forget(ino)
+  if (x.options.othersHold?.(ino) !== true) fs?.forget(ino)
 }
 
 /** First what may have to be waited for, and may come twice. */

@@ -27,8 +27,8 @@ export interface MountOptions {
   guard?: Guard | undefined
   /** What is open through it. */
   opens?: OpenFiles | undefined
-  /** Whether another mount may have unlinked inodes open that nobody knows of: then none goes when this kernel forgets it. */
-  othersHold?: (() => boolean) | undefined
+  /** Whether another mount may have an unlinked inode open of which nobody knows: then it does not go when this kernel forgets it. */
+  othersHold?: ((ino: number) => boolean) | undefined
   /** Called with each directory in which the kernel learns what names mean, or that they mean nothing. */
   looksInto?: ((dir: number) => void) | undefined
   /** Called with each name that the kernel learns to be missing. */

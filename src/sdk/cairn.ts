@@ -200,12 +200,12 @@ export class Cairn implements CairnApi {
   }
 
   async renameVolume(from: string, to: string): Promise<VolumeInfo> {
-    return (await this.#call('rename', from, to)) as VolumeInfo
+    return (await this.#call('rename', from, to, this.#by)) as VolumeInfo
   }
 
   /** Its data is kept for 7 days, unless `now`. @throws CairnError ERR_VOLUME_MOUNTED, ERR_VOLUME_IN_USE */
   async deleteVolume(name: string, options: { now?: boolean } = {}): Promise<void> {
-    await this.#call('remove', name, options)
+    await this.#call('remove', name, { ...this.#by, ...options })
   }
 
   async takeLease(name: string, { steal, force, ...wait }: { steal?: boolean; force?: boolean } & LeaseWait = {}): Promise<void> {
@@ -221,7 +221,7 @@ export class Cairn implements CairnApi {
   }
 
   async recover(name: string): Promise<VolumeInfo[]> {
-    return (await this.#call('recover', name)) as VolumeInfo[]
+    return (await this.#call('recover', name, this.#by)) as VolumeInfo[]
   }
 
   async rotateKey(name: string, options: RotateKeyOptions = {}): Promise<{ store: string }> {
@@ -232,7 +232,7 @@ export class Cairn implements CairnApi {
   }
 
   async undeleteVolume(name: string): Promise<VolumeInfo> {
-    return (await this.#call('undelete', name)) as VolumeInfo
+    return (await this.#call('undelete', name, this.#by)) as VolumeInfo
   }
 
   /**
@@ -662,6 +662,11 @@ export class Cairn implements CairnApi {
     const handle: VolumeHandle = new VolumeHandle(name, options.ref, opened, this, () => this.#open.delete(handle), options.actor)
     this.#open.add(handle)
     return handle
+  }
+
+  /** Who does something to a volume as a whole. */
+  get #by(): { actor: string; reason?: string } {
+    return { actor: this.actor, ...(this.#reason === undefined ? {} : { reason: this.#reason }) }
   }
 
   #why(reason = this.#reason): Why {

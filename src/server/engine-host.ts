@@ -15,7 +15,7 @@ import { limits, systemClock } from '../sys/index.js'
 import type { CommitInfo, VolumeInfo } from '../volume/api.js'
 import { type AuditVerifyOptions, verifyAudit } from '../volume/audit/index.js'
 import type { Engine, StoreOptions } from '../volume/engine.js'
-import type { DurabilityLevel, TakeOptions } from '../volume/lease.js'
+import type { DurabilityLevel } from '../volume/lease.js'
 import type { OpenOptions } from '../volume/pool.js'
 import type { Session } from '../volume/session.js'
 import type { Volume } from '../volume/volume.js'
@@ -27,6 +27,7 @@ import { directoryUseOf } from './directory-use.js'
 import { execMethods } from './exec-methods.js'
 import { findMethods } from './find-methods.js'
 import { historyMethods } from './history-methods.js'
+import { lifeMethods } from './life-methods.js'
 import { mergeMethods } from './merge-methods.js'
 import { isRepeated, knocked, laterOf, namesIn, onlyReads, storesOf } from './near-calls.js'
 import { type MakeFs, type OpenVolume, OpenVolumes } from './open-volumes.js'
@@ -56,7 +57,7 @@ export interface HostOptions {
   /** In that case: resolves when others had their turn. */
   turn?: () => Promise<void>
   /** True while a mount does not tell what is open in it. */
-  keepsUnlinked?: (id: string) => boolean
+  keepsUnlinked?: (id: string, ino: number) => boolean
   /** True for a volume whose changes the kernel must hear of. */
   isMounted?: (id: string) => boolean
 }
@@ -236,18 +237,8 @@ export class EngineHost {
       storeOf: (_: string, name: string) => engine.storeOf(name),
       writtenElsewhere: () => writtenElsewhere(engine),
       volumesById: (_: string, ids: readonly string[]) => ids.map(id => engine.volumeById(id)),
-      rename: (_: string, from: string, to: string) => engine.rename(from, to),
-      remove: (_: string, name: string, options?: { now?: boolean }) => {
-        this.volumes.closeUnused(name, id => this.#options.isMounted?.(id) === true)
-        engine.remove(name, options)
-      },
-      recover: (_: string, name: string) => {
-        this.volumes.closeUnused(name, id => this.#options.isMounted?.(id) === true)
-        return engine.recover(name)
-      },
-      takeLease: (_: string, name: string, options: TakeOptions) => this.volumes.release(this.volumes.acquire(name, false, options)),
+      ...lifeMethods(this.volumes, name => this.volumes.closeUnused(name, id => this.#options.isMounted?.(id) === true)),
       releaseLease: (_: string, name: string) => this.volumes.closeUnused(name, id => this.#options.isMounted?.(id) === true),
-      undelete: (_: string, name: string) => engine.undelete(name),
       flush: (_: string, name: string, options?: { timeoutMs?: number }) => this.#published(name, options?.timeoutMs),
       status: (_: string, name: string) => this.volumes.read(name, ({ volume }) => volume.status()),
       statusOf: (_: string, name: string) => engine.statusOf(name),
@@ -519,7 +510,7 @@ export class EngineHost {
   /** Of a volume that was opened: who holds handles and caches, and what they must hear. */
   #watch(open: OpenVolume): void {
     open.volume.onlookers = {
-      mayHold: ino => (open.fs.holds?.(ino) ?? 0) > 0 || this.#options.keepsUnlinked?.(open.id) === true,
+      mayHold: ino => (open.fs.holds?.(ino) ?? 0) > 0 || this.#options.keepsUnlinked?.(open.id, ino) === true,
       isMounted: () => this.#options.isMounted?.(open.id) === true,
     }
     this.#changes.delete(open.id)

@@ -16,8 +16,8 @@ export interface EngineRequest {
 export type EngineMessage =
   /** The volumes' home is open; how to wake the thread from now on. */
   | { started: WakerHandle }
-  | { id: number; result: unknown; changes?: VolumeChanges[] }
-  | { id: number; error: WireError; changes?: VolumeChanges[] }
+  | ({ id: number; result: unknown } & Told)
+  | ({ id: number; error: WireError } & Told)
   /** INIT was answered. */
   | { negotiated: number; value: unknown }
   /** The kernel is to be told of changes that no call answers with; `mount.announced` follows when it was. */
@@ -27,6 +27,13 @@ export type EngineMessage =
   | { log: string }
   /** It could not start. */
   | { failed: WireError }
+
+/** What is told before a call is answered. */
+interface Told {
+  changes?: VolumeChanges[]
+  /** `mount.announced` follows when it was. */
+  token?: number
+}
 
 export interface VolumeChanges {
   volumeId: string
@@ -120,6 +127,7 @@ export class EnginePort {
 
   async #answer(message: Extract<EngineMessage, { id: number }>): Promise<void> {
     if (message.changes !== undefined) await this.#changed(message.changes)
+    if (message.token !== undefined) this.call('', 'mount.announced', [message.token]).catch(() => undefined)
     const waiting = this.#waiting.get(message.id)
     this.#waiting.delete(message.id)
     if ('error' in message) waiting?.reject(fromWire(message.error))

@@ -7,7 +7,7 @@ import { limits } from '../sys/index.js'
 import { toWire } from '../sys/wire-error.js'
 import { Engine } from '../volume/engine.js'
 import { EngineHost } from './engine-host.js'
-import type { EngineData, EngineMessage, EngineRequest } from './engine-port.js'
+import type { EngineData, EngineMessage, EngineRequest, VolumeChanges } from './engine-port.js'
 import { describe } from './log.js'
 import { MountTable } from './mount-table.js'
 
@@ -42,11 +42,11 @@ class EngineThread {
       return { totalBytes: host.blocks * host.bsize, freeBytes: host.bavail * host.bsize }
     }
     this.#host = new EngineHost(this.#engine, {
-      makeFs: (session, id) => new FileSystem(session, { keepUnlinked: () => this.#mounts.keepsUnlinked(id) }),
+      makeFs: (session, id) => new FileSystem(session, { keepUnlinked: ino => this.#mounts.keepsUnlinked(id, ino) }),
       space,
       volumeIdleMs: limits.volumeIdleMs,
       isMounted: id => this.#mounts.isMounted(id),
-      keepsUnlinked: id => this.#mounts.keepsUnlinked(id),
+      keepsUnlinked: (id, ino) => this.#mounts.keepsUnlinked(id, ino),
       flushesInSlices: true,
       turn: () => this.#turn(),
     })
@@ -127,13 +127,19 @@ class EngineThread {
   }
 
   #answer(id: number, result: unknown): void {
-    const changes = this.#host.takeChanges()
-    this.#say(changes.length === 0 ? { id, result } : { id, result, changes })
+    this.#say({ id, result, ...this.#told() })
   }
 
   #fail(id: number, error: unknown): void {
+    this.#say({ id, error: toWire(error), ...this.#told() })
+  }
+
+  /** What the kernel hears before a call is answered. */
+  #told(): { changes?: VolumeChanges[]; token?: number } {
     const changes = this.#host.takeChanges()
-    this.#say(changes.length === 0 ? { id, error: toWire(error) } : { id, error: toWire(error), changes })
+    if (changes.length === 0) return {}
+    const token = this.#mounts.announcing(changes)
+    return { changes, ...(token === undefined ? {} : { token }) }
   }
 
   #say(message: EngineMessage): void {

@@ -34,8 +34,12 @@ export class MountCommands implements Commands {
 
   async checkpoint(name: string, message: string | undefined, by: Asker): Promise<CommitInfo> {
     await this.#writeBack()
-    const options = { actor: actorOf(by.uid, by.pid, this.#options.record.actor), ...(message === undefined ? {} : { message }) }
-    const again = () => this.#options.open.volume.commits().find(commit => commit.name === name)
+    const { volume } = this.#options.open
+    const { actor } = this.#who(by)
+    const options = { actor, ...(message === undefined ? {} : { message }) }
+    // That commit is not the request's.
+    volume.commitOfOthers(actor)
+    const again = () => volume.commits().find(commit => commit.name === name)
     const commit = this.#once(by, again, () => this.#options.call('checkpoint', this.#name, name, options) as CommitInfo)
     await this.#options.tell([])
     return commit
@@ -60,12 +64,11 @@ export class MountCommands implements Commands {
   async restore(ref: string, path: string | undefined, by: Asker): Promise<CommitInfo> {
     await this.#writeBack()
     const { volume } = this.#options.open
-    const actor = actorOf(by.uid, by.pid, this.#options.record.actor)
     // The ref means what it meant before the commit of what changed since, and that commit is not the request's.
     const to = volume.history.resolve(ref).id
     volume.commitChanges()
     const again = () => volume.commits().find(commit => commit.kind === 'restore')
-    const options = { ref: to, actor, ...(path === undefined && this.#sub === '/' ? {} : { path: this.#pathIn(path ?? '') }) }
+    const options = { ref: to, ...this.#who(by), ...(path === undefined && this.#sub === '/' ? {} : { path: this.#pathIn(path ?? '') }) }
     const commit = this.#once(by, again, () => (this.#options.call('restore', this.#name, options) as Restored).commit)
     await this.#options.tell([])
     return commit
@@ -74,16 +77,26 @@ export class MountCommands implements Commands {
   async undo(what: number | string, by: Asker): Promise<UndoResult> {
     await this.#writeBack()
     const { volume } = this.#options.open
-    const actor = actorOf(by.uid, by.pid, this.#options.record.actor)
     volume.commitChanges()
     const again = (): UndoResult | undefined => {
       const commit = volume.commits().find(one => one.kind === 'undo')
       return commit === undefined ? undefined : { volume: this.#name, state: 'undone', undone: [], commit, conflicts: [], changes: [] }
     }
-    const options = { ...(typeof what === 'number' ? { last: what } : { commits: [what] }), actor, ...(this.#sub === '/' ? {} : { globs: [this.#sub] }) }
+    const options = {
+      ...(typeof what === 'number' ? { last: what } : { commits: [what] }),
+      ...this.#who(by),
+      ...(this.#sub === '/' ? {} : { globs: [this.#sub] }),
+    }
     const result = this.#once(by, again, () => this.#options.call('undo', this.#name, options) as UndoResult)
     await this.#options.tell([])
     return result
+  }
+
+  /** Whoever wrote the command, in the run that the mount is of. Whose a view is its opener has said; what runs in it must not say otherwise. */
+  #who({ uid, pid }: Asker): { actor: string; run?: string } {
+    const { actor, view } = this.#options.record
+    const isSaid = view !== undefined && actor !== undefined
+    return { actor: isSaid ? actor : actorOf(uid, pid, actor), ...(view?.exec === undefined ? {} : { run: view.exec }) }
   }
 
   get #sub(): string {

@@ -124,6 +124,18 @@ describe('mounts of one volume', () => {
     expect(rig.tells.map(({ mounts }) => mounts)).toEqual([[2], [1]])
   })
 
+  it('nor while its own mount is being told, which waits for locks that it may have', () => {
+    b.seen.add(1)
+    const one = rig.group.telling([1])
+    const all = rig.group.telling()
+    one()
+    expect(rig.create(a, 1, 'x')).toBe(true)
+    expect(rig.tells.map(({ mounts }) => mounts)).toEqual([[2]])
+    all()
+    b.missed.add('1/y')
+    expect(rig.create(a, 1, 'y')).toBe(false)
+  })
+
   it('nor while its mount is being unmounted', () => {
     b.seen.add(1)
     a.isLeaving = true

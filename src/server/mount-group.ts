@@ -1,10 +1,14 @@
+import { ENOENT } from '../errors.js'
 import { isDirectory } from '../fs/index.js'
-import { DEFERRED, type FuseHandler, OpenFiles } from '../fuse/index.js'
+import { DEFERRED, type FuseHandler, invalAttributes, OpenFiles } from '../fuse/index.js'
+import { viewOfIncarnation } from '../fuse/node-id.js'
 import { limits } from '../sys/index.js'
 import { write } from '../sys/libc.js'
 import { ChangeLog, type KernelChange } from './changes.js'
 import type { OpenVolume } from './open-volumes.js'
 import type { MountRecord } from './protocol.js'
+
+const ROOT_NODE = 1
 
 /** What a kernel may know. Too much is all. */
 class Known<T> {
@@ -47,6 +51,8 @@ export class Member {
   readonly changes: ChangeLog
   /** Answers that wait until the other mounts were told. */
   held = 0
+  /** So often its kernel is being told of changes now, which may wait for locks of its own requests. */
+  beingTold = 0
   /** It is being unmounted, by the thread that would tell the others. */
   isLeaving = false
   handler: FuseHandler | undefined
@@ -61,8 +67,11 @@ export class Member {
     this.changes = new ChangeLog(ino => open.volume.session.incarnation(ino))
   }
 
-  get keepsUnlinked(): boolean {
-    return this.handler?.keepsUnlinked === true
+  /** Whether its kernel may hold an inode that lost its last link. What was open before a server took it over only the kernel knows: it is asked. */
+  keepsUnlinked(ino: number, view: number): boolean {
+    if (this.handler?.keepsUnlinked !== true) return false
+    const message = invalAttributes(ino === this.record.rootIno ? ROOT_NODE : ino, view)
+    return write(this.fd, message, message.length) !== -ENOENT
   }
 
   /** Its kernel may have what was written through it and is not here: whoever asks syncs it. Of what the server before opened nothing is known. */
@@ -109,12 +118,17 @@ export class MountGroup {
   }
 
   /** Something has to be told apart. */
-  get #isShared(): boolean {
+  get isShared(): boolean {
     return this.#members.size > 1
   }
 
-  get keepsUnlinked(): boolean {
-    for (const member of this.#members.values()) if (member.keepsUnlinked) return true
+  keepsUnlinked(ino: number): boolean {
+    return this.#keeps(ino, undefined)
+  }
+
+  #keeps(ino: number, but: Member | undefined): boolean {
+    const view = viewOfIncarnation(this.open.volume.session.incarnation(ino))
+    for (const member of this.#members.values()) if (member !== but && member.keepsUnlinked(ino, view)) return true
     return false
   }
 
@@ -135,16 +149,23 @@ export class MountGroup {
     this.#members.delete(member.record.id)
   }
 
-  /** Whether another mount than this may have unlinked files open that nobody knows of. */
-  othersKeep(member: Member): boolean {
-    if (!this.#isShared) return false
-    for (const other of this.#members.values()) if (other !== member && other.keepsUnlinked) return true
-    return false
+  /** Whether another mount than this may have an unlinked file open of which nobody knows. */
+  othersKeep(member: Member, ino: number): boolean {
+    return this.isShared && this.#keeps(ino, member)
+  }
+
+  /** Mounts are being told of changes, from now on until the returned function is called. @param ids default all */
+  telling(ids?: readonly number[]): () => void {
+    const members = [...this.#members.values()].filter(({ record }) => ids?.includes(record.id) !== false)
+    for (const member of members) member.beingTold++
+    return () => {
+      for (const member of members) member.beingTold--
+    }
   }
 
   /** Before and after each request of a mount. */
   answering(member: Member, busy: boolean): void {
-    const isShared = this.#isShared
+    const isShared = this.isShared
     if (!isShared && member.record.view === undefined) return
     const { session } = this.open.volume
     const { fs } = this.open
@@ -175,7 +196,8 @@ export class MountGroup {
     if (member.changes.isEmpty) return reply
     const changes = member.changes.take()
     const told: Promise<void>[] = []
-    let mayHold = reply > 0 && !member.isLeaving
+    // What it is being told comes before what the others are to be told, and may wait for a lock that this request has.
+    let mayHold = reply > 0 && !member.isLeaving && member.beingTold === 0
     for (const other of this.#members.values()) {
       if (other === member) continue
       const known = changes.filter(change => this.#knows(other, change, makes))

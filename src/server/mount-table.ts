@@ -88,8 +88,8 @@ export class MountTable {
   }
 
   /** Whether what loses its last link now must live until the kernel forgets it, opened or not. */
-  keepsUnlinked(volumeId: string): boolean {
-    return this.#groups.get(volumeId)?.keepsUnlinked === true
+  keepsUnlinked(volumeId: string, ino: number): boolean {
+    return this.#groups.get(volumeId)?.keepsUnlinked(ino) === true
   }
 
   /** Requests that waited long enough are made again. @returns in how many milliseconds there are more */
@@ -285,7 +285,7 @@ export class MountTable {
     return {
       ...{ readOnly, rootIno, mountId: record.id, space: this.#options.space, past, guard, opens },
       device: () => listFuseMounts().find(mount => mount.path === mountpoint)?.device,
-      othersHold: () => group.othersKeep(member),
+      othersHold: ino => group.othersKeep(member, ino),
       looksInto: dir => member.seen.add(dir),
       misses: (dir, name) => member.missed.add(`${dir}/${name}`),
       tellsOf: ino => member.told.delete(ino),
@@ -345,11 +345,30 @@ export class MountTable {
   }
 
   #say(all: VolumeChanges[]): Promise<void> {
-    const token = this.#nextToken++
+    let token = 0
+    const told = new Promise<void>(resolve => {
+      token = this.#announce(all, resolve)
+    })
     this.#options.say({ tell: all, token })
-    const told = new Promise<void>(resolve => this.#announced.set(token, resolve))
     this.#telling = Promise.all([this.#telling, told])
     return told
+  }
+
+  /** Mounts are told from now on until `mount.announced` comes with this number. */
+  #announce(all: readonly VolumeChanges[], done: () => void): number {
+    const token = this.#nextToken++
+    const ends = all.map(({ volumeId, mounts }) => this.#groups.get(volumeId)?.telling(mounts))
+    this.#announced.set(token, () => {
+      for (const end of ends) end?.()
+      done()
+    })
+    return token
+  }
+
+  /** The same for what is told before a call is answered; undefined where no answer of a mount can wait for another mount. */
+  announcing(all: readonly VolumeChanges[]): number | undefined {
+    const isShared = all.some(({ volumeId }) => this.#groups.get(volumeId)?.isShared === true)
+    return isShared ? this.#announce(all, () => undefined) : undefined
   }
 
   /** Resolves when the kernel has heard all that it is being told. */

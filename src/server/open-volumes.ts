@@ -5,6 +5,7 @@ import type { Engine } from '../volume/engine.js'
 import { type OpenOptions, refuseReader } from '../volume/pool.js'
 import type { Session } from '../volume/session.js'
 import type { Volume } from '../volume/volume.js'
+import { tellAudit } from './audit-mount.js'
 
 /** An open volume with its one live FileSystem: whoever uses it, mount or client, sees the same holds on open files. */
 export interface OpenVolume {
@@ -63,6 +64,7 @@ export class OpenVolumes {
     if (options.resumed !== true && !volume.isReader) {
       volume.forgetHandles()
       open.fs.collectOrphans()
+      if (volume.tookFrom !== undefined) tellAudit(volume, { kind: 'take-over', detail: { from: volume.tookFrom } })
     }
     return open
   }

@@ -46,7 +46,7 @@ export interface NewCommit {
   name?: string
   message?: string
   actor?: string
-  /** Of kind `exec`: id of the run that made the changes. */
+  /** Id of the run that made the changes; always there where the kind is `exec`. */
   exec?: string
   /** Ids; default the commit before. */
   parents?: string[]

@@ -76,6 +76,7 @@ export class Lease implements WriterLease {
   #logState: LogState = endedLog(1, 0, false)
   #cleansUp = false
   #log: LogWriter | undefined
+  tookFrom: string | undefined
   /** Why nothing is published any more: another host has taken the volume. */
   lost: CairnError | undefined
   lostTo: Head['lease']
@@ -140,6 +141,7 @@ export class Lease implements WriterLease {
     crashPoint('lease.before-record')
     this.#write({ epoch, stored: nonce })
     this.#renewAtMs = this.#clock.monotonic() + limits.leaseMs / 3
+    this.tookFrom = isOurs ? undefined : stored.lease?.holder
     return true
   }
 

@@ -511,6 +511,7 @@ export class Pool {
       ...(syncer === undefined ? {} : { syncer }),
       ...(onSettled === undefined ? {} : { onSettled }),
       ...(claim.lease?.newLog === undefined ? {} : { log: claim.lease.newLog() }),
+      ...(claim.lease?.tookFrom === undefined ? {} : { tookFrom: claim.lease.tookFrom }),
       sealsAtOnce: !this.#options.isPumped,
       actor,
       auditSigner: this.#options.auditSigner,

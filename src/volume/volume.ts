@@ -79,6 +79,8 @@ export interface VolumeOptions {
   isReader?: boolean
   /** What this home calls it, where other hosts may call it something else. */
   nameHere?: string
+  /** Who wrote it until it was taken over for this opening. */
+  tookFrom?: string
   /** Called when promises were settled: a thread that runs a loop of its own must give them a turn. */
   onSettled?: () => void
   /** Of a store that other hosts reach too. */
@@ -115,6 +117,8 @@ export class Volume implements VolumeApi {
   readonly isReader: boolean
   /** What this home calls it; undefined where that is what its head says. */
   nameHere: string | undefined
+  /** Who wrote it until it was taken over for this opening. */
+  readonly tookFrom: string | undefined
   /** Of a reader. */
   showing: Showing | undefined
   /** Of a reader: it has shown another state before. */
@@ -165,6 +169,7 @@ export class Volume implements VolumeApi {
     const { context, head, dir, clock, random } = options
     this.isReader = options.isReader === true
     this.nameHere = options.nameHere
+    this.tookFrom = options.tookFrom
     this.context = context
     this.head = head
     this.#clock = clock
@@ -628,10 +633,13 @@ export class Volume implements VolumeApi {
     this.history.checkName(name)
     // Overlays first: a full disk says no before anything is recorded.
     this.#sealing.foldAll()
-    // Who keeps a state did not make it.
-    const by = options.actor ?? this.session.actor
-    if ((this.#authors.text ?? by) !== by) this.commitChanges()
+    this.commitOfOthers(options.actor ?? this.session.actor)
     return this.#committed(this.history.add({ kind: 'checkpoint', ...this.#present(), ...(name === undefined ? {} : { name }), ...options }))
+  }
+
+  /** What others than this actor changed, or a run, gets a commit of its own: who keeps a state did not make it. */
+  commitOfOthers(actor: string): void {
+    if ((this.#authors.text ?? actor) !== actor || this.#authors.exec !== undefined) this.commitChanges()
   }
 
   /** The present state is that of the last commit. */

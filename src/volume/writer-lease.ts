@@ -9,6 +9,8 @@ export interface WriterLease {
   /** All that is sealed is where others see it. */
   readonly isPublished: boolean
   lastPublishMs: number | undefined
+  /** Who had the volume until it was taken, and had not let go of it. */
+  readonly tookFrom?: string | undefined
   /** Why nothing is published any more: somebody else has taken the volume. */
   lost: CairnError | undefined
   /** The lease of whoever that is, as it was when it was noticed. */

@@ -286,6 +286,7 @@ export class FileMerge {
 
   /** Another name that theirs made for a file follows what becomes of that file. */
   #shareLinks(placed: Item[]): void {
+    for (const item of placed) if (this.#isLinkedElsewhere(item)) item.base = item.ours = 0
     const known = new Map<number, Item>()
     for (const item of placed) if (item.ours !== 0 && item.base !== 0 && !known.has(item.theirs)) known.set(item.theirs, item)
     for (const item of placed) if (item.ours !== 0 && !known.has(item.theirs)) known.set(item.theirs, item)
@@ -298,6 +299,12 @@ export class FileMerge {
       } else if (this.#m.base.links(item.theirs) > 0 && this.#m.ours.state.links(item.theirs) > 0 && this.#m.untouchedNames(item.theirs) > 0)
         item.base = item.ours = item.theirs
     }
+  }
+
+  /** Theirs put a file with several names in the place of one that ours left as it was: it is that file, with none of this one's past. */
+  #isLinkedElsewhere({ base, ours, theirs }: Item): boolean {
+    const m = this.#m
+    return base !== 0 && theirs !== base && m.theirs.state.links(theirs) > 1 && m.unchanged(m.ours, base, ours)
   }
 
   /** Files that theirs changed in place and whose name no side touched. */

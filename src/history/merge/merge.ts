@@ -23,6 +23,8 @@ export interface MergeOptions {
   withPurged?: boolean
   message?: string
   actor?: string
+  /** Id of the run whose changes they are: the commit is one of that run. */
+  run?: string
 }
 
 /** JSON-safe. */
@@ -217,7 +219,7 @@ export function mergeParts(volume: Volume, labels: MergeLabels, options: { resol
 
 function apply(plan: Plan, result: ThreeWayResult, options: MergeOptions, more: readonly HistoryItem[]): CommitInfo {
   const { volume, before, theirs } = plan
-  return volume.become(result.tree, { kind: 'merge', parents: [before, theirs], message: messageOf(plan, options), ...by(options) }, more).commit
+  return volume.become(result.tree, { kind: 'merge', parents: [before, theirs], message: messageOf(plan, options), ...byRun(options) }, more).commit
 }
 
 function messageOf(
@@ -229,6 +231,10 @@ function messageOf(
 
 function by({ actor }: { actor?: string }): { actor?: string } {
   return actor === undefined ? {} : { actor }
+}
+
+function byRun({ actor, run }: MergeOptions): { actor?: string; exec?: string } {
+  return { ...by(actor === undefined ? {} : { actor }), ...(run === undefined ? {} : { exec: run }) }
 }
 
 /** Puts the conflicts into the files, and a record of what waits beside them, in one batch. */

@@ -465,6 +465,22 @@ describe.each(savings)('ours saved %s, theirs %s', (oursSaves, theirsSaves) => {
     expect(ours.tree()).toEqual({ '/a': '644 replaced\n', '/b': '644 a\n', '/unrelated': '644 x' })
   })
 
+  it('makes one file of two where theirs did', () => {
+    const { ours, theirs } = begin(w => {
+      w.make('/a', 'a\n')
+      w.make('/b', 'b\n')
+      w.make('/c', 'c\n')
+    })
+    for (const name of ['/b', '/c']) {
+      theirs.fs.unlinkSync(name)
+      theirs.fs.linkSync('/a', name)
+    }
+    ours.save('/a', 'a of ours\n')
+    ours.make('/unrelated', 'x')
+    expect(rig.merge().conflicts).toEqual([])
+    expect(ours.tree()).toEqual({ '/a': '644 a of ours\n = /a', '/b': '644 a of ours\n = /a', '/c': '644 a of ours\n = /a', '/unrelated': '644 x' })
+  })
+
   it('keeps a backup that an editor left as a file of its own', () => {
     const { ours, theirs } = begin()
     theirs.fs.renameSync('/readme', '/readme~')

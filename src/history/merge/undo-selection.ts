@@ -105,7 +105,7 @@ function chosenOnTheWay(past: LookBack, { last, since, by, exec }: UndoSelection
   let commit = past.newest()
   for (let n = 0; commit !== undefined && commit.id !== end?.id && chosen.length < wanted; n++) {
     if (n >= limits.undoCommits) throw tooMany(n)
-    const isWanted = (by === undefined || commit.actor === by) && (exec === undefined || (commit.kind === 'exec' && commit.exec === exec))
+    const isWanted = (by === undefined || commit.actor === by) && (exec === undefined || commit.exec === exec)
     if (isWanted && isWorthCommit(past.treeBefore(commit), past.treeOf(commit))) chosen.push(commit)
     const parent: string | undefined = commit.parents[0]
     commit = parent === undefined ? undefined : keptOnTheWay(volume, parent, since)

@@ -158,6 +158,75 @@ describe.each(['in place', 'by rename'] as const)('undo of files saved %s', savi
   })
 })
 
+describe('undo of what an actor did to names of one file', () => {
+  const replace = () => {
+    for (const name of ['/a', '/d/b']) {
+      w.fs.rmSync(name)
+      w.make(name, 'one\n')
+    }
+  }
+  const empty = () => w.fs.truncateSync('/a', 0)
+  const remove = () => {
+    w.fs.rmSync('/a')
+    w.fs.rmSync('/d', { recursive: true })
+  }
+  const one = () => {
+    w.fs.rmSync('/a')
+    w.make('/a', 'two\n')
+  }
+  it.each([
+    ['replaced', replace, () => {}],
+    ['emptied, replaced', empty, replace],
+    ['replaced, emptied', replace, empty],
+    ['replaced, removed', replace, remove],
+    ['removed', () => {}, remove],
+    ['replaced by turns', one, replace],
+  ])('makes them one file again: %s', (_, first, second) => {
+    rig.begin(base => {
+      base.fs.mkdirSync('/d')
+      base.make('/a', 'one\n')
+      base.fs.linkSync('/a', '/d/b')
+    }, 'in place')
+    w = rig.ours
+    const before = w.tree()
+    const times = w.fs.statSync('/a').mtimeMs
+    const as = (actor: string, work: () => void): void => {
+      w.volume.commitChanges()
+      w.volume.session.actor = actor
+      work()
+    }
+    as('agent', first)
+    as('bob', () => w.make('/bob', 'x'))
+    as('agent', second)
+    expect(take({ by: 'agent' })).toMatchObject({ state: 'undone', conflicts: [] })
+    expect(w.tree()).toEqual({ ...before, '/bob': '644 x' })
+    expect(w.fs.statSync('/a').mtimeMs).toBe(times)
+  })
+
+  it('keeps what somebody else wrote to one of them since', () => {
+    rig.begin(base => {
+      base.make('/a', text())
+      base.fs.linkSync('/a', '/b')
+    }, 'in place')
+    w = rig.ours
+    w.fs.rmSync('/b')
+    w.make('/b', text())
+    const bad = w.volume.checkpoint('bad').id
+    w.save('/b', text([2, 'later']))
+    expect(take({ commits: [bad] })).toMatchObject({ conflicts: [] })
+    expect(w.tree()['/b']).toContain(`644 ${text([2, 'later'])}`)
+  })
+
+  it('takes back times alone', () => {
+    rig.begin(base => base.make('/a', 'one\n'), 'in place')
+    w = rig.ours
+    const { mtimeMs } = w.fs.statSync('/a')
+    w.fs.utimesSync('/a', 1, 1)
+    expect(take({ last: 1 })).toMatchObject({ state: 'undone', changes: [] })
+    expect(w.fs.statSync('/a').mtimeMs).toBe(mtimeMs)
+  })
+})
+
 describe('undo of the first change', () => {
   it('leaves an empty volume', () => {
     rig.begin(() => {})

@@ -1,5 +1,6 @@
 import type { BTree } from '../../tree/index.js'
 import type { Change, CommitInfo } from '../../volume/api.js'
+import { isWorthCommit } from '../../volume/auto-commit.js'
 import { diffStates } from '../../volume/diff.js'
 import type { Commit } from '../../volume/history.js'
 import type { Volume } from '../../volume/volume.js'
@@ -19,6 +20,8 @@ export interface UndoOptions extends UndoSelection {
   message?: string
   /** Who does it. */
   actor?: string
+  /** Id of the run that asks for it: its commit is one of that run. */
+  run?: string
 }
 
 /** JSON-safe. */
@@ -51,7 +54,8 @@ export function undo(volume: Volume, options: UndoOptions = {}): UndoResult {
   const told = { volume: volume.info.name, undone, conflicts, changes }
   if (options.dryRun === true) return { ...told, state: 'trial' }
   if (conflicts.some(conflict => conflict.resolved === undefined)) return { ...told, state: 'conflicts', changes: [] }
-  if (changes.length === 0) return { ...told, state: 'unchanged' }
+  // Times alone, and which names are one file, are no changes that a list tells, and are taken back all the same.
+  if (changes.length === 0 && !isWorthCommit(volume.stateAt().tree, tree)) return { ...told, state: 'unchanged' }
   const { commit } = volume.become(tree, { kind: 'undo', message: options.message ?? messageOf(undone), ...by(options) })
   return { ...told, state: 'undone', commit }
 }
@@ -105,6 +109,6 @@ function infoOf({ root: _root, nextIno: _nextIno, ...info }: Commit): CommitInfo
   return info
 }
 
-function by({ actor }: UndoOptions): { actor?: string } {
-  return actor === undefined ? {} : { actor }
+function by({ actor, run }: UndoOptions): { actor?: string; exec?: string } {
+  return { ...(actor === undefined ? {} : { actor }), ...(run === undefined ? {} : { exec: run }) }
 }

@@ -19,6 +19,8 @@ export interface RestoreOptions {
   version?: number
   message?: string
   actor?: string
+  /** Id of the run that asks for it: its commit is one of that run. */
+  run?: string
 }
 
 export interface Restored {
@@ -41,7 +43,7 @@ export interface Restored {
  * Cost: what differs; of a path that is a directory what is below it.
  */
 export function restore(volume: Volume, options: RestoreOptions = {}): Restored {
-  const { ref, path, version, message, actor } = options
+  const { ref, path, version, message } = options
   if (version !== undefined) return restoreVersion(volume, options, version)
   // Before the commit of what changed since: `~1` is what the user sees.
   const components = componentsOf(path ?? '/')
@@ -50,7 +52,7 @@ export function restore(volume: Volume, options: RestoreOptions = {}): Restored 
   const target = volume.treeOf(to)
   volume.commitChanges()
   const what = `${path ?? 'all'} to ${to.name ?? to.id}`
-  const commit = { kind: 'restore' as const, message: message ?? what, ...(actor === undefined ? {} : { actor }) }
+  const commit = { kind: 'restore' as const, message: message ?? what, ...byOf(options) }
   const became = volume.become(components.length === 0 ? target : withPath(volume, target, components, path ?? '/'), commit)
   const { root: _root, nextIno: _nextIno, ...info } = to
   return { commit: became.commit, to: info, inodes: became.changes.inodes.size, names: became.changes.entries.length }
@@ -72,7 +74,7 @@ function stateMeant(volume: Volume, ref: string | undefined): Commit {
 }
 
 /** The same for one version of a file. */
-function restoreVersion(volume: Volume, { ref, path, message, actor }: RestoreOptions, number: number): Restored {
+function restoreVersion(volume: Volume, { ref, path, message, ...who }: RestoreOptions, number: number): Restored {
   const components = componentsOf(path ?? '/')
   if (ref !== undefined || components.length === 0)
     throw new CairnError(
@@ -81,7 +83,6 @@ function restoreVersion(volume: Volume, { ref, path, message, actor }: RestoreOp
       'Name the file, without @REF: `cairn restore VOL:/path --version N`.',
       { exitCode: 2 },
     )
-  const by = actor === undefined ? {} : { actor }
   volume.commitChanges()
   const version = volume.versions.open(`/${components.join('/')}`, number)
   const { sink } = volume.state
@@ -93,8 +94,12 @@ function restoreVersion(volume: Volume, { ref, path, message, actor }: RestoreOp
   const source = from.entry(session.rootIno, version.name)
   assert(source !== undefined, 'the root of a version names it')
   graftEntry({ from, to, allocIno: () => session.allocIno(), nowS: session.nowS, nowNs: session.nowNs }, source, components, path ?? '/')
-  const became = volume.become(to.tree, { kind: 'restore', message: message ?? `${path} to version ${number}`, ...by })
+  const became = volume.become(to.tree, { kind: 'restore', message: message ?? `${path} to version ${number}`, ...byOf(who) })
   return { commit: became.commit, version: number, inodes: became.changes.inodes.size, names: became.changes.entries.length }
+}
+
+function byOf({ actor, run }: RestoreOptions): { actor?: string; exec?: string } {
+  return { ...(actor === undefined ? {} : { actor }), ...(run === undefined ? {} : { exec: run }) }
 }
 
 /** Brings one path back inside a transaction. Returns what changed. @throws as `restore` */

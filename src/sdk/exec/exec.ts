@@ -133,7 +133,7 @@ class Exec {
       return { ...rest, volume: this.#volume, ...(commit === undefined ? {} : { commit: commit.id }), fork: told }
     } finally {
       // What was dropped can be looked at for as long as any deleted volume can.
-      if (left !== 'conflicts') await dropFork(cairn, fork, { now: left !== 'dropped' })
+      if (left !== 'conflicts') await dropFork(this.#host, fork, { now: left !== 'dropped' })
     }
   }
 
@@ -148,7 +148,7 @@ class Exec {
     const { cairn } = this.#host
     const trial = await cairn.merge(fork, { into: this.#volume, dryRun: true })
     if (trial.conflicts.length > 0) return { state: 'conflicts' as const, conflicts: trial.conflicts, commit: undefined }
-    const { state, commit, conflicts } = await cairn.merge(fork, { into: this.#volume, message: this.#title() })
+    const { state, commit, conflicts } = await cairn.merge(fork, { into: this.#volume, message: this.#title(), actor: this.#actor, run: this.#id })
     return { state: state === 'merged' ? ('merged' as const) : state === 'conflicts' ? ('conflicts' as const) : ('unchanged' as const), conflicts, commit }
   }
 

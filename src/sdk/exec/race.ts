@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os'
 import { CairnError } from '../../errors.js'
 import type { MergeConflict } from '../../history/merge/types.js'
 import { limits } from '../../sys/index.js'
+import type { AuditEvent } from '../../volume/audit/index.js'
 import { dropFork } from './drop.js'
 import { type ExecHost, exec } from './exec.js'
 import { newExecId } from './request.js'
@@ -63,10 +64,15 @@ export async function race(host: ExecHost, volume: string, attempts: ReadonlyArr
   })
   const winner = best(done, order, score !== undefined)
   const result: RaceResult = { raceId, volume, attempts: done, ...(winner === undefined ? {} : { winner }) }
+  const merged = winner === undefined || merge === 'none' ? undefined : await mergeBest(host, volume, done[winner], common.actor)
+  await host.call('auditAppend', volume, {
+    actor: common.actor ?? host.actor,
+    ...eventOf(result, merged),
+    ...(common.reason === undefined ? {} : { reason: common.reason }),
+  })
   if (merge === 'none') return result
-  const merged = winner === undefined ? undefined : await mergeBest(host, volume, done[winner])
   const kept = merged?.state === 'conflicts' ? winner : undefined
-  for (const [i, fork] of forks.entries()) if (i !== kept) await dropFork(host.cairn, fork, { now: i === winner })
+  for (const [i, fork] of forks.entries()) if (i !== kept) await dropFork(host, fork, { now: i === winner })
   return { ...result, ...(merged === undefined ? {} : { merge: merged }) }
 }
 
@@ -117,7 +123,7 @@ async function scored(host: ExecHost, of: Attempt, command: ExecCommand, options
     if (hasSucceeded(judged) && score !== undefined) of.score = score
     else of.error = { code: 'ERR_RACE_SCORE', message: judged.error?.message ?? `The score ended with ${judged.result?.exitCode} and said no number.` }
   } finally {
-    await dropFork(host.cairn, copy, { now: true })
+    await dropFork(host, copy, { now: true })
   }
 }
 
@@ -134,9 +140,34 @@ function best(attempts: readonly Attempt[], order: readonly number[], byScore: b
   return able.reduce((a, b) => ((attempts[b].score ?? 0) > (attempts[a].score ?? 0) ? b : a))
 }
 
-async function mergeBest({ cairn }: ExecHost, volume: string, { fork, command }: Attempt): Promise<NonNullable<RaceResult['merge']>> {
+/** What the audit chain says of it: the chains of the attempts go with their forks. */
+function eventOf({ raceId, attempts, winner }: RaceResult, merged: RaceResult['merge']): AuditEvent {
+  const shown = attempts.map(({ command, fork, result, error, score }) => ({
+    command,
+    fork,
+    ...(result === undefined ? {} : { exec: result.execId, exit: result.exitCode }),
+    ...(error === undefined ? {} : { error: error.code }),
+    ...(score === undefined ? {} : { score }),
+  }))
+  const best = winner === undefined ? undefined : attempts[winner].result?.execId
+  const after = merged?.commit
+  const detail = { race: raceId, attempts: shown, ...(winner === undefined ? {} : { winner }), ...(merged === undefined ? {} : { state: merged.state }) }
+  return { kind: 'race', ...(best === undefined ? {} : { exec: best }), ...(after === undefined ? {} : { after }), detail }
+}
+
+async function mergeBest(
+  { cairn }: ExecHost,
+  volume: string,
+  { fork, command, result }: Attempt,
+  actor: string | undefined,
+): Promise<NonNullable<RaceResult['merge']>> {
   const trial = await cairn.merge(fork, { into: volume, dryRun: true })
   if (trial.conflicts.length > 0) return { state: 'conflicts', conflicts: trial.conflicts }
-  const { state, commit } = await cairn.merge(fork, { into: volume, message: command })
+  const { state, commit } = await cairn.merge(fork, {
+    into: volume,
+    message: command,
+    ...(actor === undefined ? {} : { actor }),
+    ...(result === undefined ? {} : { run: result.execId }),
+  })
   return { state: state === 'unchanged' ? 'unchanged' : 'merged', ...(commit === undefined ? {} : { commit: commit.id }) }
 }

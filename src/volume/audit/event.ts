@@ -14,8 +14,8 @@ export interface AuditDecision {
 export type AuditCounts = Partial<Record<'created' | 'modified' | 'deleted' | 'renamed' | 'mode' | 'xattr', number>>
 
 /**
- * What an entry of the audit chain says; all but its kind as far as it is known. Kinds that Cairn makes: `begin` (of a chain), `exec`, `open`, `close`, `mount`,
- * `unmount`, `checkpoint`, `restore`, `undo`, `merge`, `purge`, `policy`, `retention`, `quota`, `gap`. Strings are cut when they are too long together
+ * What an entry of the audit chain says; all but its kind as far as it is known. Kinds that Cairn makes: `begin` (of a chain), `exec`, `race`, `open`, `close`, `mount`,
+ * `unmount`, `checkpoint`, `restore`, `undo`, `merge`, `rename`, `delete`, `undelete`, `take-over`, `recover`, `prune`, `purge`, `policy`, `retention`, `quota`, `gap`. Strings are cut when they are too long together
  * (`limits.auditPayloadBytes`), which `cut` says. JSON-safe.
  */
 export interface AuditEvent {

@@ -180,11 +180,21 @@ export class Versions {
     const versions = yield* new Pruner(session, state, rule, clock.now(), dryRun).run()
     const commits = yield* new CommitPruner(session, state, rule, clock.now(), dryRun, neededCommits()).run()
     const report = { ...versions, ...commits }
+    if (!dryRun) this.#tell(report)
     const { history: limit } = session.quota
     if (rule.retention === undefined || limit === undefined || dryRun) return report
     const more = yield* this.#limiting(limit)
     const [dropped, droppedCommits] = [report.dropped + more.dropped, report.droppedCommits + more.droppedCommits]
     return { ...report, dropped, droppedCommits, bytes: report.bytes + more.bytes }
+  }
+
+  /** A disk that takes nothing keeps nothing from being pruned. */
+  #tell({ dropped, droppedCommits, bytes }: PruneReport): void {
+    if (dropped === 0 && droppedCommits === 0) return
+    const { session, audit } = this.#parts
+    session.look()
+    putItems(session, audit({ kind: 'prune', detail: { versions: dropped, commits: droppedCommits, bytes } }))
+    if (session.commit() !== 0) session.discard()
   }
 
   /** What versions hold now. Counts all of them, in pieces. */
