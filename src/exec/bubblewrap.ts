@@ -43,14 +43,17 @@ export class Bubblewrap implements Enclosure {
   }
 
   /** Arguments and environment go through a pipe: bubblewrap itself must not be led astray by the command's, and nobody else shall read them. */
-  start(command: Command, bounds: ResourceLimits): Start {
+  start(command: Command, bounds: ResourceLimits, groups: readonly string[]): Start {
     const { program, seccompFile } = this.#options
-    const inside = ['/bin/sh', '-c', becoming(bounds), 'sh', command.program, ...command.args]
+    const inside = ['/bin/sh', ...becoming(bounds, [], [command.program, ...command.args])]
     const all = [...this.#arguments(command), ...(seccompFile === undefined ? [] : ['--seccomp', `${SECCOMP_FD}`])]
     const filter = seccompFile === undefined ? [] : [{ fd: openSync(seccompFile, 'r') }]
+    const words = [program, '--args', `${ARGUMENTS_FD}`, '--', ...inside]
+    // It cannot enter them from inside.
+    const [file, ...args] = groups.length === 0 ? words : ['/bin/sh', ...becoming({}, groups, words)]
     return {
-      file: program,
-      args: ['--args', `${ARGUMENTS_FD}`, '--', ...inside],
+      file,
+      args,
       cwd: '/',
       env: {},
       descriptors: [{ write: Buffer.from(all.map(one => `${one}\0`).join('')) }, { read: true }, ...filter],

@@ -2,8 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileS
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { limits } from '../sys/index.js'
-import { ENTERING } from './script.js'
-import type { ResourceLimits, Start } from './types.js'
+import type { ResourceLimits } from './types.js'
 
 /** What groups can bound here, and the files that say how much. */
 const controllers = {
@@ -51,10 +50,9 @@ export class ControlGroup {
     return Object.fromEntries(Object.entries(bounds).filter(([what]) => !this.#bounded.has(what as Bounded)))
   }
 
-  /** The same start in these groups. */
-  entered(start: Start): Start {
-    const files = this.#folders.map(folder => join(folder, 'cgroup.procs'))
-    return { ...start, file: '/bin/sh', args: ['-c', ENTERING, 'sh', `${files.length}`, ...files, start.file, ...start.args] }
+  /** Where a process enters them. */
+  get files(): string[] {
+    return this.#folders.map(folder => join(folder, 'cgroup.procs'))
   }
 
   /** When nothing runs in them any more; the kernel may take a moment to see that. */

@@ -22,12 +22,12 @@ export class PlainNamespace implements Enclosure {
     this.#tools = tools
   }
 
-  start(command: Command, bounds: ResourceLimits): Start {
+  start(command: Command, bounds: ResourceLimits, groups: readonly string[]): Start {
     const { setpriv, unshare, asUser } = this.#tools
     const user = asUser ? ['--user', '--map-current-user'] : []
     // Whoever starts it takes it along, however it ends.
     const namespace = [unshare, ...user, '--pid', '--fork', '--mount-proc', '--kill-child=KILL']
-    const args = ['--pdeathsig', 'KILL', ...namespace, '/bin/sh', '-c', running(bounds), 'sh', command.program, ...command.args]
+    const args = ['--pdeathsig', 'KILL', ...namespace, '/bin/sh', ...running(bounds, groups, [command.program, ...command.args])]
     return { file: setpriv, args, cwd: command.cwd, env: command.env, descriptors: [] }
   }
 
@@ -68,8 +68,8 @@ export class PlainGroup implements Enclosure {
     this.#setpriv = setpriv
   }
 
-  start(command: Command, bounds: ResourceLimits): Start {
-    const inner = ['/bin/sh', '-c', becoming(bounds), 'sh', command.program, ...command.args]
+  start(command: Command, bounds: ResourceLimits, groups: readonly string[]): Start {
+    const inner = ['/bin/sh', ...becoming(bounds, groups, [command.program, ...command.args])]
     const [file, ...args] = this.#setpriv === undefined ? inner : [this.#setpriv, '--pdeathsig', 'KILL', ...inner]
     return { file, args, cwd: command.cwd, env: command.env, descriptors: [] }
   }

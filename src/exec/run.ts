@@ -49,7 +49,7 @@ export async function runCommand(command: Command, options: RunOptions): Promise
   const { enclosure, resources = {} } = options
   const group = ControlGroup.make(resources)
   try {
-    const start = group === undefined ? enclosure.start(command, resources) : group.entered(enclosure.start(command, group.rest(resources)))
+    const start = group === undefined ? enclosure.start(command, resources, []) : enclosure.start(command, group.rest(resources), group.files)
     return await new Running(start, options).ended()
   } finally {
     await group?.remove()

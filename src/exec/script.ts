@@ -10,18 +10,23 @@ export function limitLines({ memoryBytes, cpuSeconds, processes }: ResourceLimit
   return `{ ${lines.join('; ')}; } 2>/dev/null`
 }
 
-/** Becomes the command, bounded. */
-export function becoming(limits: ResourceLimits): string {
-  return `${limitLines(limits)}; exec "$@"`
+/** Enters control groups, by the files that come first, and the number of them before. */
+const ENTERING = 'n=$1; shift; while [ "$n" -gt 0 ]; do echo 0 >"$1" || exit 125; shift; n=$((n - 1)); done'
+
+/** Arguments of `sh` that end in those of a program. */
+function shell(lines: string, groups: readonly string[], words: readonly string[]): string[] {
+  return groups.length === 0 ? ['-c', lines, 'sh', ...words] : ['-c', `${ENTERING}; ${lines}`, 'sh', `${groups.length}`, ...groups, ...words]
+}
+
+/** Arguments of `sh` with which it becomes a program, bounded and in these control groups. */
+export function becoming(limits: ResourceLimits, groups: readonly string[], words: readonly string[]): string[] {
+  return shell(`${limitLines(limits)}; exec "$@"`, groups, words)
 }
 
 /**
- * Runs the command and ends with it: for the first process of a namespace, which could not be the command itself, because signals
- * mean other things there. What the shell would say of a signal goes nowhere.
+ * The same for the first process of a namespace, which could not be the command itself, because signals mean other things there: it runs the command and ends
+ * with it. What the shell would say of a signal goes nowhere.
  */
-export function running(limits: ResourceLimits): string {
-  return `${limitLines(limits)}; exec 9>&2 2>/dev/null; (exec "$@" 2>&9 9>&-); exit $?`
+export function running(limits: ResourceLimits, groups: readonly string[], words: readonly string[]): string[] {
+  return shell(`${limitLines(limits)}; exec 9>&2 2>/dev/null; (exec "$@" 2>&9 9>&-); exit $?`, groups, words)
 }
-
-/** Enters control groups, by the files whose number comes first, then becomes the rest. */
-export const ENTERING = 'n=$1; shift; while [ "$n" -gt 0 ]; do echo 0 >"$1" || exit 125; shift; n=$((n - 1)); done; exec "$@"'

@@ -36,7 +36,8 @@ export interface Start {
 /** Where a command runs, and what ends it. */
 export interface Enclosure {
   readonly sandbox: SandboxKind
-  start(command: Command, limits: ResourceLimits): Start
+  /** @param groups files of control groups that all of it is to be in: a process enters one by writing 0 there */
+  start(command: Command, limits: ResourceLimits, groups: readonly string[]): Start
   /** What the descriptor that is read from said, as it comes. */
   heard?(text: string): void
   /** Asks all processes of a command to end. `pid`: of the process that was started. */

@@ -122,6 +122,8 @@ export class Cairn implements CairnApi {
   readonly #open = new Set<VolumeHandle>()
   readonly #views = new Set<VolumeView>()
   #policies: PresumedPolicies | undefined
+  /** Kept: to import what is loaded looks at files all the same. */
+  #executing: Promise<typeof import('./exec/index.js')> | undefined
 
   private constructor(options: CairnOptions) {
     this.home = homeOf(options.home)
@@ -574,22 +576,27 @@ export class Cairn implements CairnApi {
   exec(name: string, command: string | ExecCommand, ...rest: ExecArguments): Promise<ExecResult>
   exec(name: string, command: string | ExecCommand, ...rest: ExecArguments<'buffer'>): Promise<ExecResult<Buffer>>
   async exec(name: string, command: string | ExecCommand, ...rest: ExecArguments<'utf8' | 'buffer'>): Promise<ExecResult<string | Buffer>> {
-    const { exec, parsedCall } = await import('./exec/index.js')
+    const { exec, parsedCall } = await this.#execution()
     return exec(await this.#execHost(name), name, ...parsedCall(command, rest))
   }
 
   async race(name: string, attempts: ReadonlyArray<string | ExecCommand>, options: RaceOptions = {}): Promise<RaceResult> {
-    const { race } = await import('./exec/index.js')
+    const { race } = await this.#execution()
     return race(await this.#execHost(name), name, attempts, options)
+  }
+
+  #execution(): Promise<typeof import('./exec/index.js')> {
+    this.#executing ??= import('./exec/index.js')
+    return this.#executing
   }
 
   /** Commands run in mounts, which are the server's. */
   async #execHost(name: string): Promise<ExecHost> {
-    if ((await this.#local)?.openNames().includes(name)) throw (await import('./exec/index.js')).openHere(name)
+    if ((await this.#local)?.openNames().includes(name)) throw (await this.#execution()).openHere(name)
     const remote = await this.#server()
     const server = this.#guarded(remote)
-    const { View } = await import('./view.js')
-    this.#policies ??= new (await import('./exec/index.js')).PresumedPolicies()
+    const { PresumedPolicies, View } = await this.#execution()
+    this.#policies ??= new PresumedPolicies()
     return {
       ...{ cairn: this, actor: this.actor, policies: this.#policies },
       call: (method, ...args) => server.call(method, ...args),
@@ -604,7 +611,7 @@ export class Cairn implements CairnApi {
   }
 
   async *execStream(name: string, command: string | ExecCommand, ...rest: ExecArguments): AsyncGenerator<ExecEvent> {
-    const { parsedCall, streamed } = await import('./exec/index.js')
+    const { parsedCall, streamed } = await this.#execution()
     const [words, options] = parsedCall(command, rest)
     yield* streamed(more => this.exec(name, words, { ...options, ...more }), options)
   }

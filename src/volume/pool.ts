@@ -32,6 +32,7 @@ import { StagedVolume } from './staging.js'
 import type { Syncer } from './syncer.js'
 import { type StoreContext, Volume, type VolumeOptions } from './volume.js'
 import { mergeStatus } from './waiting-merge.js'
+import { makeAllWorkFolders } from './work-folders.js'
 import type { WriterLease } from './writer-lease.js'
 
 /** Arenas taken from the store at once: a fork then costs no round trip for its numbers. */
@@ -822,6 +823,8 @@ export class Pool {
         const made = this.#makeForks(volume.head, forks)
         if (made === undefined) throw exists(names.find((name, i) => this.#names.get(name)?.version !== found[i]?.version) ?? names[0])
         crashPoint('volume.fork.after-head')
+        const dirs = made.map(({ volume: id }) => this.#dirOf(id))
+        if (this.context.store.logs === undefined) makeAllWorkFolders(this.home, dirs)
         return made.map(head => {
           const info = volumeInfo(head, this.context.storeName)
           this.#names.made(info)

@@ -43,6 +43,7 @@ import { TreeChanges } from './tree-changes.js'
 import { Versions } from './versions/versions.js'
 import { mergeStatus, storedMerge } from './waiting-merge.js'
 import { type HiddenWindow, windowItem } from './windows.js'
+import { makeWorkFolders } from './work-folders.js'
 
 /** Of a run that says no reason its commit tells the beginning of the command. */
 const RUN_MESSAGE_CHARACTERS = 200
@@ -180,7 +181,8 @@ export class Volume implements VolumeApi {
     this.#sealsAtOnce = options.sealsAtOnce ?? true
     this.#onSettled = options.onSettled ?? (() => {})
     const syncer = options.syncer ?? poolSyncer
-    makeFolder(dir)
+    if (this.isReader || options.context.store.logs !== undefined) makeFolder(dir)
+    else makeWorkFolders(dir)
     this.#holds = new Holds(join(dir, 'holds'))
     const h = head.value
     const id = Buffer.from(h.volume, 'hex')

@@ -5,10 +5,14 @@ import type { Decision } from '../../policy/types.js'
 import { limits } from '../../sys/index.js'
 import type { ExecCommand, ExecDecision, ExecOptions } from './types.js'
 
+/** Loaded once: to import what is loaded looks at files all the same. */
+let policies: Promise<typeof import('../../policy/index.js')> | undefined
+
 /** What a policy says to a command. Some tenths of a millisecond. */
 export async function decide(policy: Policy, command: ExecCommand, actor: string, options: ExecOptions): Promise<Decision> {
   const { cwd = '/', network, env = {}, sandbox } = options
-  const { decide: decideBy } = await import('../../policy/index.js')
+  policies ??= import('../../policy/index.js')
+  const { decide: decideBy } = await policies
   return decideBy(policy, {
     command,
     cwd,

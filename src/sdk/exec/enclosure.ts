@@ -79,16 +79,23 @@ function toolsOf(file: string): Promise<Tools> {
   return found
 }
 
+let made: { filter: Buffer; name: string } | undefined
+
 /** The filter as a file, which bubblewrap reads. */
 function filterFile(folder: string): string | undefined {
-  const filter = seccompProgram()
-  if (filter === undefined) return undefined
-  const file = join(folder, `calls-${createHash('sha256').update(filter).digest('hex').slice(0, 16)}.bpf`)
+  made ??= namedFilter(seccompProgram())
+  if (made === undefined) return undefined
+  const { filter, name } = made
+  const file = join(folder, name)
   if (existsSync(file)) return file
   const written = `${file}.${process.pid}`
   writeFileSync(written, filter, { mode: 0o600 })
   renameSync(written, file)
   return file
+}
+
+function namedFilter(filter: Buffer | undefined): typeof made {
+  return filter && { filter, name: `calls-${createHash('sha256').update(filter).digest('hex').slice(0, 16)}.bpf` }
 }
 
 /** How long what is secret in /etc is taken for what it was. */

@@ -39,7 +39,14 @@ function pathFor(ours: string, isSandboxed: boolean, readable: readonly string[]
   return [...new Set([...kept, ...SYSTEM_PATH])].join(':')
 }
 
+let known: string | undefined
+
 function userName(): string {
+  known ??= lookedUp()
+  return known
+}
+
+function lookedUp(): string {
   try {
     return userInfo().username
   } catch {

@@ -1,3 +1,4 @@
+export { View } from '../view.js'
 export { parsedCall } from './call.js'
 export { type ExecHost, exec, openHere } from './exec.js'
 export { PresumedPolicies } from './presumed.js'

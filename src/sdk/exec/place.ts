@@ -18,6 +18,8 @@ export function workingDirectory({ mountpoint, isSandboxed }: Place, cwd: string
   const wrong = (what: string): CairnError =>
     new CairnError('ERR_EXEC_CWD', `${cwd} ${what}.`, 'Name a directory of the volume, from its root.', { exitCode: 125 })
   if (cwd.split('/').includes('..') && !posix.join('/x', cwd).startsWith('/x')) throw wrong('lies outside of the volume')
+  // The mount itself, by the path that the kernel knows.
+  if (inside === '/') return isSandboxed ? WORKSPACE : mountpoint
   let real: string
   try {
     real = realpathSync(join(mountpoint, inside))
