@@ -84,7 +84,7 @@ describe.skipIf(reason !== undefined)(`cairn exec${reason === undefined ? '' : `
       expect(await code(...args), args.join(' ')).toBe(125)
     }
     const { out } = await here('exec', 'w', '--json', '--timeout', '0', '--', 'true')
-    expect(JSON.parse(out).error).toMatchObject({ code: 'ERR_EXEC_OPTION' })
+    expect(JSON.parse(out).error).toMatchObject({ code: 'ERR_EXEC_OPTION', message: '--timeout is 0.' })
   })
 
   it('races attempts, and tells who won', async () => {

@@ -200,6 +200,23 @@ with open('m', 'r+b') as f:
     expect(long.stdout.length).toBeLessThan(1100)
   })
 
+  it('writes all of its output into a file of the volume, within the rules, and through no symbolic link', async () => {
+    await volume.fs.promises.mkdir('/logs')
+    await volume.fs.promises.symlink('/tmp', '/out')
+    const result = await sh('seq 1 2000; echo done >&2', { outputBytes: 100, outputFile: '/logs/all.txt' })
+    expect(result).toMatchObject({ truncated: true, outputFile: { path: '/logs/all.txt', bytes: 8898 } })
+    expect(result.changes).toMatchObject([{ path: '/logs/all.txt', kind: 'created', sizeAfter: 8898 }])
+    expect((await file('/logs/all.txt')).split('\n')).toHaveLength(2002)
+    const refused = (outputFile: string, more = {}) => sh('echo ran > ran', { outputFile, ...more }).then(String, (error: CairnError) => error.code)
+    expect(await refused('/out/x')).toBe('ERR_EXEC_OUTPUT')
+    expect(await refused('/none/x')).toBe('ERR_EXEC_OUTPUT')
+    expect(await refused('/logs/../x')).toBe('ERR_EXEC_OPTION')
+    expect(await refused('/x', { readOnly: true })).toBe('ERR_EXEC_OPTION')
+    await cairn.setPolicy(name, 'version: 1\ndefault: allow\nlimits:\n  readOnly: [logs]\n')
+    expect(await refused('/logs/all.txt')).toBe('ERR_EXEC_OUTPUT')
+    expect(await volume.fs.promises.readdir('/')).toEqual(['logs', 'out'])
+  })
+
   it('changes nothing that may not be changed', async () => {
     await sh('echo one > f')
     const result = await sh('echo two > f || echo refused; cat f', { readOnly: true })

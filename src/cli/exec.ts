@@ -1,11 +1,14 @@
 import { isUtf8 } from 'node:buffer'
 import type { Readable } from 'node:stream'
+import { CairnError } from '../errors.js'
 import { parseSize } from '../sdk/config.js'
 import type { ExecCommand, ExecOptions, ExecResult } from '../sdk/types.js'
+import { limits } from '../sys/index.js'
 import { parseWait } from './age.js'
 import type { Context } from './context.js'
 import { tell, usageError } from './errors.js'
 import { plural } from './format.js'
+import type { Sink } from './output.js'
 import type { Options, Run } from './spec.js'
 import { StandardOutput } from './standard-output.js'
 
@@ -23,7 +26,7 @@ export const run: Run = async (context, [operand], options) => {
     const cairn = await context.cairn()
     const stop = endedBySignals()
     try {
-      const all = { ...asked, ...streamsOf(context), signal: stop.signal }
+      const all = { ...asked, ...streamsOf(context, asked.outputFile !== undefined), signal: stop.signal }
       const result = await context.helped(() => cairn.exec(name, command, { ...all, encoding: 'buffer' }))
       if (context.json) await context.result(jsonOf(result), () => [])
       else notes(context, result)
@@ -50,11 +53,12 @@ function commandOf(words: readonly string[], options: Options): ExecCommand {
 
 /** The options of exec and race, as the library takes them. */
 export function execOptions(options: Options): ExecOptions {
-  const { cwd, timeout, env, reason, memory } = options
+  const { cwd, timeout, env, reason, memory, outputFile } = options
   if (options['fork'] === true && options['inPlace'] === true) throw usageError('--fork and --in-place contradict each other.', 'Give one of them.')
   return {
     ...(typeof cwd === 'string' && { cwd }),
-    ...(typeof timeout === 'string' && { timeoutMs: parseWait(timeout) }),
+    ...(typeof timeout === 'string' && { timeoutMs: timeoutOf(timeout) }),
+    ...(typeof outputFile === 'string' && { outputFile }),
     ...(typeof reason === 'string' && { reason }),
     ...(typeof memory === 'string' && { memoryBytes: sizeOf(memory) }),
     ...(env !== undefined && { env: variables(env as unknown as string[]) }),
@@ -66,6 +70,12 @@ export function execOptions(options: Options): ExecOptions {
     ...oneOf(options, 'sandbox', ['auto', 'strict', 'none'] as const),
     ...oneOf(options, 'network', ['none', 'allow'] as const),
   }
+}
+
+function timeoutOf(text: string): number {
+  const ms = parseWait(text)
+  if (ms >= 1 && ms <= limits.execTimeoutMs) return ms
+  throw new CairnError('ERR_EXEC_OPTION', `--timeout is ${text}.`, 'Write a time from 1ms to 7d, such as 30s or 5m.', { exitCode: BOUNDARY })
 }
 
 function oneOf<Name extends string, const Value extends string>(options: Options, name: Name, values: readonly Value[]): { [key in Name]?: Value } {
@@ -93,13 +103,19 @@ function sizeOf(text: string): number {
 }
 
 /** The command has this process's own streams, unless its output is captured, or this is no process of its own. */
-function streamsOf(context: Context): ExecOptions {
+function streamsOf(context: Context, isCaptured: boolean): ExecOptions {
   const { stdin, stdout, stderr } = context.streams
   const isProcess = stdout instanceof StandardOutput
   const input = isProcess ? 'inherit' : (stdin as Readable)
   if (context.json) return { stdin: input }
-  if (isProcess) return { stdin: input, output: 'inherit' }
-  return { stdin: input, onStdout: chunk => stdout.write(chunk), onStderr: chunk => stderr.write(chunk) }
+  if (isProcess && !isCaptured) return { stdin: input, output: 'inherit' }
+  return { stdin: input, onStdout: chunk => passedOn(stdout, chunk), onStderr: chunk => passedOn(stderr, chunk) }
+}
+
+/** Whoever reads it slowly holds the command up. */
+function passedOn(stream: Sink, chunk: Buffer): Promise<void> | undefined {
+  if (stream.write(chunk)) return undefined
+  return new Promise(resolve => void stream.once('drain', resolve))
 }
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const

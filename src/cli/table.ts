@@ -33,6 +33,7 @@ const execCommand: Omit<CommandSpec, 'name' | 'examples'> = {
     ['--network <kind>', 'none (the default in a sandbox) or allow'],
     ['--memory <size>', 'most memory, such as 2G'],
     ['--readable <folder...>', 'folders of this host that it can read in the sandbox'],
+    ['--output-file <path>', 'file of the volume that takes both outputs, whole'],
     ['--reason <text>', 'why, for the log and the audit'],
   ],
   globs: true,

@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
+import { PassThrough, Readable } from 'node:stream'
 import { afterAll, describe, expect, it } from 'vitest'
 import type { CairnError } from '../errors.js'
 import { Bubblewrap, WORKSPACE } from './bubblewrap.js'
@@ -75,6 +75,27 @@ describe.each(enclosures)('a command in %s', (name, make) => {
     })
     expect((await ended).exitCode).toBe(0)
     expect(seen.join('')).toBe('one\ntwo\n')
+  })
+
+  it('is read no further while whoever is told asks it to wait', async () => {
+    let isHeld = false
+    let heldWhenTold = 0
+    let bytes = 0
+    // It lives until all is read: what is left in the pipe at its end is read at once.
+    const stdin = new PassThrough()
+    const ended = await run('head -c 1000000 /dev/zero; read line', {
+      stdin,
+      onStdout: async chunk => {
+        if (isHeld) heldWhenTold++
+        bytes += chunk.length
+        if (bytes === 1_000_000) stdin.end('go\n')
+        isHeld = true
+        for (let turns = 0; turns < 5; turns++) await new Promise(resolve => setImmediate(resolve))
+        isHeld = false
+      },
+    })
+    expect(ended.exitCode).toBe(0)
+    expect([bytes, heldWhenTold]).toEqual([1_000_000, 0])
   })
 
   it('keeps head and tail of huge output', async () => {

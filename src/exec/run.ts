@@ -20,11 +20,14 @@ export interface RunOptions {
   stdin?: 'inherit' | Uint8Array | Readable
   /** Where output goes: kept (the default), or straight to this process's own. */
   output?: 'capture' | 'inherit'
-  onStdout?: (chunk: Buffer) => void
-  onStderr?: (chunk: Buffer) => void
+  /** Nothing more of this output is read until a promise that is returned resolves. */
+  onStdout?: Tell
+  onStderr?: Tell
   /** Ends the command as a timeout does. */
   signal?: AbortSignal
 }
+
+type Tell = (chunk: Buffer) => unknown
 
 const FIRST_OWN_FD = 3
 const KILLED = 128 + constants.signals.SIGKILL
@@ -66,6 +69,8 @@ class Running {
   #aborted = false
   #isOver = false
   #isKilled = false
+  /** Outputs whose reader is to take more first. */
+  #held = 0
   #grace: NodeJS.Timeout | undefined
   #startError: Error | undefined
 
@@ -83,10 +88,19 @@ class Running {
     this.#listen('stderr', this.#stderr, options.onStderr)
   }
 
-  #listen(name: 'stdout' | 'stderr', capture: Capture, tell: ((chunk: Buffer) => void) | undefined): void {
-    this.#child[name]?.on('data', (chunk: Buffer) => {
+  #listen(name: 'stdout' | 'stderr', capture: Capture, tell: Tell | undefined): void {
+    const stream = this.#child[name]
+    stream?.on('data', (chunk: Buffer) => {
       capture.add(chunk)
-      tell?.(chunk)
+      const told = tell?.(chunk)
+      if (!(told instanceof Promise)) return
+      this.#held++
+      stream.pause()
+      const goOn = (): void => {
+        this.#held--
+        stream.resume()
+      }
+      told.then(goOn, goOn)
     })
   }
 
@@ -137,14 +151,17 @@ class Running {
     })
   }
 
-  /** What it wrote is read to the end. Somebody who was not found may hold the pipe: they are not waited for. */
+  /** What it wrote is read to the end, however slow the reader is. Somebody who was not found may hold the pipe: they are not waited for. */
   #drained(): Promise<void> {
     const open = this.#child.stdio.filter((stream, i) => i !== 0 && stream instanceof Readable && !stream.closed)
     if (open.length === 0) return Promise.resolve()
     return new Promise(resolve => {
-      const timer = setTimeout(() => {
-        for (const stream of open) stream?.destroy()
-      }, limits.execDrainMs)
+      let timer: NodeJS.Timeout
+      const giveUp = (): void => {
+        if (this.#held > 0) timer = setTimeout(giveUp, limits.execDrainMs)
+        else for (const stream of open) stream?.destroy()
+      }
+      timer = setTimeout(giveUp, limits.execDrainMs)
       let left = open.length
       const closed = (): void => {
         if (--left > 0) return

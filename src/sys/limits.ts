@@ -413,6 +413,8 @@ export const limits = {
   execKillAgainMs: 100,
   /** What a command wrote is read for so long after its end, should somebody hold the pipe who could not be found. */
   execDrainMs: 2000,
+  /** Output of a command that its reader has not taken; then the command waits. */
+  execUnreadBytes: 1024 * 1024,
   /** How often what a command left behind is looked for, where no namespace holds it. */
   execSweeps: 100,
   /** Processes and threads of one command, where nothing else is said. */

@@ -13,6 +13,7 @@ import { bounded, decide, denied, runsAtOnce, shownDecision } from './decide.js'
 import { dropFork } from './drop.js'
 import { type Holding, holdingFor } from './enclosure.js'
 import { environmentOf } from './environment.js'
+import { OutputFile } from './output-file.js'
 import { checkProgram, type Place, workingDirectory } from './place.js'
 import type { Judge, PresumedPolicies } from './presumed.js'
 import { checkOptions, newExecId } from './request.js'
@@ -175,9 +176,28 @@ class Exec {
     }
   }
 
-  #ended(mountpoint: string, holding: Holding): Promise<Ended> {
+  /** With the output in a file of the volume, if it shall be there. */
+  async #ended(mountpoint: string, holding: Holding): Promise<Ended & Pick<ExecResult, 'outputFile'>> {
+    const { outputFile, onStdout, onStderr } = this.#options
+    if (outputFile === undefined) return this.#run(mountpoint, holding, { onStdout, onStderr })
+    const file = new OutputFile(mountpoint, outputFile)
+    let ended: Ended | undefined
+    const both = (tell: Tell) => (chunk: Buffer) => {
+      file.write(chunk)
+      return tell?.(chunk)
+    }
+    try {
+      ended = await this.#run(mountpoint, holding, { onStdout: both(onStdout), onStderr: both(onStderr) })
+    } finally {
+      const told = file.close()
+      if (ended !== undefined) Object.assign(ended, { outputFile: told })
+    }
+    return ended
+  }
+
+  #run(mountpoint: string, holding: Holding, tell: { onStdout: Tell; onStderr: Tell }): Promise<Ended> {
     const { cwd = '/', env = {}, readable = [], stdin, processes = limits.execProcesses, memoryBytes, cpuSeconds } = this.#options
-    const { timeoutMs, graceMs, outputBytes, output, onStdout, onStderr, signal } = this.#options
+    const { timeoutMs, graceMs, outputBytes, output, signal } = this.#options
     const { isSandboxed } = holding
     const place: Place = { mountpoint, isSandboxed }
     const all = environmentOf({ execId: this.#id, actor: this.#actor, isSandboxed, readable, own: env })
@@ -187,7 +207,7 @@ class Exec {
     return runCommand(command, {
       enclosure: holding.enclosure(mountpoint, `CAIRN_EXEC=${this.#id}`),
       resources: { processes, ...(memoryBytes === undefined ? {} : { memoryBytes }), ...(cpuSeconds === undefined ? {} : { cpuSeconds }) },
-      ...{ timeoutMs, graceMs, outputBytes, output, onStdout, onStderr, signal },
+      ...{ timeoutMs, graceMs, outputBytes, output, signal, ...tell },
       ...(stdin === undefined ? {} : { stdin: typeof stdin === 'string' && stdin !== 'inherit' ? Buffer.from(stdin) : stdin }),
     })
   }
@@ -217,6 +237,7 @@ class Exec {
       ...(after === undefined ? {} : { commit: after }),
       decision,
       ...omitted(ended),
+      ...(ended.outputFile === undefined ? {} : { outputFile: ended.outputFile }),
       sandbox,
       network: holding.network,
     }
@@ -258,13 +279,15 @@ class Exec {
   }
 }
 
+type Tell = ExecOptions['onStdout']
+
 interface Run {
   volume: string
   before: string | undefined
   view: View
   holding: Holding
   decision: ExecDecision
-  ended: Ended
+  ended: Ended & Pick<ExecResult, 'outputFile'>
 }
 
 function failed({ exitCode, timedOut, aborted }: { exitCode: number; timedOut: boolean; aborted: boolean }): boolean {

@@ -21,7 +21,16 @@ export function checkOptions(command: ExecCommand, options: ExecOptions): void {
   checkNumber('memoryBytes', memoryBytes, 1, Number.MAX_SAFE_INTEGER)
   checkNumber('cpuSeconds', cpuSeconds, 1, Number.MAX_SAFE_INTEGER)
   checkNumber('processes', processes, 1, limits.execMostProcesses)
+  checkOutputFile(options)
   if (options.fork === true && options.readOnly === true) throw wrong('What cannot be changed needs no fork.', 'Leave one of the two out.')
+}
+
+function checkOutputFile({ outputFile, readOnly, output }: ExecOptions): void {
+  if (outputFile === undefined) return
+  const isFile = !/(^|\/)\.{0,2}$|(^|\/)\.\.\/|\0/.test(outputFile)
+  if (!isFile) throw wrong(`${JSON.stringify(outputFile)} is no file of the volume.`, 'Name one from its root, such as /logs/build.txt.')
+  if (readOnly === true) throw wrong('What cannot be changed takes no output.', 'Leave one of the two out.')
+  if (output === 'inherit') throw wrong('What goes to the outputs of this program goes into no file.', 'Capture the output.')
 }
 
 function checkNumber(name: string, value: number | undefined, least: number, most: number): void {

@@ -21,9 +21,14 @@ export interface ExecOptions {
   output?: 'capture' | 'inherit'
   /** Of each output that is kept: half of it from its start, half from its end. Default 256 KiB. */
   outputBytes?: number
-  /** Output as it comes, whole, however much is kept of it. */
-  onStdout?: (chunk: Buffer) => void
-  onStderr?: (chunk: Buffer) => void
+  /** Output as it comes, whole, however much is kept of it. Where a promise is returned the command waits for it, once its pipe is full. */
+  onStdout?: (chunk: Buffer) => void | Promise<void>
+  onStderr?: (chunk: Buffer) => void | Promise<void>
+  /**
+   * A file of the volume that takes both outputs, whole and in the order in which they come. It is a change of the command, within the rules of the policy and the quota.
+   * What is there is replaced; no symbolic link is followed.
+   */
+  outputFile?: string
   /** `stdout` and `stderr` of the answer as bytes. */
   encoding?: 'utf8' | 'buffer'
   /** It works in a fork, which is merged into the volume when the command succeeds, and dropped when it fails. Default: in the volume itself. */
@@ -89,6 +94,8 @@ export interface ExecResult<Output = string> {
   /** Bytes in the middle of an output were let go of. */
   truncated: boolean
   omittedBytes?: { stdout: number; stderr: number }
+  /** With `outputFile`: where all of it is, and how much; `problem` when not all could be written, such as `EDQUOT`. */
+  outputFile?: { path: string; bytes: number; problem?: string }
   sandbox: SandboxKind
   network: 'none' | 'allow'
   /** With `rollbackOnFailure`: whether what it changed was taken back. */
