@@ -122,6 +122,21 @@ describe('a volume in a store that hosts share', () => {
     volume.close()
   })
 
+  it('is published for whoever waits, also for what was sealed while it is being published', async () => {
+    const a = host('a')
+    a.attach('ws', address)
+    const volume = a.openVolume('ws')
+    shape(volume).writeFileSync('/first', 'f')
+    volume.flush()
+    const first = a.publish(volume)
+    shape(volume).writeFileSync('/second', 's')
+    volume.flush()
+    // Nobody calls `pump` here, which would do it some seconds later.
+    await Promise.all([first, a.publish(volume)])
+    expect(a.isPublished(volume)).toBe(true)
+    volume.close()
+  })
+
   it('is there after a crash of its host, with what was acknowledged and not published', async () => {
     const a = host('a')
     a.attach('ws', address)

@@ -7,6 +7,8 @@ import { andThen, isPromise, needsPromise, runNow, runSoon, type Steps, step } f
 import { boolean, checkFd, checkPath, integer, nameEncoding, type Options, options, ownerId, type Path, parseFlags, parseMode, parseTime } from './validate.js'
 
 const { S_IFMT, S_IFDIR } = constants
+/** So much is written here by promises, which let nothing else happen, before the event loop has a turn. */
+const TURN_BYTES = 4 * 1024 * 1024
 /** Entries that one step of `rm` removes: a few milliseconds. */
 const RM_STEP = 1000
 
@@ -18,6 +20,8 @@ export class Core {
   readonly backend: Backend
   /** For the synchronous forms: nothing may answer with a promise. */
   readonly blocking: boolean
+  /** Written since the event loop had its last turn. */
+  #written = 0
 
   constructor(backend: Backend, blocking: boolean) {
     this.backend = backend
@@ -33,6 +37,14 @@ export class Core {
     const result = this.backend.call(method, args)
     if (isPromise(result)) throw needsPromise()
     return result
+  }
+
+  /** To be waited for after so many bytes were written: what was written is on its way to where it belongs meanwhile, and timers of the program run. */
+  turn(bytes: number): Promise<void> | undefined {
+    this.#written += bytes
+    if (!this.backend.isLocal || this.#written < TURN_BYTES) return undefined
+    this.#written = 0
+    return new Promise(resolve => setImmediate(resolve))
   }
 
   run<T>(steps: Steps<T>): MaybePromise<T> {

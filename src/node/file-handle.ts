@@ -46,14 +46,20 @@ export class FileHandle extends EventEmitter {
   async write(data: unknown, second?: unknown, third?: unknown, fourth?: unknown): Promise<{ bytesWritten: number; buffer: unknown }> {
     const fd = this.#open('write')
     const request = writeRequest(data, second, third, fourth)
-    return { bytesWritten: request.bytes.length === 0 ? 0 : await write(this.#core, fd, request), buffer: data }
+    const bytesWritten = request.bytes.length === 0 ? 0 : await write(this.#core, fd, request)
+    const turn = this.#core.turn(bytesWritten)
+    if (turn !== undefined) await turn
+    return { bytesWritten, buffer: data }
   }
 
   async writev(buffers: unknown, at?: unknown): Promise<{ bytesWritten: number; buffers: ArrayBufferView[] }> {
     const fd = this.#open('write')
     const views = checkViews(buffers)
     const start = typeof at === 'number' || typeof at === 'bigint' ? position(at) : null
-    return { bytesWritten: await writeVector(this.#core, fd, views, start), buffers: views }
+    const bytesWritten = await writeVector(this.#core, fd, views, start)
+    const turn = this.#core.turn(bytesWritten)
+    if (turn !== undefined) await turn
+    return { bytesWritten, buffers: views }
   }
 
   async readFile(opts?: unknown): Promise<string | Buffer> {

@@ -48,6 +48,21 @@ describe('staged writes and transactions on a volume', () => {
     expect(await fs.promises.readdir(root)).toEqual([])
   })
 
+  it('lets the program go on between writes that are many', async () => {
+    const file = await fs.promises.open(`${root}/f`, 'w')
+    const turns: number[] = []
+    let written = 0
+    const timer = setInterval(() => turns.push(written), 0)
+    for (; written < 8; written++) await file.write(Buffer.alloc(1024 * 1024, written))
+    setImmediate(() => turns.push(-1))
+    await file.writev([Buffer.alloc(2 * 1024 * 1024), Buffer.alloc(2 * 1024 * 1024)])
+    clearInterval(timer)
+    await file.close()
+    expect(turns[0]).toBeLessThan(8)
+    expect(turns).toContain(-1)
+    expect(fs.statSync(`${root}/f`).size).toBe(12 * 1024 * 1024)
+  })
+
   it('shows a staged file when it is closed, with the mode of the one it replaces', async () => {
     const path = `${root}/f`
     fs.writeFileSync(path, 'old')

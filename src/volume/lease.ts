@@ -333,6 +333,8 @@ export class Lease implements WriterLease {
       done(failed)
       if (failed !== undefined) this.#log?.publishFailed()
       this.#settle()
+      // Who waits still waits for what was sealed while this was stored.
+      if (failed === undefined && this.#waiting.length > 0 && !this.#store.isPublishing(this.#key)) this.publish(() => {})
     })
   }
 

@@ -10,8 +10,9 @@ import type { Spool } from './spool.js'
 import type { VolumeState } from './state.js'
 import type { Syncer } from './syncer.js'
 
-/** Commits between two looks at how much waits for a seal. */
+/** Commits between two looks at how much waits for a seal, and what has come into packs since the last one. */
 const COMMITS_PER_LOOK = 64
+const BYTES_PER_LOOK = 8 * 1024 * 1024
 /** Folds per commit once overlays are over their budget. */
 const FOLDS_AT_ONCE = 4
 /** Folds between two looks at the clock: a block takes some 50 µs. */
@@ -61,6 +62,8 @@ export class Sealing {
   #flushing: Array<{ sequence: number; resolve: () => void; reject: (error: unknown) => void }> = []
   #lastChangeMs = 0
   #commitsSinceLook = 0
+  /** In packs, at the last look. */
+  #bytesAtLook = 0
   #retrySealAtMs = 0
 
   constructor(parts: SealingParts) {
@@ -82,14 +85,15 @@ export class Sealing {
   changed(): void {
     this.#lastChangeMs = this.#clock.monotonic()
     this.#boundOverlays()
-    if (++this.#commitsSinceLook >= COMMITS_PER_LOOK) this.#boundDirty()
+    if (++this.#commitsSinceLook >= COMMITS_PER_LOOK || Math.abs(this.#spool.bytes - this.#bytesAtLook) >= BYTES_PER_LOOK) this.#boundDirty()
   }
 
-  /** Keeps journal and dirty pages bounded where commits come faster than `pump` is called. */
+  /** Keeps journal, packs and dirty pages bounded where commits come faster than `pump` is called. */
   #boundDirty(): void {
     this.#commitsSinceLook = 0
+    this.#bytesAtLook = this.#spool.bytes
     const load = this.#load()
-    if (load < 1 || this.#lastChangeMs < this.#retrySealAtMs) return
+    if ((load < 1 && this.#seal === undefined) || this.#lastChangeMs < this.#retrySealAtMs) return
     try {
       if (load >= 2) this.#sealNow()
       else this.#stepSeal(this.#lastChangeMs + limits.sealSliceMs)
