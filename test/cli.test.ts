@@ -128,6 +128,26 @@ describe('volumes', () => {
     expect(await run.json('fsck', 'work')).toMatchObject({ ok: true, findings: [] })
   })
 
+  test('init puts a volume below the address that an argument or the settings name, and the prefix of an argument is stronger', async () => {
+    const [near, far] = [run.path('near'), run.path('far')]
+    expect(await run.json('init', 'p1', '--store', near, '--prefix', 'a/b')).toMatchObject({ store: join(near, 'a/b') })
+    expect(await run.json('init', 'p2', '--storage', 'file', '--bucket', `file://${near}2`, '--prefix', '/c')).toMatchObject({ store: `file://${near}2/c` })
+    run.env = { ...run.env, CAIRN_STORE: far, CAIRN_PREFIX: 'set' }
+    expect(await run.json('init', 'p3')).toMatchObject({ store: join(far, 'set') })
+    expect(await run.json('init', 'p4', '--prefix', 'said')).toMatchObject({ store: join(far, 'said') })
+    expect(await run.json('init', 'p5', '--dev')).toMatchObject({ store: 'dev' })
+    run.env = { ...run.env, CAIRN_STORE: undefined, CAIRN_PREFIX: undefined }
+    expect(await run.cairn('init', 'p6', '--prefix', 'x')).toMatchObject({ code: 2, err: expect.stringContaining('--prefix says where below a store') })
+    for (const [option, value, wants] of [
+      ['--metadata-ttl', 'soon', 'a time such as 500ms'],
+      ['--log-level', 'loud', 'error, warn, info or debug'],
+    ])
+      expect(await run.cairn('mount', 'p1', run.path('m'), option, value)).toMatchObject({
+        code: 2,
+        err: `cairn: ${option} is "${value}". Give ${wants}${option === '--metadata-ttl' ? ' or 2s' : ''}.\n`,
+      })
+  })
+
   test('config show names the origin of each setting', async () => {
     run.env = { ...run.env, CAIRN_LOG_LEVEL: 'debug' }
     const { settings } = await run.json<{ settings: Record<string, { value: unknown; origin: string; name?: string }> }>('config', 'show')

@@ -2,10 +2,11 @@ import { existsSync, realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { CairnError } from '../errors.js'
 import { looksLikeHostPath, parseVolumeRef } from '../sdk/address.js'
-import type { Resolved } from '../sdk/config.js'
+import type { Resolved, Settings } from '../sdk/config.js'
 import { keySettings } from '../sdk/keys.js'
 import { mountOf } from '../sdk/mount-table.js'
 import type { CairnApi, CairnOptions, MountInfo, OpenVolume } from '../sdk/types.js'
+import { assert } from '../sys/assert.js'
 import { about, type Told, tell, usageError } from './errors.js'
 import type { Output, Streams } from './output.js'
 import { type Place, type PlaceRules, Places } from './places.js'
@@ -28,6 +29,7 @@ export class Context {
   private readonly commandLine: readonly string[] | undefined
   private opening: Promise<CairnApi> | undefined
   private resolved: Promise<Resolved> | undefined
+  private settingArguments: Partial<Settings> = {}
   private readonly places: Places
 
   constructor(options: {
@@ -62,9 +64,15 @@ export class Context {
   /** The settings with their origins. */
   config(): Promise<Resolved> {
     this.resolved ??= import('../sdk/config.js').then(({ loadSettings }) =>
-      loadSettings({ env: this.streams.env, ...(this.homeArgument !== undefined && { arguments: { home: this.homeArgument } }) }),
+      loadSettings({ env: this.streams.env, arguments: { ...this.settingArguments, ...(this.homeArgument !== undefined && { home: this.homeArgument }) } }),
     )
     return this.resolved
+  }
+
+  /** What options of the command say of settings; before the first look at them. */
+  argue(settings: Partial<Settings>): void {
+    assert(this.resolved === undefined, 'settings are argued about before they are read')
+    this.settingArguments = settings
   }
 
   cairn(): Promise<CairnApi> {

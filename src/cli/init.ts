@@ -1,6 +1,7 @@
 import { checkVolumeName } from '../sdk/address.js'
 import type { Settings } from '../sdk/config.js'
 import type { NewVolume } from '../sdk/types.js'
+import { usageError } from './errors.js'
 import type { Options, Run } from './spec.js'
 
 export const run: Run = async (context, [name], options) => {
@@ -8,11 +9,8 @@ export const run: Run = async (context, [name], options) => {
   const { settings } = await context.config()
   const cairn = await context.cairn()
   const given = storeOptions(options)
-  const { encrypt, keyFile: _, compression: __, ...place } = given
-  const isGiven = Object.keys(place).length > 0
-  const volume = await context.helped(() =>
-    cairn.ensureVolume({ name, ...given, ...(isGiven || settings.store === undefined ? {} : { store: storeIn(settings) }) }),
-  )
+  const { encrypt } = given
+  const volume = await context.helped(() => cairn.ensureVolume({ name, ...given, ...placeOf(options, settings) }))
   const mount = `Mount it with \`cairn mount ${volume.name} ./${volume.name}\`.`
   await context.result(volume, () => [
     volume.created
@@ -35,7 +33,18 @@ function storeOptions(options: Options): Omit<NewVolume, 'name'> {
   }
 }
 
-/** The store of the settings, with their prefix behind it. */
-function storeIn({ store = '', prefix }: Settings): string {
-  return prefix === undefined || prefix === '' || store === 'dev' ? store : `${store.replace(/\/+$/, '')}/${prefix.replace(/^\/+/, '')}`
+/** The store that the options name, else that of the settings with their prefix behind it; `--prefix` is behind either. */
+function placeOf(options: Options, settings: Settings): Pick<NewVolume, 'store' | 'bucket'> {
+  const { store, bucket } = options
+  const prefix = typeof options['prefix'] === 'string' ? options['prefix'] : undefined
+  if (typeof bucket === 'string') return { bucket: below(bucket, prefix) }
+  if (typeof store === 'string') return { store: below(store, prefix) }
+  const isSet = options['dev'] !== true && options['storage'] === undefined && settings.store !== undefined
+  if (isSet) return { store: below(settings.store ?? '', prefix ?? settings.prefix) }
+  if (prefix !== undefined) throw usageError('--prefix says where below a store, and none is named.', 'Give --store or --bucket, or set CAIRN_STORE.')
+  return {}
+}
+
+function below(address: string, prefix = ''): string {
+  return prefix === '' || address === 'dev' ? address : `${address.replace(/\/+$/, '')}/${prefix.replace(/^\/+/, '')}`
 }

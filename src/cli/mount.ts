@@ -1,13 +1,20 @@
 import { resolve } from 'node:path'
 import { parseAddress } from '../sdk/address.js'
 import type { DurabilityLevel, MountInfo } from '../sdk/types.js'
+import { livingSupervisor } from '../server/connect.js'
+import { homePaths } from '../server/home.js'
 import { parseWait } from './age.js'
 import type { Context } from './context.js'
 import { usageError } from './errors.js'
+import { settingArguments } from './setting-arguments.js'
 import type { Options, Run } from './spec.js'
 
 export const run: Run = async (context, [target, path], options) => {
+  const told = await settingArguments(options, ['metadataTtl', 'logLevel'])
+  context.argue(told)
   const { settings } = await context.config()
+  if (Object.keys(told).length > 0 && livingSupervisor(homePaths(settings.home)) !== undefined)
+    context.out.note('cairn: The server of this home runs already: --metadata-ttl and --log-level count for one that starts.')
   const address = parseAddress(target, settings.volume)
   if (address.kind !== 'volume') throw usageError(`${target} is not a volume.`, 'Write `cairn mount VOLUME PATH`, such as `cairn mount work ./work`.')
   if (address.ref !== undefined) {
