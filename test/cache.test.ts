@@ -125,6 +125,8 @@ describe('files of a volume in a bucket', { timeout: 120_000 }, () => {
     // What is read ahead behind the last of them, perhaps.
     expect(server.total.bytesOut).toBeLessThan(3 * MIB)
     expect(await volume.prefetch('/src')).toMatchObject({ files: 300, fetchedBytes: 0 })
+    // A file that matches, and whose directory does, is one file.
+    expect(await volume.prefetch(['/src/**', '/src', '/sr*'])).toMatchObject({ files: 300, fetchedBytes: 0 })
     expect(await volume.prefetch('/data/big.bin')).toEqual({ files: 1, bytes: 40 * MIB + 17, fetchedBytes: 0 })
     await volume.fs.promises.mkdir('/empty')
     expect(await volume.prefetch('/empty')).toEqual({ files: 0, bytes: 0, fetchedBytes: 0 })

@@ -48,6 +48,7 @@ describe('credentials that allow only reading', { timeout: 240_000 }, () => {
       [['refresh', 'w'], /newest/],
       [['undo', 'w', '--dry-run'], /1 change/],
       [['prune', 'w', '--dry-run'], /./],
+      [['cache', 'prefetch', 'w:/'], /1 file with/],
     ]
     for (const [command, expected] of commands) expect(await b.must(...command), command.join(' ')).toMatch(expected)
     expect(readFileSync(join(out, 'f'), 'utf8')).toBe('two\n')

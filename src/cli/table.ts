@@ -438,6 +438,7 @@ export const groups: readonly CommandGroup[] = [
           ["cairn cache prefetch 'ws:/data/**/*.parquet'", 'a glob'],
         ],
         completes: 'address',
+        reads: true,
         load: () => import('./cache-prefetch.js'),
       },
       {

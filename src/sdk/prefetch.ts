@@ -28,13 +28,11 @@ export async function prefetch(
   { onProgress }: PrefetchOptions = {},
 ): Promise<PrefetchResult> {
   const done: PrefetchResult = { files: 0, bytes: 0, fetchedBytes: 0 }
+  const taken = new Taken()
   for (const pattern of typeof patterns === 'string' ? [patterns] : patterns) {
-    let isFound = false
-    for await (const batch of inBatches(filesOf(fs, pattern))) {
-      isFound = true
-      await bring(name, opened, batch, done, onProgress)
-    }
-    if (!isFound && (await isNothing(fs, pattern)))
+    taken.met = false
+    for await (const batch of inBatches(filesOf(fs, pattern, taken))) await bring(name, opened, batch, done, onProgress)
+    if (!taken.met && (await isNothing(fs, pattern)))
       throw new CairnError('ERR_PATH_UNKNOWN', `Nothing in ${name} matches ${pattern}.`, `\`cairn ls ${name}:/\` shows what there is.`)
   }
   return done
@@ -63,24 +61,49 @@ function tooMuch(name: string, maxBytes: number): CairnError {
   )
 }
 
-/** Files that a path or glob means: of a directory all that is in it. */
-async function* filesOf(fs: VolumeFs, pattern: string): AsyncGenerator<string> {
-  const found = await fs.promises.lstat(pattern).catch(() => undefined)
-  if (found?.isDirectory() === true) yield* filesBelow(fs, pattern)
-  else if (found !== undefined) yield pattern
-  else {
-    for await (const entry of fs.promises.glob(pattern, { withFileTypes: true })) {
-      const path = posix.join(entry.parentPath, entry.name)
-      if (entry.isDirectory()) yield* filesBelow(fs, path)
-      else yield path
+/** What matched, directories with all that is in them: a glob such as `/**` matches that as well, and it counts once. */
+class Taken {
+  readonly #paths = new Set<string>()
+  /** Something matched, whether it was taken before or not. */
+  met = false
+
+  has(path: string): boolean {
+    return this.#paths.has(path)
+  }
+
+  /** True the first time, and not below a directory that was. */
+  isNew(path: string): boolean {
+    this.met = true
+    for (let at = path; ; at = posix.dirname(at)) {
+      if (this.has(at)) return false
+      if (at === posix.dirname(at)) break
     }
+    this.#paths.add(path)
+    return true
   }
 }
 
-async function* filesBelow(fs: VolumeFs, folder: string): AsyncGenerator<string> {
+/** Files that a path or glob means: of a directory all that is in it. */
+async function* filesOf(fs: VolumeFs, pattern: string, taken: Taken): AsyncGenerator<string> {
+  const found = await fs.promises.lstat(pattern).catch(() => undefined)
+  if (found !== undefined) yield* filesAt(fs, posix.resolve('/', pattern), found.isDirectory(), taken)
+  else {
+    for await (const entry of fs.promises.glob(pattern, { withFileTypes: true }))
+      yield* filesAt(fs, posix.join(entry.parentPath, entry.name), entry.isDirectory(), taken)
+  }
+}
+
+async function* filesAt(fs: VolumeFs, path: string, isDirectory: boolean, taken: Taken): AsyncGenerator<string> {
+  if (!taken.isNew(path)) return
+  if (isDirectory) yield* filesBelow(fs, path, taken)
+  else yield path
+}
+
+async function* filesBelow(fs: VolumeFs, folder: string, taken: Taken): AsyncGenerator<string> {
   for await (const entry of await fs.promises.opendir(folder)) {
     const path = posix.join(folder, entry.name)
-    if (entry.isDirectory()) yield* filesBelow(fs, path)
+    if (taken.has(path)) continue
+    if (entry.isDirectory()) yield* filesBelow(fs, path, taken)
     else yield path
   }
 }
