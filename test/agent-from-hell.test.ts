@@ -32,7 +32,7 @@ echo 'a day of work' >> src/m1.ts; echo untracked > src/new.ts; echo staged > sr
 /** Every path of a tree with all that it has, by a program that knows nothing of Cairn. */
 type Tree = Record<string, { mode: string; mtime?: string; content: string; xattrs: Record<string, string> }>
 
-describe.skipIf(reason !== undefined)(`an agent from hell${reason === undefined ? '' : ` (skipped: ${reason})`}`, { timeout: 120_000 }, () => {
+describe.skipIf(reason !== undefined)(`an agent from hell${reason === undefined ? '' : ` (skipped: ${reason})`}`, () => {
   let home: MountedHome
   let ann: Cairn
   let volume: OpenVolume

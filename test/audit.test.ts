@@ -187,7 +187,7 @@ describe('the audit chain', () => {
 
 const why = whyNoMount()
 
-describe.skipIf(why !== undefined)(`a mount${why === undefined ? '' : ` (skipped: ${why})`}`, { timeout: 60_000 }, () => {
+describe.skipIf(why !== undefined)(`a mount${why === undefined ? '' : ` (skipped: ${why})`}`, () => {
   it('is in the chain with its actor and reason', async () => {
     const mounted = new MountedHome({ CAIRN_ACTOR: 'ann', CAIRN_REASON: 'to look around' })
     try {

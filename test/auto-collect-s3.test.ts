@@ -23,7 +23,7 @@ function plantGarbage(): Map<string, unknown> {
   return objects
 }
 
-describe('a server that writes a volume of a store elsewhere', { timeout: 120_000 }, () => {
+describe('a server that writes a volume of a store elsewhere', () => {
   it.skipIf(whyNoMount() !== undefined)('collects that store by itself', async () => {
     const a = host({ CAIRN_GC_CHECK_MS: '200', CAIRN_GC_ELSEWHERE_MS: '1' })
     await must(a, 'init', 'w', ...bucket.store('shared'))

@@ -30,7 +30,7 @@ async function make(cairn: Cairn, kind: (typeof StorePlaces.kinds)[number]): Pro
   await cairn.ensureVolume({ name: 'w', store: formatStoreUrl(places.of(kind)), ...options, ...(region === undefined ? {} : { region }) })
 }
 
-describe.each(StorePlaces.kinds)('a backup of a volume in a store of kind %s', { timeout: 60_000 }, kind => {
+describe.each(StorePlaces.kinds)('a backup of a volume in a store of kind %s', kind => {
   it('is made while it is written, and restored under another home without the store', async () => {
     const here = await home(`${kind}-here`)
     await make(here, kind)

@@ -18,7 +18,7 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
-describe.skipIf(!isHere)(`a program of Bun${isHere ? ` ${version.stdout.trim()}` : ' (skipped: there is none here)'}`, { timeout: 60_000 }, () => {
+describe.skipIf(!isHere)(`a program of Bun${isHere ? ` ${version.stdout.trim()}` : ' (skipped: there is none here)'}`, () => {
   it.each([
     ['the store of the home', '{}'],
     ['a folder that hosts share', `{ store: 'file://' + folder + '/shared' }`],

@@ -68,7 +68,7 @@ function diskOf(folder: string): number {
   return bytes
 }
 
-describe('files of a volume in a bucket', { timeout: 120_000 }, () => {
+describe('files of a volume in a bucket', () => {
   it('are read by ranges: what is asked for and not the file', async () => {
     const { cairn, volume } = await volumeIn(host())
     const big = randomBytes(24 * MIB)
@@ -307,7 +307,7 @@ describe('files of a volume in a bucket', { timeout: 120_000 }, () => {
   })
 })
 
-describe('a store that was replaced', { timeout: 60_000 }, () => {
+describe('a store that was replaced', () => {
   it('is noticed, nothing of this host is written to it, and it can be used beside the old one', async () => {
     const [a, b] = [host(), host()]
     await a.must('init', 'w', ...place())
@@ -337,7 +337,7 @@ describe('a store that was replaced', { timeout: 60_000 }, () => {
   })
 })
 
-describe('cairn cache', { timeout: 60_000 }, () => {
+describe('cairn cache', () => {
   it('says, empties and fills, in words and as JSON', async () => {
     const on = host()
     await on.must('init', 'here')
@@ -386,7 +386,7 @@ describe('cairn cache', { timeout: 60_000 }, () => {
   })
 })
 
-describe('the bound of a cache', { timeout: 60_000 }, () => {
+describe('the bound of a cache', () => {
   it('holds while several processes fill it, and one of them is killed', async () => {
     const root = realpathSync(mkdtempSync(join(tmpdir(), 'cairn-bound-')))
     const folder = join(root, 'cache')

@@ -9,7 +9,7 @@ import { MountedHome, until, whyNoMount } from './support/mounted-home.js'
 
 const reason = whyNoMount()
 
-describe.skipIf(reason !== undefined)(`cairn exec${reason === undefined ? '' : ` (skipped: ${reason})`}`, { timeout: 60_000 }, () => {
+describe.skipIf(reason !== undefined)(`cairn exec${reason === undefined ? '' : ` (skipped: ${reason})`}`, () => {
   let home: MountedHome
   beforeAll(async () => {
     home = new MountedHome()

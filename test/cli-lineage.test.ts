@@ -45,26 +45,22 @@ describe('cairn fork --count', () => {
     expect(await names()).not.toContain('x-1')
   })
 
-  test.skipIf(mountSupport().some(check => !check.ok))(
-    '--mount',
-    async () => {
-      const tries = run.path('tries')
-      try {
-        await run.ok('fork', 'work', 'mounted', '--count', '2', '--mount', tries)
-        expect(readFileSync(`${tries}/mounted-2/f`, 'utf8')).toBe('two, changed\n')
-        // One of them cannot be mounted: none is left, and no folder.
-        mkdirSync(`${tries}/full-2`)
-        writeFileSync(`${tries}/full-2/something`, '')
-        expect((await run.cairn('fork', 'work', 'full', '--count', '3', '--mount', tries)).code).toBe(1)
-        expect((await names()).filter(name => name.startsWith('full'))).toEqual([])
-        expect(existsSync(`${tries}/full-1`)).toBe(false)
-      } finally {
-        for (const i of [1, 2]) await run.cairn('unmount', `mounted-${i}`)
-        rmSync(tries, { recursive: true, force: true })
-      }
-    },
-    60_000,
-  )
+  test.skipIf(mountSupport().some(check => !check.ok))('--mount', async () => {
+    const tries = run.path('tries')
+    try {
+      await run.ok('fork', 'work', 'mounted', '--count', '2', '--mount', tries)
+      expect(readFileSync(`${tries}/mounted-2/f`, 'utf8')).toBe('two, changed\n')
+      // One of them cannot be mounted: none is left, and no folder.
+      mkdirSync(`${tries}/full-2`)
+      writeFileSync(`${tries}/full-2/something`, '')
+      expect((await run.cairn('fork', 'work', 'full', '--count', '3', '--mount', tries)).code).toBe(1)
+      expect((await names()).filter(name => name.startsWith('full'))).toEqual([])
+      expect(existsSync(`${tries}/full-1`)).toBe(false)
+    } finally {
+      for (const i of [1, 2]) await run.cairn('unmount', `mounted-${i}`)
+      rmSync(tries, { recursive: true, force: true })
+    }
+  })
 })
 
 test('cairn volumes --tree shows lineage, deleted parents too', async () => {

@@ -46,7 +46,7 @@ const sizeOf = (path: string): number =>
     .filter(entry => entry.isFile())
     .reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).size, 0)
 
-describe('--compression', { timeout: 60_000 }, () => {
+describe('--compression', () => {
   it('stays with the store: none is packed where it would be, for this host and the next one', async () => {
     const [a, b] = [await home('a'), await home('b')]
     const store = join(folder, 'plain')

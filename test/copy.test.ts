@@ -84,7 +84,7 @@ async function told(cairn: Cairn, name: string): Promise<unknown> {
   return result
 }
 
-describe('a copy of a volume in another store', { timeout: 120_000 }, () => {
+describe('a copy of a volume in another store', () => {
   it('has its whole history, in a folder, back in a home, and in a SQLite file', async () => {
     const [a, b] = [host(), host()]
     const here = await sdk(a)

@@ -35,7 +35,7 @@ async function published(env: Record<string, string>, path: string): Promise<str
   return bucket.must(other, 'cat', `w:/${path}`)
 }
 
-describe.skipIf(whyNoMount() !== undefined)('credentials that expire under a server', { timeout: 120_000 }, () => {
+describe.skipIf(whyNoMount() !== undefined)('credentials that expire under a server', () => {
   it('are taken from the environment of who asks for something, and then the server has them', async () => {
     rotate(1)
     const a = bucket.host(variables(session(1)))
@@ -78,7 +78,7 @@ describe.skipIf(whyNoMount() !== undefined)('credentials that expire under a ser
   })
 })
 
-describe('credentials that expire in a program', { timeout: 60_000 }, () => {
+describe('credentials that expire in a program', () => {
   it('are those that it has set in its environment by now', async () => {
     const server = await spawnS3Server({ credentials: [session(1)] })
     const putBack = cloudEnvironment({ ...TEST_VARIABLES, ...variables(session(1)) })

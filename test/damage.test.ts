@@ -220,24 +220,20 @@ describe('the command line on a damaged home', () => {
       /newer/,
     ],
     ['a home of a newer format', (file: string) => file === 'home.json', () => Buffer.from('{"format":99}'), ['volumes'], /made by a newer version of Cairn/],
-  ])(
-    '%s',
-    async (_, file, change, args, what) => {
-      await onHome(file, change)
-      try {
-        await expectTold(args, what)
-        if (!what.source.includes('newer') && !what.source.includes('store')) {
-          // The other volume is there and works, in the list too.
-          expect(await home.must('cat', 'other:/d0/f1')).toBe(bytesOf(1).toString())
-          expect(await home.must('volumes')).toMatch(/^other /m)
-          expect(await home.cairn('fsck', 'other')).toMatchObject({ code: 0 })
-        }
-      } finally {
-        await home.end()
+  ])('%s', async (_, file, change, args, what) => {
+    await onHome(file, change)
+    try {
+      await expectTold(args, what)
+      if (!what.source.includes('newer') && !what.source.includes('store')) {
+        // The other volume is there and works, in the list too.
+        expect(await home.must('cat', 'other:/d0/f1')).toBe(bytesOf(1).toString())
+        expect(await home.must('volumes')).toMatch(/^other /m)
+        expect(await home.cairn('fsck', 'other')).toMatchObject({ code: 0 })
       }
-    },
-    60_000,
-  )
+    } finally {
+      await home.end()
+    }
+  })
 
   it('a block, before mounting when that is asked for, in one sentence', async () => {
     const packs = filesIn(whole).filter(file => file.startsWith(`store/packs/${own('w')}`))

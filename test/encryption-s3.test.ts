@@ -40,7 +40,7 @@ function expectHidden(): void {
   for (const text of bucket.said) for (const secret of [KEY, PASSPHRASE]) expect(text).not.toContain(secret)
 }
 
-describe('an encrypted volume in a bucket', { timeout: 120_000 }, () => {
+describe('an encrypted volume in a bucket', () => {
   it('is used by hosts that have the key, however they get it, and by nobody else', async () => {
     const a = host()
     expect(await init(a, '--encrypt')).toMatchObject({

@@ -14,7 +14,7 @@ import { MountedHome, whyNoMount } from './support/mounted-home.js'
 const why = whyNoMount() ?? ((await findTools()).bubblewrap === undefined ? 'no bubblewrap' : undefined)
 
 /** Ways out of the sandbox, each of them tried. What must not be reached is really there, outside. */
-describe.skipIf(why !== undefined)(`from inside the sandbox${why === undefined ? '' : ` (skipped: ${why})`}`, { timeout: 60_000 }, () => {
+describe.skipIf(why !== undefined)(`from inside the sandbox${why === undefined ? '' : ` (skipped: ${why})`}`, () => {
   let home: MountedHome
   let cairn: Cairn
   let volume: OpenVolume

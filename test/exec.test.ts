@@ -25,7 +25,7 @@ m[0:6] = b'mapped'
 print('ready', flush=True)
 sys.stdin.read()`
 
-describe.skipIf(reason !== undefined)(`a command in a volume${reason === undefined ? '' : ` (skipped: ${reason})`}`, { timeout: 60_000 }, () => {
+describe.skipIf(reason !== undefined)(`a command in a volume${reason === undefined ? '' : ` (skipped: ${reason})`}`, () => {
   let home: MountedHome
   let cairn: Cairn
   let volume: OpenVolume

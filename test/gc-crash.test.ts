@@ -125,7 +125,6 @@ describe('SIGKILL again and again', () => {
       engine.close()
       if (ROUNDS > 1) process.stderr.write(`seed ${seed}: ${ended - KILLS} collections ended before the ${KILLS} kills\n`)
     },
-    120_000,
   )
 
   it('of nobody: collections and work side by side, and both find everything', async () => {

@@ -71,70 +71,62 @@ async function expectSound(): Promise<void> {
 }
 
 describe.skipIf(whyNoMount() !== undefined)('SIGKILL under load', () => {
-  it.each(seeds)(
-    'of the server: the mount lives on and every program finishes (seed %i)',
-    async seed => {
-      const next = seeded(seed)
-      await mounted()
-      let running = 0
-      const results = new Map<string, Result>()
-      const ended = Promise.all(
-        clients(seed, false).map(async client => {
-          running++
-          results.set(client.name, await home.start(client.file, client.run))
-          running--
-        }),
-      )
-      const flushing = flushUntil(() => running === 0)
-      let kills = 0
-      while (running > 0) {
-        await pause(150 + next(900))
-        if (running === 0 || kills === KILLS_AT_MOST) break
-        await home.killServer()
-        kills++
-      }
-      await ended
-      await flushing
-      const failed = [...results].filter(([, result]) => result.code !== 0)
-      expect(failed, home.log()).toEqual([])
-      expect(kills).toBeGreaterThan(0)
-      await expectSound()
-      if (ROUNDS > 1) process.stderr.write(`seed ${seed}: ${kills} kills\n`)
-    },
-    180_000,
-  )
+  it.each(seeds)('of the server: the mount lives on and every program finishes (seed %i)', async seed => {
+    const next = seeded(seed)
+    await mounted()
+    let running = 0
+    const results = new Map<string, Result>()
+    const ended = Promise.all(
+      clients(seed, false).map(async client => {
+        running++
+        results.set(client.name, await home.start(client.file, client.run))
+        running--
+      }),
+    )
+    const flushing = flushUntil(() => running === 0)
+    let kills = 0
+    while (running > 0) {
+      await pause(150 + next(900))
+      if (running === 0 || kills === KILLS_AT_MOST) break
+      await home.killServer()
+      kills++
+    }
+    await ended
+    await flushing
+    const failed = [...results].filter(([, result]) => result.code !== 0)
+    expect(failed, home.log()).toEqual([])
+    expect(kills).toBeGreaterThan(0)
+    await expectSound()
+    if (ROUNDS > 1) process.stderr.write(`seed ${seed}: ${kills} kills\n`)
+  })
 
-  it.each(seeds)(
-    'of server and supervisor: all that was acknowledged is there (seed %i)',
-    async seed => {
-      const next = seeded(seed + 1_000_000)
-      await mounted()
-      const list = clients(seed, true)
-      const ended = Promise.all(list.map(client => home.start(client.file, client.run)))
-      let alive = true
-      const flushing = flushUntil(() => !alive)
-      await pause(500 + next(3000))
-      // Sometimes the server dies before, so that what it took up again is lost with the next.
-      if (next(2) === 0) {
-        await home.killServer()
-        await pause(next(700))
-      }
-      await home.killBoth()
-      alive = false
-      await ended
-      await flushing
-      await home.mount()
-      const done: string[] = []
-      for (const { name, file, check } of list) {
-        if (check === undefined) continue
-        const result = await run(file, check)
-        expect({ name, ...result }).toMatchObject({ name, code: 0 })
-        done.push(`${name} ${result.output.trim()}`)
-      }
-      expect(existsSync(home.mountpoint)).toBe(true)
-      await expectSound()
-      if (ROUNDS > 1) process.stderr.write(`seed ${seed}: ${done.join(', ')}\n`)
-    },
-    180_000,
-  )
+  it.each(seeds)('of server and supervisor: all that was acknowledged is there (seed %i)', async seed => {
+    const next = seeded(seed + 1_000_000)
+    await mounted()
+    const list = clients(seed, true)
+    const ended = Promise.all(list.map(client => home.start(client.file, client.run)))
+    let alive = true
+    const flushing = flushUntil(() => !alive)
+    await pause(500 + next(3000))
+    // Sometimes the server dies before, so that what it took up again is lost with the next.
+    if (next(2) === 0) {
+      await home.killServer()
+      await pause(next(700))
+    }
+    await home.killBoth()
+    alive = false
+    await ended
+    await flushing
+    await home.mount()
+    const done: string[] = []
+    for (const { name, file, check } of list) {
+      if (check === undefined) continue
+      const result = await run(file, check)
+      expect({ name, ...result }).toMatchObject({ name, code: 0 })
+      done.push(`${name} ${result.output.trim()}`)
+    }
+    expect(existsSync(home.mountpoint)).toBe(true)
+    await expectSound()
+    if (ROUNDS > 1) process.stderr.write(`seed ${seed}: ${done.join(', ')}\n`)
+  })
 })

@@ -40,7 +40,7 @@ const names = (engine: Engine, options: { steal?: boolean; force?: boolean } = {
   }
 }
 
-describe('a volume in an LMDB folder', { timeout: 60_000 }, () => {
+describe('a volume in an LMDB folder', () => {
   it('is in a copy of the folder after a flush, and after it was closed; what came after that is on its host', async () => {
     const a = host('a')
     const volume = a.openVolume('ws')

@@ -48,7 +48,7 @@ beforeEach(async () => {
   mkdirSync(near)
   await reader.must('mount', 'near', near)
   await reader.must('mount', 'far', far)
-}, 120_000)
+})
 
 afterEach(async () => {
   server.faults.clear()
@@ -66,7 +66,7 @@ async function askedNowAndThen(cairn: Cairn, isOver: () => boolean): Promise<voi
   }
 }
 
-describe.skipIf(whyNoMount() !== undefined)('a volume elsewhere', { timeout: 120_000 }, () => {
+describe.skipIf(whyNoMount() !== undefined)('a volume elsewhere', () => {
   it('lets others, and what is here, go on while changes, calls and views of the past wait for the store', async () => {
     const [, reader] = hosts
     const cairn = await Cairn.open({ home: reader.home, via: 'server' })

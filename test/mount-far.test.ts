@@ -43,7 +43,7 @@ beforeEach(async () => {
   await reader.must('mount', 'near', near)
   await reader.must('mount', 'far', far)
   server.latencyMs = FAR_MS
-}, 60_000)
+})
 
 afterEach(async () => {
   server.hurry()
@@ -59,7 +59,7 @@ async function asked(before: number): Promise<void> {
   while (server.requests('GetObject') === before) await timeout(5)
 }
 
-describe.skipIf(whyNoMount() !== undefined)('a mount of a volume elsewhere', { timeout: 60_000 }, () => {
+describe.skipIf(whyNoMount() !== undefined)('a mount of a volume elsewhere', () => {
   it('lets other mounts, and what is here of its own, go on while it waits for the store', async () => {
     const before = sent()
     const requests = server.requests('GetObject')

@@ -21,7 +21,7 @@ async function said(program: string): Promise<unknown> {
   return JSON.parse(output)
 }
 
-describe('the package, as programs import it', { timeout: 60_000 }, () => {
+describe('the package, as programs import it', () => {
   it('has all of its threads and processes, and errors of one class', async () => {
     const program = `
       import { Cairn, CairnError } from 'cairnfs'

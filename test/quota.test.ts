@@ -105,7 +105,7 @@ describe('a quota', () => {
   })
 })
 
-describe.skipIf(whyNoMount() !== undefined)('a quota of a mounted volume', { timeout: 60_000 }, () => {
+describe.skipIf(whyNoMount() !== undefined)('a quota of a mounted volume', () => {
   let host: MountedHome
 
   afterEach(() => host.end())

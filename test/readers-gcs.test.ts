@@ -39,7 +39,7 @@ async function asked(): Promise<Record<string, [number, number]>> {
   return Object.fromEntries(Object.entries(counts).map(([name, { requests, bytesOut }]) => [name, [requests, bytesOut]]))
 }
 
-describe('a reader of a volume in GCS', { timeout: 60_000 }, () => {
+describe('a reader of a volume in GCS', () => {
   it('asks for the head by the generation that it has, and gets no bytes while that is the newest', async () => {
     const [a, b] = [await host('a'), await host('b')]
     const write = async (text: string): Promise<void> => {

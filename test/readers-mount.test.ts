@@ -68,7 +68,7 @@ const sees = async (ask: (question: string) => Promise<string>, name: string): P
 const STALE = 'Stale file handle'
 const MISSING = 'No such file or directory'
 
-describe.skipIf(whyNoMount() !== undefined)('programs on a mount that follows another host', { timeout: 120_000 }, () => {
+describe.skipIf(whyNoMount() !== undefined)('programs on a mount that follows another host', () => {
   it('see in what they have open, mapped and stand in what was published, and nothing of before', async () => {
     const make = [
       'for f in kept cut grown moved over gone linked dir xattr mode; do echo "$f before" > $f; done; ln linked link2',

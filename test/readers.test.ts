@@ -243,7 +243,7 @@ describe('the SDK', () => {
   })
 })
 
-describe.skipIf(whyNoMount() !== undefined)('mounted to be read', { timeout: 60_000 }, () => {
+describe.skipIf(whyNoMount() !== undefined)('mounted to be read', () => {
   let hosts: MountedHome[] = []
 
   afterEach(async () => {

@@ -67,7 +67,7 @@ async function expectFiles(cairn: Cairn, count: number, name = 'file'): Promise<
   await cairn.close()
 }
 
-describe.skipIf(whyNoMount() !== undefined)('a mount whose fsync means the bucket', { timeout: 120_000 }, () => {
+describe.skipIf(whyNoMount() !== undefined)('a mount whose fsync means the bucket', () => {
   it('makes one request for each, says so, and loses nothing with its host', async () => {
     const a = await mounted()
     const before = logObjects().length
@@ -181,7 +181,7 @@ describe.skipIf(whyNoMount() !== undefined)('a mount whose fsync means the bucke
   })
 })
 
-describe('a program whose commits are durable in the bucket', { timeout: 120_000 }, () => {
+describe('a program whose commits are durable in the bucket', () => {
   it('has transactions, batches and checkpoints there when they resolve', async () => {
     const a = await host()
     // A server of its own, which does not share this thread.

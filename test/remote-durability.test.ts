@@ -406,7 +406,7 @@ describe('commits that are durable in the store', () => {
     expect(survivors('a', 'b').fs.readdirSync('/').sort()).toEqual(['before', 'one', 'two'])
   })
 
-  describe('killed at', { timeout: 60_000 }, () => {
+  describe('killed at', () => {
     const points = crashPoints.filter(point => point.startsWith('log.') || point === 'lease.confirmed')
 
     /** Runs a host that commits until it is killed at the nth pass of a point; returns how many commits it said were durable. */

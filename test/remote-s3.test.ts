@@ -23,7 +23,7 @@ function everything(folder: string): Buffer[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true }).flatMap(item => (item.isFile() ? [readFileSync(join(item.parentPath, item.name))] : []))
 }
 
-describe('a volume in a bucket', { timeout: 120_000 }, () => {
+describe('a volume in a bucket', () => {
   it('is used by one host and then by the next, without a trace of the credentials', async () => {
     const [a, b] = [host(), host()]
     expect(await init(a)).toContain('Created the volume w in s3://bucket/agents')

@@ -60,7 +60,7 @@ describe('a volume in a store that hosts share', () => {
     found.writeFileSync('/from-b', 'b')
     there.close()
 
-    const again = await vi.waitFor(() => a.openVolume('ws'), { timeout: 30_000 })
+    const again = await vi.waitFor(() => a.openVolume('ws'), { timeout: 200_000 })
     expect(shape(again).readFileSync('/from-b', 'utf8')).toBe('b')
     again.close()
   })
@@ -91,7 +91,7 @@ describe('a volume in a store that hosts share', () => {
     second.close()
     // Back at the first host: what it had is set aside, and the volume is that of the second.
     // A sync under way keeps the lock until it is done.
-    const third = await vi.waitFor(() => a.openVolume('ws'), { timeout: 30_000 })
+    const third = await vi.waitFor(() => a.openVolume('ws'), { timeout: 200_000 })
     expect(shape(third).readdirSync('/').sort()).toEqual(['by-second', 'published'])
     third.close()
     expect(a.statusOf('ws').remote).toMatchObject({ setAside: 1, isWriter: false })
@@ -102,7 +102,7 @@ describe('a volume in a store that hosts share', () => {
     expect(shape(recovered).readFileSync('/journaled').equals(bytes(300_000, 4))).toBe(true)
     expect(recovered.fsck()).toMatchObject({ ok: true, findings: [] })
     // Numbers of what the two wrote are not the same.
-    const by = await vi.waitFor(() => a.openVolume('ws'), { timeout: 30_000 })
+    const by = await vi.waitFor(() => a.openVolume('ws'), { timeout: 200_000 })
     expect(shape(by).statSync('/by-second').ino).not.toBe(shape(recovered).statSync('/not-published').ino)
     by.close()
     recovered.close()

@@ -39,7 +39,7 @@ const points: CrashPoint[] = [
 ]
 
 describe('killed at a crash point, a volume in a SQLite file is there under another home, as it was acknowledged', () => {
-  it.each(points)('%s', { timeout: 60_000 }, async point => {
+  it.each(points)('%s', async point => {
     let passed = 0
     for (const nth of [1, 6]) {
       const [home, file] = [join(folder, `home-${nth}`), join(folder, `${nth}.cairn`)]

@@ -32,7 +32,7 @@ const sh = async (cwd: string, command: string): Promise<string> => {
 
 const parts = (): string[] => readdirSync(join(file, '..')).filter(name => name.startsWith('ws.cairn'))
 
-describe.skipIf(whyNoMount() !== undefined)('a mounted volume in a SQLite file', { timeout: 120_000 }, () => {
+describe.skipIf(whyNoMount() !== undefined)('a mounted volume in a SQLite file', () => {
   it('outlives its server, then all that serves it, and goes on under another home', async () => {
     const [a, b] = [hosts[0], host()]
     await init(a)

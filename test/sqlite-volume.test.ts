@@ -91,7 +91,7 @@ function expectFiles(volume: Volume, files: number): void {
   expect(volume.fsck()).toMatchObject({ ok: true, findings: [] })
 }
 
-describe('a volume in a SQLite file', { timeout: 60_000 }, () => {
+describe('a volume in a SQLite file', () => {
   it.each([
     ['has never sealed', 120, {}],
     ['seals now and then', 120, { sealEvery: 25 }],

@@ -68,7 +68,7 @@ async function refusesInit(args: readonly string[], wanted: RegExp): Promise<voi
   expect(await server.keys('bucket')).toEqual(before)
 }
 
-describe('what is wrong with a place', { timeout: 60_000 }, () => {
+describe('what is wrong with a place', () => {
   it('a bucket that is not there', async () => {
     await refusesInit(place('s3://nobody/p'), /^cairn: There is no bucket nobody at http:\S+\. Check the name/)
   })
@@ -164,7 +164,7 @@ describe('what is wrong with a place', { timeout: 60_000 }, () => {
   })
 })
 
-describe('credentials', { timeout: 60_000 }, () => {
+describe('credentials', () => {
   it('that are unknown, wrong, or not there', async () => {
     const url = `s3://bucket/${prefix()}`
     process.env['AWS_ACCESS_KEY_ID'] = 'AKIAPLANTED'
@@ -219,7 +219,7 @@ describe('credentials', { timeout: 60_000 }, () => {
   })
 })
 
-describe('what answers at an endpoint', { timeout: 90_000 }, () => {
+describe('what answers at an endpoint', () => {
   const running: Array<Server | TcpServer> = []
   const silent: Socket[] = []
 
@@ -278,7 +278,7 @@ describe('what answers at an endpoint', { timeout: 90_000 }, () => {
   })
 })
 
-describe('Google', { timeout: 60_000 }, () => {
+describe('Google', () => {
   let google: SpawnedGcs
 
   beforeAll(async () => {
@@ -338,7 +338,7 @@ describe('Google', { timeout: 60_000 }, () => {
   })
 })
 
-describe('programs', { timeout: 60_000 }, () => {
+describe('programs', () => {
   it('hear the same as errors with a code, and go on', async () => {
     const mistakes = {
       bucket: { store: 's3://nobody/x', region: 'us-east-1', endpoint: server.endpoint },
@@ -377,7 +377,7 @@ describe('programs', { timeout: 60_000 }, () => {
   })
 })
 
-describe('looking at a store', { timeout: 60_000 }, () => {
+describe('looking at a store', () => {
   it('`mount --check-storage` tries it out, and `doctor` asks it, with a fix for each finding', async () => {
     const args = place(`s3://bucket/${prefix()}`)
     await cli.ok('init', 'w', ...args)

@@ -141,7 +141,7 @@ async function readLarge(fs: ReturnType<typeof shape>): Promise<void> {
   fs.closeSync(file)
 }
 
-it('asks a store for no more than it did', { timeout: 120_000 }, async () => {
+it('asks a store for no more than it did', async () => {
   const a = host('a')
   await write(a)
   a.close()

@@ -27,7 +27,7 @@ function hostAhead(byMs: number): Engine {
 
 const why = whyNoMount()
 
-describe.skipIf(why !== undefined)(`a writer that sleeps${why === undefined ? '' : ` (skipped: ${why})`}`, { timeout: 60_000 }, () => {
+describe.skipIf(why !== undefined)(`a writer that sleeps${why === undefined ? '' : ` (skipped: ${why})`}`, () => {
   it('is overtaken by who believes that its lease ran out, loses cleanly when it wakes, and its work is kept', async () => {
     home = new MountedHome({ CAIRN_IDLE_MS: '2000' })
     await home.must('init', 'w', '--store', `file://${home.folder}/shared`)

@@ -36,7 +36,7 @@ async function status(on: NetHost): Promise<StatusReport['volumes'][number]> {
 
 const why = whyNoMount() ?? whyNoNetwork()
 
-describe.skipIf(why !== undefined)(`two hosts with networks of their own${why === undefined ? '' : ` (skipped: ${why})`}`, { timeout: 180_000 }, () => {
+describe.skipIf(why !== undefined)(`two hosts with networks of their own${why === undefined ? '' : ` (skipped: ${why})`}`, () => {
   it('share a volume; one is cut off, overtaken, killed while it publishes, and gets its work back', async () => {
     const [a, b] = [await host(), await host()]
     await a.mount()

@@ -63,7 +63,7 @@ describe.skipIf(!canMount)('restore in the middle of a transaction of SQLite', (
   for (const mode of ['delete', 'truncate', 'persist']) {
     for (const killed of [false, true]) {
       const name = `journal_mode=${mode}: the transaction ${killed ? 'fails also when the server is killed meanwhile' : 'fails, and its journal does not reach others'}`
-      test(name, { timeout: 120_000 }, async () => {
+      test(name, async () => {
         const writer = python(sqlite, at('db'), mode)
         await run(writer, 'fill')
         await cairn.checkpoint('v', 'one')
@@ -95,7 +95,7 @@ describe.skipIf(!canMount)('restore in the middle of a transaction of SQLite', (
     }
   }
 
-  test('journal_mode=wal: the transaction fails', { timeout: 60_000 }, async () => {
+  test('journal_mode=wal: the transaction fails', async () => {
     const writer = python(sqlite, at('db'), 'wal')
     await run(writer, 'fill')
     await cairn.checkpoint('v', 'one')

@@ -27,6 +27,6 @@ function open(host = 'host', options: { cacheBytes?: number } = {}): RemoteStore
 }
 
 describe('a store elsewhere', () => {
-  for (const { name, run } of storeCases) it(name, () => run({ store: open(), again: () => open(`host-${stores.length}`) }), 60_000)
+  for (const { name, run } of storeCases) it(name, () => run({ store: open(), again: () => open(`host-${stores.length}`) }))
   for (const { name, run } of localStoreCases) it(name, () => run(open()))
 })
