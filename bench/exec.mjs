@@ -1,6 +1,6 @@
 // Commands in volumes beside plain ones: `node bench/exec.mjs [--files=N] [--runs=N]`. Needs `npm run build`. Prints a table for RESULTS.md.
 import { execFile, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -37,6 +37,20 @@ function plain(file, args) {
   })
 }
 
+/** Processor time that this process, its children, the server and its supervisor have used, in milliseconds. */
+function usedMs() {
+  const { pid, serverPid } = JSON.parse(readFileSync(join(home, 'run', 'supervisor.json'), 'utf8'))
+  const of = process => readFileSync(`/proc/${process}/stat`, 'utf8').split(') ')[1].split(' ').slice(11, 15).map(Number)
+  const [own, server, supervisor] = [of('self'), of(serverPid).slice(0, 2), of(pid).slice(0, 2)]
+  return [...own, ...server, ...supervisor].reduce((a, b) => a + b) * 10
+}
+
+async function used(work) {
+  const before = usedMs()
+  await work()
+  return usedMs() - before
+}
+
 await cairn.createVolume({ name: 'small' })
 const kinds = { none: { sandbox: 'none' }, strict: { sandbox: 'strict' } }
 const taken = { plain: [], none: [], strict: [] }
@@ -59,6 +73,21 @@ add(
   'ms',
   '≤ 25 ms',
 )
+
+for (const [what, run] of [
+  ['`true`, spawned plainly', () => plain('true', [])],
+  ['exec of it, without a sandbox', () => cairn.exec('small', 'true', [], kinds.none)],
+  ['exec of it, in the sandbox', () => cairn.exec('small', 'true', [], kinds.strict)],
+]) {
+  const all = []
+  for (let round = 0; round < 3; round++) {
+    const ms = await used(async () => {
+      for (let i = 0; i < runs; i++) await run()
+    })
+    all.push(ms / runs)
+  }
+  add(`${what}: processor time, of all processes`, all, 'ms')
+}
 
 const command = fileURLToPath(new URL('../bin/cairn', import.meta.url))
 const lines = []
@@ -98,12 +127,13 @@ const namesOf = round => Array.from({ length: FORKS }, (_, i) => `fork-${round}-
 const job = ['sleep', ['0.2']]
 const together = (names, work) => timed(() => Promise.all(names.map(work)))
 const jobs = { plain: [], none: [], strict: [] }
+const time = { plain: [], none: [], strict: [] }
 for (let i = 0; i < 3; i++) {
-  jobs.plain.push(await together(namesOf(i), () => plain(...job)))
+  time.plain.push((await used(async () => jobs.plain.push(await together(namesOf(i), () => plain(...job))))) / FORKS)
   for (const kind of Object.keys(kinds)) {
     const names = namesOf(`${kind}-${i}`)
     await cairn.forkAll('small', undefined, names)
-    jobs[kind].push(await together(names, name => cairn.exec(name, ...job, kinds[kind])))
+    time[kind].push((await used(async () => jobs[kind].push(await together(names, name => cairn.exec(name, ...job, kinds[kind]))))) / FORKS)
   }
 }
 add(`${FORKS} plain processes of 200 ms at once`, jobs.plain, 'ms')
@@ -119,6 +149,8 @@ add(
   '×',
   '≤ 2',
 )
+
+for (const [kind, values] of Object.entries(time)) add(`processor time of one of them, ${kind}`, values, 'ms')
 
 console.log(`${machine()}, load ${loadavg()[0].toFixed(1)}\n`)
 table(['', 'median', 'range', 'aim'], rows)

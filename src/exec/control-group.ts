@@ -4,10 +4,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { limits } from '../sys/index.js'
 import type { ResourceLimits } from './types.js'
 
-/** What groups can bound here, and the files that say how much. */
+/** What groups can bound here, and the files that say how much. Of processor time they only count how much was used. */
 const controllers = {
   processes: { name: 'pids', v1: 'pids.max', v2: 'pids.max' },
   memoryBytes: { name: 'memory', v1: 'memory.limit_in_bytes', v2: 'memory.max' },
+  cpuSeconds: { name: 'cpuacct', v1: undefined, v2: undefined },
 } as const
 type Bounded = keyof typeof controllers
 
@@ -24,16 +25,18 @@ let made = 0
 export class ControlGroup {
   readonly #folders: string[]
   readonly #bounded: ReadonlySet<Bounded>
+  readonly #name: string
 
-  private constructor(folders: string[], bounded: ReadonlySet<Bounded>) {
+  private constructor(folders: string[], bounded: ReadonlySet<Bounded>, name: string) {
     this.#folders = folders
     this.#bounded = bounded
+    this.#name = name
   }
 
   /** Undefined where groups are not needed, or cannot be made: ordinary users, most containers. */
   static make(bounds: ResourceLimits): ControlGroup | undefined {
     // Of root the kernel counts no processes by itself; of others it does.
-    const wanted = (['processes', 'memoryBytes'] as const).filter(what => bounds[what] !== undefined && (what === 'memoryBytes' || process.getuid?.() === 0))
+    const wanted = (Object.keys(controllers) as Bounded[]).filter(what => bounds[what] !== undefined && (what !== 'processes' || process.getuid?.() === 0))
     places ??= findPlaces()
     const name = `cairn-${process.pid}-${++made}`
     const folders = new Set<string>()
@@ -42,12 +45,23 @@ export class ControlGroup {
       const place = places.get(what)
       if (place !== undefined && bound(join(place.folder, name), place.version, what, bounds[what] ?? 0, folders)) bounded.add(what)
     }
-    return folders.size === 0 ? undefined : new ControlGroup([...folders], bounded)
+    return folders.size === 0 ? undefined : new ControlGroup([...folders], bounded, name)
   }
 
-  /** What has to be bounded otherwise. */
+  /** It holds for all that is in it together. */
+  bounds(what: Bounded): boolean {
+    return this.#bounded.has(what)
+  }
+
+  /** What has to be bounded otherwise, or can be as well: nobody may use alone what all of them may. */
   rest(bounds: ResourceLimits): ResourceLimits {
-    return Object.fromEntries(Object.entries(bounds).filter(([what]) => !this.#bounded.has(what as Bounded)))
+    return Object.fromEntries(Object.entries(bounds).filter(([what]) => what === 'cpuSeconds' || !this.#bounded.has(what as Bounded)))
+  }
+
+  /** Processor time of all that is or was in it; 0 where that is not counted. */
+  usedSeconds(): number {
+    const place = this.#bounded.has('cpuSeconds') ? places?.get('cpuSeconds') : undefined
+    return place === undefined ? 0 : usedSecondsIn(join(place.folder, this.#name), place.version)
   }
 
   /** Where a process enters them. */
@@ -67,13 +81,20 @@ function bound(folder: string, version: 1 | 2, what: Bounded, value: number, fol
   try {
     mkdirSync(folder, { recursive: true })
     folders.add(folder)
-    writeFileSync(join(folder, controllers[what][`v${version}`]), `${value}`)
+    const file = controllers[what][`v${version}`]
+    if (file !== undefined) writeFileSync(join(folder, file), `${value}`)
     const swap = join(folder, 'memory.swap.max')
     if (what === 'memoryBytes' && existsSync(swap)) writeFileSync(swap, '0')
     return true
   } catch {
     return false
   }
+}
+
+/** Version 2 counts it in every group, whatever controllers that has. */
+export function usedSecondsIn(folder: string, version: 1 | 2): number {
+  if (version === 1) return Number(textOf(join(folder, 'cpuacct.usage'))) / 1e9
+  return Number(/^usage_usec (\d+)$/m.exec(textOf(join(folder, 'cpu.stat')))?.[1] ?? 0) / 1e6
 }
 
 function removed(folder: string): boolean {
@@ -132,15 +153,20 @@ function canHold(folder: string, type: string, controller: string): boolean {
   const trial = join(folder, `cairn-${process.pid}-0`)
   try {
     if (type === 'cgroup2') {
+      if (controller === controllers.cpuSeconds.name) return triedIn(trial) && textOf(join(folder, 'cpu.stat')) !== ''
       if (!textOf(join(folder, 'cgroup.controllers')).split(/\s/).includes(controller)) return false
       if (!textOf(join(folder, 'cgroup.subtree_control')).split(/\s/).includes(controller))
         writeFileSync(join(folder, 'cgroup.subtree_control'), `+${controller}`)
     }
-    mkdirSync(trial, { recursive: true })
-    return removed(trial)
+    return triedIn(trial)
   } catch {
     return false
   }
+}
+
+function triedIn(trial: string): boolean {
+  mkdirSync(trial, { recursive: true })
+  return removed(trial)
 }
 
 /** Of programs that were killed. */

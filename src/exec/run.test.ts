@@ -5,6 +5,7 @@ import { PassThrough, Readable } from 'node:stream'
 import { afterAll, describe, expect, it } from 'vitest'
 import type { CairnError } from '../errors.js'
 import { Bubblewrap, WORKSPACE } from './bubblewrap.js'
+import { ControlGroup, usedSecondsIn } from './control-group.js'
 import { PlainGroup, PlainNamespace } from './plain.js'
 import { processesWith } from './processes.js'
 import { type Ended, type RunOptions, runCommand } from './run.js'
@@ -18,6 +19,9 @@ const seccompFile = join(folder, 'seccomp')
 writeFileSync(seccompFile, seccompProgram() ?? '')
 afterAll(() => rmSync(folder, { recursive: true }))
 let marks = 0
+const tried = ControlGroup.make({ cpuSeconds: 1 })
+const countsTime = tried?.bounds('cpuSeconds') === true
+await tried?.remove()
 
 /** Each way to run a command, where this machine has it; `mark` is in the environment of all that comes of it. */
 const enclosures: Array<[name: string, make: (mark: string) => Enclosure]> = [['a process group', mark => new PlainGroup(mark, tools.setpriv)]]
@@ -153,6 +157,20 @@ it('may use no more processor time than it is given', async () => {
   const command = { program: 'sh', args: ['-c', 'while :; do :; done'], cwd: folder, env: {} }
   const ended = await runCommand(command, { enclosure: new PlainGroup('X_MARK=1', undefined), resources: { cpuSeconds: 1 } })
   expect(['SIGXCPU', 'SIGKILL']).toContain(ended.signal)
+})
+
+it.skipIf(!countsTime)('nor may all that it starts together', async () => {
+  const script = "while :; do sh -c 'i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); done'; done"
+  const command = { program: 'sh', args: ['-c', script], cwd: folder, env: { PATH: '/usr/bin:/bin' } }
+  const ended = await runCommand(command, { enclosure: new PlainGroup('X_MARK=2', undefined), resources: { cpuSeconds: 1 }, timeoutMs: 60_000 })
+  expect(ended).toMatchObject({ exitCode: 152, signal: 'SIGXCPU', timedOut: false })
+  expect(ended.isWhole('cpuSeconds')).toBe(true)
+})
+
+it('reads how much processor time was used from both versions of control groups', () => {
+  writeFileSync(join(folder, 'cpuacct.usage'), '1500000000\n')
+  writeFileSync(join(folder, 'cpu.stat'), 'nice_usec 7\nusage_usec 2500000\nuser_usec 1\n')
+  expect([usedSecondsIn(folder, 1), usedSecondsIn(folder, 2), usedSecondsIn('/no/such', 2)]).toEqual([1.5, 2.5, 0])
 })
 
 describe.skipIf(bubblewrap === undefined)('the sandbox', () => {

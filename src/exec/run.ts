@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync } from 'node:fs'
-import { constants } from 'node:os'
+import { availableParallelism, constants } from 'node:os'
 import { Readable } from 'node:stream'
 import { CairnError } from '../errors.js'
 import { limits, systemClock } from '../sys/index.js'
@@ -31,6 +31,9 @@ type Tell = (chunk: Buffer) => unknown
 
 const FIRST_OWN_FD = 3
 const KILLED = 128 + constants.signals.SIGKILL
+const SPENT = 128 + constants.signals.SIGXCPU
+/** Processor time that was used is looked at no sooner than after this. */
+const LEAST_LOOK_MS = 20
 
 /** How a command ended. */
 export interface Ended {
@@ -42,6 +45,8 @@ export interface Ended {
   durationMs: number
   stdout: Capture
   stderr: Capture
+  /** Whether a bound held for all of its processes together, not for each. */
+  isWhole(what: 'memoryBytes' | 'cpuSeconds'): boolean
 }
 
 /**
@@ -53,7 +58,7 @@ export async function runCommand(command: Command, options: RunOptions): Promise
   const group = ControlGroup.make(resources)
   try {
     const start = group === undefined ? enclosure.start(command, resources, []) : enclosure.start(command, group.rest(resources), group.files)
-    return await new Running(start, options).ended()
+    return await new Running(start, options, group).ended()
   } finally {
     await group?.remove()
   }
@@ -73,9 +78,14 @@ class Running {
   #held = 0
   #grace: NodeJS.Timeout | undefined
   #startError: Error | undefined
+  readonly #group: ControlGroup | undefined
+  /** It has used its processor time. */
+  #isSpent = false
+  #spending: NodeJS.Timeout | undefined
 
-  constructor(start: Start, options: RunOptions) {
+  constructor(start: Start, options: RunOptions, group: ControlGroup | undefined) {
     this.#options = options
+    this.#group = group
     const kept = options.outputBytes ?? limits.execOutputBytes
     this.#stdout = new Capture(kept)
     this.#stderr = new Capture(kept)
@@ -127,6 +137,7 @@ class Running {
     const timer = timeoutMs === undefined ? undefined : setTimeout(() => this.#end('timeout'), timeoutMs)
     const onAbort = (): void => this.#end('abort')
     signal?.addEventListener('abort', onAbort)
+    this.#watchTime()
     if (signal?.aborted === true) onAbort()
     try {
       const [code, by] = await this.#exit()
@@ -137,6 +148,7 @@ class Running {
     } finally {
       clearTimeout(timer)
       clearTimeout(this.#grace)
+      clearTimeout(this.#spending)
       signal?.removeEventListener('abort', onAbort)
       if (this.#options.stdin instanceof Object && 'unpipe' in this.#options.stdin) this.#options.stdin.unpipe()
     }
@@ -172,10 +184,20 @@ class Running {
     })
   }
 
-  #end(why: 'timeout' | 'abort'): void {
-    if (this.#isOver || this.#timedOut || this.#aborted) return
+  /** Looks again when it could be over at the earliest, were all processors its own. */
+  #watchTime(): void {
+    const { cpuSeconds } = this.#options.resources ?? {}
+    if (cpuSeconds === undefined || this.#group?.bounds('cpuSeconds') !== true) return
+    const leftMs = (cpuSeconds - this.#group.usedSeconds()) * 1000
+    if (leftMs <= 0) this.#end('spent')
+    else this.#spending = setTimeout(() => this.#watchTime(), Math.min(Math.max(leftMs / availableParallelism(), LEAST_LOOK_MS), limits.execTimeoutMs))
+  }
+
+  #end(why: 'timeout' | 'abort' | 'spent'): void {
+    if (this.#isOver || this.#timedOut || this.#aborted || this.#isSpent) return
     if (why === 'timeout') this.#timedOut = true
-    else this.#aborted = true
+    else if (why === 'abort') this.#aborted = true
+    else this.#isSpent = true
     const { pid } = this.#child
     if (pid === undefined) return
     const { enclosure, graceMs } = this.#options
@@ -193,18 +215,19 @@ class Running {
 
   #result(told: number | null, by: NodeJS.Signals | null): Ended {
     // What held it may have been killed before it could say so.
-    const code = this.#isKilled ? KILLED : told
-    const ended = this.#timedOut || this.#aborted
+    const code = this.#isSpent ? SPENT : this.#isKilled ? KILLED : told
+    const ended = this.#timedOut || this.#aborted || this.#isSpent
     if (!ended && !this.#options.enclosure.wasStarted()) throw notStarted(this.#stderr.bytes().toString().trim() || `exit code ${code}`)
     const exitCode = code ?? 128 + (by === null ? 0 : constants.signals[by])
     return {
       exitCode,
-      signal: by ?? signalIn(exitCode),
+      signal: this.#isSpent ? 'SIGXCPU' : (by ?? signalIn(exitCode)),
       timedOut: this.#timedOut,
       aborted: this.#aborted,
       durationMs: systemClock.monotonic() - this.#startedMs,
       stdout: this.#stdout,
       stderr: this.#stderr,
+      isWhole: what => this.#group?.bounds(what) === true,
     }
   }
 }

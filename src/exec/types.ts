@@ -17,7 +17,7 @@ export interface Command {
 export interface ResourceLimits {
   /** Memory of all its processes where control groups can be used, else of each. */
   memoryBytes?: number
-  /** Processor time of each process. */
+  /** Processor time of all its processes where control groups can be used, and of each. */
   cpuSeconds?: number
   /** Processes and threads at once. */
   processes?: number

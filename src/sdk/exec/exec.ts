@@ -240,6 +240,7 @@ class Exec {
       ...(ended.outputFile === undefined ? {} : { outputFile: ended.outputFile }),
       sandbox,
       network: holding.network,
+      ...this.#bounds(ended),
     }
     if (this.#options.rollbackOnFailure !== true || this.#options.fork === true || !failed(result)) return result
     return { ...result, rolledBack: await this.#rollBack(volume, after) }
@@ -250,6 +251,11 @@ class Exec {
     if (commit === undefined) return true
     const { state } = await this.#host.cairn.undo(volume, { exec: this.#id, message: `failed: ${this.#title()}` })
     return state !== 'conflicts'
+  }
+
+  #bounds({ isWhole }: Ended): Pick<ExecResult, 'bounds'> {
+    const bounds = (['memoryBytes', 'cpuSeconds'] as const).flatMap(what => (this.#options[what] === undefined ? [] : [[what, isWhole(what) ? 'all' : 'each']]))
+    return bounds.length === 0 ? {} : { bounds: Object.fromEntries(bounds) as ExecResult['bounds'] & object }
   }
 
   #title(): string {

@@ -98,6 +98,8 @@ export interface ExecResult<Output = string> {
   outputFile?: { path: string; bytes: number; problem?: string }
   sandbox: SandboxKind
   network: 'none' | 'allow'
+  /** Of bounds that there were: whether they held for all that it started together, or for each process, where this machine can do no better. */
+  bounds?: { memoryBytes?: 'all' | 'each'; cpuSeconds?: 'all' | 'each' }
   /** With `rollbackOnFailure`: whether what it changed was taken back. */
   rolledBack?: boolean
   /** With `fork`: what became of it. `conflicts`: it stays, and nothing was merged. */
