@@ -44,6 +44,8 @@ describe('find', () => {
       ['/', '/empty', '/src', '/src/.hidden', '/src/.hidden/c.ts', '/src/B.TS', '/src/a.ts', '/src/link.ts', '/zero'],
     ],
     ['a name', { names: ['*.ts'] }, ['/src/.hidden/c.ts', '/src/a.ts', '/src/link.ts']],
+    ['a name without some letters', { names: ['[!a-y]*'], types: ['file'] }, ['/src/B.TS', '/zero']],
+    ['a name that begins with a bracket', { names: ['['] }, []],
     ['either of two names', { names: ['a.*', 'zero'] }, ['/src/a.ts', '/zero']],
     ['case aside', { names: ['*.ts'], ignoreCase: true, types: ['file'] }, ['/src/.hidden/c.ts', '/src/B.TS', '/src/a.ts']],
     ['a path, over slashes', { paths: ['/src/*.ts'] }, ['/src/.hidden/c.ts', '/src/a.ts', '/src/link.ts']],

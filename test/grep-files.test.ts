@@ -81,6 +81,16 @@ describe('the files of grep', () => {
     }
   })
 
+  it('are found without an index where none can be kept, and a search says why it cannot', async () => {
+    await fs.writeFile('/a', 'planted text\n')
+    writeFileSync(join(home, 'search'), '')
+    await expect(cairn.search('w', 'planted')).rejects.toMatchObject({ code: 'ERR_SEARCH_INDEX', message: expect.stringContaining(join(home, 'search')) })
+    await expect(lines('planted', { index: true })).rejects.toMatchObject({ code: 'ERR_SEARCH_INDEX' })
+    expect(await lines('planted')).toEqual(['/a:1:1'])
+    rmSync(join(home, 'search'))
+    expect((await cairn.search('w', 'planted')).matches).toHaveLength(1)
+  })
+
   it('are there, or grep says that they are not', async () => {
     await expect(lines('x', { path: '/nothing' })).rejects.toMatchObject({ code: 'ENOENT' })
     await expect(lines('long text', { path: '/nothing', index: true })).rejects.toMatchObject({ code: 'ENOENT' })

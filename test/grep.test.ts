@@ -128,6 +128,19 @@ describe('cairn grep', () => {
       expect(await cli.cairn('grep', '(', 'w')).toMatchObject({ code: 2, err: expect.stringContaining('is no regular expression') })
       expect(await cli.cairn('grep', 'x', 'nosuch')).toMatchObject({ code: 2, err: expect.stringContaining('There is no volume') })
       expect(await cli.cairn('grep', 'x', 'w', '-C', 'many')).toMatchObject({ code: 2 })
+      expect(await cli.cairn('grep', 'x', 'w:/nothing')).toMatchObject({ code: 2, out: '', err: expect.stringContaining('w:/nothing does not exist') })
+      const refused = await cli.cairn('grep', 'x', 'w:/nothing', '--json')
+      expect({ ...JSON.parse(refused.out), code: refused.code }).toMatchObject({ code: 2, error: { code: 'ENOENT' } })
+      for (const [glob, why] of [
+        ['[a-', 'a [ in it is not closed'],
+        ['', 'it is empty'],
+      ])
+        expect(await cli.cairn('grep', 'x', 'w', '--glob', glob)).toMatchObject({ code: 2, err: expect.stringContaining(why) })
+      expect((await cli.cairn('grep', '-l', 'one', 'w', '--glob', '[!b].ts')).out).toBe('/a.ts\n')
+      await cli.fed('a.ts\n', 'write', 'w:/.gitignore')
+      expect(await cli.cairn('grep', 'one', 'w', '--gitignore')).toMatchObject({ code: 1, out: '' })
+      expect((await cli.cairn('find', 'w', '-gitignore', '-type', 'f')).out).toBe('/.gitignore\n/b.ts\n')
+      expect((await cli.cairn('find', 'w:/../a.ts')).out).toBe('/a.ts\n')
     } finally {
       cli.remove()
     }

@@ -147,6 +147,7 @@ describe('cairn search', () => {
       const { code, out } = await cli.cairn('search', 'w@one:/', 'cond l', '--substring', '--json')
       expect({ code, ...JSON.parse(out) }).toMatchObject({ code: 0, volume: 'w', more: false, matches: [{ path: '/notes.md', line: 2, column: 5 }] })
       expect(await cli.cairn('search', 'w', '"open')).toMatchObject({ code: 2, err: expect.stringContaining('a quotation mark has no second one') })
+      for (const address of ['nosuch', 'w:/nothing', 'w@nosuch:/']) expect(await cli.cairn('search', address, 'x')).toMatchObject({ code: 2, out: '' })
       expect(await cli.cairn('search', 'w', 'x', '--limit', 'many')).toMatchObject({ code: 2, err: expect.stringContaining('--limit 50') })
     } finally {
       cli.remove()

@@ -1,23 +1,17 @@
-import { CairnError } from '../errors.js'
 import type { GrepFile, GrepOptions, GrepSkipped } from '../sdk/types.js'
 import type { Context } from './context.js'
 import { usageError } from './errors.js'
 import { plural, printable } from './format.js'
 import type { Output } from './output.js'
 import type { Options, Run } from './spec.js'
+import { orTrouble } from './trouble.js'
 
 /** As grep: 1 when no line matched, 2 for what went wrong. */
 const NO_MATCH = 1
-const FAILED = 2
 
 export const run: Run = async (context, [pattern, address, third], options) => {
   if (third !== undefined) throw usageError(`${third} is a third operand.`, 'Write `--` before globs, and quotes around a pattern with blanks.')
-  try {
-    return (await matches(context, pattern, address, options)) > 0 ? 0 : NO_MATCH
-  } catch (error) {
-    if (!(error instanceof CairnError) || error.exitCode === FAILED) throw error
-    throw new CairnError(error.code, error.message, error.remedy, { exitCode: FAILED, cause: error })
-  }
+  return orTrouble(address, async () => ((await matches(context, pattern, address, options)) > 0 ? 0 : NO_MATCH))
 }
 
 async function matches(context: Context, pattern: string, address: string, options: Options): Promise<number> {

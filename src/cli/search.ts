@@ -1,16 +1,19 @@
 import type { Indexed, SearchMatch } from '../sdk/types.js'
+import type { Context } from './context.js'
 import { usageError } from './errors.js'
 import { plural, printable } from './format.js'
 import type { Output } from './output.js'
-import type { Run } from './spec.js'
+import type { Options, Run } from './spec.js'
 import { StepLine } from './step-line.js'
+import { orTrouble } from './trouble.js'
 
-/** As grep: 1 when nothing was found. */
+/** As grep: 1 when nothing was found, 2 for what went wrong. */
 const NOTHING = 1
 
-export const run: Run = async (context, [address, ...words], options) => {
+export const run: Run = (context, [address, ...words], options) => orTrouble(address, () => search(context, address, words.join(' '), options))
+
+async function search(context: Context, address: string, query: string, options: Options): Promise<number> {
   const { volume, ref, path } = await context.side(address)
-  const query = words.join(' ')
   const at = typeof options['at'] === 'string' ? options['at'] : ref
   const { limit } = options
   const cairn = await context.cairn()

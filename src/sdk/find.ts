@@ -134,7 +134,7 @@ async function testsOf(options: FindOptions, tagged: (tag: string) => AsyncItera
 function globs(patterns: readonly string[], nocase: boolean): (text: string) => boolean {
   const all = patterns.map(pattern => {
     if (pattern === '') throw new CairnError('ERR_FIND', 'An empty name is nothing to find.', "Write a glob: `-name '*.ts'`.", { exitCode: 2 })
-    return picomatch.makeRe(pattern, { dot: true, bash: true, nocase, noextglob: true, nobrace: true })
+    return picomatch.makeRe(pattern, { dot: true, bash: true, posix: true, nonegate: true, nocase, noextglob: true, nobrace: true })
   })
   return text => all.some(pattern => pattern.test(text))
 }

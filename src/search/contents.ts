@@ -1,3 +1,4 @@
+import { posix } from 'node:path'
 import type { ContentsOf, FileEntry, FilePlace, FoundContent } from '../history/contents/contents-read.js'
 import type { FilesBytes } from '../history/contents/file-bytes.js'
 import { limits } from '../sys/index.js'
@@ -28,9 +29,10 @@ export async function wholeFile(contents: Contents, ino: number): Promise<Buffer
   return parts.length === 1 ? Buffer.from(parts[0].buffer, parts[0].byteOffset, parts[0].length) : Buffer.concat(parts)
 }
 
-/** A path as it is kept: from the root, no slash behind it. */
+/** A path as it is kept: from the root, which has nothing above it, and no slash behind it. */
 export function normalPath(path: string | undefined): string {
-  return `/${(path ?? '').split('/').filter(Boolean).join('/')}`
+  const normal = posix.normalize(`/${path ?? ''}`)
+  return normal === '/' ? normal : normal.replace(/\/$/, '')
 }
 
 /** Whether a path is that folder or file, or in it. */

@@ -209,12 +209,24 @@ async function inPieces(contents: Contents, { ino, path }: Candidate): Promise<B
   return { paths: [path], inodes: [ino], files }
 }
 
+/** @throws CairnError ERR_GREP_GLOB */
 function wantedBy({ globs = [] }: GrepOptions): (path: string) => boolean {
   if (globs.length === 0) return () => true
+  for (const glob of globs) checkGlob(glob)
   const anywhere = (glob: string): string => (glob.includes('/') ? glob.replace(/^\//, '') : `**/${glob}`)
   const kept = globs.filter(glob => !glob.startsWith('!')).map(anywhere)
   const left = globs.filter(glob => glob.startsWith('!')).map(glob => anywhere(glob.slice(1)))
-  const keeps = kept.length === 0 ? () => true : picomatch(kept, { dot: true })
-  const leaves = left.length === 0 ? () => false : picomatch(left, { dot: true })
+  const keeps = kept.length === 0 ? () => true : picomatch(kept, { dot: true, posix: true })
+  const leaves = left.length === 0 ? () => false : picomatch(left, { dot: true, posix: true })
   return file => keeps(file.slice(1)) && !leaves(file.slice(1))
+}
+
+/** What would match nothing, because it is no glob. */
+function checkGlob(glob: string): void {
+  const plain = glob.replace(/\\./gs, '').replace(/\[[!^]?\]?[^\]]*\]/g, '')
+  const why = /^!?\/?$/.test(glob) ? 'it is empty' : plain.includes('[') ? 'a [ in it is not closed' : undefined
+  if (why === undefined) return
+  throw new CairnError('ERR_GREP_GLOB', `${JSON.stringify(glob)} is no glob: ${why}.`, "Write a name such as '*.ts', or a path such as 'src/**'.", {
+    exitCode: 2,
+  })
 }

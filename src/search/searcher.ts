@@ -64,7 +64,7 @@ export class Searcher {
   /**
    * Files with lines that match a regular expression (that of JavaScript, with Unicode).
    * @param skipped counts what is not looked at
-   * @throws CairnError ERR_GREP_PATTERN; ERR_GREP_TIMEOUT: the pattern takes too long; ENOENT
+   * @throws CairnError ERR_GREP_PATTERN, ERR_GREP_GLOB; ERR_GREP_TIMEOUT: the pattern takes too long; ENOENT
    */
   async *grep(volume: string, text: string, options: GrepOptions = {}, skipped: GrepSkipped = { binary: 0, large: 0 }): AsyncGenerator<GrepFile> {
     const pattern = linePattern(text, options)
@@ -81,8 +81,14 @@ export class Searcher {
   async #inodesWith(volume: string, contents: Contents, text: string, options: GrepOptions): Promise<Float64Array | undefined> {
     const plain = options.index === false ? undefined : indexable(text, options)
     if (plain === undefined || (options.index !== true && !this.#indexes.isThere(contents.of, 'substring'))) return undefined
-    const { index } = await this.#indexes.with(volume, contents, 'substring')
-    return index.inodes(parseSubstring(plain).match)
+    try {
+      const { index } = await this.#indexes.with(volume, contents, 'substring')
+      return await index.inodes(parseSubstring(plain).match)
+    } catch (error) {
+      // Who did not ask for the index does without one that cannot be written, or is kept locked.
+      if (options.index === true || (error as { code?: unknown }).code === INDEX_DAMAGED) throw error
+      return undefined
+    }
   }
 
   /** An index that turns out to be damaged is gone then, and what needed it begins again: nothing was shown yet. */
