@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Cairn } from '../src/sdk/cairn.js'
 import type { AuditRecord } from '../src/sdk/types.js'
 import { Engine } from '../src/volume/engine.js'
-import { CliRun } from './cli-run.js'
+import { CliRun, launcher } from './cli-run.js'
 import { MountedHome, whyNoMount } from './support/mounted-home.js'
 
 let folder: string
@@ -58,6 +58,25 @@ describe('cairn audit', () => {
     expect(await cli.ok('audit', 'w', '--limit', '2')).toMatch(
       /^ {4}4 {2}\S+ \S+ {2}quota {2}bob\n {4}3 {2}\S+ \S+ {2}checkpoint {2}bob {2}good {2}\(it works\)\n$/,
     )
+  })
+
+  it('shows one run, and goes on as entries come', async () => {
+    const cairn = await Cairn.open({ home: cli.home, via: 'process' })
+    for (const exec of ['run-1', 'run-2', 'run-1']) await cairn.recordAudit('w', { kind: 'exec', exec, argv: ['make', exec], exit: 0 })
+    await cairn.close()
+    expect((await cli.json<AuditRecord[]>('audit', 'w', '--exec', 'run-1')).map(({ sequence }) => sequence)).toEqual([4, 2])
+    expect(await cli.ok('audit', 'w', '--exec', 'run-2')).toMatch(/^ {4}3 {2}\S+ \S+ {2}exec {2}\S+ {2}exit 0 {2}make run-2\n$/)
+    const child = spawn(process.execPath, [launcher, 'audit', 'w', '--follow', '--limit', '1', '--json'], {
+      env: cli.env,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+    const next = async (): Promise<AuditRecord> => JSON.parse((await lines.next()).value as string) as AuditRecord
+    expect(await next()).toMatchObject({ sequence: 4, exec: 'run-1' })
+    await cli.ok('checkpoint', 'save', 'w', 'later')
+    expect(await next()).toMatchObject({ sequence: 5, kind: 'checkpoint', detail: { name: 'later' } })
+    child.kill('SIGKILL')
+    await once(child, 'close')
   })
 
   it('checks the chain, says what that proves, and compares with a tip that was kept', async () => {

@@ -58,7 +58,8 @@ describe.skipIf(skipped)('an ordinary user', () => {
       const out = asUser(
         '666',
         `cairn init work; cairn mount work ./w; echo one > w/file; stat -c '%u %a' w w/file; cairn cat work:/file
-        cairn doctor --json | grep -A1 '"fuse\\|"fusermount3' | grep -c true; cairn status; cairn unmount work; ls w; cairn cat work:/file`,
+        cairn doctor --json | grep -A1 '"fuse\\|"fusermount3' | grep -c true; cairn status; cairn unmount work; ls w; cairn cat work:/file
+        cairn exec work -- sh -c 'id -u; echo two >> file; cat file; chmod 600 file'; cairn undo work --exec "$(cairn audit work --limit 1 --json | grep -o 'run-[0-9a-f]*' | head -1)" --json | grep -c '"state": "undone"'`,
       )
       expect(out.split('\n')).toEqual([
         expect.stringMatching(/^Created the volume work/),
@@ -73,6 +74,10 @@ describe.skipIf(skipped)('an ordinary user', () => {
         expect.stringMatching(/^ {2}at .*\/user\/w$/),
         'Unmounted work.',
         'one',
+        `${NOBODY}`,
+        'one',
+        'two',
+        '1',
         '',
       ])
     },

@@ -12,6 +12,29 @@ beforeEach(() => {
 
 afterEach(() => cli.remove())
 
+it('what only commits hold is told, and counts', async () => {
+  await cli.ok('init', 'w')
+  const cairn = await Cairn.open({ home: cli.home, via: 'process' })
+  await cairn.setRetention('w', { ...(await cairn.retention('w')), exclude: ['*.db'] })
+  const volume = await cairn.open('w')
+  for (let i = 0; i < 3; i++) {
+    await volume.fs.promises.writeFile('/a.db', randomBytes(200 * KIB))
+    await cairn.checkpoint('w', 'now')
+    await cairn.deleteCheckpoint('w', 'now')
+  }
+  await volume.close()
+  await cairn.gc()
+  const { history } = await cairn.setQuota('w', { history: 100 * KIB })
+  expect(history?.used).toBeLessThan(10 * KIB)
+  expect(history?.commits?.bytes).toBeGreaterThan(390 * KIB)
+  expect(history?.exceededBy).toBeGreaterThan(290 * KIB)
+  await cairn.close()
+  expect(await cli.ok('quota', 'w')).toMatch(/commits without a name hold 4\d\d\.?\d*KB more, as of the last collection/)
+  await cli.ok('prune', 'w', '--keep', '0')
+  await cli.ok('gc')
+  expect(await cli.json('quota', 'w')).toMatchObject({ history: expect.not.objectContaining({ exceededBy: expect.anything() }) })
+})
+
 it('a limit of the history lets versions go, and tells what checkpoints hold beside', async () => {
   await cli.ok('init', 'w')
   const cairn = await Cairn.open({ home: cli.home, via: 'process' })

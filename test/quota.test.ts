@@ -118,6 +118,10 @@ describe.skipIf(whyNoMount() !== undefined)('a quota of a mounted volume', () =>
     const sh = (command: string) => run('/bin/sh', ['-c', command], { cwd: host.mountpoint })
     expect(await sh('head -c 3000000 /dev/zero > full')).toMatchObject({ code: 1, output: expect.stringMatching(/quota exceeded/i) })
     expect((await sh('df -k . | tail -1')).output.split(/\s+/)[3]).toMatch(/^\d{1,3}$/)
+    const told = await sh(
+      'exec 2>&1; mkdir d && : > d/a && : > d/b; : > full && stat -c %s full; head -c 3000000 /dev/zero > d/c; echo x >> d/a; rm -rf d && ls',
+    )
+    expect(told).toMatchObject({ code: 0, output: expect.stringMatching(/^0\n.*quota exceeded\n.*\nfull\n$/i) })
     expect(await sh('rm full && head -c 2000000 /dev/zero > fits && ls')).toMatchObject({ code: 0, output: 'fits\n' })
     expect(JSON.parse(await host.must('quota', 'w', '--json'))).toMatchObject({ volume: 'w', bytes: { limit: 2 * MIB }, files: { used: 2, limit: 1000 } })
     expect(await host.must('quota', 'w', 'clear')).toContain('no limit')

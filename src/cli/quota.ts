@@ -59,12 +59,15 @@ function lines(name: string, { bytes, files, fileSize, history }: QuotaReport): 
 
 const CHECKPOINTS_SHOWN = 5
 
-function historyLines({ limit, used, pinned, exceededBy }: HistoryReport): string[] {
+function historyLines({ limit, used, pinned, commits, exceededBy }: HistoryReport): string[] {
   const size = (bytes: number): string => `${humanSize(bytes)}B`
   const shown = pinned?.checkpoints.slice(0, CHECKPOINTS_SHOWN).map(({ name, bytes }) => `${name} ${size(bytes)}`) ?? []
   return [
     `  history: versions hold ${size(used)} of ${size(limit)}; the oldest go by themselves`,
     ...(shown.length === 0 ? [] : [`  checkpoints hold ${size(pinned?.bytes ?? 0)} more, as of the last collection: ${shown.join(', ')}`]),
+    ...(commits === undefined
+      ? []
+      : [`  commits without a name hold ${size(commits.bytes)} more, as of the last collection; they go as \`cairn retention\` says, or by \`cairn prune\``]),
     ...(exceededBy === undefined ? [] : [`  that is ${size(exceededBy)} more than it may be; what checkpoints hold goes when they are deleted`]),
   ]
 }

@@ -16,7 +16,9 @@ export interface HistoryReport {
   used: number
   /** What checkpoints pin beside, as of the last collection, the largest first: it goes when they are deleted. Absent when nothing was collected yet. */
   pinned?: { bytes: number; atMs: number; checkpoints: Array<{ name: string; bytes: number }> }
-  /** By how much it is more than the limit; versions go in the background, what is pinned stays. */
+  /** The same of commits without a name, where it is anything: of files that have no versions, or are not closed for long. It goes by retention. */
+  commits?: { bytes: number; count: number; atMs: number }
+  /** By how much it is more than the limit; versions go in the background, what is pinned stays. As of the last collection where that found more. */
   exceededBy?: number
 }
 
@@ -24,18 +26,26 @@ export interface HistoryReport {
 export async function withHistory(host: Host, name: string, { historyLimit: limit, ...report }: CountedReport): Promise<QuotaReport> {
   if (limit === undefined) return report
   const used = await stepped<number>(host, 'beginHistoryUse', name)
-  const pinned = await pinnedBy(host, name)
-  const over = used + (pinned?.bytes ?? 0) - limit
-  return { ...report, history: { limit, used, ...(pinned === undefined ? {} : { pinned }), ...(over > 0 ? { exceededBy: over } : {}) } }
+  const held = await heldBeside(host, name)
+  const pinned = held?.pinned.bytes ?? 0
+  // A block that a version and a commit hold is one of both; only a collection tells them apart.
+  const over = pinned + Math.max(used, held?.collected ?? 0) - limit
+  const beside = held === undefined ? {} : { pinned: held.pinned, ...(held.commits.bytes === 0 ? {} : { commits: held.commits }) }
+  return { ...report, history: { limit, used, ...beside, ...(over > 0 ? { exceededBy: over } : {}) } }
 }
 
-async function pinnedBy(host: Host, name: string): Promise<HistoryReport['pinned']> {
+type Held = Required<Pick<HistoryReport, 'pinned' | 'commits'>> & { collected: number }
+
+/** What the last collection found beside what is counted now. */
+async function heldBeside(host: Host, name: string): Promise<Held | undefined> {
   try {
     const { atMs, volumes } = (await host.call('stats', name)) as StatsReport
-    const checkpoints = (volumes[0]?.checkpoints ?? []).filter(({ bytes }) => bytes > 0).map(({ name: checkpoint, bytes }) => ({ name: checkpoint, bytes }))
-    if (atMs === undefined) return undefined
+    const [usage] = volumes
+    if (atMs === undefined || usage === undefined) return undefined
+    const checkpoints = usage.checkpoints.filter(({ bytes }) => bytes > 0).map(({ name: checkpoint, bytes }) => ({ name: checkpoint, bytes }))
     const bytes = checkpoints.reduce((sum, one) => sum + one.bytes, 0)
-    return { bytes, atMs, checkpoints: checkpoints.sort((a, b) => b.bytes - a.bytes) }
+    const pinned = { bytes, atMs, checkpoints: checkpoints.sort((a, b) => b.bytes - a.bytes) }
+    return { pinned, commits: { ...usage.commits, atMs }, collected: usage.commits.bytes + usage.versions.bytes }
   } catch (error) {
     if (error instanceof CairnError && error.code === 'ERR_STATS_UNKNOWN') return undefined
     throw error
