@@ -65,7 +65,7 @@ function made(directory) {
 }
 
 function serverPid() {
-  return readdirSync('/proc').find(pid => /^\d+$/.test(pid) && commandOf(pid).includes(`server/main.js\0${home}`))
+  return readdirSync('/proc').find(pid => /^\d+$/.test(pid) && /\bserver[/-]main\.js\0/.test(commandOf(pid)) && commandOf(pid).includes(`.js\0${home}`))
 }
 
 function commandOf(pid) {

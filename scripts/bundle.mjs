@@ -1,5 +1,5 @@
 // Puts the compiled command line into one file, dist/bundle/cairn.cjs, which starts in a third of the time that its modules take, and what the package exports into
-// a few: dist/bundle/index.js and its chunks.
+// a few: dist/bundle/index.js and its chunks; and what runs in processes and threads of its own.
 // Then runs a few commands with it, so that `bin/cairn` keeps what V8 compiles for them beside it.
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
@@ -40,6 +40,20 @@ async function library() {
   const input = { index: join(root, 'dist/index.js'), testing: join(root, 'dist/testing/index.js') }
   const build = await rolldown({ input, platform: 'node', external: ['koffi', /^vitest/], logLevel: 'silent' })
   await build.write({ dir: dirname(target), format: 'esm', minify, chunkFileNames: 'part-[name]-[hash].js' })
+  await build.close()
+}
+
+/** What starts as a process or a thread of its own, by the name that `entry` of src/sys has for it. */
+const entries = [
+  ...['server/supervise', 'server/main', 'server/engine-thread', 'server/job-thread', 'fuse/sync-worker', 'fuse/notify-thread'],
+  ...['store/remote/thread', 'search/search-thread', 'search/grep-thread', 'sdk/blocking-thread'],
+]
+
+/** They run the code of a server, each a part of it. All lie in one folder, as deep as those of the library: paths from each of them are the same. */
+async function threads() {
+  const input = Object.fromEntries(entries.map(name => [name.replaceAll('/', '-'), join(root, `dist/${name}.js`)]))
+  const build = await rolldown({ input, platform: 'node', external: ['koffi'], logLevel: 'silent' })
+  await build.write({ dir: dirname(target), format: 'esm', minify, entryFileNames: '[name].js', chunkFileNames: 'thread-[name]-[hash].js' })
   await build.close()
 }
 
@@ -95,4 +109,5 @@ mkdirSync(dirname(target), { recursive: true })
 writeFileSync(`${target}.new`, asAscii(holder + spawnWhenUsed(seldom.reduce(loadWhenUsed, withoutImports(await bundle())))))
 renameSync(`${target}.new`, target)
 await library()
+await threads()
 warm()

@@ -172,7 +172,7 @@ function serverCpu(home) {
   for (const pid of readdirSync('/proc').filter(name => /^[0-9]+$/.test(name))) {
     try {
       const [, program, of] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
-      if (!program?.endsWith('server/main.js') || of !== home) continue
+      if (!/\bserver[/-]main\.js$/.test(program ?? '') || of !== home) continue
       for (const thread of readdirSync(`/proc/${pid}/task`)) ns += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0])
     } catch {
       // A process that ended meanwhile is not the server.

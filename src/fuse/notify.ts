@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import type { ChangeListener } from '../fs/filesystem.js'
+import { entry } from '../sys/entry.js'
 import { VIEW_SHIFT } from './node-id.js'
 import { Notify, OUT_HEADER_BYTES } from './protocol.js'
 
@@ -71,7 +72,7 @@ export class Notifier {
   readonly #worker: Worker
 
   constructor() {
-    this.#worker = new Worker(new URL('./notify-thread.js', import.meta.url), { workerData: { counts: this.#counts.buffer } })
+    this.#worker = new Worker(entry('fuse/notify-thread'), { workerData: { counts: this.#counts.buffer } })
     this.#worker.unref()
   }
 

@@ -23,7 +23,7 @@ function serversOf(home: string): number[] {
 function isServer(pid: string, home: string): boolean {
   try {
     const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
-    return words[2] === home && words[1]?.endsWith('/server/main.js') === true
+    return words[2] === home && /\bserver[/-]main\.js$/.test(words[1] ?? '')
   } catch {
     return false
   }
