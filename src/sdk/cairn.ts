@@ -19,7 +19,7 @@ import { type Approvals, approvalsOf } from './approvals/approvals.js'
 import type { BackupOptions } from './backup.js'
 import type { Bundle, UnbundleOptions } from './bundle.js'
 import { bytesOf, type Caches, cachesOf } from './caches.js'
-import { checkOptions } from './check-options.js'
+import { checkOptions, checkTimeout } from './check-options.js'
 import type { DiffReader } from './diff.js'
 import type { ExecHost, PresumedPolicies } from './exec/index.js'
 import type { Host, Why } from './host.js'
@@ -314,6 +314,7 @@ export class Cairn implements CairnApi {
 
   /** Everything acknowledged is sealed and published when it resolves; through a mount also what programs have mapped. */
   async flush(name: string, options: { timeoutMs?: number } = {}): Promise<{ bytes: number }> {
+    checkTimeout(options)
     await this.#settle(name)
     return (await this.#call('flush', name, options)) as { bytes: number }
   }

@@ -12,6 +12,12 @@ export function checkOptions({ mode, durability }: { mode?: unknown; durability?
   check('durability', durability, DURABILITIES)
 }
 
+/** One that is no number would be waited for without an end. @throws CairnError ERR_INVALID_ARG_VALUE */
+export function checkTimeout({ timeoutMs }: { timeoutMs?: unknown }): void {
+  if (timeoutMs === undefined || (typeof timeoutMs === 'number' && timeoutMs >= 0)) return
+  throw new CairnError('ERR_INVALID_ARG_VALUE', `There is no timeoutMs ${String(timeoutMs)}.`, 'Give milliseconds, from 0 on.')
+}
+
 function check(name: string, value: unknown, known: readonly string[]): void {
   if (value === undefined || known.includes(value as string)) return
   const given = typeof value === 'string' ? `'${value}'` : String(value)

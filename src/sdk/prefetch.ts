@@ -27,6 +27,12 @@ export async function prefetch(
   patterns: string | readonly string[],
   { onProgress }: PrefetchOptions = {},
 ): Promise<PrefetchResult> {
+  if (typeof patterns !== 'string' && !Array.isArray(patterns))
+    throw new CairnError(
+      'ERR_INVALID_ARG_VALUE',
+      `${String(patterns)} is neither a path nor a glob.`,
+      "Give one such as '/data/**/*.parquet', or an array of them.",
+    )
   const done: PrefetchResult = { files: 0, bytes: 0, fetchedBytes: 0 }
   const taken = new Taken()
   for (const pattern of typeof patterns === 'string' ? [patterns] : patterns) {
