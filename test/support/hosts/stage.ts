@@ -1,5 +1,6 @@
 import { existsSync, mkdtempSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { syncBuiltinESMExports } from 'node:module'
+import os, { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CorruptError } from '../../../src/errors.js'
 import { MemoryStore } from '../../../src/store/memory/index.js'
@@ -39,6 +40,7 @@ export abstract class Stage {
   readonly story: string[] = []
 
   constructor(seed: number) {
+    sameEverywhere()
     this.pick = seeded(seed)
     const clock = { now: () => this.ms, monotonic: () => this.ms }
     this.store = new MemoryStore(clock)
@@ -196,6 +198,24 @@ export abstract class Stage {
       host.cutUntilMs = 0
       host.clockOffMs = 0
     }
+  }
+}
+
+/**
+ * What is stored names the process, and requests come damaged at any of their bytes: a seed would mean something else in each. So it would where what nobody uses any
+ * more is let go of when the memory happens to be cleared.
+ */
+function sameEverywhere(): void {
+  globalThis.FinalizationRegistry = NeverCleared as unknown as typeof FinalizationRegistry
+  Object.defineProperty(process, 'pid', { value: 4321 })
+  os.hostname = () => 'host'
+  syncBuiltinESMExports()
+}
+
+class NeverCleared {
+  register(): void {}
+  unregister(): boolean {
+    return false
   }
 }
 

@@ -17,6 +17,8 @@ export class States {
   readonly #trees: Array<ModelTree | undefined> = [EMPTY]
   readonly #byPrint = new Map<string, number>([[fingerprintOf(EMPTY), 0]])
   #merging: Merging[] = []
+  /** By volume and state: states of the volume that became that one, although it is another volume's. */
+  readonly #taken = new Map<string, number[]>()
 
   /** A new number; `is` says what it shows. */
   next(...before: number[]): number {
@@ -29,8 +31,14 @@ export class States {
     this.#byPrint.set(fingerprintOf(tree), state)
   }
 
-  merging(ours: number, theirs: number): void {
+  /**
+   * A merge into a volume is begun. It may leave what the other side had, nothing else: where a commit that both had in common was lost with a host that was overtaken,
+   * both have changed the same since the one before, and the resolution takes theirs. That is a state with another number already.
+   */
+  merging(volume: string, ours: number, theirs: number): void {
     this.#merging.push({ number: this.next(ours, theirs), ours, theirs })
+    const place = `${volume} ${theirs}`
+    this.#taken.set(place, [...(this.#taken.get(place) ?? []), ours])
   }
 
   tree(state: number): ModelTree {
@@ -39,15 +47,15 @@ export class States {
     return tree
   }
 
-  /** The one state came of the other, or is it. */
-  includes(state: number, earlier: number): boolean {
+  /** In a volume the one state came of the other, or is it. */
+  includes(volume: string, state: number, earlier: number): boolean {
     const seen = new Set<number>()
     const left = [state]
     for (let at = left.pop(); at !== undefined; at = left.pop()) {
       if (at === earlier) return true
-      if (at < earlier || seen.has(at)) continue
+      if (seen.has(at)) continue
       seen.add(at)
-      left.push(...this.#before[at])
+      left.push(...this.#before[at], ...(this.#taken.get(`${volume} ${at}`) ?? []))
     }
     return false
   }

@@ -163,8 +163,8 @@ export class World extends Stage {
     this.counts.reads++
     const state = this.#stateRead(host, reading.volume)
     if (state === undefined) return
-    if (!this.#states.includes(state, reading.state)) throw new Error(`a reader of ${known.name} went from ${reading.state} to ${state}`)
-    if (!isNew && !this.#states.includes(state, sealed)) throw new Error(`a reader of ${known.name} is at ${state}, but ${sealed} was published`)
+    if (!this.#states.includes(known.id, state, reading.state)) throw new Error(`a reader of ${known.name} went from ${reading.state} to ${state}`)
+    if (!isNew && !this.#states.includes(known.id, state, sealed)) throw new Error(`a reader of ${known.name} is at ${state}, but ${sealed} was published`)
     reading.state = state
   }
 
@@ -179,15 +179,15 @@ export class World extends Stage {
     }
   }
 
-  #mustInclude({ state, volume, name }: Opened, published: number, checkpoints: ReadonlyArray<[string, number]>): void {
-    if (!this.#states.includes(state, published)) throw new Error(`${name} is at ${state}, but ${published} was published`)
+  #mustInclude({ id, state, volume, name }: Opened, published: number, checkpoints: ReadonlyArray<[string, number]>): void {
+    if (!this.#states.includes(id, state, published)) throw new Error(`${name} is at ${state}, but ${published} was published`)
     for (const [checkpoint, at] of checkpoints) expect([checkpoint, this.#states.in(shaped(volume.at(checkpoint)))]).toEqual([checkpoint, at])
   }
 
   /** What this host was told of before is there, or was set aside because another one took the volume over. */
   #compareWithOwn(host: Host, { id, state }: Opened): void {
     const before = host.acknowledged.get(id) ?? 0
-    if (!this.#states.includes(state, before)) {
+    if (!this.#states.includes(id, state, before)) {
       this.counts.overtaken++
       this.#owed.push({ host, id, state: before })
     }
@@ -273,13 +273,13 @@ export class World extends Stage {
     const known = this.oneOf([...this.#known.values()])
     if (opened === undefined || opened.volume.session.readOnly || known.id === opened.id || host.reading.has(known.id)) return
     const other = host.open.get(known.id) ?? this.#open(host, known, {})
-    this.#states.merging(opened.state, other.state)
+    this.#states.merging(opened.id, opened.state, other.state)
     const resolution = this.pick(2) === 0 ? 'ours' : 'theirs'
     const how = this.pick(2) === 0 ? mergeFork : rebaseFork
     const { state } = how(opened.volume, other.volume, { resolution })
     const made = this.#states.in(opened.fs)
     this.tell(`${how.name} of ${other.name} at ${other.state} into ${opened.name}: ${state}, ${made}`)
-    expect([opened.name, opened.state, made, this.#states.includes(made, opened.state)]).toEqual([opened.name, opened.state, made, true])
+    expect([opened.name, opened.state, made, this.#states.includes(opened.id, made, opened.state)]).toEqual([opened.name, opened.state, made, true])
     this.counts.merges++
     this.#wrote(host, opened, made)
   }
@@ -332,7 +332,7 @@ export class World extends Stage {
     const checkpoints = [...opened.checkpoints]
     const published = (): void => {
       this.#published(known, state, checkpoints)
-      if (this.#states.includes(state, known.sealed)) known.sealed = state
+      if (this.#states.includes(known.id, state, known.sealed)) known.sealed = state
     }
     host.engine.publish(opened.volume, 20_000).then(published, () => undefined)
   }
@@ -340,8 +340,9 @@ export class World extends Stage {
   #published(known: Known, state: number, checkpoints: ReadonlyArray<[string, number]>): void {
     this.counts.published++
     this.tell(`${known.name} published ${state}`)
-    if (this.#states.includes(state, known.published)) known.published = state
-    else if (!this.#states.includes(known.published, state)) this.failed ??= new Error(`${known.name}: both ${state} and ${known.published} were published`)
+    if (this.#states.includes(known.id, state, known.published)) known.published = state
+    else if (!this.#states.includes(known.id, known.published, state))
+      this.failed ??= new Error(`${known.name}: both ${state} and ${known.published} were published`)
     for (const [name, at] of checkpoints) known.checkpoints.set(name, at)
   }
 
@@ -442,15 +443,15 @@ export class World extends Stage {
     known.published = state
     known.sealed = state
     const offer = `${home} ${id} ${state}`
-    const isOwed = (owed: Owed): boolean => (host === undefined || owed.host === host) && owed.id === id && this.#states.includes(state, owed.state)
+    const isOwed = (owed: Owed): boolean => (host === undefined || owed.host === host) && owed.id === id && this.#states.includes(id, state, owed.state)
     // What is offered for nothing but times of reading, or because an answer was lost, is in the volume too.
-    const isThere = this.#states.includes(this.#known.get(id)?.published ?? 0, state)
+    const isThere = this.#states.includes(id, this.#known.get(id)?.published ?? 0, state)
     if (this.#offers.has(offer) && !isThere) throw new Error(`state ${state} of ${id} was offered twice on ${host?.name}`)
     if (this.#owed.some(isOwed)) this.#offers.add(offer)
     this.#owed = this.#owed.filter(owed => !isOwed(owed))
     // Recovered before it was missed.
     const missing = home === host?.home ? host.acknowledged.get(id) : undefined
-    if (missing !== undefined && this.#states.includes(state, missing)) host?.acknowledged.delete(id)
+    if (missing !== undefined && this.#states.includes(id, state, missing)) host?.acknowledged.delete(id)
   }
 
   /** Faults are over: everything drains, and all that was acknowledged is there, and whole. */
