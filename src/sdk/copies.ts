@@ -33,6 +33,12 @@ export class CopyRecord {
     return lock instanceof FileLock ? new CopyRecord(path, lock) : undefined
   }
 
+  /** @param elsewhere what other homes have said in the store, where this one knows nothing */
+  take(elsewhere: LastCopy): void {
+    if (this.last.begun === undefined && elsewhere.begun !== undefined) this.last.begun = elsewhere.begun
+    if (this.last.made === undefined && elsewhere.made !== undefined) this.last.made = elsewhere.made
+  }
+
   set(last: LastCopy): void {
     writeFileDurably(this.#path, encodeSmall(FORMAT, { ...last }))
   }

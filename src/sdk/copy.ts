@@ -2,13 +2,14 @@ import { join } from 'node:path'
 import { CairnError } from '../errors.js'
 import { HOME_FILES, LocalFiles } from '../store/local-files.js'
 import { formatStoreUrl, type StoreLocation } from '../store/url.js'
-import { limits } from '../sys/index.js'
+import { limits, systemClock } from '../sys/index.js'
 import type { VolumeInfo } from '../volume/api.js'
 import type { Apart, Engine, StoreOptions } from '../volume/engine.js'
 import type { Pool } from '../volume/pool.js'
 import { type Bundle, unbundle } from './bundle.js'
 import { CopyRecord } from './copies.js'
 import { beginCopy } from './copy-begin.js'
+import { StoredCopy } from './stored-copy.js'
 
 export interface CopyTarget extends StoreOptions {
   /** Missing: the home's own store. */
@@ -76,13 +77,20 @@ export async function copyVolume(engine: Engine, source: string | undefined, tar
 async function copyInto(receiver: Receiver, name: string, work: CopyWork): Promise<Copied> {
   const bundle = await work.bundle()
   let record: CopyRecord | undefined
+  let stored: StoredCopy | undefined
   try {
-    record = CopyRecord.open(receiver.home, receiver.id, bundle.header.volume.id)
-    const { info, reusedBytes } = await received(receiver, name, bundle, record, work)
+    const { id } = bundle.header.volume
+    record = CopyRecord.open(receiver.home, receiver.id, id)
+    // Only where packs are stored while others are made there is something to go on with.
+    stored = record === undefined || receiver.drain === undefined ? undefined : new StoredCopy(receiver.pool.context.store, id, systemClock)
+    record?.take(stored?.last ?? {})
+    const { info, reusedBytes } = await received(receiver, name, bundle, record, stored, work)
     record?.set({ made: info.id })
+    stored?.made(info.id)
     return { name: info.name, id: info.id, store: info.store, files: bundle.files, bytes: bundle.bytes, reusedBytes }
   } finally {
     bundle.close()
+    stored?.close()
     record?.close()
   }
 }
@@ -92,14 +100,17 @@ async function received(
   name: string,
   bundle: Bundle,
   record: CopyRecord | undefined,
+  stored: StoredCopy | undefined,
   { flushAll, onProgress }: CopyWork,
 ): Promise<{ info: VolumeInfo; reusedBytes: number }> {
   const into = beginCopy(pool, folder, bundle.header, record)
   const { blocks } = into
+  stored?.begun(into.staged.id)
+  const drained = drain && (() => drain().then(() => stored?.goesOn()))
   try {
     // What an encrypted store calls a block is found out by reading it.
     if (pool.context.store.coding?.cipher === undefined) bundle.omit(hash => blocks.has(hash))
-    const options = { flushAll, into, ...(drain === undefined ? {} : { drain }), ...(onProgress === undefined ? {} : { onProgress }) }
+    const options = { flushAll, into, ...(drained === undefined ? {} : { drain: drained }), ...(onProgress === undefined ? {} : { onProgress }) }
     return { info: await unbundle(pool, bundle, name, options), reusedBytes: blocks.reusedBytes }
   } finally {
     blocks.close()

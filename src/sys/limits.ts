@@ -367,6 +367,8 @@ export const limits = {
   leaseMs: 60_000,
   /** Who waits for a lease asks again after this. */
   leaseAskMs: 1000,
+  /** What a copy says of itself where it goes to holds so long, and is said again at a third of it. */
+  copyAliveMs: 60_000,
   /** By how much clocks of two hosts may differ before a lease that seems to have run out is only believed after it was watched. */
   clockSkewMs: 300_000,
   /** Epochs that a writer may use after it took a volume over, without asking the store. */

@@ -9,6 +9,8 @@ interface Held {
   roots: readonly string[]
   /** Packs of this opening from this number on may come to be needed. */
   fromPack: number
+  /** The commit that is looked at: it stays one for so long. */
+  commit: string | undefined
 }
 
 /**
@@ -31,9 +33,10 @@ export class Holds {
   /**
    * Holds for as long as `user` lives, or until the returned function is called.
    * @param fromPack packs of this opening from this number on may be needed too; default: none
+   * @param commit id of a commit that is not to be pruned meanwhile: collectors of other hosts see nothing of this, but what a commit names they keep
    */
-  add(user: object, roots: readonly string[], fromPack = Number.POSITIVE_INFINITY): () => void {
-    const held: Held = { roots: roots.filter(root => root !== ''), fromPack }
+  add(user: object, roots: readonly string[], fromPack = Number.POSITIVE_INFINITY, commit?: string): () => void {
+    const held: Held = { roots: roots.filter(root => root !== ''), fromPack, commit }
     this.#held.add(held)
     this.#dropped.register(user, held, held)
     return () => {
@@ -47,6 +50,11 @@ export class Holds {
     let lowest = Number.POSITIVE_INFINITY
     for (const held of this.#held) lowest = Math.min(lowest, held.fromPack)
     return lowest
+  }
+
+  /** Ids of commits that somebody looks at. */
+  get commits(): string[] {
+    return [...this.#held].flatMap(({ commit }) => commit ?? [])
   }
 
   /** Writes down what is held now, for collectors in other threads and processes. Before each change of the head. @throws what the disk says */

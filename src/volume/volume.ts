@@ -234,7 +234,7 @@ export class Volume implements VolumeApi {
       foldAll: () => this.#sealing.foldAll(),
       hold: user => this.hold(user),
       refusePurged: path => refusePurged(this.state.history, h.dirHashKey, path),
-      neededCommits: () => new Set([...options.forkPoints(), ...this.#mergedFrom()]),
+      neededCommits: () => new Set([...options.forkPoints(), ...this.#mergedFrom(), ...this.#openToRead()]),
       onSettled: options.onSettled ?? (() => {}),
       audit: event => this.audit.next([event]).items,
     })
@@ -328,6 +328,11 @@ export class Volume implements VolumeApi {
   #mergedFrom(): string[] {
     const waiting = storedMerge(this.state.history, this.info.id)
     return waiting === undefined ? [] : [waiting.base, waiting.theirs, waiting.before]
+  }
+
+  /** Commits that are open to be read: collectors of other hosts see nothing of that, and keep what commits name. */
+  #openToRead(): string[] {
+    return this.context.store.isStillOurs === undefined ? [] : this.#holds.commits
   }
 
   #raiseEpoch(): number {
@@ -542,7 +547,7 @@ export class Volume implements VolumeApi {
     state.usage.bytes = commit.bytes
     state.nextIno = commit.nextIno
     const session = new SnapshotSession(state, this.session.dirHash, this.#clock)
-    this.hold(session, commit.root === '' ? undefined : [commit.root])
+    this.hold(session, commit.root === '' ? undefined : [commit.root], commit.id)
     return session
   }
 
@@ -614,10 +619,13 @@ export class Volume implements VolumeApi {
    * Keeps what `user` reads from being collected while `user` lives, or until the returned function is called. It must be reachable
    * from this volume now.
    * @param roots pointers of root pages in hex; default: all that this volume is now, and what is written from now on
+   * @param commit id of the one that `user` shows: it is not pruned meanwhile
    */
-  hold(user: object, roots?: readonly string[]): () => void {
+  hold(user: object, roots?: readonly string[], commit?: string): () => void {
     const { root, history } = this.head.value
-    return roots === undefined ? this.#holds.add(user, [root, history], this.#spool.firstOpen) : this.#holds.add(user, roots)
+    return roots === undefined
+      ? this.#holds.add(user, [root, history], this.#spool.firstOpen, commit)
+      : this.#holds.add(user, roots, Number.POSITIVE_INFINITY, commit)
   }
 
   commitTransaction(transaction: TransactionSession, options: { message?: string; actor?: string } = {}): CommitInfo | undefined {

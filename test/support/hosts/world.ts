@@ -308,7 +308,12 @@ export class World extends Stage {
 
   #holdMore(host: Host, { id, volume, state, checkpoints }: Opened): void {
     const saved = [...checkpoints]
-    if (saved.length === 0 || this.pick(2) === 0) host.held.push({ id, volume, session: volume.begin(), state })
+    const kind = this.pick(3)
+    if (kind === 2 && volume.commits({ limit: 2 }).length === 2) {
+      // Of a commit that nobody named: it is not pruned while this is open.
+      const session = volume.at('~1')
+      host.held.push({ id, volume, session, state: this.#states.in(shaped(session)) })
+    } else if (saved.length === 0 || kind === 0) host.held.push({ id, volume, session: volume.begin(), state })
     else {
       const [name, at] = this.oneOf(saved)
       host.held.push({ id, volume, session: volume.at(name), state: at })
