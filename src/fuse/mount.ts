@@ -115,10 +115,13 @@ export function unmountFuse(path: string, options: { lazy?: boolean } = {}): num
   return /no such file/i.test(done.words) ? -ENOENT : -EIO
 }
 
-/** Removes a mount that nobody serves any more from the tree, on another thread; it ends when its last file is closed. What cannot be removed stays. */
-export async function unmountLater(path: string): Promise<void> {
-  if (process.getuid?.() === 0) await libc.umount2Later(path, libc.MNT_DETACH)
-  else await promisify(execFile)('fusermount3', ['-uz', '--', path]).catch(() => undefined)
+/** Removes a mount that nobody serves any more from the tree, on another thread; it ends when its last file is closed. False when it could not be removed. */
+export function unmountLater(path: string): Promise<boolean> {
+  if (process.getuid?.() === 0) return libc.umount2Later(path, libc.MNT_DETACH)
+  return promisify(execFile)('fusermount3', ['-uz', '--', path]).then(
+    () => true,
+    () => false,
+  )
 }
 
 /**

@@ -27,8 +27,8 @@ export class LinuxKernel implements Kernel {
     return unmountFuse(mountpoint, { lazy: detach })
   }
 
-  async clear(mountpoint: string): Promise<void> {
-    await unmountLater(mountpoint)
+  clear(mountpoint: string): Promise<boolean> {
+    return unmountLater(mountpoint)
   }
 
   /** Asked without blocking this thread: whoever serves it may be slow to answer. */

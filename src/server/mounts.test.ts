@@ -34,7 +34,7 @@ describe('views that outlive their server', () => {
         unmounted.push(path)
         return 0
       },
-      clear: async () => undefined,
+      clear: async () => true,
       isDead: async () => false,
       close: () => undefined,
       notify: nothing,

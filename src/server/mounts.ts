@@ -24,8 +24,8 @@ export interface Kernel {
   tune(mountpoint: string): void
   /** 0, or a negated errno: -EBUSY unless `detach`. */
   unmount(mountpoint: string, detach: boolean): number
-  /** Removes a mount that is served no longer, whoever is in it, without blocking this thread. */
-  clear(mountpoint: string): Promise<void>
+  /** Removes a mount that is served no longer, whoever is in it, without blocking this thread. False when it could not be removed. */
+  clear(mountpoint: string): Promise<boolean>
   /** True when nobody serves the mount any more. */
   isDead(mountpoint: string): Promise<boolean>
   close(fd: number): void
@@ -447,7 +447,7 @@ export class Mounts {
 
   /** Removes the mount of a run, which is served no longer, after whoever asked was answered. */
   #leave(mounted: Mounted): void {
-    this.#forget(mounted, path => void this.#meanwhile(this.#kernel.clear(path).then(() => this.#views.give(path))))
+    this.#forget(mounted, path => void this.#meanwhile(this.#kernel.clear(path).then(isGone => (isGone ? this.#views.give(path) : this.#views.remove(path)))))
   }
 
   #meanwhile<T>(work: Promise<T>): Promise<T> {
