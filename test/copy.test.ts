@@ -144,7 +144,7 @@ describe('a copy of a volume in another store', () => {
     server.faults.add({ kind: 'hang', operation: 'CompleteMultipartUpload', key: /packs\//, after: 1, times: 100 })
     server.faults.add({ kind: 'hang', operation: 'PutObject', key: /packs\//, times: 100 })
     const child = spawn(process.execPath, [fileURLToPath(new URL('../bin/cairn', import.meta.url)), 'copy', 'w', 's3://other/agents', ...s3()], { env: a.env })
-    await expect.poll(() => [...(server.buckets.get('other')?.objects.keys() ?? [])].some(key => key.includes('/packs/')), { timeout: 60_000 }).toBe(true)
+    await expect.poll(() => [...(server.buckets.get('other')?.objects.keys() ?? [])].some(key => key.includes('/packs/')), { timeout: 200_000 }).toBe(true)
     child.kill('SIGKILL')
     await once(child, 'exit')
     server.faults.clear()

@@ -15,7 +15,7 @@ describe('after a purge of all forks and its collection no byte of it is in CAIR
   }
   const expectGone = async (): Promise<void> => {
     // Journal files that are superfluous are removed on another thread.
-    for (const text of [SECRET, NAME]) await vi.waitFor(() => expect(filesWith(shell.home, text)).toEqual([]))
+    for (const text of [SECRET, NAME]) await vi.waitFor(() => expect(filesWith(shell.home, text)).toEqual([]), { timeout: 200_000 })
     for (const { name } of (await shell.json('volumes')) as Array<{ name: string }>) await shell.ok('fsck', name)
   }
   beforeEach(async () => {
@@ -68,7 +68,7 @@ describe('after a purge of all forks and its collection no byte of it is in CAIR
     expect((await shell.cairn('merge', 'changed')).code).toBe(1)
     expect(await shell.ok('ls', `w:/${NAME}`)).toMatch(/large\.theirs-changed/)
     await shell.ok('purge', `w:/${NAME}/large`, '--yes', '--all-forks')
-    await vi.waitFor(() => expect(filesWith(shell.home, SECRET)).toEqual([]))
+    await vi.waitFor(() => expect(filesWith(shell.home, SECRET)).toEqual([]), { timeout: 200_000 })
     expect(await shell.ok('ls', `w:/${NAME}`)).toBe('')
     await shell.ok('merge', 'changed', '--continue')
   })

@@ -56,7 +56,7 @@ describe('purge', () => {
     volume.flush()
     collected(engine, { thorough: true })
     // Journal files that are superfluous are removed on another thread.
-    for (const text of texts) await vi.waitFor(() => expect(filesWith(home, text)).toEqual([]))
+    for (const text of texts) await vi.waitFor(() => expect(filesWith(home, text)).toEqual([]), { timeout: 200_000 })
     expect(volume.fsck()).toMatchObject({ ok: true, findings: [] })
   }
   const at = (ref: string) => createFs(new LocalBackend(new LocalOps(new FileSystem(volume.at(ref)))))

@@ -221,7 +221,7 @@ describe('commits that are durable in the store', () => {
     volume.close()
     taken.close()
     // It is let go of when the last sync to this disk has ended.
-    const back = await vi.waitFor(() => open(a))
+    const back = await vi.waitFor(() => open(a), { timeout: 200_000 })
     expect(shape(back).readdirSync('/').sort()).toEqual(['by-b', 'first', 'logged'])
     back.close()
     expect(a.statusOf('ws').remote?.setAside).toBe(1)

@@ -35,7 +35,7 @@ function use(): void {
 async function kill(): Promise<void> {
   engine.crash()
   engine = Engine.open({ home })
-  await vi.waitFor(use)
+  await vi.waitFor(use, { timeout: 200_000 })
 }
 
 function filled(size: number, seed: number): Buffer {
@@ -188,7 +188,7 @@ describe('a commit that recovery cannot fold, on a full disk', () => {
     })
     engine.crash()
     engine = Engine.open({ home })
-    await vi.waitFor(use)
+    await vi.waitFor(use, { timeout: 200_000 })
     const expected = (seed: number) => Buffer.concat([filled(100_000, 1), filled(10, seed), filled(99_990, 1)])
     expect(read('a').equals(expected(4))).toBe(true)
     expect(() => volume.at('one')).toThrow(expect.objectContaining({ code: 'ENOSPC' }))
@@ -238,7 +238,7 @@ describe('commits that nobody asks for', () => {
     engine.close()
     nowMs = 1_800_000_000_000
     engine = Engine.open({ home, actor: 'me', clock: { now: () => nowMs, monotonic: () => nowMs } })
-    await vi.waitFor(use)
+    await vi.waitFor(use, { timeout: 200_000 })
   }
 
   it('are cut when changes are five minutes old, of whoever made them, and at the end', async () => {

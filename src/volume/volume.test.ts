@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { FileSystem } from '../fs/index.js'
 import { Engine } from './engine.js'
 import type { Session } from './session.js'
@@ -234,7 +234,8 @@ describe('a volume', () => {
     await flushed
     expect(slices).toBeGreaterThan(2)
     reopen()
-    const again = filesystem(engine.openVolume('w').session)
+    // A sync under way keeps the lock until it is done.
+    const again = filesystem((await vi.waitFor(() => engine.openVolume('w'), { timeout: 200_000 })).session)
     expect(names(again)).toHaveLength(2001)
     expect(read(again, 'meanwhile').equals(bytes(10, slices - 1))).toBe(true)
     expect(engine.openVolume('w').fsck()).toMatchObject({ ok: true, findings: [] })

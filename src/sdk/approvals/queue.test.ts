@@ -28,11 +28,14 @@ const no = { approved: false, by: 'ann', atMs: 1, reason: 'not today' }
 
 /** The question that waits, when it does. */
 async function waiting(): Promise<string> {
-  return vi.waitFor(() => {
-    const [first] = queue.list()
-    expect(first).toBeDefined()
-    return first.id
-  })
+  return vi.waitFor(
+    () => {
+      const [first] = queue.list()
+      expect(first).toBeDefined()
+      return first.id
+    },
+    { timeout: 200_000 },
+  )
 }
 
 describe('a question', () => {
