@@ -5,9 +5,19 @@ import { expect, it } from 'vitest'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).filter(path => path.endsWith('.ts') && !path.startsWith('testing/'))
-const names = new Set(sources.flatMap(path => [...readFileSync(join(root, 'src', path), 'utf8').matchAll(/\bentry\('([a-z/-]+)'\)/g)].map(([, name]) => name)))
+const textOf = (path: string): string => readFileSync(join(root, 'src', path), 'utf8')
+const named = (call: RegExp): string[] => [...new Set(sources.flatMap(path => [...textOf(path).matchAll(call)].map(([, name]) => name)))]
+const threads = named(/\bstartThread\('([a-z/-]+)'/g)
+const names = [...threads, ...named(/\bentry\('([a-z/-]+)'\)/g)]
 
 it('every process and thread of its own has a bundled file to start from', () => {
-  expect(names.size).toBeGreaterThan(8)
+  expect(names.length).toBeGreaterThan(8)
   for (const name of names) expect(existsSync(join(root, 'dist/bundle', `${name.replaceAll('/', '-')}.js`)), name).toBe(true)
+})
+
+it('every thread can be ended at any moment: it begins with what keeps it from ending in the middle of loading a library', () => {
+  expect(threads.length).toBeGreaterThan(6)
+  for (const name of threads) expect(textOf(`${name}.ts`), name).toMatch(/from '[./]+sys\/threads\.js'/)
+  const others = sources.filter(path => path !== 'sys/threads.ts' && !path.endsWith('.test.ts'))
+  expect(others.filter(path => /new Worker\(|\.terminate\(/.test(textOf(path)))).toEqual([])
 })

@@ -1,6 +1,6 @@
 /** The thread of `Notifier`. */
 import { writeSync } from 'node:fs'
-import { parentPort, workerData } from 'node:worker_threads'
+import { parentPort, workerData } from '../sys/threads.js'
 
 const WRITTEN = 1
 const counts = new Int32Array((workerData as { counts: SharedArrayBuffer }).counts)

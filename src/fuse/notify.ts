@@ -1,6 +1,6 @@
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import type { ChangeListener } from '../fs/filesystem.js'
-import { entry } from '../sys/entry.js'
+import { endThread, startThread } from '../sys/threads.js'
 import { VIEW_SHIFT } from './node-id.js'
 import { Notify, OUT_HEADER_BYTES } from './protocol.js'
 
@@ -72,7 +72,7 @@ export class Notifier {
   readonly #worker: Worker
 
   constructor() {
-    this.#worker = new Worker(entry('fuse/notify-thread'), { workerData: { counts: this.#counts.buffer } })
+    this.#worker = startThread('fuse/notify-thread', { workerData: { counts: this.#counts.buffer } })
     this.#worker.unref()
   }
 
@@ -93,7 +93,7 @@ export class Notifier {
   }
 
   async close(): Promise<void> {
-    await this.#worker.terminate()
+    await endThread(this.#worker)
   }
 }
 

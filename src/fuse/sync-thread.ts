@@ -1,8 +1,8 @@
 import { fdatasyncSync } from 'node:fs'
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import { EIO } from '../errors.js'
-import { entry } from '../sys/entry.js'
 import { limits } from '../sys/index.js'
+import { startThread } from '../sys/threads.js'
 import type { Waker } from '../sys/waker.js'
 import { Counter, MAX_SYNC_FDS, Slot, SYNC_QUEUE_BYTES, slotAt } from './sync-queue.js'
 
@@ -23,7 +23,7 @@ export class SyncThread {
 
   /** @param waker of the loop, woken when callbacks are due: it then calls `drain` */
   constructor(waker: Waker) {
-    this.#worker = new Worker(entry('fuse/sync-worker'), { workerData: { queue: this.#words.buffer, waker: waker.handle } })
+    this.#worker = startThread('fuse/sync-worker', { workerData: { queue: this.#words.buffer, waker: waker.handle } })
     this.#worker.unref()
   }
 

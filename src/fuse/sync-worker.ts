@@ -1,8 +1,8 @@
 /** The thread of `SyncThread`: takes all that waits, syncs each set of descriptors once, answers everybody who waited for it. */
 import { fdatasyncSync } from 'node:fs'
-import { workerData } from 'node:worker_threads'
 import { EBADF, EIO } from '../errors.js'
 import * as libc from '../sys/libc.js'
+import { workerData } from '../sys/threads.js'
 import { Waker, type WakerHandle } from '../sys/waker.js'
 import { OUT_HEADER_BYTES } from './protocol.js'
 import { Counter, Slot, slotAt } from './sync-queue.js'

@@ -1,7 +1,7 @@
-import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads'
+import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads'
 import { CairnError } from '../errors.js'
-import { entry, threadArguments } from '../sys/entry.js'
 import { limits } from '../sys/index.js'
+import { endThread, startThread } from '../sys/threads.js'
 import { fromWire, type WireError } from '../sys/wire-error.js'
 
 export interface BlockingData {
@@ -30,8 +30,7 @@ export class BlockingClient {
     this.session = session
     const { port1, port2 } = new MessageChannel()
     this.#port = port1
-    this.#worker = new Worker(entry('sdk/blocking-thread'), {
-      ...threadArguments(),
+    this.#worker = startThread('sdk/blocking-thread', {
       workerData: { socketPath, session, port: port2, answers: this.#answers.buffer as SharedArrayBuffer } satisfies BlockingData,
       transferList: [port2],
     })
@@ -54,6 +53,6 @@ export class BlockingClient {
 
   close(): void {
     this.#port.close()
-    void this.#worker.terminate()
+    void endThread(this.#worker)
   }
 }

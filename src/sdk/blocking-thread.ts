@@ -1,6 +1,7 @@
 /** The thread of `BlockingClient`. */
-import { workerData } from 'node:worker_threads'
+
 import { RpcClient } from '../http/rpc-client.js'
+import { workerData } from '../sys/threads.js'
 import { toWire } from '../sys/wire-error.js'
 import type { BlockingAnswer, BlockingData, BlockingRequest } from './blocking-client.js'
 

@@ -35,6 +35,7 @@ import { isReadOnlyByEnvironment, ReadOnlyHost, readOnly } from './read-only.js'
 import { RemoteHost } from './remote-host.js'
 import type { RotateKeyOptions } from './rotate-key.js'
 import { answered, statusOf } from './status.js'
+import { orSuccessor } from './successor.js'
 import type {
   AuditEvent,
   AuditHead,
@@ -717,7 +718,8 @@ export class Cairn implements CairnApi {
 
   /** Where calls about these volumes go now: what this program has open itself stays here. */
   async #host(...names: string[]): Promise<Host> {
-    return this.#guarded(await this.#place(...names))
+    const place = (): Promise<Host> => this.#place(...names)
+    return this.#guarded(orSuccessor(await place(), place))
   }
 
   #guarded(host: Host): Host {

@@ -1,8 +1,9 @@
 /** Entry of a thread that matches patterns: one that never ends is ended with its thread, and nobody else waits for it. */
-import { parentPort } from 'node:worker_threads'
+
 import { FileWay } from '../history/contents/file-bytes.js'
 import { looksBinary } from '../history/diff/looks-binary.js'
 import { limits } from '../sys/index.js'
+import { parentPort } from '../sys/threads.js'
 import { FileReader } from './file-reader.js'
 import { type GrepAnswer, type GrepRequest, Packer } from './grep-messages.js'
 import { LinePick, LineScan, numbersAround } from './line-scan.js'

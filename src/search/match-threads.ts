@@ -1,9 +1,9 @@
 import { availableParallelism } from 'node:os'
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import { CairnError } from '../errors.js'
 import type { FilesBytes } from '../history/contents/file-bytes.js'
-import { entry, threadArguments } from '../sys/entry.js'
 import { limits } from '../sys/index.js'
+import { endThread, startThread } from '../sys/threads.js'
 import type { GrepAnswer, GrepRequest } from './grep-messages.js'
 import type { LinePattern } from './line-scan.js'
 
@@ -27,7 +27,7 @@ export class MatchThreads {
       return await ask(worker, { pattern, files, progress: new SharedArrayBuffer(8) }, nameOf)
     } catch (error) {
       this.#all.delete(worker)
-      void worker.terminate()
+      void endThread(worker)
       throw error
     } finally {
       this.#give(worker)
@@ -43,7 +43,7 @@ export class MatchThreads {
   }
 
   #start(): Worker {
-    const worker = new Worker(entry('search/grep-thread'), threadArguments())
+    const worker = startThread('search/grep-thread')
     this.#all.add(worker)
     return worker
   }
@@ -61,7 +61,7 @@ export class MatchThreads {
     clearTimeout(this.#rest)
     const idle = this.#idle.splice(0)
     for (const worker of idle) this.#all.delete(worker)
-    await Promise.all(idle.map(worker => worker.terminate()))
+    await Promise.all(idle.map(endThread))
   }
 }
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import { CairnError } from '../errors.js'
-import { entry, threadArguments } from '../sys/entry.js'
+import { startThread } from '../sys/threads.js'
 import { fromWire } from '../sys/wire-error.js'
 import type { Hit, IndexedFile, NewContent } from './index-file.js'
 import type { IndexAnswer, IndexMethod, SearchThreadData } from './search-thread.js'
@@ -18,7 +18,7 @@ export class SearchIndex {
   #next = 1
 
   constructor(data: SearchThreadData) {
-    this.#worker = new Worker(entry('search/search-thread'), { ...threadArguments(), workerData: data })
+    this.#worker = startThread('search/search-thread', { workerData: data })
     this.#worker.unref()
     this.#worker.on('message', (answer: IndexAnswer) => {
       const waiting = this.#waiting.get(answer.id)

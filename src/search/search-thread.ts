@@ -1,8 +1,8 @@
 /** Entry of the thread that holds an index: what SQLite does there blocks nobody else. */
 import { dirname } from 'node:path'
-import { parentPort, workerData } from 'node:worker_threads'
 import { CairnError } from '../errors.js'
 import { translateSqlite } from '../store/sqlite/errors.js'
+import { parentPort, workerData } from '../sys/threads.js'
 import { toWire, type WireError } from '../sys/wire-error.js'
 import { INDEX_DAMAGED, IndexFile, isDamage, removeIndex } from './index-file.js'
 import type { SearchMode } from './query.js'

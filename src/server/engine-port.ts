@@ -1,6 +1,6 @@
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import { CairnError } from '../errors.js'
-import { entry } from '../sys/entry.js'
+import { startThread } from '../sys/threads.js'
 import { Waker, type WakerHandle } from '../sys/waker.js'
 import { fromWire, type WireError } from '../sys/wire-error.js'
 import type { KernelChange } from './changes.js'
@@ -80,7 +80,7 @@ export class EnginePort {
     this.started = new Promise(resolve => {
       this.#started = resolve
     })
-    this.#worker = new Worker(entry('server/engine-thread'), { workerData: { home } satisfies EngineData })
+    this.#worker = startThread('server/engine-thread', { workerData: { home } satisfies EngineData })
     this.#worker.on('message', (message: EngineMessage) => this.#take(message))
     this.#worker.on('error', error => events.died(error))
     this.#worker.on('exit', () => {

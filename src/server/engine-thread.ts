@@ -1,9 +1,10 @@
 /** Entry of the engine's thread: the trees of all volumes and the requests of all mounts, in one synchronous loop. */
 import { statfsSync } from 'node:fs'
-import { isMainThread, type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { isMainThread, type MessagePort, receiveMessageOnPort } from 'node:worker_threads'
 import { FileSystem } from '../fs/index.js'
 import { FuseLoop, SyncThread } from '../fuse/index.js'
 import { limits } from '../sys/index.js'
+import { parentPort, workerData } from '../sys/threads.js'
 import { toWire } from '../sys/wire-error.js'
 import { Engine } from '../volume/engine.js'
 import { EngineHost } from './engine-host.js'

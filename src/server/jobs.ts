@@ -1,9 +1,8 @@
-import { Worker } from 'node:worker_threads'
 import type { Head } from '../codec/head.js'
 import { CairnError, CorruptError } from '../errors.js'
 import type { StoreLocation } from '../store/url.js'
 import type { KeySource } from '../store/user-key.js'
-import { entry, threadArguments } from '../sys/entry.js'
+import { startThread } from '../sys/threads.js'
 import { fromWire, type WireError } from '../sys/wire-error.js'
 import type { VolumeInfo } from '../volume/api.js'
 import type { Pinned } from '../volume/engine.js'
@@ -32,7 +31,7 @@ export type JobMessage = { progress: object } | { result: unknown } | { error: W
 /** Runs a job in a thread of its own. @throws what it threw; CairnError ERR_JOB_LOST when the thread ended without a word */
 export function runJob(data: JobData, onProgress: (progress: object) => void = () => {}): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(entry('server/job-thread'), { workerData: data, ...threadArguments() })
+    const worker = startThread('server/job-thread', { workerData: data })
     worker.on('message', (message: JobMessage) => {
       if ('progress' in message) onProgress(message.progress)
       else if ('error' in message) reject(fromWire(message.error))

@@ -26,8 +26,3 @@ function below(folder: string, name: string): string {
 function changedMs(path: string): number | undefined {
   return statSync(path, { throwIfNoEntry: false })?.mtimeMs
 }
-
-/** Options of a thread of a program that may run text (`node --input-type=module -e …`): no file may be run with what that was started with. */
-export function threadArguments(): { execArgv?: string[] } {
-  return process.execArgv.some(argument => argument.startsWith('--input-type')) ? { execArgv: [] } : {}
-}

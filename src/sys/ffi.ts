@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
 import type koffi from 'koffi'
+import { inNativeTurn } from './native-turn.js'
 
 type Koffi = typeof koffi
 type AsyncFunction = (...args: unknown[]) => void
@@ -10,18 +11,20 @@ let libc: ReturnType<Koffi['load']> | undefined
 
 /** Loading koffi costs about 10 ms, so that nothing pays for it but the first call of a C function. */
 export function ffi(): Koffi {
-  loaded ??= createRequire(import.meta.url)('koffi') as Koffi
+  loaded ??= inNativeTurn(() => createRequire(import.meta.url)('koffi') as Koffi)
   return loaded
+}
+
+function inLibc(): ReturnType<Koffi['load']> {
+  libc ??= ffi().load(null)
+  return libc
 }
 
 /** A function of the C library that this process runs on; bound at its first call. */
 export function cFunction<Args extends unknown[]>(prototype: string): (...args: Args) => number {
   let bound: CFunction | undefined
   return (...args) => {
-    if (bound === undefined) {
-      libc ??= ffi().load(null)
-      bound = libc.func(prototype) as unknown as CFunction
-    }
+    bound ??= inNativeTurn(() => inLibc().func(prototype) as unknown as CFunction)
     return bound(...args)
   }
 }
@@ -30,10 +33,7 @@ export function cFunction<Args extends unknown[]>(prototype: string): (...args: 
 export function cFunctionLater<Args extends unknown[]>(prototype: string): (args: Args, done: (result: number, args: Args) => void) => void {
   let bound: AsyncFunction | undefined
   return (args, done) => {
-    if (bound === undefined) {
-      libc ??= ffi().load(null)
-      bound = libc.func(prototype).async as unknown as AsyncFunction
-    }
+    bound ??= inNativeTurn(() => inLibc().func(prototype).async as unknown as AsyncFunction)
     bound(...args, (_: unknown, result: number) => done(result, args))
   }
 }

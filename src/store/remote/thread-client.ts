@@ -1,7 +1,7 @@
-import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads'
+import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from 'node:worker_threads'
 import { CairnError } from '../../errors.js'
-import { entry, threadArguments } from '../../sys/entry.js'
 import { limits, systemClock } from '../../sys/index.js'
+import { endThread, startThread } from '../../sys/threads.js'
 import type { WakerHandle } from '../../sys/waker.js'
 import { fromWire } from '../../sys/wire-error.js'
 import { formatStoreUrl, type StoreLocation } from '../url.js'
@@ -58,10 +58,9 @@ export class StoreThread implements StoreLine {
       ...(options.waker === undefined ? {} : { waker: options.waker }),
       ...(options.expected === undefined ? {} : { expected: options.expected }),
     }
-    this.#worker = new Worker(entry('store/remote/thread'), {
+    this.#worker = startThread('store/remote/thread', {
       workerData: data,
       transferList: [blocking.port2, calls.port2, handOver.port2],
-      ...threadArguments(),
     })
     this.#worker.unref()
     this.#worker.on('error', error => this.#fail(error))
@@ -185,7 +184,7 @@ export class StoreThread implements StoreLine {
     this.#port.close()
     this.#blocking.close()
     this.arrived.close()
-    void this.#worker.terminate()
+    void endThread(this.#worker)
   }
 }
 

@@ -1,8 +1,9 @@
 /** The thread of a store that is elsewhere: the only one that talks to it. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type MessagePort, workerData } from 'node:worker_threads'
+import type { MessagePort } from 'node:worker_threads'
 import { CairnError } from '../../errors.js'
 import { limits, systemClock, systemRandom } from '../../sys/index.js'
+import { workerData } from '../../sys/threads.js'
 import { Waker } from '../../sys/waker.js'
 import { toWire } from '../../sys/wire-error.js'
 import type { ObjectStore, StoredObject } from '../contract.js'
