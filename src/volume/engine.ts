@@ -211,9 +211,9 @@ export class Engine implements EngineApi {
    */
   knock(name: string): Promise<void> | undefined {
     const attachment = this.#attachments.get(name)
-    if (attachment?.volume === undefined) return undefined
+    if (attachment?.volume === undefined) return this.dev.ending(name)
     const pool = this.#poolAt(attachment.location, attachment.storeId)
-    return this.#remoteAt(pool)?.knock(HeadFile.key(attachment.volume.id))
+    return pool.ending(name) ?? this.#remoteAt(pool)?.knock(HeadFile.key(attachment.volume.id))
   }
 
   /** What came with a knock is as old as it. */

@@ -123,6 +123,8 @@ export class Pool {
   readonly #open = new Map<string, Holder>()
   /** Closed volumes that could not be published, and are tried again. */
   readonly #leaving = new Map<string, Claim & { atMs: number; problem: string }>()
+  /** Volumes that were closed while a sync used their files, and who waits for the end of that. */
+  readonly #ending = new Map<string, Array<() => void>>()
   /** Volumes whose files are open: a sync under way keeps them so for a moment. */
   #held = 0
   #isClosing = false
@@ -523,6 +525,9 @@ export class Pool {
         this.#leave(claim)
         this.#held--
         this.#closeStore()
+        const ended = this.#ending.get(claim.id)
+        this.#ending.delete(claim.id)
+        for (const then of ended ?? []) then()
       },
       release: closing => this.#closeOne(closing),
       ...this.#bound(claim),
@@ -629,7 +634,14 @@ export class Pool {
     if (holder === undefined || --holder.count > 0) return
     this.#open.delete(id)
     holder.follower?.end()
+    this.#ending.set(id, [])
     volume.shut()
+  }
+
+  /** A volume that was closed here, and whose files a sync under way still uses: resolves when it may be opened again. Undefined where there is nothing to wait for. */
+  ending(name: string): Promise<void> | undefined {
+    const waiting = this.#ending.size === 0 ? undefined : this.#ending.get(this.#names.get(name)?.id ?? '')
+    return waiting && new Promise(resolve => waiting.push(resolve))
   }
 
   #with<T>(name: string, use: (volume: Volume) => T, options?: OpenOptions): T {
@@ -649,9 +661,10 @@ export class Pool {
     makeFolder(this.#dirOf(id))
     const lock = FileLock.tryAcquire(join(this.#dirOf(id), 'lock'))
     if (lock instanceof FileLock) return lock
+    if (this.#ending.has(id)) throw new CairnError('ERR_VOLUME_BUSY', `Volume ${name} is being closed.`, 'Try again.', { retry: 'same-call' })
     throw new CairnError(
       'ERR_VOLUME_BUSY',
-      `Volume ${name} is open in process ${lock === 0 ? 'unknown' : lock}.`,
+      `Volume ${name} is open in ${lock === 0 ? 'another process' : `process ${lock}`}.`,
       'Use it through that process, or end it; mounted volumes can be used by any number of processes through the server.',
       { retry: 'same-call' },
     )
