@@ -155,4 +155,5 @@ for (const [kind, values] of Object.entries(time)) add(`processor time of one of
 console.log(`${machine()}, load ${loadavg()[0].toFixed(1)}\n`)
 table(['', 'median', 'range', 'aim'], rows)
 await cairn.close()
-rmSync(root, { recursive: true, force: true })
+// The server may still be deleting what forks left.
+rmSync(root, { recursive: true, force: true, maxRetries: 20 })
