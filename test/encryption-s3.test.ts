@@ -21,6 +21,16 @@ function keyFile(on: MountedHome, text = KEY): string {
   return path
 }
 
+/** Nothing where it was replaced since it was listed. */
+function bytesOf(path: string): Buffer {
+  try {
+    return readFileSync(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return Buffer.alloc(0)
+    throw error
+  }
+}
+
 /** Where a text stands: objects of the bucket and their names, files of homes and their names. */
 function placesOf(text: string): string[] {
   const objects = [...(bucket.server.buckets.get('bucket')?.objects ?? [])].flatMap(([key, { body }]) =>
@@ -29,7 +39,7 @@ function placesOf(text: string): string[] {
   const files = bucket.hosts.flatMap(({ home }) =>
     readdirSync(home, { recursive: true, withFileTypes: true }).flatMap(item => {
       const path = join(item.parentPath, item.name)
-      return item.name.includes(text) || (item.isFile() && readFileSync(path).includes(text)) ? [path] : []
+      return item.name.includes(text) || (item.isFile() && bytesOf(path).includes(text)) ? [path] : []
     }),
   )
   return [...objects, ...files]

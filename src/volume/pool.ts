@@ -522,12 +522,12 @@ export class Pool {
       newArena: () => this.#takeArena(head.value.arenaFloor),
       forkPoints: () => this.#forkPoints(claim.id),
       onClose: () => {
-        this.#leave(claim)
-        this.#held--
-        this.#closeStore()
         const ended = this.#ending.get(claim.id)
         this.#ending.delete(claim.id)
         for (const then of ended ?? []) then()
+        this.#leave(claim)
+        this.#held--
+        this.#closeStore()
       },
       release: closing => this.#closeOne(closing),
       ...this.#bound(claim),
@@ -634,7 +634,8 @@ export class Pool {
     if (holder === undefined || --holder.count > 0) return
     this.#open.delete(id)
     holder.follower?.end()
-    this.#ending.set(id, [])
+    // A reader holds no lock.
+    if (holder.follower === undefined) this.#ending.set(id, [])
     volume.shut()
   }
 
