@@ -35,8 +35,8 @@ function host(name: string, keys: KeySource[]): Engine {
 }
 
 function open(engine: Engine): Volume {
-  engine.attach('ws', address)
-  return engine.openVolume('ws', { force: true, durability: 'remote' })
+  engine.attach('planted-volume', address)
+  return engine.openVolume('planted-volume', { force: true, durability: 'remote' })
 }
 
 /** The host is gone with all that it had. */
@@ -57,7 +57,7 @@ function commit(volume: Volume, path: string, content: string): void {
 /** A volume with durable commits in log objects, whose host is gone. */
 function abandoned(): string {
   const a = host('a', [key])
-  const { id } = a.create('ws', { store: address, encrypt: true })
+  const { id } = a.create('planted-volume', { store: address, encrypt: true })
   const volume = open(a)
   commit(volume, '/first', 'f')
   const before = logged(id).length
@@ -73,7 +73,7 @@ describe('durable commits of an encrypted volume', () => {
     const id = abandoned()
     for (const name of logged(id)) {
       const bytes = readFileSync(join(folder, 'there', logKey(id, Number(name))), 'latin1')
-      for (const secret of ['planted', 'ws']) expect(bytes).not.toContain(secret)
+      for (const secret of ['planted-']) expect(bytes).not.toContain(secret)
     }
     expect(() => open(host('without', []))).toThrow(expect.objectContaining({ code: 'ERR_KEY_MISSING' }))
     expect(() => open(host('wrong', [{ key: 'e'.repeat(64), from: 'this test' }]))).toThrow(expect.objectContaining({ code: 'ERR_KEY_WRONG' }))
