@@ -1,6 +1,3 @@
-/** A name or a path as bytes when it is not UTF-8: one char per byte (latin1) would change it. */
-export type RawPath = Buffer
-
 const slash = Buffer.from('/')
 
 /** `dir` and `name`, with one slash. */

@@ -158,6 +158,3 @@ export function seccompProgram(arch: string = process.arch): Buffer | undefined 
   }
   return bytes
 }
-
-/** Names of the calls that are always refused, for tests and documentation. */
-export const refusedCalls: readonly string[] = Object.keys(refused)

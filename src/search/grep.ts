@@ -17,19 +17,6 @@ export interface GrepOptions extends PatternOptions {
   ref?: string
   /** Only in this directory, or this file. */
   path?: string
-  /** Case makes no difference. */
-  ignoreCase?: boolean
-  /** The pattern is a text. */
-  fixed?: boolean
-  /** Whole words only. */
-  word?: boolean
-  /** Lines that do not match. */
-  invert?: boolean
-  /** Lines shown before and behind a match; most 1,000. */
-  before?: number
-  after?: number
-  /** Matching lines of one file at most. */
-  maxCount?: number
   /** Only paths that match one of these; one without a slash is a name at any depth, one that begins with `!` leaves out. */
   globs?: readonly string[]
   /** Without what `.gitignore` files of the volume leave out. */

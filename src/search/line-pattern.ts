@@ -4,12 +4,18 @@ import type { LinePattern } from './line-scan.js'
 import { classEnd, requiredText } from './literal.js'
 
 export interface PatternOptions {
+  /** Case makes no difference. */
   ignoreCase?: boolean
+  /** The pattern is a text. */
   fixed?: boolean
+  /** Whole words only. */
   word?: boolean
+  /** Lines that do not match. */
   invert?: boolean
+  /** Lines shown before and behind a match; most 1,000. */
   before?: number
   after?: number
+  /** Matching lines of one file at most. */
   maxCount?: number
 }
 

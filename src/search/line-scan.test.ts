@@ -1,7 +1,19 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { linePattern } from './line-pattern.js'
-import { grepLines, LineScan } from './line-scan.js'
+import { type GrepLines, type LinePattern, LinePick, LineScan, numbersAround } from './line-scan.js'
+
+/** All at once, for a text that is there. */
+function grepLines(text: string, pattern: LinePattern): GrepLines {
+  const scan = new LineScan(pattern)
+  scan.feed(text)
+  const { matches } = scan
+  const { before = 0, after = 0 } = pattern
+  if (before + after === 0 || matches.length === 0) return { matches }
+  const pick = new LinePick(numbersAround(matches, before, after))
+  pick.feed(text)
+  return { matches, context: pick.lines }
+}
 
 /** Each line by itself. */
 function plainly(text: string, source: string, flags: string, invert: boolean): number[] {

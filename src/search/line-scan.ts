@@ -166,15 +166,3 @@ export class LinePick {
     }
   }
 }
-
-/** All at once, for a text that is there. */
-export function grepLines(text: string, pattern: LinePattern): GrepLines {
-  const scan = new LineScan(pattern)
-  scan.feed(text)
-  const { matches } = scan
-  const { before = 0, after = 0 } = pattern
-  if (before + after === 0 || matches.length === 0) return { matches }
-  const pick = new LinePick(numbersAround(matches, before, after))
-  pick.feed(text)
-  return { matches, context: pick.lines }
-}

@@ -1,4 +1,3 @@
-import type { CommitInfo } from '../volume/api.js'
 import { type AuditEvent, type AuditFilter, type AuditState, type AuditTip, readAudit } from '../volume/audit/index.js'
 import type { OpenVolumes } from './open-volumes.js'
 
@@ -6,9 +5,6 @@ import type { OpenVolumes } from './open-volumes.js'
 export function auditMethods(volumes: OpenVolumes) {
   return {
     auditAppend: (_: string, name: string, ...events: AuditEvent[]): AuditTip => volumes.use(name, ({ volume }) => volume.audit.append(...events)),
-    /** The entry of a run, and a commit of what it changed. */
-    recordRun: (_: string, name: string, event: AuditEvent): { commit?: CommitInfo; tip: AuditTip } =>
-      volumes.use(name, ({ volume }) => volume.recordRun(event)),
     auditRead: (_: string, name: string, filter?: AuditFilter) => volumes.read(name, ({ volume }) => readAudit(volume.state.history, filter)),
     auditState: (_: string, name: string): AuditState | undefined => volumes.read(name, ({ volume }) => volume.audit.state),
   }

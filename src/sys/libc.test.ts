@@ -23,17 +23,6 @@ describe.skipIf(process.platform !== 'linux')('libc', () => {
     fs.closeSync(b)
   })
 
-  it('reserves space and keeps the size when asked', () => {
-    const fd = fs.openSync(path.join(dir, 'space'), 'w+')
-    expect(libc.fallocate(fd, libc.FALLOC_FL_KEEP_SIZE, 0, 1 << 20)).toBe(0)
-    expect(fs.fstatSync(fd).size).toBe(0)
-    expect(libc.fallocate(fd, 0, 0, 1 << 20)).toBe(0)
-    expect(fs.fstatSync(fd).size).toBe(1 << 20)
-    expect(libc.posixFallocate(fd, 0, 2 << 20)).toBe(0)
-    expect(fs.fstatSync(fd).size).toBe(2 << 20)
-    fs.closeSync(fd)
-  })
-
   it('seeks holes', () => {
     const fd = fs.openSync(path.join(dir, 'hole'), 'w+')
     fs.ftruncateSync(fd, 1 << 20)

@@ -17,8 +17,6 @@ const cPoll = cFunction<[Bytes, number, number]>('int poll(void *fds, unsigned l
 const cEventfd = cFunction<[number, number]>('int eventfd(unsigned int initial, int flags)')
 const cIoctl = cFunction<[number, number, Bytes]>('int ioctl(int fd, unsigned long request, void *argument)')
 const cFlock = cFunction<[number, number]>('int flock(int fd, int operation)')
-const cFallocate = cFunction<[number, number, number, number]>('int fallocate(int fd, int mode, int64_t offset, int64_t length)')
-const cPosixFallocate = cFunction<[number, number, number]>('int posix_fallocate(int fd, int64_t offset, int64_t length)')
 const cSyncfs = cFunction<[number]>('int syncfs(int fd)')
 const cClose = cFunction<[number]>('int close(int fd)')
 const cLseek = cFunction<[number, number, number]>('int64_t lseek(int fd, int64_t offset, int whence)')
@@ -33,19 +31,16 @@ const cAccess = cFunction<[Bytes, number]>('int access(void *path, int mode)')
 export const MS_RDONLY = 1
 export const MS_NOSUID = 2
 export const MS_NODEV = 4
-export const MNT_FORCE = 1
 export const MNT_DETACH = 2
 export const LOCK_SH = 1
 export const LOCK_EX = 2
 export const LOCK_NB = 4
 export const LOCK_UN = 8
-export const FALLOC_FL_KEEP_SIZE = 1
-export const FALLOC_FL_PUNCH_HOLE = 2
 export const SEEK_DATA = 3
 export const SEEK_HOLE = 4
 export const POLLIN = 1
-export const EFD_CLOEXEC = 0o2000000
-export const EFD_NONBLOCK = 0o4000
+const EFD_CLOEXEC = 0o2000000
+const EFD_NONBLOCK = 0o4000
 
 /** Bytes before the identity in a `struct file_handle`, its length as u32 and its type as i32; and of one with the longest identity. */
 export const FILE_HANDLE_HEADER = 8
@@ -67,7 +62,7 @@ export function mount(source: string, target: Path, type: string, flags: number,
   return orErrno(cMount(cString(source), cString(target), cString(type), flags, cString(options)))
 }
 
-/** umount2(2), with MNT_DETACH or MNT_FORCE. */
+/** umount2(2), with MNT_DETACH. */
 export function umount2(target: Path, flags: number): number {
   return orErrno(cUmount2(cString(target), flags))
 }
@@ -115,17 +110,6 @@ export function ioctl(fd: number, request: number, argument: Bytes): number {
 /** Advisory lock of an open file, gone when its last descriptor closes, also by SIGKILL. `-EAGAIN` with LOCK_NB when another has it. Also on macOS. */
 export function flock(fd: number, operation: number): number {
   return orErrno(cFlock(fd, operation))
-}
-
-/** Space of a file: `mode` 0 reserves and grows, 1 keeps the size, 3 punches a hole. Offsets and lengths in bytes, safe integers. */
-export function fallocate(fd: number, mode: number, offset: number, length: number): number {
-  return orErrno(cFallocate(fd, mode, offset, length))
-}
-
-/** Reserves space, by writing zeros where the filesystem has no better way. */
-export function posixFallocate(fd: number, offset: number, length: number): number {
-  // The one call here that returns its error instead of setting errno.
-  return 0 - cPosixFallocate(fd, offset, length)
 }
 
 /** name_to_handle_at(2), following a last link: which file a path means, without asking its filesystem more than its name for it. */

@@ -38,11 +38,6 @@ export class Authors {
     return this.#authors.length === 1 ? this.#authors[0].exec : undefined
   }
 
-  /** No other run is among those whose changes no commit has yet. */
-  mayBeOf(exec: string | undefined): boolean {
-    return this.#authors.every(author => author.exec === undefined || author.exec === exec)
-  }
-
   /**
    * @param cut makes a commit of what the others changed, and calls `forget`; false when it could not
    * @param waits it need not be now

@@ -30,8 +30,6 @@ const MAX_ACTOR_BYTES = 200
 const MOST_CANDIDATES = 5
 /** What the root adds to a record that was made without one. */
 const ROOT_HEX_BYTES = 2 * POINTER_BYTES
-/** Newest commits among which that of a run is looked for. */
-const RUN_COMMITS_BACK = 256
 const K = Buffer.alloc(MAX_KEY_BYTES)
 
 export type { Commit } from './commit-log.js'
@@ -170,16 +168,6 @@ export class History {
       for (const commit of this.#log.newestFirst()) if (found.push(infoOf(commit)) >= limit) break
     }
     return found
-  }
-
-  /** The last commit of a run, among the newest of those that came after `before`. */
-  lastOfRun(run: string, before: string | undefined): CommitInfo | undefined {
-    let looked = 0
-    for (const commit of this.#log.newestFirst()) {
-      if (commit.exec === run) return infoOf(commit)
-      if (commit.id === before || looked++ === RUN_COMMITS_BACK) return undefined
-    }
-    return undefined
   }
 
   /**

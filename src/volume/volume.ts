@@ -10,7 +10,7 @@ import { makeFolder } from '../store/sync-folder.js'
 import { assert, type Clock, limits, type Random } from '../sys/index.js'
 import { BTree, diff, type PageCache, type PageSink } from '../tree/index.js'
 import type { CommitInfo, FsckReport, TransactionSession, VolumeApi, VolumeInfo, VolumeStatus } from './api.js'
-import { AuditChain, type AuditEvent, AuditSessions, type AuditSigner, type AuditTip } from './audit/index.js'
+import { AuditChain, AuditSessions, type AuditSigner } from './audit/index.js'
 import { Authors, readAuthor } from './authors.js'
 import { isWorthCommit } from './auto-commit.js'
 import { Backlog, type BacklogParts } from './backlog.js'
@@ -44,9 +44,6 @@ import { Versions } from './versions/versions.js'
 import { mergeStatus, storedMerge } from './waiting-merge.js'
 import { type HiddenWindow, windowItem } from './windows.js'
 import { makeWorkFolders } from './work-folders.js'
-
-/** Of a run that says no reason its commit tells the beginning of the command. */
-const RUN_MESSAGE_CHARACTERS = 200
 
 /** What the volumes of one store share. */
 export interface StoreContext {
@@ -672,30 +669,6 @@ export class Volume implements VolumeApi {
     if (this.session.sequence === this.#lookedAt) return undefined
     const next = this.#autoCommit()
     return this.#committed(next && this.history.add(next))
-  }
-
-  /**
-   * Records a run in the audit chain, in one batch with a commit of kind `exec` where something changed since the last commit, and no other run is at work.
-   * @param event `before` is what the caller says, `after` the commit that is made or was the last
-   * @throws CairnError of a full disk: nothing is recorded then
-   */
-  recordRun(event: AuditEvent): { commit?: CommitInfo; tip: AuditTip } {
-    this.#sealing.foldAll()
-    const isTheirs = this.session.sequence !== this.#lookedAt && this.#authors.mayBeOf(event.exec)
-    const next = isTheirs ? this.#autoCommit() : undefined
-    if (next === undefined) {
-      // What it changed may be in commits already: somebody asked, or another one began to change something.
-      const made = event.exec === undefined ? undefined : this.history.lastOfRun(event.exec, event.before)
-      const after = event.after ?? made?.id ?? this.history.newest()?.id
-      return { ...(made === undefined ? {} : { commit: made }), tip: this.audit.append({ ...event, ...(after === undefined ? {} : { after }) }) }
-    }
-    const { actor, exec } = event
-    const by = { ...(actor === undefined ? {} : { actor }), ...(exec === undefined ? {} : { exec }) }
-    const audit = { reason: undefined, ...event }
-    const message = (event.reason ?? event.shell ?? event.argv?.join(' '))?.slice(0, RUN_MESSAGE_CHARACTERS)
-    const commit = this.#committed(this.history.add({ ...next, kind: 'exec', ...(message === undefined ? {} : { message }), ...by, audit }))
-    const { sequence = 0, hash = '' } = this.audit.state ?? {}
-    return { commit, tip: { sequence, hash } }
   }
 
   /** The commit that `commitChanges` would make; nothing is recorded, and its id is empty. */

@@ -65,41 +65,6 @@ describe('the audit chain', () => {
     expect(again.audit.append({ kind: 'close' }).sequence).toBe(3)
   })
 
-  it('tells of a run, with a commit of what it changed', () => {
-    const volume = engine.openVolume('w')
-    const before = volume.checkpoint('start')
-    write(volume, '/a.txt', 'a')
-    const { commit, tip } = volume.recordRun({ kind: 'exec', exec: 'run-1', actor: 'robot', argv: ['touch', 'a.txt'], exit: 0 })
-    expect(commit).toMatchObject({ kind: 'exec', exec: 'run-1', actor: 'robot', message: 'touch a.txt', parents: [before.id] })
-    expect(entries(volume)[0]).toMatchObject({ sequence: tip.sequence, kind: 'exec', before: before.id, after: commit?.id, actor: 'robot' })
-    expect(entries(volume)[0].reason).toBeUndefined()
-    const none = volume.recordRun({ kind: 'exec', exec: 'run-2', argv: ['true'], exit: 0 })
-    expect(none.commit).toBeUndefined()
-    expect(entries(volume)[0]).toMatchObject({ exec: 'run-2', after: commit?.id })
-  })
-
-  it('tells of runs that were at work at once, each with the commit of its own changes', () => {
-    const volume = engine.openVolume('w')
-    const { session } = volume
-    const as = (exec: string, path: string): void => {
-      session.exec = exec
-      write(volume, path, exec)
-      session.exec = undefined
-    }
-    as('run-1', '/one')
-    as('run-2', '/two')
-    const first = volume.recordRun({ kind: 'exec', exec: 'run-1', argv: ['one'], exit: 0 })
-    expect(first.commit).toMatchObject({ kind: 'exec', exec: 'run-1' })
-    // That of the other is not taken for it.
-    const second = volume.recordRun({ kind: 'exec', exec: 'run-2', argv: ['two'], exit: 0 })
-    expect(second.commit).toMatchObject({ kind: 'exec', exec: 'run-2', parents: [first.commit?.id] })
-    expect(entries(volume, { kinds: ['exec'] })).toMatchObject([
-      { exec: 'run-2', after: second.commit?.id },
-      { exec: 'run-1', after: first.commit?.id },
-    ])
-    expect(volume.commits().filter(({ kind }) => kind === 'exec')).toHaveLength(2)
-  })
-
   it('tells of checkpoints and of going back, which leaves it alone', () => {
     const volume = engine.openVolume('w')
     const good = volume.checkpoint('good', { message: 'it works', actor: 'bob' })
