@@ -23,11 +23,11 @@ let made = 0
 
 /** Groups of the kernel that bound a command with all that it starts, whoever runs it. */
 export class ControlGroup {
-  readonly #folders: string[]
+  readonly #folders: ReadonlyMap<string, Place['version']>
   readonly #bounded: ReadonlySet<Bounded>
   readonly #name: string
 
-  private constructor(folders: string[], bounded: ReadonlySet<Bounded>, name: string) {
+  private constructor(folders: ReadonlyMap<string, Place['version']>, bounded: ReadonlySet<Bounded>, name: string) {
     this.#folders = folders
     this.#bounded = bounded
     this.#name = name
@@ -39,13 +39,13 @@ export class ControlGroup {
     const wanted = (Object.keys(controllers) as Bounded[]).filter(what => bounds[what] !== undefined && (what !== 'processes' || process.getuid?.() === 0))
     places ??= findPlaces()
     const name = `cairn-${process.pid}-${++made}`
-    const folders = new Set<string>()
+    const folders = new Map<string, Place['version']>()
     const bounded = new Set<Bounded>()
     for (const what of wanted) {
       const place = places.get(what)
       if (place !== undefined && bound(join(place.folder, name), place.version, what, bounds[what] ?? 0, folders)) bounded.add(what)
     }
-    return folders.size === 0 ? undefined : new ControlGroup([...folders], bounded, name)
+    return folders.size === 0 ? undefined : new ControlGroup(folders, bounded, name)
   }
 
   /** It holds for all that is in it together. */
@@ -64,23 +64,26 @@ export class ControlGroup {
     return place === undefined ? 0 : usedSecondsIn(join(place.folder, this.#name), place.version)
   }
 
-  /** Where a process enters them. */
+  /**
+   * Where a process of one thread enters them. In version 1 as that thread: a whole process has to wait until no other one is forking or ending anywhere, which takes the kernel
+   * 10 ms. Version 2 lets only processes in.
+   */
   get files(): string[] {
-    return this.#folders.map(folder => join(folder, 'cgroup.procs'))
+    return [...this.#folders].map(([folder, version]) => join(folder, version === 1 ? 'tasks' : 'cgroup.procs'))
   }
 
   /** When nothing runs in them any more; the kernel may take a moment to see that. */
   async remove(): Promise<void> {
-    for (const folder of this.#folders) {
+    for (const folder of this.#folders.keys()) {
       for (let tries = 0; tries < limits.execSweeps && !removed(folder); tries++) await sleep(tries)
     }
   }
 }
 
-function bound(folder: string, version: 1 | 2, what: Bounded, value: number, folders: Set<string>): boolean {
+function bound(folder: string, version: 1 | 2, what: Bounded, value: number, folders: Map<string, Place['version']>): boolean {
   try {
     mkdirSync(folder, { recursive: true })
-    folders.add(folder)
+    folders.set(folder, version)
     const file = controllers[what][`v${version}`]
     if (file !== undefined) writeFileSync(join(folder, file), `${value}`)
     const swap = join(folder, 'memory.swap.max')
