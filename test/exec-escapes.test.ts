@@ -1,5 +1,5 @@
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { closeSync, mkdtempSync, openSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -9,6 +9,7 @@ import { findTools } from '../src/exec/index.js'
 import { processesWith } from '../src/exec/processes.js'
 import { Cairn } from '../src/sdk/cairn.js'
 import type { ExecOptions, ExecResult, OpenVolume } from '../src/sdk/types.js'
+import { limits } from '../src/sys/index.js'
 import { MountedHome, whyNoMount } from './support/mounted-home.js'
 
 const why = whyNoMount() ?? ((await findTools()).bubblewrap === undefined ? 'no bubblewrap' : undefined)
@@ -56,12 +57,44 @@ describe.skipIf(why !== undefined)(`from inside the sandbox${why === undefined ?
     await volume.fs.promises.rm('/link')
   })
 
-  it('the system cannot be written, nor its settings', async () => {
-    const places = ['/', '/usr/bin', '/etc', '/opt', '/proc/sys/kernel/hostname', '/proc/sysrq-trigger', '/run', '/var']
-    const { stdout } = await sh(
-      `for p in ${places.join(' ')}; do { : > $p/x || : > $p; } 2>/dev/null && echo $p; done; mount -o remount,rw /usr 2>/dev/null && echo remounted; ln /etc/passwd hard && echo linked`,
+  it('the system cannot be written, nor the settings of the kernel', async () => {
+    const { stdout } = await python(`
+import os, pathlib
+folders = ['/', '/usr/bin', '/etc', '/opt', '/dev', '/run', '/var', '/proc/sys/kernel']
+settings = [str(path) for folder in ('kernel', 'vm', 'fs', 'net') for path in pathlib.Path('/proc/sys/' + folder).rglob('*') if path.is_file()]
+for path in [folder.rstrip('/') + '/x' for folder in folders] + settings + ['/proc/sysrq-trigger', '/proc/mtrr', '/etc/passwd', '/bin/sh']:
+    try:
+        os.close(os.open(path, os.O_WRONLY | (0 if os.path.exists(path) else os.O_CREAT)))
+        print(path)
+    except OSError: pass
+try:
+    os.link('/etc/passwd', 'hard')
+    print('linked')
+except OSError: pass
+print(len(settings) > 50)`)
+    expect(stdout).toBe('True\n')
+  })
+
+  it('what takes memory beside its own is bounded: /tmp and /dev/shm', async () => {
+    const { stdout } = await sh('df -B1 --output=size /tmp /dev/shm | tail -n +2; : > /dev/shm/x && echo written')
+    expect(stdout.replaceAll(' ', '')).toBe(`${limits.execTemporaryBytes}\n${limits.execTemporaryBytes}\nwritten\n`)
+  })
+
+  it.each(['strict', 'none'])('what was open where the command was asked for is not handed on (sandbox %s)', sandbox => {
+    const folder = openSync(outside, 'r')
+    const more = Array<'ignore'>(27).fill('ignore')
+    const options = sandbox === 'none' ? ['--sandbox', 'none'] : ['--sandbox', 'strict']
+    const { stdout, status } = spawnSync(
+      process.execPath,
+      [MountedHome.command, 'exec', 'w', ...options, '--', 'sh', '-c', 'cat /proc/self/fd/30/secret; echo over'],
+      {
+        env: home.env,
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'pipe', ...more, folder],
+      },
     )
-    expect(stdout).toBe('')
+    closeSync(folder)
+    expect({ stdout, status }).toEqual({ stdout: 'over\n', status: 0 })
   })
 
   it('secrets of /etc are covered, whoever runs it', async () => {

@@ -28,6 +28,8 @@ export interface SandboxOptions {
 
 /** Read-only where they are there; a symbolic link stays one. */
 const SYSTEM = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32', '/etc', '/opt', '/nix/store', '/gnu/store']
+/** Root is their owner and may write them, without any capability. Bubblewrap itself takes /proc/sys for read-only, which its folder is, and its files are not. */
+const KERNEL_SETTINGS = ['/proc/sys', '/proc/sysrq-trigger', '/proc/mtrr']
 const ARGUMENTS_FD = 3
 const STATUS_FD = 4
 const SECCOMP_FD = 5
@@ -66,7 +68,9 @@ export class Bubblewrap implements Enclosure {
       ...this.#namespaces(),
       ...SYSTEM.flatMap(systemFolder),
       ...['--proc', '/proc', '--dev', '/dev'],
-      ...['--size', `${limits.execTemporaryBytes}`, '--tmpfs', '/tmp', '--symlink', '/tmp', '/var/tmp', '--dir', '/run'],
+      ...(process.getuid?.() === 0 ? KERNEL_SETTINGS.filter(existsSync).flatMap(path => ['--ro-bind', path, path]) : []),
+      ...['/dev/shm', '/tmp'].flatMap(path => ['--size', `${limits.execTemporaryBytes}`, '--tmpfs', path]),
+      ...['--remount-ro', '/dev', '--symlink', '/tmp', '/var/tmp', '--dir', '/run'],
       ...this.#names(),
       ...readable.flatMap(path => ['--ro-bind', path, path]),
       ...this.#covers(),

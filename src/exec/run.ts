@@ -6,6 +6,7 @@ import { CairnError } from '../errors.js'
 import { limits, systemClock } from '../sys/index.js'
 import { Capture } from './capture.js'
 import { ControlGroup } from './control-group.js'
+import { withoutOthers } from './others.js'
 import type { Command, Enclosure, ResourceLimits, Start } from './types.js'
 
 export interface RunOptions {
@@ -241,12 +242,12 @@ function spawned(start: Start, { stdin, output }: RunOptions): ChildProcess {
       env: { ...start.env },
       // A session of its own: the terminal's signals are this process's to hand on.
       detached: true,
-      stdio: [
+      stdio: withoutOthers([
         stdin === 'inherit' ? 'inherit' : stdin === undefined ? 'ignore' : 'pipe',
         sink,
         sink,
-        ...start.descriptors.map(one => ('fd' in one ? one.fd : 'pipe')),
-      ],
+        ...start.descriptors.map(one => ('fd' in one ? one.fd : ('pipe' as const))),
+      ]),
     })
   } finally {
     for (const fd of given) closeSync(fd)
