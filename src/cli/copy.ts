@@ -1,5 +1,6 @@
 import type { BigIntStats, Dirent } from 'node:fs'
 import { dirname } from 'node:path'
+import { S_IFMT } from '../codec/mode.js'
 import { CairnError, EISDIR, ENOTDIR, posixError } from '../errors.js'
 import { copyContent, hasHoles, SMALL_BYTES } from './copy-content.js'
 import { hasCode } from './errors.js'
@@ -41,7 +42,6 @@ export interface CopyCounts {
 const PARALLEL = 16
 /** A copy of one file is begun so often when servers are killed under it. */
 const ATTEMPTS = 4
-const TYPE_BITS = 0o170000
 
 /** Copies trees between two ends. Memory: one directory's names on each level, a few buffers. */
 export class Copier {
@@ -166,7 +166,7 @@ export class Copier {
       await this.replacing(to, () => this.to.files.symlink(target, to))
       this.count(0)
     } else {
-      await this.replacing(to, () => this.to.extras.mknod(to, mode & (TYPE_BITS | 0o777), Number(stat.rdev)))
+      await this.replacing(to, () => this.to.extras.mknod(to, mode & (S_IFMT | 0o777), Number(stat.rdev)))
       this.count(0)
     }
     if (this.options.preserve) await this.keep(from, to, stat)

@@ -1,6 +1,6 @@
+import { S_IFMT } from '../codec/mode.js'
 import { usageError } from './errors.js'
 
-const TYPE = 0o170000
 const types: Readonly<Record<number, readonly [letter: string, name: string]>> = {
   [0o040000]: ['d', 'directory'],
   [0o100000]: ['-', 'file'],
@@ -13,12 +13,12 @@ const types: Readonly<Record<number, readonly [letter: string, name: string]>> =
 
 /** `file`, `directory`, `symlink` … of a mode. */
 export function typeName(mode: number): string {
-  return types[mode & TYPE]?.[1] ?? 'unknown'
+  return types[mode & S_IFMT]?.[1] ?? 'unknown'
 }
 
 /** `drwxr-xr-x`. */
 export function modeString(mode: number): string {
-  const letters = [types[mode & TYPE]?.[0] ?? '?']
+  const letters = [types[mode & S_IFMT]?.[0] ?? '?']
   for (const [shift, special, mark] of [
     [6, 0o4000, 's'],
     [3, 0o2000, 's'],

@@ -1,9 +1,9 @@
 import { ContentKind } from '../codec/index.js'
+import { isDirectory, isRegular } from '../codec/mode.js'
 import { EFBIG, EINVAL, EISDIR, ENODEV, ENXIO, EOPNOTSUPP } from '../errors.js'
 import { limits } from '../sys/index.js'
 import { BLOCK, blockCount, checkWritable, finish, lastBlock, loadWhole, maxFileBytes, setWhole, tailCounted, unitsOf } from './content.js'
 import type { Context, Inode } from './context.js'
-import { isDirectory, isRegular } from './mode.js'
 import { endShortening, resizeLoaded, truncate } from './truncate.js'
 
 /** Modes of fallocate(2). */

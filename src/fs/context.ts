@@ -1,10 +1,10 @@
 import { ATTR_BYTES, Attr, ContentKind, decodeAttr, encodeAttr, inodeKey, MAX_KEY_BYTES, Tag } from '../codec/index.js'
+import { isDirectory } from '../codec/mode.js'
 import { CorruptError, ENOENT } from '../errors.js'
 import { limits } from '../sys/index.js'
 import type { Cursor, Tree } from '../tree/tree.js'
 import type { Session } from '../volume/session.js'
 import type { ChangeListener } from './filesystem.js'
-import { isDirectory } from './mode.js'
 import { NameCache } from './names.js'
 
 export interface FileSystemOptions {

@@ -1,3 +1,4 @@
+import { isDirectory, isRegular, PERMISSIONS, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISGID, S_IXGRP, typeOf } from '../codec/mode.js'
 import { EACCES, EEXIST, EINVAL, EMLINK, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM, EROFS } from '../errors.js'
 import { limits } from '../sys/index.js'
 import { putBytes } from './content.js'
@@ -6,7 +7,6 @@ import { checkName, isReserved, isSpecialName, putEntry } from './entries.js'
 import type { Cred } from './filesystem.js'
 import { putLatin1 } from './latin1.js'
 import { findEntry } from './lookup.js'
-import { isDirectory, isRegular, PERMISSIONS, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISGID, S_IXGRP, typeOf } from './mode.js'
 import { allowed, EXECUTE, inGroup, isImmutable, mayCreate, restricted } from './permission.js'
 
 /** st_size of a directory: what ext4 shows for a small one. Its entries are not counted in it, so that two changes of one directory can be merged. */

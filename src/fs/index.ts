@@ -1,5 +1,5 @@
+export * from '../codec/mode.js'
 export type { FileSystemOptions } from './context.js'
 export { HISTORY_NAME } from './entries.js'
 export * from './filesystem.js'
-export * from './mode.js'
 export { FileSystem } from './posix.js'

@@ -1,7 +1,7 @@
 import { type Attr, AttrFlag } from '../codec/index.js'
+import { isDirectory, S_ISVTX } from '../codec/mode.js'
 import { EACCES, EISDIR, ENOENT, ENOTDIR, EPERM } from '../errors.js'
 import type { Cred } from './filesystem.js'
-import { isDirectory, S_ISVTX } from './mode.js'
 
 /** Masks of access(2). */
 export const READ = 4

@@ -1,6 +1,6 @@
 import { AttrFlag } from '../codec/index.js'
+import { isDirectory, S_ISGID, S_ISUID, S_IXGRP } from '../codec/mode.js'
 import type { Context, Inode } from './context.js'
-import { isDirectory, S_ISGID, S_ISUID, S_IXGRP } from './mode.js'
 import { deleteXattr } from './xattr.js'
 
 const CAPABILITY = 'security.capability'

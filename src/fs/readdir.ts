@@ -1,10 +1,10 @@
 import { DIRENT_NAME_AT, direntFromKey, getIno, getU32be, PREFIX_BYTES, Tag } from '../codec/index.js'
+import { isDirectory } from '../codec/mode.js'
 import { ENOTDIR } from '../errors.js'
 import type { Cursor } from '../tree/tree.js'
 import type { Context } from './context.js'
 import { latin1 } from './latin1.js'
 import { Listing } from './listing.js'
-import { isDirectory } from './mode.js'
 
 export type Visit = (name: string, ino: number, type: number, high: number, low: number) => boolean
 

@@ -1,11 +1,11 @@
 import { AttrFlag, getIno, inodeKey, PREFIX_BYTES, Tag, xattrKey } from '../codec/index.js'
+import { isDirectory, isRegular, S_ISVTX } from '../codec/mode.js'
 import { CorruptError, E2BIG, EACCES, EEXIST, EINVAL, ENODATA, ENOSPC, EOPNOTSUPP, EPERM, ERANGE, EROFS } from '../errors.js'
 import { limits } from '../sys/index.js'
 import type { Cursor } from '../tree/tree.js'
 import { type Context, copyBytes, type Inode } from './context.js'
 import type { Cred } from './filesystem.js'
 import { latin1 } from './latin1.js'
-import { isDirectory, isRegular, S_ISVTX } from './mode.js'
 import { allowed, isImmutable, isOwner, restricted, WRITE } from './permission.js'
 
 const XATTR_CREATE = 1

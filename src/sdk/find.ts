@@ -1,4 +1,5 @@
 import picomatch from 'picomatch'
+import { S_IFMT } from '../codec/mode.js'
 import { CairnError } from '../errors.js'
 import type { WalkOptions, WalkPage } from '../history/contents/tree-walk.js'
 import type { VolumeFs } from '../node/index.js'
@@ -98,7 +99,6 @@ class Names implements Walkable {
   }
 }
 
-const S_IFMT = 0o170000
 const types = new Map<number, FoundType>([
   [0o100000, 'file'],
   [0o040000, 'directory'],

@@ -1,4 +1,5 @@
 import picomatch from 'picomatch'
+import { isRegular } from '../codec/mode.js'
 import { CairnError } from '../errors.js'
 import type { FileEntry } from '../history/contents/contents-read.js'
 import { type FilesBytes, FileWay } from '../history/contents/file-bytes.js'
@@ -10,7 +11,7 @@ import type { GrepLines, LinePattern } from './line-scan.js'
 import { requiredText } from './literal.js'
 import { MatchThreads } from './match-threads.js'
 import { TRIGRAM } from './query.js'
-import { isRegularFile, type WalkEntry, walkEntries } from './walk-entries.js'
+import { type WalkEntry, walkEntries } from './walk-entries.js'
 
 export interface GrepOptions extends PatternOptions {
   /** As it was at a checkpoint, commit, `~n` or time; default now. */
@@ -141,7 +142,7 @@ function isCandidate(
   skipped: GrepSkipped,
   only: ReadonlySet<number> | undefined,
 ): boolean {
-  if (!isRegularFile(entry) || entry.size === 0 || only?.has(entry.ino) === false || !isWanted(entry.path)) return false
+  if (!isRegular(entry.mode) || entry.size === 0 || only?.has(entry.ino) === false || !isWanted(entry.path)) return false
   if (entry.size <= limits.grepFileBytes) return true
   skipped.large++
   return false

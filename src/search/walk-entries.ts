@@ -1,3 +1,4 @@
+import { isDirectory } from '../codec/mode.js'
 import { WALK_FIELDS, WalkField, type WalkOptions, type WalkPage } from '../history/contents/tree-walk.js'
 import { normalPath } from './contents.js'
 import { IGNORE_FILE, IgnoreRules } from './ignore-rules.js'
@@ -89,8 +90,8 @@ class PageReader {
       const entry = this.#entry(all[at], numbers, n)
       const rules = numbers[n + WalkField.hasFile] === 1 ? files[file++] : undefined
       if (entry === undefined) continue
-      if (this.#rules?.leavesOut(entry.path, isDirectory(entry)) === true && entry.depth > 0) {
-        if (!isDirectory(entry)) continue
+      if (this.#rules?.leavesOut(entry.path, isDirectory(entry.mode)) === true && entry.depth > 0) {
+        if (!isDirectory(entry.mode)) continue
         this.#skipping = entry.depth
         skip.push(entry.ino)
         continue
@@ -117,14 +118,4 @@ class PageReader {
       isEmpty: numbers[n + WalkField.isEmpty] === 1,
     }
   }
-}
-
-const S_IFMT = 0o170000
-
-export function isDirectory({ mode }: { mode: number }): boolean {
-  return (mode & S_IFMT) === 0o040000
-}
-
-export function isRegularFile({ mode }: { mode: number }): boolean {
-  return (mode & S_IFMT) === 0o100000
 }

@@ -1,3 +1,4 @@
+import { isDirectory } from '../codec/mode.js'
 import { ENOENT, ENOTDIR, posixError } from '../errors.js'
 import { type DirectoryUse, directoryUse } from '../volume/directory-use.js'
 import { inodeAt, readAttr } from '../volume/paths.js'
@@ -9,6 +10,6 @@ export function directoryUseOf(volume: Volume, path: string, { ref }: { ref?: st
   const ino = inodeAt(tree, volume.session.dirHash, Buffer.from(path).toString('latin1'))
   const mode = readAttr(tree, ino)?.mode
   if (mode === undefined) throw posixError(ENOENT, 'stats', path)
-  if ((mode & 0o170000) !== 0o040000) throw posixError(ENOTDIR, 'stats', path)
+  if (!isDirectory(mode)) throw posixError(ENOTDIR, 'stats', path)
   return directoryUse(tree, Buffer.from(volume.info.id, 'hex'), ino)
 }

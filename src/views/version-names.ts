@@ -1,13 +1,12 @@
 import { posix } from 'node:path'
+import { isDirectory } from '../codec/mode.js'
 import { NEVER, type Entry as VersionEntry } from '../volume/versions/past.js'
 
-const S_IFMT = 0o170000
-const S_IFDIR = 0o040000
 const LATEST_MS = 8.64e15
 
 /** Versions that can be read: no directories, and not the current one, which is the file itself. */
 export function isReadable({ sequence, state }: VersionEntry): boolean {
-  return sequence !== NEVER && state !== undefined && (state.mode & S_IFMT) !== S_IFDIR
+  return sequence !== NEVER && state !== undefined && !isDirectory(state.mode)
 }
 
 /** `0003-2026-11-20T10-00-00Z.js`: its number, when it was written, and the extension of the file. One char per byte. */

@@ -1,4 +1,5 @@
 import { BatchWriter, commitKey, getIno, Item, inodeKey, MAX_KEY_BYTES, PREFIX_BYTES, Tag } from '../codec/index.js'
+import { isDirectory } from '../codec/mode.js'
 import { crashPoint, limits } from '../sys/index.js'
 import { type BTree, diff } from '../tree/index.js'
 import type { CommitInfo } from './api.js'
@@ -86,7 +87,7 @@ function beginIncarnations(onlookers: Onlookers, state: VolumeState, target: BTr
   const { incarnations } = state
   for (const ino of changes.stale) {
     const mode = (readAttr(state.tree, ino) ?? readAttr(target, ino))?.mode ?? 0
-    if ((mode & 0o170000) === 0o040000 || !onlookers.mayHold(ino)) continue
+    if (isDirectory(mode) || !onlookers.mayHold(ino)) continue
     changes.replaced.set(ino, incarnations.of(ino))
     into.putHistory(incarnations.next(ino))
   }

@@ -1,4 +1,5 @@
 import { Attr, getIno, inodeKey, MAX_KEY_BYTES, PREFIX_BYTES, Tag } from '../codec/index.js'
+import { isDirectory, S_IFMT } from '../codec/mode.js'
 import { type FileChange, fileFlags } from './diff.js'
 import { attrOf, type FileState } from './file-content.js'
 import { near, type Slices } from './near-reads.js'
@@ -33,7 +34,7 @@ function* compare(b: Subtree, a: Subtree, bIno: number, aIno: number, below: str
   }
   const bMode = yield* near(() => modeOf(b.state, bIno))
   const aMode = yield* near(() => modeOf(a.state, aIno))
-  if ((bMode & 0o170000) !== (aMode & 0o170000)) {
+  if ((bMode & S_IFMT) !== (aMode & S_IFMT)) {
     if (bIno !== 0) yield* oneSided(b, bIno, below, 'deleted', count)
     if (aIno !== 0) yield* oneSided(a, aIno, below, 'created', count)
     return
@@ -43,7 +44,7 @@ function* compare(b: Subtree, a: Subtree, bIno: number, aIno: number, below: str
     const kind = flags.content ? 'modified' : flags.mode ? 'mode' : 'xattr'
     yield { kind, path: pathOf(a, below), was: pathOf(b, below), before: bIno, after: aIno, ...flags }
   }
-  if ((bMode & 0o170000) !== 0o040000) return
+  if (!isDirectory(bMode)) return
   const old = yield* near(() => namesIn(b.state, bIno))
   const now = yield* near(() => namesIn(a.state, aIno))
   for (const name of [...new Set([...old.keys(), ...now.keys()])].sort()) {
@@ -66,7 +67,7 @@ export function* oneSided(
   const path = pathOf(side, below)
   const created = kind === 'created'
   yield { kind, path, before: created ? 0 : ino, after: created ? ino : 0, content: false, mode: false, xattr: false }
-  if (((yield* near(() => modeOf(side.state, ino))) & 0o170000) !== 0o040000) return
+  if (!isDirectory(yield* near(() => modeOf(side.state, ino)))) return
   const names = yield* near(() => namesIn(side.state, ino))
   for (const [name, child] of [...names].sort(([x], [y]) => (x < y ? -1 : 1))) yield* oneSided(side, child, `${below}/${name}`, kind, count)
 }

@@ -1,4 +1,5 @@
 import { Attr, AttrFlag, getIno, Tag } from '../codec/index.js'
+import { isDirectory, S_IFMT } from '../codec/mode.js'
 import type { BTree } from '../tree/index.js'
 import type { Change } from './api.js'
 import { Differences, type Entry } from './differences.js'
@@ -32,8 +33,7 @@ const DIRENTS = Buffer.from([Tag.dirent])
 const one = new Attr()
 const two = new Attr()
 
-const typeOf = (mode: number) => mode & 0o170000
-const isDirectory = (mode: number) => typeOf(mode) === 0o040000
+const typeOf = (mode: number) => mode & S_IFMT
 
 /**
  * The changes that lead from one state of a lineage to another, in the order of a walk: a directory before what is in it. Reads

@@ -1,4 +1,5 @@
 import { ATTR_BYTES, Attr, decodeAttr, getIno, sameHash, Tag } from '../codec/index.js'
+import { isDirectory } from '../codec/mode.js'
 import { type BTree, TreeDiff } from '../tree/index.js'
 import { EXTENT_STORED } from './content.js'
 import { near, type Slices } from './near-reads.js'
@@ -60,7 +61,7 @@ export class Differences {
     if (before === undefined || after === undefined) return
     const b = decodeAttr(before, 0, one)
     const a = decodeAttr(after, 0, two)
-    if ((a.mode & 0o170000) === 0o040000) return
+    if (isDirectory(a.mode)) return
     if (b.size !== a.size || Buffer.compare(before.subarray(ATTR_BYTES), after.subarray(ATTR_BYTES)) !== 0) this.content.add(ino)
   }
 

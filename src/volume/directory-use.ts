@@ -1,4 +1,5 @@
 import { Attr, ContentKind, DIRENT_NAME_AT, decodeAttr, getIno, HASH_BYTES, inodeKey, MAX_KEY_BYTES, PREFIX_BYTES, Tag } from '../codec/index.js'
+import { isDirectory } from '../codec/mode.js'
 import { limits } from '../sys/index.js'
 import type { BTree } from '../tree/index.js'
 import { EXTENT_STORED } from './content.js'
@@ -69,8 +70,8 @@ class Counting {
   *all(from: number, use: DirectoryUse): Generator<void> {
     const waiting = [from]
     for (let ino = waiting.pop(); ino !== undefined; ino = waiting.pop()) {
-      const isDirectory = this.#add(ino, use)
-      if (isDirectory) {
+      const isFolder = this.#add(ino, use)
+      if (isFolder) {
         for (const entry of this.entriesOf(ino)) {
           if (entry.isDirectory) waiting.push(entry.ino)
           else this.#add(entry.ino, use)
@@ -89,15 +90,15 @@ class Counting {
   #add(ino: number, use: DirectoryUse): boolean {
     if (!this.#tree.get(K, inodeKey(K, Tag.attr, ino))) return false
     const { mode, nlink, blocks, kind } = decodeAttr(this.#tree.vb, this.#tree.vp, attr)
-    const isDirectory = (mode & 0o170000) === 0o040000
-    if (!isDirectory && nlink > 1) {
+    const isFolder = isDirectory(mode)
+    if (!isFolder && nlink > 1) {
       if (this.#linked.has(ino)) return false
       this.#linked.add(ino)
     }
     use.files++
     use.bytes += blocks * 512
     if (kind === ContentKind.blocks) use.inheritedBytes += Math.min(blocks * 512, this.#inherited(ino) * limits.blockBytes)
-    return isDirectory
+    return isFolder
   }
 
   /** Blocks in packs of other volumes. */

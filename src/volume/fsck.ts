@@ -14,6 +14,7 @@ import {
   pointerOffset,
   Tag,
 } from '../codec/index.js'
+import { isDirectory } from '../codec/mode.js'
 import { CorruptError } from '../errors.js'
 import type { LocalStore } from '../store/contract.js'
 import type { Packs } from '../store/packs.js'
@@ -32,9 +33,6 @@ import { checkVersions } from './versions/check.js'
 const PROGRESS_EVERY = 64
 /** Findings after which the list is cut: a broken volume must not fill the memory. */
 const MAX_FINDINGS = 1000
-
-const S_IFMT = 0o170000
-const S_IFDIR = 0o040000
 
 /** What the walk has seen of an inode. */
 interface Seen {
@@ -283,14 +281,14 @@ class Check {
       const dir = this.#inodes.get(parent)
       const seen = this.#inodes.get(ino)
       const label = `entry '${Buffer.from(name, 'latin1').toString('utf8')}' of inode ${parent}`
-      if (dir === undefined || (dir.mode & S_IFMT) !== S_IFDIR) this.#find('error', label, 'its directory is not there')
+      if (dir === undefined || !isDirectory(dir.mode)) this.#find('error', label, 'its directory is not there')
       if (seen === undefined) {
         this.#find('error', label, `it names inode ${ino}, which is not there`)
         continue
       }
       seen.links++
       if (type !== seen.mode >>> 12) this.#find('error', label, 'its type is not that of its inode')
-      if ((seen.mode & S_IFMT) === S_IFDIR) {
+      if (isDirectory(seen.mode)) {
         if (dir !== undefined) dir.children++
         if (seen.parent !== parent) this.#find('error', label, `the directory says that its parent is inode ${seen.parent}`)
       }
@@ -300,11 +298,11 @@ class Check {
 
   #inode(ino: number, seen: Seen): void {
     const label = `inode ${ino}`
-    const isDirectory = (seen.mode & S_IFMT) === S_IFDIR
-    const links = isDirectory ? (seen.orphan ? 0 : 2 + seen.children) : seen.links
+    const isFolder = isDirectory(seen.mode)
+    const links = isFolder ? (seen.orphan ? 0 : 2 + seen.children) : seen.links
     if (seen.orphan ? seen.links !== 0 : seen.nlink !== links) this.#find('error', label, `it has a link count of ${seen.nlink}, but ${links} links`)
     if (seen.links === 0 && !seen.orphan && ino !== 1) this.#find('error', label, 'no directory names it and it is not marked as unlinked')
-    if (isDirectory && seen.links > 1) this.#find('error', label, 'it is a directory with several names')
+    if (isFolder && seen.links > 1) this.#find('error', label, 'it is a directory with several names')
     if ((seen.kind === ContentKind.inline || seen.kind === ContentKind.small) && seen.contentBytes !== seen.size)
       this.#find('error', label, `its size is ${seen.size} but ${seen.contentBytes} bytes are stored`)
     if (seen.lastBlock >= Math.ceil(seen.size / limits.blockBytes)) this.#find('error', label, `it has a block beyond its size of ${seen.size}`)

@@ -1,5 +1,6 @@
 import { FRAME_HEADROOM } from '../codec/frame.js'
 import { Attr, BatchReader, commitKey, decodeAttr, encodeAttr, Item, MAX_KEY_BYTES, Tag } from '../codec/index.js'
+import { isDirectory } from '../codec/mode.js'
 import { CairnError, EIO, EROFS, posixError } from '../errors.js'
 import { assert, type Clock } from '../sys/index.js'
 import { type BTree, diff } from '../tree/index.js'
@@ -244,7 +245,7 @@ export class TransactionLive extends Collector implements TransactionSession {
 /** True when both are one directory and differ in times and link count at most. */
 function onlyTouched(a: Attr, b: Attr): boolean {
   return (
-    (a.mode & 0o170000) === 0o040000 &&
+    isDirectory(a.mode) &&
     a.mode === b.mode &&
     a.uid === b.uid &&
     a.gid === b.gid &&

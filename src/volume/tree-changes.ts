@@ -1,4 +1,5 @@
 import { ATTR_BYTES, Attr, decodeAttr, getIno, HASH_BYTES, Tag } from '../codec/index.js'
+import { isDirectory } from '../codec/mode.js'
 import { EXTENT_BYTES, EXTENT_STORED } from './content.js'
 import { nameAt } from './paths.js'
 
@@ -53,7 +54,7 @@ export class TreeChanges {
       this.bytesDelta += is.blocks * 512
     }
     if (before === undefined || after === undefined) this.stale.add(ino)
-    else if ((is.mode & 0o170000) !== 0o040000 && (was.size !== is.size || was.kind !== is.kind || !isSameInline(before, after))) this.stale.add(ino)
+    else if (!isDirectory(is.mode) && (was.size !== is.size || was.kind !== is.kind || !isSameInline(before, after))) this.stale.add(ino)
   }
 }
 

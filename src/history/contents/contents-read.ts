@@ -1,4 +1,5 @@
 import { Attr, getIno, Tag } from '../../codec/index.js'
+import { isRegular } from '../../codec/mode.js'
 import { CorruptError, ENOENT, posixError } from '../../errors.js'
 import { limits, systemClock } from '../../sys/index.js'
 import { BTree, TreeDiff } from '../../tree/index.js'
@@ -57,8 +58,6 @@ export const SEALED = { sealed: true } as const
 const attr = new Attr()
 /** Steps of the comparison between two looks at the clock. */
 const STEPS = 500
-const S_IFMT = 0o170000
-const S_IFREG = 0o100000
 
 /** The files of a state by content, in pages of a few milliseconds; only those that an earlier state does not have alike. The state stays as it was when this began. */
 export class ContentsRead {
@@ -192,5 +191,5 @@ export class ContentsRead {
 }
 
 function isFile({ mode }: Readonly<Attr>): boolean {
-  return (mode & S_IFMT) === S_IFREG
+  return isRegular(mode)
 }

@@ -1,4 +1,5 @@
 import { Attr, ContentKind, type DirHash, direntKey, getIno, inodeKey, MAX_KEY_BYTES, Tag } from '../../codec/index.js'
+import { isDirectory, isRegular } from '../../codec/mode.js'
 import { PageMiss } from '../../errors.js'
 import { limits, systemClock } from '../../sys/index.js'
 import { attrOf, type FileState, readFileBytes } from '../../volume/file-content.js'
@@ -41,9 +42,6 @@ interface Folder {
 const AT_ONCE = 512
 /** Entries that are shown between two looks at the clock. */
 const STEPS = 32
-const S_IFMT = 0o170000
-const S_IFDIR = 0o040000
-const S_IFREG = 0o100000
 const NANOSECONDS = 1e6
 
 const K = Buffer.alloc(MAX_KEY_BYTES + 1)
@@ -115,10 +113,10 @@ export class TreeWalk {
 
   #show(page: PageWriter, name: string, ino: number, depth: number, inside?: Folder): void {
     const found = attrOf(this.#state, ino, attr)
-    const isDirectory = found !== undefined && (found.mode & S_IFMT) === S_IFDIR
+    const isFolder = found !== undefined && isDirectory(found.mode)
     let isEmpty = false
     let file: Uint8Array | undefined
-    if (isDirectory) {
+    if (isFolder) {
       const { mode, size, mtimeS, mtimeNs } = found
       isEmpty = this.#isEmpty(ino)
       if (this.#options.withFile !== undefined && !isEmpty) file = this.#fileIn(ino, this.#options.withFile)
@@ -127,7 +125,7 @@ export class TreeWalk {
     inside?.names.removeFirst()
     if (found === undefined) return
     page.add(name, [ino, depth, attr.mode, attr.size, attr.mtimeS * 1000 + attr.mtimeNs / NANOSECONDS, isEmpty ? 1 : 0, file === undefined ? 0 : 1], file)
-    const isEntered = isDirectory && !isEmpty && depth < (this.#options.maxDepth ?? Number.POSITIVE_INFINITY)
+    const isEntered = isFolder && !isEmpty && depth < (this.#options.maxDepth ?? Number.POSITIVE_INFINITY)
     if (isEntered) this.#stack.push({ ino, depth, names: new SortedNames(), after: undefined, isRead: false })
   }
 
@@ -162,7 +160,7 @@ export class TreeWalk {
   #fileIn(directory: number, name: string): Uint8Array | undefined {
     const ino = this.#entry(directory, name)
     const found = ino === undefined ? undefined : attrOf(this.#state, ino, attr)
-    if (ino === undefined || found === undefined || (found.mode & S_IFMT) !== S_IFREG || found.kind === ContentKind.none) return undefined
+    if (ino === undefined || found === undefined || !isRegular(found.mode) || found.kind === ContentKind.none) return undefined
     return readFileBytes(this.#state, ino, found, 0, limits.ignoreFileBytes)
   }
 

@@ -1,4 +1,5 @@
 import { Attr } from '../../codec/index.js'
+import { isDirectory } from '../../codec/mode.js'
 import { namesIn } from '../../volume/compare-trees.js'
 import { type FileChange, inOrder } from '../../volume/diff.js'
 import { attrOf, type FileState } from '../../volume/file-content.js'
@@ -17,7 +18,7 @@ export type Scope = (path: string) => boolean
 export function* fileByFile(changes: readonly FileChange[], after: FileState, scope: Scope | undefined, all: boolean): Slices<FileChange> {
   const told = new Map(changes.filter(change => change.kind !== 'deleted').map(change => [change.path, change]))
   const directories: FileChange[] = []
-  for (const change of changes) if (change.from !== undefined && (yield* near(() => isDirectory(after, change.after)))) directories.push(change)
+  for (const change of changes) if (change.from !== undefined && (yield* near(() => isFolder(after, change.after)))) directories.push(change)
   const apart = directories.filter(change => all || crosses(change, scope))
   const moved = new Map(apart.map(change => [change.path, change.from ?? '']))
   const found = changes.map(change => (told.get(change.path) === change ? asRename(change, moved) : change))
@@ -54,7 +55,7 @@ function forGit(changes: FileChange[]): FileChange[] {
   return changes.sort((a, b) => rank(a) - rank(b))
 }
 
-const isDirectory = (state: FileState, ino: number) => ((attrOf(state, ino, attr)?.mode ?? 0) & 0o170000) === 0o040000
+const isFolder = (state: FileState, ino: number) => isDirectory(attrOf(state, ino, attr)?.mode ?? 0)
 
 /** Whether a directory, or anything that may be in it, is on both sides of the border. */
 function crosses({ path, from }: FileChange, scope: Scope | undefined): boolean {
@@ -89,7 +90,7 @@ function* childrenOf(directory: FileChange, after: FileState, told: ReadonlyMap<
       // What is in those has changes of its own.
       if (known?.kind === 'created' || known?.kind === 'renamed') continue
       if (known === undefined) yield { kind: 'renamed', path, from: from + child, before: ino, after: ino, content: false, mode: false, xattr: false }
-      if (yield* near(() => isDirectory(after, ino))) open.push([ino, child])
+      if (yield* near(() => isFolder(after, ino))) open.push([ino, child])
     }
   }
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { deflateSync } from 'node:zlib'
+import { isSymlink } from '../../codec/mode.js'
 import { limits } from '../../sys/index.js'
 import { base85Lines } from './base85.js'
 import { countLines, diffLines, hunks, linesOf } from './line-diff.js'
@@ -91,7 +92,7 @@ function spaced(name: string): string {
 }
 
 function gitMode(mode: number): string {
-  if ((mode & 0o170000) === 0o120000) return '120000'
+  if (isSymlink(mode)) return '120000'
   return mode & 0o100 ? '100755' : '100644'
 }
 

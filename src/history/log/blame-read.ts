@@ -1,4 +1,5 @@
 import { Attr } from '../../codec/index.js'
+import { isRegular } from '../../codec/mode.js'
 import { CairnError } from '../../errors.js'
 import { limits, systemClock } from '../../sys/index.js'
 import type { Commit } from '../../volume/commit-log.js'
@@ -26,7 +27,6 @@ interface Kept extends BlameState {
 }
 
 const attr = new Attr()
-const S_IFREG = 0o100000
 
 /** The states of one file, the oldest first: its versions, and what commits hold of it where versions are not kept any more. */
 export class BlameRead {
@@ -47,7 +47,7 @@ export class BlameRead {
     const ino = inodeAt(state.tree, volume.session.dirHash, latin1(this.#path))
     const found = ino === 0 ? undefined : attrOf(state, ino, attr)
     if (found === undefined) throw new CairnError('ENOENT', `There is no ${path} in this state.`, 'See `cairn log` of the path for when there was.')
-    if ((found.mode & 0o170000) !== S_IFREG) throw new CairnError('EISDIR', `${path} is no file.`, 'Name a file of text.')
+    if (!isRegular(found.mode)) throw new CairnError('EISDIR', `${path} is no file.`, 'Name a file of text.')
     this.#log = new LogRead(volume, { path: this.#path, ...(ref === undefined ? {} : { until: commit?.id ?? ref }) })
     this.#states.push({ timeMs: 0, fresh: false, open: () => ({ state, ino }) })
   }

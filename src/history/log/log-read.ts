@@ -1,4 +1,5 @@
 import { Attr, inodeKey, MAX_KEY_BYTES, Tag } from '../../codec/index.js'
+import { isDirectory } from '../../codec/mode.js'
 import { sameAt } from '../../tree/index.js'
 import type { Change, CommitInfo } from '../../volume/api.js'
 import { isAuthor } from '../../volume/authors.js'
@@ -158,7 +159,7 @@ class Trail {
 
   #find(state: FileState): Place {
     const { ino, keys } = direntChain(state.tree, this.#volume.session.dirHash, this.#path)
-    return { ino, keys, isDirectory: ino !== 0 && ((attrOf(state, ino, attr)?.mode ?? 0) & 0o170000) === 0o040000 }
+    return { ino, keys, isDirectory: ino !== 0 && isDirectory(attrOf(state, ino, attr)?.mode ?? 0) }
   }
 
   /** Something below a directory that both states have. */

@@ -1,11 +1,10 @@
 import { ATTR_BYTES, Attr, type DirHash, decodeAttr, direntKey, encodeAttr, getIno, inodeKey, MAX_KEY_BYTES, PREFIX_BYTES, Tag } from '../../codec/index.js'
+import { isDirectory, S_IFDIR } from '../../codec/mode.js'
 import { type BTree, forgetSeparators } from '../../tree/index.js'
 import type { Tree } from '../../tree/tree.js'
 import { nameAt } from '../../volume/paths.js'
 import { eachWithPrefix, keysWithPrefix, prefixOf } from './prefix.js'
 
-const S_IFMT = 0o170000
-const S_IFDIR = 0o040000
 /** Every kind of record that belongs to an inode. */
 const inodeTags = [Tag.attr, Tag.content, Tag.extent, Tag.xattr, Tag.orphan]
 const K = Buffer.alloc(MAX_KEY_BYTES)
@@ -74,7 +73,7 @@ export function purgeTree(tree: BTree, dirHash: DirHash, place: Place): Purged {
   for (const [ino, gone] of names) {
     const attr = attrOf(tree, ino)
     if (attr === undefined) continue
-    if ((attr.mode & S_IFMT) === S_IFDIR || attr.nlink <= gone) removeInode(tree, ino, purged)
+    if (isDirectory(attr.mode) || attr.nlink <= gone) removeInode(tree, ino, purged)
     else changeLinks(tree, ino, -gone)
   }
   return purged

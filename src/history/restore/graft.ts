@@ -1,6 +1,7 @@
 import { Attr } from '../../codec/index.js'
+import { isDirectory, S_IFDIR } from '../../codec/mode.js'
 import { CairnError } from '../../errors.js'
-import { type Entry, isDirectoryEntry, type Records, S_IFDIR, S_IFMT } from './records.js'
+import { type Entry, isDirectoryEntry, type Records } from './records.js'
 
 export interface GraftOptions {
   /** The state that a path is taken from. */
@@ -140,7 +141,7 @@ class Graft {
   #outside(ino: number): number {
     const attr = this.#options.to.attr(ino)
     if (attr === undefined) return 0
-    if ((attr.mode & S_IFMT) === S_IFDIR) return this.#lost.has(ino) ? 0 : 1
+    if (isDirectory(attr.mode)) return this.#lost.has(ino) ? 0 : 1
     return attr.nlink - (this.#lost.get(ino) ?? 0)
   }
 
@@ -154,7 +155,7 @@ class Graft {
     to.copyInode(from, ino, as)
     const attr = to.attr(as)
     if (attr === undefined) return
-    if ((attr.mode & S_IFMT) !== S_IFDIR) attr.nlink = (this.#gained.get(ino) ?? 0) + (isElsewhere ? 0 : outside)
+    if (!isDirectory(attr.mode)) attr.nlink = (this.#gained.get(ino) ?? 0) + (isElsewhere ? 0 : outside)
     to.setAttr(as, attr)
   }
 

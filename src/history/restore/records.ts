@@ -12,13 +12,12 @@ import {
   putIno,
   Tag,
 } from '../../codec/index.js'
+import { S_IFDIR } from '../../codec/mode.js'
 import { limits } from '../../sys/index.js'
 import type { BTree } from '../../tree/index.js'
 
 const K = Buffer.alloc(MAX_KEY_BYTES)
 const V = Buffer.alloc(limits.valueBytes)
-export const S_IFMT = 0o170000
-export const S_IFDIR = 0o040000
 
 export interface Entry {
   parent: number

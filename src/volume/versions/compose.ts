@@ -26,6 +26,7 @@ import {
   versionKey,
   versionSequence,
 } from '../../codec/index.js'
+import { S_IFDIR } from '../../codec/mode.js'
 import { SEGMENT_HEADER_BYTES } from '../../codec/segment.js'
 import { CorruptError } from '../../errors.js'
 import { limits } from '../../sys/index.js'
@@ -214,5 +215,4 @@ export function putInRoot(tree: BTree, hash: DirHash, name: string, ino: number,
   tree.put(K, inodeKey(K, Tag.attr, 1), V, ATTR_BYTES)
 }
 
-const S_IFDIR = 0o040000
 const DIRECTORY_BYTES = 4096

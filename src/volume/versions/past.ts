@@ -20,6 +20,7 @@ import {
   versionKey,
   versionSequence,
 } from '../../codec/index.js'
+import { isDirectory } from '../../codec/mode.js'
 import { CorruptError } from '../../errors.js'
 import { limits } from '../../sys/index.js'
 import type { BTree } from '../../tree/index.js'
@@ -27,8 +28,6 @@ import { type HiddenWindow, windowAt, windowsIn } from '../windows.js'
 
 const K = Buffer.alloc(MAX_KEY_BYTES)
 const attr = new Attr()
-const S_IFMT = 0o170000
-const S_IFDIR = 0o040000
 export const NEVER = Number.MAX_SAFE_INTEGER
 
 /** A saved state of an inode. */
@@ -170,7 +169,7 @@ export class Past {
   }
 
   #isDirectory(ino: number): boolean {
-    return ((this.attr(ino)?.mode ?? 0) & S_IFMT) === S_IFDIR
+    return isDirectory(this.attr(ino)?.mode ?? 0)
   }
 
   /** How many versions at the start of a line were pruned. */

@@ -26,6 +26,7 @@ import {
   versionXattrKey,
   withSequence,
 } from '../../codec/index.js'
+import { isDirectory, S_IFDIR } from '../../codec/mode.js'
 import { limits } from '../../sys/index.js'
 import { diskErrno } from '../collector.js'
 import type { FoldSink } from '../content.js'
@@ -46,8 +47,6 @@ const R = Buffer.alloc(MAX_KEY_BYTES)
 const S = Buffer.alloc(limits.valueBytes)
 const X = Buffer.alloc(MAX_KEY_BYTES)
 const HOLE = Buffer.from([BLOCK_HOLE])
-const S_IFMT = 0o170000
-const S_IFDIR = 0o040000
 const ACTOR_BYTES = 255
 /** Looked through one by one. */
 const FEW = 16
@@ -368,7 +367,7 @@ export class VersionRecorder implements ChangeWatch {
     touch.isBoundary = true
     const a = this.#attrOf(ino)
     if (a === undefined) return undefined
-    if ((a.mode & S_IFMT) === S_IFDIR) return touch
+    if (isDirectory(a.mode)) return touch
     if (a.nlink > 0 && !this.#isBeingMade(a) && !this.#isExcluded(ino, a)) this.#cut(touch, a)
     else touch.newest = this.#newest(ino)
     return touch
@@ -453,14 +452,14 @@ export class VersionRecorder implements ChangeWatch {
     const isLast = linksAfter(ino) === 0
     const a = this.#attrOf(ino)
     if (a === undefined) return
-    const isDirectory = (a.mode & S_IFMT) === S_IFDIR
+    const isFolder = isDirectory(a.mode)
     const to = isLast ? undefined : this.#gained.get(ino)
     const ended = isLast ? (next === 0 ? Ended.deleted : Ended.replaced) : to !== undefined ? Ended.renamed : next === 0 ? Ended.unlinked : Ended.replaced
-    if (!isDirectory && this.#hasNone(end)) return
-    if (isLast) this.#endLast(end, a, ended, isDirectory)
-    else if (!isDirectory && ended !== Ended.replaced && this.#isTemporary(ino, a, to?.replaces === true)) return
+    if (!isFolder && this.#hasNone(end)) return
+    if (isLast) this.#endLast(end, a, ended, isFolder)
+    else if (!isFolder && ended !== Ended.replaced && this.#isTemporary(ino, a, to?.replaces === true)) return
     const length = withSequence(K, pastNameKey(K, end.parent, end.name), this.#now())
-    this.#put(length, V, putPastName(V, { ended, ino, isDirectory, skipped: 0, dropped: false, actor: this.actor, to }))
+    this.#put(length, V, putPastName(V, { ended, ino, isDirectory: isFolder, skipped: 0, dropped: false, actor: this.actor, to }))
   }
 
   #hasNone(end: NameEnd): boolean {
@@ -473,12 +472,12 @@ export class VersionRecorder implements ChangeWatch {
   }
 
   /** The last name goes: the state is saved, whoever may be writing still. */
-  #endLast(end: NameEnd, a: Attr, ended: Ended, isDirectory: boolean): void {
+  #endLast(end: NameEnd, a: Attr, ended: Ended, isFolder: boolean): void {
     const touch = this.touch(end.ino)
     if (touch === undefined) return
     if (!touch.cut && a.nlink > 0) this.#cut(touch, a)
     touch.ended = ended
-    if (isDirectory && touch.newest !== undefined) touch.newest.hasBlocks = false
+    if (isFolder && touch.newest !== undefined) touch.newest.hasBlocks = false
   }
 
   /** The name of a young file that goes on under another name is forgotten: it took another's place, or nothing was kept under this one. */

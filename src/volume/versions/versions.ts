@@ -1,4 +1,5 @@
 import { Ended } from '../../codec/index.js'
+import { S_IFMT } from '../../codec/mode.js'
 import { CairnError } from '../../errors.js'
 import type { Packs } from '../../store/packs.js'
 import { type Clock, limits } from '../../sys/index.js'
@@ -22,7 +23,6 @@ import { Pruner, type PruneReport as VersionPruneReport } from './pruner.js'
 import { type Retention, readRetention, retentionRecord } from './settings.js'
 
 const BLOCK = limits.blockBytes
-const S_IFMT = 0o170000
 const endings = ['modified', 'replaced', 'deleted', 'renamed', 'unlinked'] as const
 const types: ReadonlyMap<number, VersionInfo['type']> = new Map([
   [0o100000, 'file'],
