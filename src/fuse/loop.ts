@@ -24,6 +24,8 @@ export interface LoopHooks {
   log?: (line: string) => void
 }
 
+/** More mounts than this are asked by one poll which of them has requests: a read of one that has none costs as much. */
+const ASKED_TOGETHER = 3
 /** Background work between two requests under load, and how often it is asked whether there is any. */
 const BUSY_SLICE_MS = 1
 const BUSY_PUMP_MS = 100
@@ -122,11 +124,27 @@ export class FuseLoop {
     if (this.#parking.hurry(Op.write)) this.#makeAgain()
   }
 
+  /** Answers what the kernel has asked through one mount up to now. Others have their turn when the loop comes to them. */
+  serve(connection: Connection): void {
+    this.#counted(this.#serve(connection))
+  }
+
   /** Gives every connection its turn. Returns how many requests there were. */
   #turn(): number {
     let served = 0
     this.#more = false
-    for (let i = 0; i < this.#connections.length; i++) served += this.#serve(this.#connections[i])
+    const connections = this.#connections
+    const isAsked = connections.length > ASKED_TOGETHER && libc.poll(this.#pollSet, connections.length + 1, 0) >= 0 ? this.#asking() : undefined
+    for (const connection of isAsked ?? connections) served += this.#serve(connection)
+    return this.#counted(served)
+  }
+
+  /** Those that have something to say, as the last poll says. */
+  #asking(): Connection[] {
+    return this.#connections.filter((_, i) => this.#pollSet.readInt16LE((i + 1) * libc.POLLFD_BYTES + 6) !== 0)
+  }
+
+  #counted(served: number): number {
     this.requests += served
     if (served > 0) this.#served = true
     return served

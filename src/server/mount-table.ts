@@ -143,13 +143,15 @@ export class MountTable {
 
   /**
    * @param all ids of the mounts that there are
+   * @param opened the volume, where the caller uses it
    * @returns of a new view: the last commit before it
    */
-  #attach(record: MountRecord, fd: number, resumed: boolean, all: number[]): string | undefined {
+  #attach(record: MountRecord, fd: number, resumed: boolean, all: number[], opened?: OpenVolume): string | undefined {
     const { volumes, loop, say } = this.#options
     const { durability, id } = record
     const rules = new PathRules(record.view?.rules ?? {})
-    const open = volumes.acquire(volumes.nameOf(record.volumeId), resumed, { readOnly: record.readOnly, ...(durability === undefined ? {} : { durability }) })
+    const options = { readOnly: record.readOnly, ...(durability === undefined ? {} : { durability }) }
+    const open = opened === undefined ? volumes.acquire(volumes.nameOf(record.volumeId), resumed, options) : volumes.share(opened, options)
     const group = this.#groups.get(record.volumeId) ?? new MountGroup(open, (changes, mounts) => this.#say([{ volumeId: open.id, changes, mounts }]))
     const member = new Member(record, fd, open, resumed)
     const guard = rules.isEmpty ? undefined : new Guard(rules, open.fs)
@@ -191,6 +193,8 @@ export class MountTable {
     group.add(member)
     if (!resumed && group.size === 1) open.volume.showing?.begins()
     loop.add(connection)
+    // The kernel has asked for INIT by now: whoever waits for this hears of both at once.
+    if (!resumed) loop.serve(connection)
     if (!resumed && record.view?.exec === undefined) auditMount('mount', record, open)
     if (!resumed) return this.#began(record, open)
     this.#askAgain(fd)
@@ -214,14 +218,15 @@ export class MountTable {
     if (readOnly) volumes.closeIdleWriter(name)
     return volumes.use(
       name,
-      ({ id, volume, fs }) => {
+      open => {
+        const { id, volume, fs } = open
         if ((policyRevision(volume.state.history) ?? '') !== options.policy) return { policy: volume.policy ?? null }
         const others = this.#groups.get(id)
         const settle = others?.heldBack() ?? []
         if (others !== undefined) this.#options.loop.catchUp()
         const before = options.checkpoint && settle.length === 0 ? volume.presentCommit() : volume.history.newest()
         const mine = { ...record, volumeId: id, rootIno: fs.resolve('/', true) }
-        const since = this.#attach(mine, fd, false, all)
+        const since = this.#attach(mine, fd, false, all, open)
         return { volumeId: id, rootIno: mine.rootIno, ...told(before?.id, since), ...(settle.length === 0 ? {} : { settle }) }
       },
       { readOnly },

@@ -49,6 +49,8 @@ export interface Prepared {
 interface Mounted {
   record: MountRecord
   fd: number
+  /** The supervisor has it, or is being given it. */
+  isHeld: boolean
   negotiated: Promise<void>
   onNegotiated: () => void
   onGone: (error: Error) => void
@@ -121,6 +123,7 @@ export class Mounts {
   /** Serves the mounts of a server that died. */
   async resume(records: readonly MountRecord[], firstFd: number): Promise<void> {
     const all = records.map((record, i) => this.#add(record, firstFd + i))
+    for (const mounted of all) mounted.isHeld = true
     for (const [i, mounted] of all.entries()) {
       const { record } = mounted
       if (record.negotiated !== undefined) mounted.onNegotiated()
@@ -236,6 +239,7 @@ export class Mounts {
     const fd = this.#kernel.mount({ path: mountpoint, name: prepared.name, readOnly, allowOther })
     const mounted = this.#add(record, fd)
     try {
+      mounted.isHeld = true
       const held = this.#keeper.hold(record, fd)
       held.catch(() => undefined)
       if (record.view === undefined) this.#write()
@@ -268,7 +272,7 @@ export class Mounts {
     const gone = new Promise<void>(done => {
       resolveGone = done
     })
-    const mounted: Mounted = { record, fd, negotiated, onNegotiated, onGone, gone, resolveGone }
+    const mounted: Mounted = { record, fd, isHeld: false, negotiated, onNegotiated, onGone, gone, resolveGone }
     this.#mounted.set(record.id, mounted)
     return mounted
   }
@@ -278,7 +282,7 @@ export class Mounts {
     const mounted = this.#mounted.get(id)
     if (mounted === undefined) return
     mounted.record.negotiated = value
-    void this.#keeper.update(mounted.record)
+    if (mounted.isHeld) void this.#keeper.update(mounted.record)
     mounted.onNegotiated()
   }
 
@@ -294,7 +298,7 @@ export class Mounts {
   #forget(mounted: Mounted, leave = (path: string) => this.#views.remove(path)): void {
     const { id, view, mountpoint } = mounted.record
     if (!this.#mounted.delete(id)) return
-    void this.#keeper.drop(id)
+    if (mounted.isHeld) void this.#keeper.drop(id)
     this.#kernel.close(mounted.fd)
     this.#owners.delete(id)
     if (view !== undefined) leave(mountpoint)
@@ -399,18 +403,19 @@ export class Mounts {
     try {
       const begun = (await this.#engine.call('', 'mount.beginRun', [record, name, fd, this.#ids(), options])) as Begun
       if ('policy' in begun) {
-        this.#leave(mounted)
+        void this.#leave(mounted)
         return begun
       }
       const { volumeId, rootIno, since, ...rest } = begun
       Object.assign(record, { volumeId, rootIno })
       if (since !== undefined) record.view = { ...view, before: since }
       await mounted.negotiated
+      mounted.isHeld = true
       await this.#keeper.hold(record, fd)
       return { id, mountpoint, readOnly, secret, ...rest }
     } catch (error) {
       await this.#engine.call('', 'mount.end', [id]).catch(() => undefined)
-      this.#leave(mounted)
+      await this.#leave(mounted)
       throw error
     }
   }
@@ -441,13 +446,17 @@ export class Mounts {
     this.ownView(owner, id)
     const ended = (await this.#engine.call('', 'mount.endRun', [id, event, options])) as EndedRun
     const mounted = this.#mounted.get(id)
-    if (mounted !== undefined && !('sync' in ended)) this.#leave(mounted)
+    if (mounted !== undefined && !('sync' in ended)) void this.#leave(mounted)
     return ended
   }
 
   /** Removes the mount of a run, which is served no longer, after whoever asked was answered. */
-  #leave(mounted: Mounted): void {
-    this.#forget(mounted, path => void this.#meanwhile(this.#kernel.clear(path).then(isGone => (isGone ? this.#views.give(path) : this.#views.remove(path)))))
+  async #leave(mounted: Mounted): Promise<void> {
+    let over: Promise<void> | undefined
+    this.#forget(mounted, path => {
+      over = this.#meanwhile(this.#kernel.clear(path).then(isGone => (isGone ? this.#views.give(path) : this.#views.remove(path))))
+    })
+    await over
   }
 
   #meanwhile<T>(work: Promise<T>): Promise<T> {

@@ -45,8 +45,13 @@ export class OpenVolumes {
     const id = this.engine.info(name).id
     const known = this.#byId.get(id)
     const open = known ?? this.#open(name, id, { ...options, resumed })
-    if (options.readOnly !== true) refuseReader(open.volume)
     if (known !== undefined && options.readOnly !== true && options.durability === 'remote') this.#makeRemote(name, options)
+    return this.share(open, options)
+  }
+
+  /** One more user of a volume that its caller uses already. */
+  share(open: OpenVolume, options: OpenOptions = {}): OpenVolume {
+    if (options.readOnly !== true) refuseReader(open.volume)
     open.users++
     return open
   }

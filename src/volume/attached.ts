@@ -1,4 +1,4 @@
-import { readFileSync, rmSync } from 'node:fs'
+import { readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { CorruptError } from '../errors.js'
 import type { LocalStore, Put } from '../store/contract.js'
@@ -34,7 +34,8 @@ export class Attachments {
   /** @throws CorruptError; CairnError ERR_FORMAT */
   get(name: string): Attachment | undefined {
     const path = this.#path(name)
-    const bytes = ifThere(() => readFileSync(path))
+    // Most volumes have none, and an error is dearer to make than this question.
+    const bytes = statSync(path, { throwIfNoEntry: false }) && ifThere(() => readFileSync(path))
     if (bytes === undefined) return undefined
     const { location, storeId, volume } = decodeSmall(bytes, path, FORMAT)
     if (typeof location !== 'object' || typeof storeId !== 'string' || typeof volume !== 'object') throw new CorruptError(path, 'its members are not right')
