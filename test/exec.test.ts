@@ -230,6 +230,7 @@ with open('m', 'r+b') as f:
         () => 'done',
         (error: CairnError) => error.code,
       )
+    expect(await code(sh('true', { actor: 5 as unknown as string }))).toBe('ERR_INVALID_ARG_VALUE')
     expect(await code(sh('true', { timeoutMs: 0 }))).toBe('ERR_EXEC_OPTION')
     expect(await code(sh('true', { timeoutMs: Number.NaN }))).toBe('ERR_EXEC_OPTION')
     expect(await code(sh('true', { env: { 'A=B': 'x' } }))).toBe('ERR_EXEC_OPTION')

@@ -19,7 +19,7 @@ import { type Approvals, approvalsOf } from './approvals/approvals.js'
 import type { BackupOptions } from './backup.js'
 import type { Bundle, UnbundleOptions } from './bundle.js'
 import { bytesOf, type Caches, cachesOf } from './caches.js'
-import { checkOptions, checkTimeout } from './check-options.js'
+import { checkActor, checkOptions, checkTimeout } from './check-options.js'
 import type { DiffReader } from './diff.js'
 import type { ExecHost, PresumedPolicies } from './exec/index.js'
 import type { Host, Why } from './host.js'
@@ -152,6 +152,7 @@ export class Cairn implements CairnApi {
   static async open(options: CairnOptions = {}): Promise<Cairn> {
     checkOptions(options)
     const cairn = new Cairn(options)
+    checkActor(cairn.actor)
     prepareHome(cairn.home)
     return cairn
   }
@@ -583,7 +584,8 @@ export class Cairn implements CairnApi {
   }
 
   async race(name: string, attempts: ReadonlyArray<string | ExecCommand>, options: RaceOptions = {}): Promise<RaceResult> {
-    const { race } = await this.#execution()
+    const { checkRace, race } = await this.#execution()
+    checkRace(attempts, options)
     return race(await this.#execHost(name), name, attempts, options)
   }
 

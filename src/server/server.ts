@@ -6,6 +6,7 @@ import { limits, systemClock } from '../sys/index.js'
 import type { Unpublished } from '../volume/api.js'
 import type { AuditEvent } from '../volume/audit/index.js'
 import { AutoCollect } from './auto-collect.js'
+import { checkActors } from './check-actors.js'
 import { JobTable } from './job-table.js'
 import type { JobData, JobOptions } from './jobs.js'
 import type { EndRunOptions } from './mount-table.js'
@@ -102,6 +103,7 @@ export class Server implements RpcService {
         retry: 'reopen',
       })
     }
+    checkActors(method, args)
     this.#running++
     this.#rest()
     try {

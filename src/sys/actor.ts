@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
+import { limits } from './limits.js'
 
 /**
  * What a commit says of who made it: CAIRN_ACTOR as that process was started with it, else the name of its user.
@@ -20,12 +21,17 @@ export function ownActor(): string {
   }
 }
 
+/** Whether something can be the name of an actor: it stands in lines of logs, and in every entry of the audit. */
+export function isActor(value: unknown): value is string {
+  return typeof value === 'string' && value.length <= limits.actorCharacters && /^[^\p{Cc}\u2028\u2029]+$/u.test(value)
+}
+
 /** Of other users only root may know; a process of another namespace has no number here. */
 function environmentOf(pid: number): string | undefined {
   try {
     const variables = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0')
     const actor = variables.find(variable => variable.startsWith('CAIRN_ACTOR='))?.slice('CAIRN_ACTOR='.length)
-    return actor === '' ? undefined : actor
+    return isActor(actor) ? actor : undefined
   } catch {
     return undefined
   }

@@ -125,6 +125,8 @@ export const limits = {
   sealSliceMs: 4,
   /** Changes are in a commit after this, whether anybody asks for one or not. */
   autoCommitMs: 5 * 60 * 1000,
+  /** Longest name of an actor. */
+  actorCharacters: 200,
   /** Changes of several actors who take turns get commits of their own: so many at once, and one more after each so many milliseconds. */
   authorCommits: 32,
   authorCommitMs: 1000,

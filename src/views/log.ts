@@ -54,7 +54,7 @@ export function logText(commits: readonly CommitInfo[]): string {
 }
 
 function entry({ timeMs, id, kind, actor, name, message }: CommitInfo): string {
-  const parts = [id, new Date(timeMs).toISOString(), kind, actor ?? '-']
+  const parts = [id, new Date(timeMs).toISOString(), kind, (actor ?? '-').replaceAll('\n', ' ')]
   if (name !== undefined) parts.push(`(${name})`)
   if (message !== undefined) parts.push(message.trimEnd().replaceAll('\n', '\n    '))
   return `${parts.join('  ')}\n`

@@ -13,6 +13,7 @@ import { bounded, decide, denied, runsAtOnce, shownDecision } from './decide.js'
 import { dropFork } from './drop.js'
 import { type Holding, holdingFor } from './enclosure.js'
 import { environmentOf } from './environment.js'
+import { forkName } from './fork-name.js'
 import { OutputFile } from './output-file.js'
 import { checkProgram, type Place, workingDirectory } from './place.js'
 import type { Judge, PresumedPolicies } from './presumed.js'
@@ -117,7 +118,7 @@ class Exec {
 
   async #inFork(holding: Holding, decision: ExecDecision): Promise<ExecResult<string | Buffer> | undefined> {
     const { cairn } = this.#host
-    const fork = `${this.#volume}-${this.#id}`
+    const fork = forkName(this.#volume, this.#id)
     await cairn.fork(this.#volume, undefined, fork)
     let left: NonNullable<ExecResult['fork']>['state'] = 'dropped'
     try {

@@ -5,7 +5,8 @@ import { limits } from '../../sys/index.js'
 import type { AuditEvent } from '../../volume/audit/index.js'
 import { dropFork } from './drop.js'
 import { type ExecHost, exec } from './exec.js'
-import { newExecId } from './request.js'
+import { forkName } from './fork-name.js'
+import { checkOptions, newExecId } from './request.js'
 import type { ExecCommand, ExecOptions, ExecResult } from './types.js'
 
 /** How attempts are run and compared; the rest holds for each of them. */
@@ -49,10 +50,9 @@ const MOST_ATTEMPTS = 1000
 /** See `CairnApi.race`. */
 export async function race(host: ExecHost, volume: string, attempts: ReadonlyArray<string | ExecCommand>, options: RaceOptions): Promise<RaceResult> {
   const { jobs, score, merge = 'best', ...common } = options
-  checkRace(attempts, jobs)
   const raceId = newExecId().replace('run', 'race')
   const commands = attempts.map(commandOf)
-  const forks = commands.map((_, i) => `${volume}-${raceId}-${i + 1}`)
+  const forks = commands.map((_, i) => forkName(volume, `${raceId}-${i + 1}`))
   await host.settle(volume)
   await host.cairn.forkAll(volume, undefined, forks)
   const done: Attempt[] = []
@@ -76,10 +76,14 @@ export async function race(host: ExecHost, volume: string, attempts: ReadonlyArr
   return { ...result, ...(merged === undefined ? {} : { merge: merged }) }
 }
 
-function checkRace(attempts: readonly unknown[], jobs: number | undefined): void {
+/** @throws CairnError ERR_EXEC_OPTION naming what cannot be: before anything is forked */
+export function checkRace(attempts: ReadonlyArray<string | ExecCommand>, { jobs, score, merge, ...common }: RaceOptions): void {
   const wrong = (message: string, remedy: string): CairnError => new CairnError('ERR_EXEC_OPTION', message, remedy, { exitCode: 125 })
-  if (attempts.length === 0 || attempts.length > MOST_ATTEMPTS) throw wrong(`${attempts.length} attempts are no race.`, `Give 1 to ${MOST_ATTEMPTS} commands.`)
+  const many = Array.isArray(attempts) ? attempts.length : 0
+  if (many === 0 || many > MOST_ATTEMPTS) throw wrong(`${many} attempts are no race.`, `Give 1 to ${MOST_ATTEMPTS} commands.`)
   if (jobs !== undefined && !(Number.isInteger(jobs) && jobs > 0)) throw wrong(`${jobs} attempts cannot run at once.`, 'Give a whole number from 1.')
+  if (merge !== undefined && merge !== 'best' && merge !== 'none') throw wrong(`merge is ${JSON.stringify(merge)}.`, "Give 'best' or 'none'.")
+  for (const command of score === undefined ? attempts : [...attempts, score]) checkOptions(commandOf(command), common)
 }
 
 function commandOf(command: string | ExecCommand): ExecCommand {
