@@ -8,6 +8,7 @@ export type {
   Approval,
   ApprovalAnswer,
   Approvals,
+  AskedHow,
   Attempt,
   AuditEvent,
   AuditHead,

@@ -334,6 +334,16 @@ rules:
     const refused = volume.exec('touch', ['g'], { onAsk: () => ({ approved: false, reason: 'Not now.' }) })
     await expect(refused).rejects.toMatchObject({ code: 'ERR_EXEC_DENIED', message: expect.stringContaining('Not now.') })
     expect(await volume.fs.promises.readdir('/')).toEqual(['f'])
+    const gone = new AbortController()
+    const left = volume.exec('touch', ['h'], { signal: gone.signal, onAsk: () => gone.abort(new Error('left')) as undefined })
+    await expect(left).rejects.toThrow('left')
+    const { value: entry } = await volume.audit({ limit: 1 })[Symbol.asyncIterator]().next()
+    expect(entry).toMatchObject({ decision: { effect: 'deny', reason: 'Whoever asked went away before anybody answered.' }, exit: null })
+    // Its rule is written before it runs, and holds for the next.
+    const always = await volume.exec('touch', ['i'], { env: { A: 'a secret' }, onAsk: () => ({ approved: true, always: true }) })
+    expect(always).toMatchObject({ exitCode: 0, decision: { rule: 'approved touch' } })
+    expect((await volume.exec('touch', ['i'])).decision).toMatchObject({ effect: 'checkpoint', rule: 'approved touch' })
+    expect(JSON.stringify(await cairn.approvals.list({ all: true }))).not.toContain('a secret')
   })
 
   it('does not see what the policy hides, nor change what it protects, whatever it is called later', async () => {

@@ -1,4 +1,4 @@
-import type { Approval } from '../sdk/types.js'
+import type { Approval, AskedHow } from '../sdk/types.js'
 import type { Context } from './context.js'
 import { printable } from './format.js'
 import type { Run } from './spec.js'
@@ -21,13 +21,24 @@ async function one(context: Context, approval: Approval): Promise<void> {
   else await context.out.lines(linesOf(approval))
 }
 
-export function linesOf({ id, volume, command, cwd, actor, reason, askedMs, untilMs, state, answer }: Approval): string[] {
+export function linesOf({ id, volume, command, cwd, actor, reason, how, askedMs, untilMs, state, answer }: Approval): string[] {
   const by = answer === undefined || answer.by === '' ? '' : ` by ${printable(answer.by)}`
   const left = state === 'pending' ? `, waits ${Math.max(0, Math.ceil((untilMs - Date.now()) / 1000))} s more` : `, ${state}${by}`
   return [
     `${id}  ${volume}:${printable(cwd)}  ${printable(actor)}, ${new Date(askedMs).toISOString().slice(0, 19)}${left}`,
     `    ${printable(command)}`,
     `    ${printable(reason)}`,
+    ...howLines(how),
     ...(answer?.reason === undefined ? [] : [`    ${printable(answer.reason)}`]),
   ]
+}
+
+function howLines({ sandbox, network, env = [], readable = [] }: AskedHow = {}): string[] {
+  const parts = [
+    ...(sandbox === undefined ? [] : ['without a sandbox']),
+    ...(network === undefined ? [] : ['with the network']),
+    ...(env.length === 0 ? [] : [`with ${env.map(printable).join(', ')} set`]),
+    ...(readable.length === 0 ? [] : [`it can read ${readable.map(printable).join(', ')}`]),
+  ]
+  return parts.length === 0 ? [] : [`    ${parts.join('; ')}`]
 }

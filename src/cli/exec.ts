@@ -7,7 +7,7 @@ import { limits } from '../sys/index.js'
 import { parseWait } from './age.js'
 import type { Context } from './context.js'
 import { tell, usageError } from './errors.js'
-import { plural } from './format.js'
+import { duration, plural, printable } from './format.js'
 import type { Sink } from './output.js'
 import type { Options, Run } from './spec.js'
 import { StandardOutput } from './standard-output.js'
@@ -26,7 +26,7 @@ export const run: Run = async (context, [operand], options) => {
     const cairn = await context.cairn()
     const stop = endedBySignals()
     try {
-      const all = { ...asked, ...streamsOf(context, asked.outputFile !== undefined), signal: stop.signal }
+      const all = { ...asked, ...streamsOf(context, asked.outputFile !== undefined), signal: stop.signal, onAsk: waits(context) }
       const result = await context.helped(() => cairn.exec(name, command, { ...all, encoding: 'buffer' }))
       if (context.json) await context.result(jsonOf(result), () => [])
       else notes(context, result)
@@ -118,12 +118,22 @@ function passedOn(stream: Sink, chunk: Buffer): Promise<void> | undefined {
   return new Promise(resolve => void stream.once('drain', resolve))
 }
 
+/** Whoever waits is told for what. It is answered elsewhere. */
+export function waits(context: Context): NonNullable<ExecOptions['onAsk']> {
+  return ({ id, reason, untilMs }) => {
+    const left = duration(Math.max(0, untilMs - Date.now()))
+    context.out.note(`cairn: ${printable(reason)} Waiting for an answer, at most ${left}: \`cairn approve ${id}\` or \`cairn deny ${id}\`.`)
+    return undefined
+  }
+}
+
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 /** Whoever ends this process ends the command, and hears what became of it. */
 function endedBySignals(): { signal: AbortSignal; forget: () => void } {
   const abort = new AbortController()
-  const end = (): void => abort.abort()
+  const end = (): void =>
+    abort.abort(new CairnError('ERR_EXEC_ABORTED', 'The command was not run: it was ended before.', 'Run it again.', { exitCode: BOUNDARY }))
   for (const name of SIGNALS) process.on(name, end)
   return {
     signal: abort.signal,

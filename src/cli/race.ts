@@ -1,7 +1,7 @@
 import type { Attempt, RaceResult } from '../sdk/types.js'
 import type { Context } from './context.js'
 import { tell, usageError } from './errors.js'
-import { execOptions } from './exec.js'
+import { execOptions, waits } from './exec.js'
 import { duration, plural } from './format.js'
 import type { Options, Run } from './spec.js'
 
@@ -12,7 +12,7 @@ export const run: Run = async (context, [operand], options) => {
   try {
     const attempts = options['attempts'] as unknown as string[] | undefined
     if (attempts === undefined) throw usageError('There is nothing to race.', "Write --attempts 'first command' 'second command'.")
-    const asked = { ...execOptions(options), ...raceOptions(options) }
+    const asked = { ...execOptions(options), ...raceOptions(options), onAsk: waits(context) }
     const name = await context.volumeName(operand)
     await context.refuseReadOnly()
     const cairn = await context.cairn()

@@ -84,6 +84,18 @@ export interface Asked {
   args?: readonly string[]
 }
 
+/** What else whoever says yes allows. */
+export interface AskedHow {
+  /** It runs without a sandbox, as the user that it is asked for. */
+  sandbox?: 'none'
+  /** It is given the network. */
+  network?: 'allow'
+  /** Names of the variables that are set for it. */
+  env?: readonly string[]
+  /** Folders of the host that it can read. */
+  readable?: readonly string[]
+}
+
 /** A request that waits for a person, or was answered. Times in milliseconds since the epoch. */
 export interface Approval {
   id: string
@@ -95,6 +107,8 @@ export interface Approval {
   cwd: string
   actor: string
   reason: string
+  /** How it would run, where it is not as usual. */
+  how?: AskedHow
   askedMs: number
   /** Denied when nobody answered by then. */
   untilMs: number

@@ -39,7 +39,7 @@ import type { QuotaReport } from './quota.js'
 import type { RotateKeyOptions } from './rotate-key.js'
 
 export type { LogEntry, LogOptions } from '../history/log/log-read.js'
-export type { Approval, ApprovalAnswer, Decision, Effect, Judged, PolicyLimits } from '../policy/types.js'
+export type { Approval, ApprovalAnswer, AskedHow, Decision, Effect, Judged, PolicyLimits } from '../policy/types.js'
 export type { GrepFile, GrepOptions, GrepSkipped } from '../search/grep.js'
 export type { Indexed } from '../search/indexes.js'
 export type { GrepLine } from '../search/line-scan.js'

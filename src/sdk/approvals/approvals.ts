@@ -18,25 +18,42 @@ export interface Approvals {
   watch(options?: { signal?: AbortSignal }): AsyncIterable<Approval>
 }
 
-export function approvalsOf(cairn: Pick<CairnApi, 'home' | 'policy' | 'setPolicy'> & { readonly actor: string }): Approvals {
+type Policies = Pick<CairnApi, 'policy' | 'setPolicy'>
+
+export function approvalsOf(cairn: Pick<CairnApi, 'home'> & Policies & { readonly actor: string }): Approvals {
   const queue = new ApprovalQueue(cairn.home)
-  const answer = (id: string, approved: boolean, more: { always?: true; reason?: string }): Approval =>
-    queue.answer(id, { approved, by: cairn.actor, atMs: systemClock.now(), ...more })
+  const { actor: by } = cairn
   return {
     list: async ({ all = false } = {}) => queue.list(all),
-    approve: async (id, { always = false, reason } = {}) => {
-      if (always) await allowFromNowOn(cairn, queue.mustWait(id))
-      return answer(id, true, { ...(always ? { always: true as const } : {}), ...(reason === undefined ? {} : { reason }) })
-    },
-    deny: async (id, { reason } = {}) => answer(id, false, reason === undefined ? {} : { reason }),
+    approve: async (id, { always = false, reason } = {}) =>
+      answerAs(cairn, queue, id, { approved: true, by, always, ...(reason === undefined ? {} : { reason }) }),
+    deny: async (id, { reason } = {}) => answerAs(cairn, queue, id, { approved: false, by, ...(reason === undefined ? {} : { reason }) }),
     watch: ({ signal } = {}) => watched(queue, signal),
   }
 }
 
-async function allowFromNowOn(cairn: Pick<CairnApi, 'policy' | 'setPolicy'>, approval: Approval): Promise<void> {
+/**
+ * Answers a question; where it is for always, its rule is in the policy before whoever asked hears of it, and is not when somebody else was faster.
+ * @throws CairnError ERR_APPROVAL_UNKNOWN, ERR_APPROVAL_ANSWERED, ERR_APPROVAL_ALWAYS, ERR_POLICY_CHANGED
+ */
+export async function answerAs(
+  cairn: Policies,
+  queue: ApprovalQueue,
+  id: string,
+  { always = false, ...said }: { approved: boolean; by: string; always?: boolean; reason?: string },
+): Promise<Approval> {
+  const answer = () => queue.answer(id, { ...said, atMs: systemClock.now(), ...(always ? { always: true } : {}) })
+  if (!always) return answer()
+  const approval = queue.mustWait(id)
   const { allowAlways } = await import('../../policy/index.js')
-  const { text, revision } = await cairn.policy(approval.volume)
-  await cairn.setPolicy(approval.volume, allowAlways(text, approval), { ifRevision: revision })
+  const { text, revision, isDefault } = await cairn.policy(approval.volume)
+  const written = await cairn.setPolicy(approval.volume, allowAlways(text, approval), { ifRevision: revision })
+  try {
+    return answer()
+  } catch (error) {
+    await cairn.setPolicy(approval.volume, isDefault ? null : text, { ifRevision: written.revision }).catch(() => undefined)
+    throw error
+  }
 }
 
 async function* watched(queue: ApprovalQueue, signal: AbortSignal | undefined): AsyncGenerator<Approval> {

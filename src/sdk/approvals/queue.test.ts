@@ -1,4 +1,5 @@
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { EventEmitter, once } from 'node:events'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -79,6 +80,34 @@ describe('a question', () => {
     expect(await again).toEqual(no)
   })
 
+  it('that was asked before by somebody who is lost is asked again when that time is over', async () => {
+    queue.ask(question, 50)
+    const asked = askPerson(home, question, { timeoutMs: 60_000 })
+    const second = await vi.waitFor(
+      () => {
+        const [now, ...others] = queue.list().filter(one => one.untilMs - one.askedMs > 50)
+        expect([now, others]).toEqual([expect.anything(), []])
+        return now.id
+      },
+      { timeout: 60_000 },
+    )
+    queue.answer(second, yes)
+    expect(await asked).toEqual(yes)
+  })
+
+  it('is another one where it would run otherwise, and values of variables are kept by nobody', () => {
+    const first = queue.ask(question, 60_000)
+    const free = queue.ask({ ...question, how: { sandbox: 'none' } }, 60_000)
+    const how = { env: ['TOKEN'] }
+    const one = queue.ask({ ...question, how }, 60_000, '{"TOKEN":"a secret"}')
+    const two = queue.ask({ ...question, how }, 60_000, '{"TOKEN":"another"}')
+    expect(new Set([first, free, one, two].map(({ id }) => id)).size).toBe(4)
+    expect(queue.ask({ ...question, how }, 60_000, '{"TOKEN":"a secret"}').id).toBe(one.id)
+    const kept = readdirSync(join(home, 'approvals')).map(name => readFileSync(join(home, 'approvals', name), 'utf8'))
+    expect(kept.join()).not.toContain('secret')
+    expect(JSON.stringify(queue.list())).not.toMatch(/salt|hash/)
+  })
+
   it('is not one with another: neither waits for the other’s answer', async () => {
     const first = queue.ask(question, 60_000)
     expect(queue.ask({ ...question, actor: 'other' }, 60_000).id).not.toBe(first.id)
@@ -113,7 +142,10 @@ describe('a question', () => {
   it('that was torn by a full disk shows nowhere', () => {
     queue.ask(question, 60_000)
     writeFileSync(join(home, 'approvals', 'ask-1111111111.json.0123456789ab'), '{"id"')
+    writeFileSync(join(home, 'approvals', 'ask-2222222222.json'), '')
     expect(queue.list(true)).toHaveLength(1)
+    queue.ask({ ...question, cwd: '/x' }, 60_000)
+    expect(() => queue.get('ask-2222222222')).toThrow(expect.objectContaining({ code: 'ERR_APPROVAL_UNKNOWN' }))
   })
 })
 
@@ -129,6 +161,24 @@ describe('a callback', () => {
     ],
   ])('answers (%#)', async (onAsk, expected) => {
     expect(await askPerson(home, question, { onAsk })).toMatchObject(expected)
+  })
+
+  it.each(['yes', null, {}, { approved: 'false' }, { approved: 1 }, 0])('says no with what is no answer: %j', async reply => {
+    const answer = await askPerson(home, question, { onAsk: () => reply as unknown as boolean })
+    expect(answer).toMatchObject({ approved: false, reason: 'The callback failed: it answered neither true nor false.' })
+  })
+
+  it('that never answers is denied at its time', async () => {
+    expect(await askPerson(home, question, { onAsk: () => new Promise(() => undefined), timeoutMs: 30 })).toMatchObject({ approved: false, by: '' })
+  })
+
+  it('may say it for always; where no rule can say that, others are left to answer', async () => {
+    const answer = vi.fn(async () => {
+      throw new Error('No rule can say what runs.')
+    })
+    const asked = askPerson(home, question, { onAsk: () => ({ approved: true, always: true }), answer, timeoutMs: 300 })
+    expect(await asked).toMatchObject({ approved: false, reason: expect.stringContaining('callback said yes for always: No rule can say what runs.') })
+    expect(answer).toHaveBeenCalledWith(expect.any(String), { approved: true, always: true, by: 'callback' })
   })
 
   it('that says nothing leaves it to others', async () => {
@@ -184,10 +234,13 @@ describe('a webhook', () => {
     ['that is no answer', (_: string, id: string) => ({ status: 200, body: '{}', headers: signed('{}', id) })],
     ['that is none yet', (body: string, id: string) => ({ status: 202, body, headers: signed(body, id) })],
     ['that leads elsewhere', () => ({ status: 302, body: '', headers: { location: 'http://127.0.0.1:1/' } })],
+    ['that is no JSON', (_: string, id: string) => ({ status: 200, body: '<html>', headers: signed('<html>', id) })],
+    ['that is null', (_: string, id: string) => ({ status: 200, body: 'null', headers: signed('null', id) })],
+    ['that failed', () => ({ status: 500, body: 'trouble' })],
   ])('whose answer comes %s has not answered', async (_, answer) => {
     reply = body => answer('{"approved":true}', JSON.parse(body).id)
     const approval = queue.ask(question, 60_000)
-    expect(await callWebhook(url, approval, 'key', new AbortController().signal)).toBeUndefined()
+    expect(await callWebhook(url, approval, 'key', new AbortController().signal)).toEqual({ silence: expect.any(String) })
     expect(received).toHaveLength(1)
     // The same with all that it needs.
     reply = body => ({ status: 200, body: '{"approved":true}', headers: signed('{"approved":true}', JSON.parse(body).id) })
@@ -196,8 +249,24 @@ describe('a webhook', () => {
 
   it('is only told where there is no key', async () => {
     reply = () => ({ status: 200, body: '{"approved":true}' })
-    expect(await callWebhook(url, queue.ask(question, 60_000), undefined, new AbortController().signal)).toBeUndefined()
+    expect(await callWebhook(url, queue.ask(question, 60_000), undefined, new AbortController().signal)).toEqual({ silence: 'was told' })
     expect(received[0].headers['x-cairn-signature']).toBeUndefined()
+  })
+
+  it('that never answers holds nobody up: when somebody else did, its connection is let go of', async () => {
+    server.removeAllListeners('request')
+    const events = new EventEmitter()
+    server.on('request', (_, response) => {
+      response.on('close', () => events.emit('gone'))
+      events.emit('asked')
+    })
+    const heard = once(events, 'asked')
+    const gone = once(events, 'gone')
+    const asked = askPerson(home, question, { webhook: url, webhookKey: 'key' })
+    await heard
+    queue.answer(await waiting(), yes)
+    expect(await asked).toEqual(yes)
+    await gone
   })
 
   it('that is not there leaves it to others', async () => {

@@ -12,6 +12,8 @@ interface Kept extends Question {
   id: string
   askedMs: number
   untilMs: number
+  /** Of what is not to be read here, such as values of variables: a hash that nobody can try values against without this file. */
+  unseen?: { salt: string; hash: string }
 }
 
 const ID = /^ask-[0-9a-f]{10}$/
@@ -35,19 +37,30 @@ export class ApprovalQueue {
   /**
    * Asks, or joins the same question where it waits already. One that was approved after who asked it was lost is taken up by the next who asks the same.
    * @param timeoutMs it is denied after so long
+   * @param unseen what belongs to the question and is kept out of its file
    */
-  ask(question: Question, timeoutMs: number): Approval {
+  ask(question: Question, timeoutMs: number, unseen = ''): Approval {
     makeFolders(this.#folder)
     this.#sweep()
     const key = keyOf(question)
     const now = systemClock.now()
     const same = this.#all().find(
-      one => keyOf(one) === key && (one.state === 'pending' || (one.state === 'approved' && !this.#isUsed(one.id) && isFresh(one, now))),
+      one =>
+        keyOf(one) === key &&
+        (one.state === 'pending' || (one.state === 'approved' && !this.#isUsed(one.id) && isFresh(one, now))) &&
+        this.#isOf(one.id, unseen),
     )
     if (same !== undefined) return same
-    const kept: Kept = { ...question, id: `ask-${systemRandom.bytes(5).toString('hex')}`, askedMs: now, untilMs: now + timeoutMs }
+    const asked = { ...question, id: `ask-${systemRandom.bytes(5).toString('hex')}`, askedMs: now, untilMs: now + timeoutMs }
+    const salt = systemRandom.bytes(16).toString('hex')
+    const kept: Kept = unseen === '' ? asked : { ...asked, unseen: { salt, hash: hashOf(salt, unseen) } }
     this.#make(kept.id + REQUEST, kept)
-    return { ...kept, state: 'pending' }
+    return { ...asked, state: 'pending' }
+  }
+
+  #isOf(id: string, unseen: string): boolean {
+    const had = this.#json<Kept>(id + REQUEST)?.unseen
+    return had === undefined ? unseen === '' : had.hash === hashOf(had.salt, unseen)
   }
 
   /** Oldest first. @param isAll with those that were answered, or that nobody answered */
@@ -59,7 +72,11 @@ export class ApprovalQueue {
   get(id: string): Approval {
     const found = ID.test(id) ? this.#read(id) : undefined
     if (found !== undefined) return found
-    throw new CairnError('ERR_APPROVAL_UNKNOWN', `There is no request ${JSON.stringify(id.slice(0, 80))}.`, 'See `cairn approvals` for those that wait.')
+    throw new CairnError(
+      'ERR_APPROVAL_UNKNOWN',
+      `There is no request ${JSON.stringify(String(id).slice(0, 80))}.`,
+      'See `cairn approvals` for those that wait.',
+    )
   }
 
   /** @throws CairnError ERR_APPROVAL_UNKNOWN, ERR_APPROVAL_ANSWERED */
@@ -159,8 +176,9 @@ export class ApprovalQueue {
   }
 
   #read(id: string): Approval | undefined {
-    const kept = this.#json<Kept>(id + REQUEST)
-    if (kept === undefined) return undefined
+    const found = this.#json<Kept>(id + REQUEST)
+    if (found === undefined) return undefined
+    const { unseen: _, ...kept } = found
     const answer = this.#json<ApprovalAnswer>(id + ANSWER)
     const state =
       answer === undefined ? (systemClock.now() > kept.untilMs ? 'expired' : 'pending') : answer.approved ? 'approved' : answer.by === '' ? 'expired' : 'denied'
@@ -173,7 +191,12 @@ export class ApprovalQueue {
 
   #json<T>(name: string): T | undefined {
     const text = ifThere(() => readFileSync(join(this.#folder, name), 'utf8'))
-    return text === undefined ? undefined : (JSON.parse(text) as T)
+    try {
+      return text === undefined ? undefined : (JSON.parse(text) as T)
+    } catch {
+      // Cut short by a loss of power: nobody asked, or nobody answered.
+      return undefined
+    }
   }
 
   /** Whole or not at all; false when it is there already. */
@@ -210,12 +233,15 @@ function isFresh({ untilMs }: Approval, now: number): boolean {
   return now <= untilMs
 }
 
-function keyOf({ volume, command, cwd, actor, asks }: Question): string {
-  return createHash('sha256')
-    .update(JSON.stringify([volume, command, cwd, actor, asks]))
-    .digest('hex')
+function keyOf({ volume, command, cwd, actor, asks, how }: Question): string {
+  return hashOf('', JSON.stringify([volume, command, cwd, actor, asks, how]))
 }
 
+function hashOf(salt: string, text: string): string {
+  return createHash('sha256').update(salt).update(text).digest('hex')
+}
+
+/** What a person is told who answers what is over, or never was. */
 function answered({ id, state, answer }: Approval): CairnError {
   const by = answer === undefined || answer.by === '' ? '' : ` by ${answer.by}`
   return new CairnError('ERR_APPROVAL_ANSWERED', `The request ${id} is ${state} already${by}.`, 'See `cairn approvals` for those that wait.')

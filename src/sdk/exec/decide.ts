@@ -1,7 +1,7 @@
 import { CairnError } from '../../errors.js'
 import { WORKSPACE } from '../../exec/index.js'
 import type { Policy } from '../../policy/index.js'
-import type { Decision } from '../../policy/types.js'
+import type { AskedHow, Decision } from '../../policy/types.js'
 import { limits } from '../../sys/index.js'
 import type { ExecCommand, ExecDecision, ExecOptions } from './types.js'
 
@@ -34,12 +34,23 @@ export function shownDecision({ effect, rule, reason }: Decision): ExecDecision 
   return { effect, reason, ...(rule === undefined ? {} : { rule }) }
 }
 
+/** What a person is told of how it would run, where that is not as usual. Values of variables may be secrets. */
+export function askedHow({ sandbox, network, env = {}, readable = [] }: ExecOptions): AskedHow {
+  const names = Object.keys(env)
+  return {
+    ...(sandbox === 'none' ? { sandbox } : {}),
+    ...(network === 'allow' ? { network } : {}),
+    ...(names.length === 0 ? {} : { env: names }),
+    ...(readable.length === 0 ? {} : { readable }),
+  }
+}
+
 /** What a command may not do. */
 export function denied({ reason, rule }: { reason: string; rule?: string }): CairnError {
   const by = rule === undefined ? '' : ` (rule "${rule}")`
   return new CairnError(
     'ERR_EXEC_DENIED',
-    `The policy of the volume denies this command${by}: ${reason}`,
+    `The policy of the volume denies this command${by}: ${reason.replace(/(?<![.!?…])$/, '.')}`,
     'Do it another way, or ask the owner of the volume.',
     { exitCode: 126 },
   )

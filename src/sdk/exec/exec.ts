@@ -9,7 +9,7 @@ import type { AuditEvent } from '../../volume/audit/index.js'
 import { policyInForce } from '../policy.js'
 import type { CairnApi } from '../types.js'
 import type { View } from '../view.js'
-import { bounded, decide, denied, runsAtOnce, shownDecision } from './decide.js'
+import { askedHow, bounded, decide, denied, runsAtOnce, shownDecision } from './decide.js'
 import { dropFork } from './drop.js'
 import { type Holding, holdingFor } from './enclosure.js'
 import { environmentOf } from './environment.js'
@@ -93,7 +93,11 @@ class Exec {
       if (decision.effect === 'ask') told = await this.#answer(decision)
       if (decision.effect === 'deny' || told.effect === 'deny') throw denied(told)
     } catch (error) {
-      await this.#host.call('auditAppend', this.#volume, { ...this.#asked(), decision: { ...told, effect: 'deny' }, exit: null })
+      await this.#host.call('auditAppend', this.#volume, {
+        ...this.#asked(),
+        decision: { ...told, ...notRun(told, this.#options), effect: 'deny' },
+        exit: null,
+      })
       throw error
     }
     this.#limits = decision.limits
@@ -103,12 +107,15 @@ class Exec {
   /** What a person says to it; waits for that. */
   async #answer(decision: Decision): Promise<ExecDecision> {
     const { cairn } = this.#host
-    const { onAsk, signal, cwd = '/', network } = this.#options
-    const { askPerson, questionOf } = await import('../approvals/index.js')
+    const { onAsk, signal, cwd = '/', network, env = {} } = this.#options
+    const { answerAs, ApprovalQueue, askPerson, questionOf } = await import('../approvals/index.js')
     const { ask } = await policyInForce(cairn, this.#volume)
-    const question = questionOf(this.#volume, this.#title(), cwd, this.#actor, network === 'allow', decision)
+    const question = questionOf(this.#volume, this.#title(), cwd, this.#actor, network === 'allow', decision, askedHow(this.#options))
+    const queue = new ApprovalQueue(cairn.home)
     const { approved, by, reason } = await askPerson(cairn.home, question, {
       ...ask,
+      answer: (id, said) => answerAs(cairn, queue, id, said),
+      unseen: Object.keys(env).length === 0 ? '' : JSON.stringify(env),
       ...(onAsk === undefined ? {} : { onAsk }),
       ...(signal === undefined ? {} : { signal }),
     })
@@ -284,6 +291,11 @@ class Exec {
       durationMs: Math.round(ended.durationMs),
     }
   }
+}
+
+/** Whoever asked went away while it waited for an answer. */
+function notRun({ effect }: ExecDecision, { signal }: ExecOptions): Partial<ExecDecision> {
+  return effect === 'ask' && signal?.aborted === true ? { reason: 'Whoever asked went away before anybody answered.' } : {}
 }
 
 type Tell = ExecOptions['onStdout']
