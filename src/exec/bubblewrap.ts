@@ -47,18 +47,17 @@ export class Bubblewrap implements Enclosure {
   /** Arguments and environment go through a pipe: bubblewrap itself must not be led astray by the command's, and nobody else shall read them. */
   start(command: Command, bounds: ResourceLimits, groups: readonly string[]): Start {
     const { program, seccompFile } = this.#options
-    const inside = ['/bin/sh', ...becoming(bounds, [], [command.program, ...command.args])]
+    const filter = seccompFile === undefined ? [] : [openSync(seccompFile, 'r')]
+    // From inside they could not be opened.
+    const entered = groups.map(file => openSync(file, 'w'))
+    const entering = { firstFd: SECCOMP_FD + filter.length, count: entered.length }
     const all = [...this.#arguments(command), ...(seccompFile === undefined ? [] : ['--seccomp', `${SECCOMP_FD}`])]
-    const filter = seccompFile === undefined ? [] : [{ fd: openSync(seccompFile, 'r') }]
-    const words = [program, '--args', `${ARGUMENTS_FD}`, '--', ...inside]
-    // It cannot enter them from inside.
-    const [file, ...args] = groups.length === 0 ? words : ['/bin/sh', ...becoming({}, groups, words)]
     return {
-      file,
-      args,
+      file: program,
+      args: ['--args', `${ARGUMENTS_FD}`, '--', '/bin/sh', ...becoming(bounds, entering, [command.program, ...command.args])],
       cwd: '/',
       env: {},
-      descriptors: [{ write: Buffer.from(all.map(one => `${one}\0`).join('')) }, { read: true }, ...filter],
+      descriptors: [{ write: Buffer.from(all.map(one => `${one}\0`).join('')) }, { read: true }, ...[...filter, ...entered].map(fd => ({ fd }))],
     }
   }
 

@@ -210,6 +210,19 @@ describe.skipIf(bubblewrap === undefined)('the sandbox', () => {
     expect(text).not.toContain('HOME=')
   })
 
+  it('hands on no descriptor but the three, nor do those who hold it have any that leads out', async () => {
+    const ended = await runCommand(
+      {
+        program: 'sh',
+        args: ['-c', 'cd /proc; for p in [0-9]*; do ls -l $p/fd; done | grep -v -E " [012] -> |pipe:|anon_inode|/dev/null|/proc/|total"'],
+        cwd: WORKSPACE,
+        env: { PATH: '/usr/bin:/bin' },
+      },
+      { enclosure: new Bubblewrap(common), resources: { processes: 100, memoryBytes: 2 ** 30 } },
+    )
+    expect(ended.stdout.bytes().toString()).toBe('')
+  })
+
   it('covers what is hidden', async () => {
     const hidden = [
       { path: '/etc/passwd', isFolder: false },

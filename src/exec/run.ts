@@ -1,12 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync } from 'node:fs'
 import { availableParallelism, constants } from 'node:os'
-import { Readable } from 'node:stream'
+import { Readable, type Writable } from 'node:stream'
 import { CairnError } from '../errors.js'
 import { limits, systemClock } from '../sys/index.js'
 import { Capture } from './capture.js'
 import { ControlGroup } from './control-group.js'
-import { withoutOthers } from './others.js'
+import { type Launched, launch } from './launch.js'
 import type { Command, Enclosure, ResourceLimits, Start } from './types.js'
 
 export interface RunOptions {
@@ -67,7 +65,7 @@ export async function runCommand(command: Command, options: RunOptions): Promise
 
 class Running {
   readonly #options: RunOptions
-  readonly #child: ChildProcess
+  readonly #child: Launched
   readonly #startedMs = systemClock.monotonic()
   readonly #stdout: Capture
   readonly #stderr: Capture
@@ -78,7 +76,6 @@ class Running {
   /** Outputs whose reader is to take more first. */
   #held = 0
   #grace: NodeJS.Timeout | undefined
-  #startError: Error | undefined
   readonly #group: ControlGroup | undefined
   /** It has used its processor time. */
   #isSpent = false
@@ -90,17 +87,15 @@ class Running {
     const kept = options.outputBytes ?? limits.execOutputBytes
     this.#stdout = new Capture(kept)
     this.#stderr = new Capture(kept)
-    this.#child = spawned(start, options)
-    this.#child.on('error', error => {
-      this.#startError ??= error
-    })
+    const { stdin = 'ignore', output } = options
+    this.#child = launch(start, { stdin: typeof stdin === 'string' ? stdin : 'pipe', output: output === 'inherit' ? output : 'pipe' })
     this.#feed(start)
-    this.#listen('stdout', this.#stdout, options.onStdout)
-    this.#listen('stderr', this.#stderr, options.onStderr)
+    this.#listen(1, this.#stdout, options.onStdout)
+    this.#listen(2, this.#stderr, options.onStderr)
   }
 
-  #listen(name: 'stdout' | 'stderr', capture: Capture, tell: Tell | undefined): void {
-    const stream = this.#child[name]
+  #listen(fd: 1 | 2, capture: Capture, tell: Tell | undefined): void {
+    const stream = this.#child.stdio[fd] as Readable | null | undefined
     stream?.on('data', (chunk: Buffer) => {
       capture.add(chunk)
       const told = tell?.(chunk)
@@ -117,19 +112,17 @@ class Running {
 
   #feed(start: Start): void {
     const { stdin, enclosure } = this.#options
-    const { stdin: input } = this.#child
+    const input = this.#child.stdio[0] as Writable | null | undefined
     // The command may end before it has read all.
     input?.on('error', () => undefined)
     if (stdin instanceof Uint8Array) input?.end(stdin)
-    else if (typeof stdin === 'object' && input !== null) {
-      stdin.on('error', () => input?.end())
+    else if (typeof stdin === 'object' && input) {
+      stdin.on('error', () => input.end())
       stdin.pipe(input)
     }
     for (const [i, descriptor] of start.descriptors.entries()) {
-      const pipe = this.#child.stdio[i + FIRST_OWN_FD] as (Readable & NodeJS.WritableStream) | null | undefined
-      pipe?.on('error', () => undefined)
-      if ('write' in descriptor) pipe?.end(descriptor.write)
-      else if ('read' in descriptor) pipe?.setEncoding('utf8').on('data', (text: string) => enclosure.heard?.(text))
+      const stream = this.#child.stdio[i + FIRST_OWN_FD] as Readable | null | undefined
+      if ('read' in descriptor) stream?.setEncoding('utf8').on('data', (text: string) => enclosure.heard?.(text))
     }
   }
 
@@ -141,7 +134,7 @@ class Running {
     this.#watchTime()
     if (signal?.aborted === true) onAbort()
     try {
-      const [code, by] = await this.#exit()
+      const [code, by] = await this.#child.ended.catch(error => Promise.reject(notStarted((error as Error).message)))
       this.#isOver = true
       await enclosure.sweep(this.#child.pid ?? 0)
       await this.#drained()
@@ -153,15 +146,6 @@ class Running {
       signal?.removeEventListener('abort', onAbort)
       if (this.#options.stdin instanceof Object && 'unpipe' in this.#options.stdin) this.#options.stdin.unpipe()
     }
-  }
-
-  #exit(): Promise<[code: number | null, signal: NodeJS.Signals | null]> {
-    return new Promise((resolve, reject) => {
-      this.#child.on('exit', (code, signal) => resolve([code, signal]))
-      this.#child.on('error', () => {
-        if (this.#child.pid === undefined) reject(notStarted(this.#startError?.message ?? 'unknown reason'))
-      })
-    })
   }
 
   /** What it wrote is read to the end, however slow the reader is. Somebody who was not found may hold the pipe: they are not waited for. */
@@ -230,27 +214,6 @@ class Running {
       stderr: this.#stderr,
       isWhole: what => this.#group?.bounds(what) === true,
     }
-  }
-}
-
-function spawned(start: Start, { stdin, output }: RunOptions): ChildProcess {
-  const sink = output === 'inherit' ? 'inherit' : 'pipe'
-  const given = start.descriptors.flatMap(one => ('fd' in one ? [one.fd] : []))
-  try {
-    return spawn(start.file, start.args, {
-      cwd: start.cwd,
-      env: { ...start.env },
-      // A session of its own: the terminal's signals are this process's to hand on.
-      detached: true,
-      stdio: withoutOthers([
-        stdin === 'inherit' ? 'inherit' : stdin === undefined ? 'ignore' : 'pipe',
-        sink,
-        sink,
-        ...start.descriptors.map(one => ('fd' in one ? one.fd : ('pipe' as const))),
-      ]),
-    })
-  } finally {
-    for (const fd of given) closeSync(fd)
   }
 }
 

@@ -10,16 +10,24 @@ export function limitLines({ memoryBytes, cpuSeconds, processes }: ResourceLimit
   return `{ ${lines.join('; ')}; } 2>/dev/null`
 }
 
+/** Control groups to enter: their files, or descriptors from a number on, which are closed then. */
+export type Entering = readonly string[] | { firstFd: number; count: number }
+
 /** Enters control groups, by the files that come first, and the number of them before. */
 const ENTERING = 'n=$1; shift; while [ "$n" -gt 0 ]; do echo 0 >"$1" || exit 125; shift; n=$((n - 1)); done'
 
 /** Arguments of `sh` that end in those of a program. */
-function shell(lines: string, groups: readonly string[], words: readonly string[]): string[] {
+function shell(lines: string, groups: Entering, words: readonly string[]): string[] {
+  if ('firstFd' in groups) return ['-c', [...enteringBy(groups), lines].join('; '), 'sh', ...words]
   return groups.length === 0 ? ['-c', lines, 'sh', ...words] : ['-c', `${ENTERING}; ${lines}`, 'sh', `${groups.length}`, ...groups, ...words]
 }
 
+function enteringBy({ firstFd, count }: { firstFd: number; count: number }): string[] {
+  return Array.from({ length: count }, (_, i) => `{ echo 0 >&${firstFd + i}; } || exit 125; exec ${firstFd + i}>&-`)
+}
+
 /** Arguments of `sh` with which it becomes a program, bounded and in these control groups. */
-export function becoming(limits: ResourceLimits, groups: readonly string[], words: readonly string[]): string[] {
+export function becoming(limits: ResourceLimits, groups: Entering, words: readonly string[]): string[] {
   return shell(`${limitLines(limits)}; exec "$@"`, groups, words)
 }
 

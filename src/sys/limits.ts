@@ -419,6 +419,8 @@ export const limits = {
   execDrainMs: 2000,
   /** Output of a command that its reader has not taken; then the command waits. */
   execUnreadBytes: 1024 * 1024,
+  /** Commands that run are looked at so often, should the system not tell that one ended. */
+  execLookMs: 1000,
   /** How often what a command left behind is looked for, where no namespace holds it. */
   execSweeps: 100,
   /** Processes and threads of one command, where nothing else is said. */
