@@ -1,9 +1,9 @@
-import { Agent, type ClientRequest, type IncomingMessage, type RequestOptions, request } from 'node:http'
+import { type ClientRequest, type IncomingMessage, type RequestOptions, request } from 'node:http'
 import { CairnError } from '../errors.js'
 import { limits } from '../sys/index.js'
 import { fromWire, type WireError } from '../sys/wire-error.js'
 import { decodeFrame, encodeFrame } from './frame.js'
-import { SESSION_HEADER } from './rpc-handler.js'
+import { LinePool } from './line.js'
 
 /** The connection failed before the request was sent: nothing happened on the other side. */
 export function neverSent(error: unknown): boolean {
@@ -16,7 +16,7 @@ export function neverSent(error: unknown): boolean {
  */
 export class RpcClient {
   readonly socketPath: string
-  #agent = new Agent({ keepAlive: true, maxSockets: limits.rpcConnections })
+  readonly #lines: LinePool
   #session: Promise<string> | undefined
   #sessionId: string | undefined
   #sessionRequest: ClientRequest | undefined
@@ -30,6 +30,7 @@ export class RpcClient {
    */
   constructor(socketPath: string, options: { session?: string; silent?: () => CairnError } = {}) {
     this.socketPath = socketPath
+    this.#lines = new LinePool(socketPath, limits.rpcConnections)
     this.#silent = options.silent ?? silentServer
     const { session } = options
     if (session !== undefined) this.#session = Promise.resolve(session)
@@ -45,11 +46,9 @@ export class RpcClient {
    * @throws CairnError ERR_SERVER_LOST (`retry: 'reopen'`) when the server went away meanwhile: it may or may not have done it;
    * ERR_SERVER_SILENT when it does not even say hello any more. A call that only takes long is waited for
    */
-  async call(method: string, args: unknown[], options: { session?: boolean; signal?: AbortSignal } = {}): Promise<unknown> {
-    const headers: Record<string, string> = {}
-    if (options.session !== false) headers[SESSION_HEADER] = await this.session()
-    const parts = encodeFrame({ method, args })
-    const body = await this.#send({ method: 'POST', path: '/v1/rpc', headers, signal: options.signal }, parts)
+  async call(method: string, args: unknown[], options: { session?: boolean } = {}): Promise<unknown> {
+    const isAlone = options.session === false
+    const body = await (isAlone ? this.#send(ALONE, encodeFrame({ method, args })) : this.#onLine(encodeFrame({ session: await this.session(), method, args })))
     const answer = decodeFrame(body) as { result?: unknown; error?: WireError }
     if (answer.error !== undefined) {
       if (answer.error.code === 'ERR_SESSION_UNKNOWN') this.#session = undefined
@@ -76,7 +75,7 @@ export class RpcClient {
     return new Promise((resolve, reject) => {
       const req = request({ ...NO_NAME, socketPath: this.socketPath, method: 'POST', path: '/v1/session', agent: false })
       this.#sessionRequest = req
-      const answered = this.#watch(req, true)
+      const answered = this.#watch(error => req.destroy(error), true)
       // A session that nobody heard of changed nothing, however its opening failed.
       req.on('error', error => {
         answered()
@@ -112,9 +111,9 @@ export class RpcClient {
 
   #send(options: RequestOptions, parts: Uint8Array[]): Promise<Buffer> {
     return new Promise((resolve, reject) => {
-      const headers = { ...options.headers, 'content-length': parts.reduce((sum, part) => sum + part.length, 0) }
-      const req = request({ ...options, ...NO_NAME, socketPath: this.socketPath, agent: this.#agent, headers })
-      const answered = this.#watch(req, options === HELLO)
+      const headers = { 'content-length': parts.reduce((sum, part) => sum + part.length, 0) }
+      const req = request({ ...options, ...NO_NAME, socketPath: this.socketPath, agent: false, headers })
+      const answered = this.#watch(error => req.destroy(error), options === HELLO)
       req.on('close', answered)
       req.on('error', error => reject(connectionError(error)))
       req.on('response', (response: IncomingMessage) => {
@@ -129,19 +128,33 @@ export class RpcClient {
     })
   }
 
+  #onLine(parts: Uint8Array[]): Promise<Buffer> {
+    return new Promise((resolve, reject) => {
+      let over = (): void => undefined
+      const failed = (error = lost()): void => {
+        over()
+        reject(connectionError(error))
+      }
+      this.#lines.send(parts, { begins: () => over(), answered: resolve, failed }, line => {
+        over = this.#watch(error => line.destroy(error), false)
+      })
+    })
+  }
+
   /**
    * A request that is not answered for a while is given up when the server does not say hello either: it hangs, or somebody stopped it.
+   * @param giveUp ends it
    * @param short it takes no time by itself
    * @returns what to call when the answer begins, or none will come
    */
-  #watch(req: ClientRequest, short: boolean): () => void {
+  #watch(giveUp: (error: Error) => void, short: boolean): () => void {
     let timer: NodeJS.Timeout | undefined
     let over = false
     const look = async (): Promise<void> => {
       const lives = !short && (await this.#answers())
       if (over) return
       if (lives) timer = setTimeout(look, limits.answerMs).unref()
-      else req.destroy(this.#silent())
+      else giveUp(this.#silent())
     }
     timer = setTimeout(look, limits.answerMs).unref()
     return () => {
@@ -169,13 +182,20 @@ export class RpcClient {
     this.#sessionRequest = undefined
     this.#session = undefined
     req?.destroy()
-    this.#agent.destroy()
+    this.#lines.close()
   }
 }
 
 /** Without it node:http finds out whether the host is an IP address, whose pattern takes 7 ms to compile. */
 const NO_NAME = { servername: '' }
 const HELLO: RequestOptions = { method: 'GET', path: '/v1/hello' }
+/** A call that belongs to no session, which servers of other versions understand as well. */
+const ALONE: RequestOptions = { method: 'POST', path: '/v1/rpc' }
+
+/** What a connection says that ended without an error. */
+function lost(): Error {
+  return Object.assign(new Error('The connection ended.'), { code: 'ECONNRESET' })
+}
 
 function silentServer(): CairnError {
   return new CairnError('ERR_SERVER_SILENT', 'The cairn server does not answer.', 'Wait, or see `cairn status`.', { retry: 'same-call' })

@@ -15,37 +15,44 @@ export interface RpcService {
   call(session: string | undefined, method: string, args: unknown[]): Promise<unknown>
 }
 
-/** Header of a call that belongs to a session. */
-export const SESSION_HEADER = 'x-cairn-session'
-
-async function bodyOf(request: IncomingMessage): Promise<Buffer> {
+/** Undefined: it is too long. */
+async function bodyOf(request: IncomingMessage): Promise<Buffer | undefined> {
   const parts: Buffer[] = []
   let length = 0
   for await (const part of request) {
     length += part.length
-    if (length > limits.rpcRequestBytes)
-      throw new CairnError('ERR_TOO_LARGE', 'The request is too large.', `Send at most ${limits.rpcChunkBytes} bytes of a file at a time.`)
-    parts.push(part)
+    if (length <= limits.rpcRequestBytes) parts.push(part)
   }
-  return parts.length === 1 ? parts[0] : Buffer.concat(parts)
+  return length > limits.rpcRequestBytes ? undefined : Buffer.concat(parts)
 }
 
-function reply(response: ServerResponse, value: unknown): void {
-  const parts = encodeFrame(value)
+/** The answer to a request that is longer than `limits.rpcRequestBytes`. */
+export function tooLarge(): Uint8Array[] {
+  const error = new CairnError('ERR_TOO_LARGE', 'The request is too large.', `Send at most ${limits.rpcChunkBytes} bytes of a file at a time.`)
+  return encodeFrame({ error: toWire(error) })
+}
+
+/** Runs a call. @returns the parts of its answer, whatever comes of it */
+export async function answerTo(service: RpcService, message: Buffer): Promise<Uint8Array[]> {
+  try {
+    const { session, method, args } = decodeFrame(message) as { session?: unknown; method?: unknown; args?: unknown }
+    if (typeof method !== 'string' || !Array.isArray(args)) throw new CairnError('ERR_WIRE', 'The request names no method.', 'Send {method, args}.')
+    return encodeFrame({ result: await service.call(typeof session === 'string' ? session : undefined, method, args) })
+  } catch (error) {
+    return encodeFrame({ error: toWire(error) })
+  }
+}
+
+function reply(response: ServerResponse, parts: Uint8Array[]): void {
   response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': parts.reduce((sum, part) => sum + part.length, 0) })
   for (const part of parts) response.write(part)
   response.end()
 }
 
+/** A call by itself. Those of a session come on lines (`Lines`). */
 async function rpc(service: RpcService, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  try {
-    const { method, args } = decodeFrame(await bodyOf(request)) as { method?: unknown; args?: unknown }
-    if (typeof method !== 'string' || !Array.isArray(args)) throw new CairnError('ERR_WIRE', 'The request names no method.', 'Send {method, args}.')
-    const session = request.headers[SESSION_HEADER]
-    reply(response, { result: await service.call(typeof session === 'string' ? session : undefined, method, args) })
-  } catch (error) {
-    reply(response, { error: toWire(error) })
-  }
+  const body = await bodyOf(request).catch(() => undefined)
+  reply(response, body === undefined ? tooLarge() : await answerTo(service, body))
 }
 
 /** The answer stays open for as long as the client lives: its end is how the server learns that it went away. */
@@ -54,7 +61,7 @@ function session(service: RpcService, response: ServerResponse): void {
   try {
     id = service.openSession()
   } catch (error) {
-    reply(response, { error: toWire(error) })
+    reply(response, encodeFrame({ error: toWire(error) }))
     return
   }
   response.on('close', () => service.closeSession(id))

@@ -1,12 +1,13 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { CairnError, CorruptError, ENOENT, posixError } from '../errors.js'
 import { limits } from '../sys/index.js'
 import { fromWire, toWire } from '../sys/wire-error.js'
+import { Lines } from './line-handler.js'
 import { neverSent, RpcClient } from './rpc-client.js'
 import { type RpcService, rpcListener } from './rpc-handler.js'
 
@@ -39,6 +40,7 @@ describe('errors on the wire', () => {
 /** A service in this process that remembers its sessions. */
 class Fake implements RpcService {
   readonly sessions = new Set<string>()
+  later: ((value: unknown) => void) | undefined
   readonly ended: Array<(session: string) => void> = []
   hello() {
     return { version: '1' }
@@ -54,6 +56,10 @@ class Fake implements RpcService {
   }
   async call(session: string | undefined, method: string, args: unknown[]): Promise<unknown> {
     if (method === 'fail') throw failures[args[0] as number][1]
+    if (method === 'later')
+      return new Promise(resolve => {
+        this.later = resolve
+      })
     if (method === 'wait') return new Promise(() => undefined)
     return { session, method, args }
   }
@@ -63,19 +69,27 @@ describe('calls over a socket', () => {
   let folder: string
   let server: Server
   let service: Fake
+  let lines: Lines
   let client: RpcClient
+  const connections = new Set<Socket>()
+  const cut = (): void => {
+    for (const connection of connections) connection.destroy()
+    connections.clear()
+  }
 
   beforeEach(async () => {
     folder = mkdtempSync(join(tmpdir(), 'cairn-rpc-'))
     service = new Fake()
-    server = createServer(rpcListener(service))
+    lines = new Lines(service)
+    server = createServer(rpcListener(service)).on('upgrade', lines.take)
+    server.on('connection', connection => connections.add(connection))
     await new Promise<void>(resolve => server.listen(join(folder, 's'), resolve))
     client = new RpcClient(join(folder, 's'))
   })
 
   afterEach(async () => {
     client.close()
-    server.closeAllConnections()
+    cut()
     await new Promise(resolve => server.close(resolve))
     rmSync(folder, { recursive: true })
   })
@@ -108,8 +122,36 @@ describe('calls over a socket', () => {
   test('a server that goes away in the middle leaves it open whether it was done', async () => {
     const call = client.call('wait', []).catch((e: unknown) => e)
     await client.call('echo', [])
-    server.closeAllConnections()
+    cut()
     expect(await call).toMatchObject({ code: 'ERR_SERVER_LOST', retry: 'reopen' })
+  })
+
+  test('more calls than lines take turns', async () => {
+    const all = Array.from({ length: 3 * limits.rpcConnections }, (_, i) => client.call('echo', [i]))
+    expect((await Promise.all(all)).map(answer => (answer as { args: unknown[] }).args[0])).toStrictEqual(all.map((_, i) => i))
+    // One of them is the session's.
+    expect(connections.size).toBe(limits.rpcConnections + 1)
+  })
+
+  test('a line that the server ended is not used again, and one that carries a call is not ended', async () => {
+    const call = client.call('later', [])
+    await Promise.all([client.call('echo', []), client.call('echo', [])])
+    const idle = [...connections].filter(connection => !connection.destroyed).length
+    lines.endIdle()
+    await expect.poll(() => [...connections].filter(connection => !connection.destroyed).length).toBe(idle - 2)
+    expect(await client.call('echo', [1])).toMatchObject({ args: [1] })
+    service.later?.('done')
+    expect(await call).toBe('done')
+  })
+
+  test('what is not taken as a line says so', async () => {
+    server.removeAllListeners('upgrade').on('upgrade', (_, socket) => socket.end('HTTP/1.1 426 Upgrade Required\r\n\r\n'))
+    await expect(client.call('echo', [])).rejects.toMatchObject({ code: 'ERR_WIRE' })
+  })
+
+  test('a call by itself needs no session', async () => {
+    expect(await client.call('echo', [2], { session: false })).toMatchObject({ args: [2] })
+    expect(service.sessions.size).toBe(0)
   })
 
   test('a request that is too large is refused', async () => {

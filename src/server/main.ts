@@ -2,6 +2,7 @@
 import { chmodSync, rmSync } from 'node:fs'
 import { createServer, type Server as HttpServer } from 'node:http'
 import { Socket } from 'node:net'
+import { Lines } from '../http/line-handler.js'
 import { rpcListener } from '../http/rpc-handler.js'
 import { systemClock } from '../sys/index.js'
 import { toWire } from '../sys/wire-error.js'
@@ -22,6 +23,7 @@ class ServerProcess {
   readonly #mounts: Mounts
   readonly #keeper: Keeper
   readonly #http: HttpServer
+  readonly #lines: Lines
   readonly #socketPath: string
   readonly #server: Server
   #supervisorPid: number | undefined
@@ -64,8 +66,8 @@ class ServerProcess {
       log: line => this.#log.line(line),
       onIdle: () => void this.#end(),
     })
-    this.#http = createServer({ keepAlive: true }, rpcListener(this.#server))
-    this.#http.keepAliveTimeout = 0
+    this.#lines = new Lines(this.#server)
+    this.#http = createServer(rpcListener(this.#server)).on('upgrade', this.#lines.take)
     this.#http.requestTimeout = 0
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void this.#end())
     process.on('SIGHUP', () => undefined)
@@ -113,6 +115,7 @@ class ServerProcess {
       rmSync(this.#socketPath, { force: true })
       rmSync(this.#paths.server, { force: true })
       this.#http.close()
+      this.#lines.endIdle()
       await this.#mounts.endAll()
       await this.#engine.stop()
       await this.#keeper.bye()

@@ -4,4 +4,4 @@ import { readFileSync } from 'node:fs'
 export const version: string = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version
 
 /** Changes when a client and a server of different versions could no longer talk. */
-export const PROTOCOL = 3
+export const PROTOCOL = 4

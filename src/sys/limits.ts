@@ -249,6 +249,8 @@ export const limits = {
   rpcChunkBytes: 1024 * 1024,
   /** Largest request that the server takes. */
   rpcRequestBytes: 8 * 1024 * 1024,
+  /** What a server says before it takes calls on a connection is shorter. */
+  lineHeadBytes: 4096,
   /** Connections that one client keeps to its server. */
   rpcConnections: 8,
   /** A synchronous call that the server does not answer within this fails. */
