@@ -1,6 +1,7 @@
 import { CairnError } from '../errors.js'
 import type { EndedRun, ViewInfo } from '../server/protocol.js'
 import type { RunChanges } from '../server/runs.js'
+import { mountNamespace } from '../sys/index.js'
 import type { AuditEvent } from '../volume/audit/index.js'
 import { awaitView, syncMount } from './mounted.js'
 import type { RemoteHost } from './remote-host.js'
@@ -13,6 +14,7 @@ export class View implements VolumeView {
   readonly readOnly: boolean
   readonly #host: RemoteHost
   readonly #secret: string
+  readonly #namespace: string | undefined
   readonly #onClose: () => void
   #claiming: Promise<unknown> | undefined
   #isClosed = false
@@ -23,6 +25,7 @@ export class View implements VolumeView {
     this.readOnly = info.readOnly
     this.#host = host
     this.#secret = info.secret
+    this.#namespace = info.namespace
     const unwatch = host.watch(() => this.#claim())
     this.#onClose = () => {
       unwatch()
@@ -39,6 +42,8 @@ export class View implements VolumeView {
 
   /** Resolves when the directory shows the volume to this process. @throws CairnError ERR_MOUNT_SILENT, ERR_MOUNT_UNSEEN */
   here(): Promise<void> {
+    // It answers already, and costs a request less.
+    if (this.#namespace !== undefined && this.#namespace === mountNamespace()) return Promise.resolve()
     return awaitView(this.mountpoint)
   }
 

@@ -2,6 +2,7 @@ import { closeSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { listFuseMounts, mountFuse, raiseReadAhead, unmountFuse, unmountLater } from '../fuse/mount.js'
 import { invalAllEntries, invalEntry, invalInode, Notifier, notified } from '../fuse/notify.js'
+import { mountNamespace } from '../sys/index.js'
 import type { KernelChange } from './changes.js'
 import type { Kernel } from './mounts.js'
 
@@ -9,6 +10,7 @@ const ROOT_NODE = 1
 
 /** This machine's kernel. */
 export class LinuxKernel implements Kernel {
+  readonly namespace = mountNamespace()
   #notifier: Notifier | undefined
 
   list(): Array<{ path: string }> {

@@ -17,6 +17,8 @@ import { ViewFolders } from './view-folders.js'
 
 /** The kernel's side of mounting; a test passes a fake. */
 export interface Kernel {
+  /** Which processes see mounts that are made here, as `mountNamespace` of `sys/`. */
+  readonly namespace?: string | undefined
   /** Mounts of cairn, by whatever server, from the kernel's table. */
   list(): Array<{ path: string }>
   mount(request: { path: string; name: string; readOnly: boolean; allowOther: boolean }): number
@@ -69,6 +71,7 @@ export class Mounts {
   readonly #engine: MountEngine
   readonly #keeper: Keeper
   readonly #kernel: Kernel
+  readonly #place: { namespace?: string }
   readonly #mounted = new Map<number, Mounted>()
   readonly #log: (line: string) => void
   readonly #views: ViewFolders
@@ -85,6 +88,8 @@ export class Mounts {
     this.#engine = options.engine
     this.#keeper = options.keeper
     this.#kernel = options.kernel
+    const { namespace } = options.kernel
+    this.#place = namespace === undefined ? {} : { namespace }
     this.#next = options.firstId
     this.#log = options.log
   }
@@ -412,7 +417,7 @@ export class Mounts {
       await mounted.negotiated
       mounted.isHeld = true
       await this.#keeper.hold(record, fd)
-      return { id, mountpoint, readOnly, secret, ...rest }
+      return { id, mountpoint, readOnly, secret, ...this.#place, ...rest }
     } catch (error) {
       await this.#engine.call('', 'mount.end', [id]).catch(() => undefined)
       await this.#leave(mounted)
@@ -446,7 +451,8 @@ export class Mounts {
     this.ownView(owner, id)
     const ended = (await this.#engine.call('', 'mount.endRun', [id, event, options])) as EndedRun
     const mounted = this.#mounted.get(id)
-    if (mounted !== undefined && !('sync' in ended)) void this.#leave(mounted)
+    // What it takes to remove it comes after the answer, and before any other call.
+    if (mounted !== undefined && !('sync' in ended)) void this.#meanwhile(new Promise(resolve => setImmediate(() => resolve(this.#leave(mounted)))))
     return ended
   }
 

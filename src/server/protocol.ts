@@ -65,6 +65,8 @@ export interface ViewInfo {
   /** An absolute path in a folder that only this user may enter. */
   mountpoint: string
   readOnly: boolean
+  /** The namespace of mounts in which it is there, where that is known: whoever is in it sees it. */
+  namespace?: string
   /** Shown by whoever claims the view for another connection, after the server was started again. */
   secret: string
 }
