@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { Cairn } from '../src/index.js'
 import { TEST_VARIABLES } from '../src/testing/object-server/environment.js'
 import { S3Server } from '../src/testing/object-server/s3-server.js'
 import type { RemoteStatus } from '../src/volume/api.js'
@@ -32,12 +33,13 @@ async function remote(on: MountedHome): Promise<RemoteStatus> {
   return (JSON.parse(await on.must('status', 'w', '--json')) as { volumes: Array<{ remote: RemoteStatus }> }).volumes[0].remote
 }
 
-/** Asks until it is so; the test's own time limit ends it. */
-async function untilRemote(on: MountedHome, isSo: (status: RemoteStatus) => boolean): Promise<RemoteStatus> {
-  for (;;) {
-    const status = await remote(on)
-    if (isSo(status)) return status
-    await pause(200)
+/** Asks until it is so; the test's own time limit ends it. A command for each question would be most of what this costs. */
+async function untilRemote(on: MountedHome, isSo: (status: RemoteStatus) => boolean): Promise<void> {
+  const cairn = await Cairn.open({ home: on.home, via: 'server' })
+  try {
+    while (!isSo((await cairn.status('w')).volumes[0].remote as RemoteStatus)) await pause(100)
+  } finally {
+    await cairn.close()
   }
 }
 
