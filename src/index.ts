@@ -17,6 +17,7 @@ export type {
   AuditTip,
   AuditVerification,
   BlameLine,
+  CachedResult,
   Caches,
   CairnApi,
   CairnOptions,

@@ -128,6 +128,19 @@ describe('files of a volume in a bucket', () => {
     // A file that matches, and whose directory does, is one file.
     expect(await volume.prefetch(['/src/**', '/src', '/sr*'])).toMatchObject({ files: 300, fetchedBytes: 0 })
     expect(await volume.prefetch('/data/big.bin')).toEqual({ files: 1, bytes: 40 * MIB + 17, fetchedBytes: 0 })
+    const big = 40 * MIB + 17
+    const small = bytes - big
+    expect(await volume.cached(['/src', '/data'])).toEqual({ files: wanted.length, bytes, cachedBytes: bytes })
+    expect(await volume.uncache('/data/*.bin')).toEqual({ files: 1, bytes: big, cachedBytes: big })
+    expect(await volume.cached('/data')).toEqual({ files: 1, bytes: big, cachedBytes: 0 })
+    // What lay in the same chunks went with it; the rest did not.
+    expect((await volume.cached('/src')).cachedBytes).toBeGreaterThan(small / 2)
+    server.resetCounts()
+    expect(await volume.cached('/')).toMatchObject({ files: content.size })
+    expect(server.total.requests).toBe(0)
+    expect((await volume.fs.promises.readFile('/data/big.bin')).equals(content.get('/data/big.bin') as Buffer)).toBe(true)
+    expect(await volume.cached('/data')).toEqual({ files: 1, bytes: big, cachedBytes: big })
+    await expect(volume.cached('/nothing')).rejects.toMatchObject({ code: 'ERR_PATH_UNKNOWN' })
     await volume.fs.promises.mkdir('/empty')
     expect(await volume.prefetch('/empty')).toEqual({ files: 0, bytes: 0, fetchedBytes: 0 })
     await expect(volume.prefetch('/nothing/*.x')).rejects.toMatchObject({ code: 'ERR_PATH_UNKNOWN' })
@@ -353,11 +366,16 @@ describe('cairn cache', () => {
     expect(diskOf(cacheOf(on))).toBeLessThan(64 * 1024)
     expect(await on.must('cache', 'prefetch', 'w:/f*')).toMatch(/^1 file with 3\.0MB are here; 3\.\d+MB were read from the store\.\n$/)
     expect(await json(on.cairn('cache', 'prefetch', 'w:/', '--json'))).toEqual({ files: 1, bytes: 3 * MIB, fetchedBytes: 0 })
+    expect(await on.must('cache', 'stats', 'w:/file')).toBe('1 file with 3.0MB, of which 3.0MB are here.\n')
+    expect(await on.must('cache', 'clear', 'w:/f*')).toBe('1 file: 3.0MB of 3.0MB deleted.\n')
+    expect(await json(on.cairn('cache', 'stats', 'w:/', '--json'))).toEqual({ files: 1, bytes: 3 * MIB, cachedBytes: 0 })
     expect(await json(on.cairn('cache', 'stats', 'here', '--json'))).toEqual([])
     expect(await on.must('cache', 'clear', 'here')).toContain('no cache is needed')
     for (const [args, code, text] of [
       [['cache', 'prefetch', 'w:/none'], 1, /Nothing in w matches \/none/],
       [['cache', 'stats', 'nobody'], 1, /nobody/],
+      [['cache', 'stats', 'w:/none'], 1, /Nothing in w matches \/none/],
+      [['cache', 'clear', 'w:/none'], 1, /Nothing in w matches \/none/],
       [['cache', 'prefetch'], 2, /needs ADDRESS/],
       [['mount', 'here', on.mountpoint, '--cache-size', '1G'], 1, /has no cache/],
       [['mount', 'w', on.mountpoint, '--cache-size', 'much'], 2, /"much" is no size/],

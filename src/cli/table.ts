@@ -412,21 +412,27 @@ export const groups: readonly CommandGroup[] = [
       },
       {
         name: 'cache stats',
-        operands: '[volume]',
+        operands: '[address]',
         about: 'Say how much of stores elsewhere this host has, and how much it may have',
         examples: [
           ['cairn cache stats', 'all stores'],
           ['cairn cache stats ws --json', 'that of one volume'],
+          ['cairn cache stats ws:/data', 'how much of these files'],
         ],
-        completes: 'volume',
+        completes: 'address',
+        reads: true,
         load: () => import('./cache-stats.js'),
       },
       {
         name: 'cache clear',
-        operands: '[volume]',
+        operands: '[address]',
         about: 'Delete what this host has of stores elsewhere; it is read again when it is needed',
-        examples: [['cairn cache clear ws', '']],
-        completes: 'volume',
+        examples: [
+          ['cairn cache clear ws', ''],
+          ["cairn cache clear 'ws:/data/**'", 'of these files, and of what lies in the same chunks'],
+        ],
+        completes: 'address',
+        reads: true,
         load: () => import('./cache-clear.js'),
       },
       {

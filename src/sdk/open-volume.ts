@@ -4,7 +4,7 @@ import type { Batch, BatchOptions, BatchResult } from './batch.js'
 import type { FindOptions, Found } from './find.js'
 import type { Opened } from './host.js'
 import type { LocalCopy } from './local-copies.js'
-import type { PrefetchOptions, PrefetchResult } from './prefetch.js'
+import type { CachedResult, PrefetchOptions, PrefetchResult } from './prefetch.js'
 import type { Tags } from './tags.js'
 import type { OpenVolume } from './types.js'
 import { type HistoryCalls, HistoryOfVolume } from './volume-history.js'
@@ -79,6 +79,16 @@ export class VolumeHandle extends HistoryOfVolume implements OpenVolume {
   async prefetch(patterns: string | readonly string[], options: PrefetchOptions = {}): Promise<PrefetchResult> {
     const { prefetch } = await import('./prefetch.js')
     return prefetch(this.name, this.#opened, this.fs, patterns, options)
+  }
+
+  async cached(patterns: string | readonly string[]): Promise<CachedResult> {
+    const { cached } = await import('./prefetch.js')
+    return cached(this.name, this.#opened, this.fs, patterns)
+  }
+
+  async uncache(patterns: string | readonly string[]): Promise<CachedResult> {
+    const { uncache } = await import('./prefetch.js')
+    return uncache(this.name, this.#opened, this.fs, patterns)
   }
 
   async batch(ops: Iterable<BatchOp> | AsyncIterable<BatchOp>, options: BatchOptions = {}): Promise<BatchResult> {

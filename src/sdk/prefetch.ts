@@ -2,6 +2,7 @@ import { posix } from 'node:path'
 import { CairnError } from '../errors.js'
 import type { VolumeFs } from '../node/index.js'
 import { limits } from '../sys/index.js'
+import type { CachedStep } from '../volume/cached-content.js'
 import type { Prefetched } from '../volume/prefetch.js'
 import type { Opened } from './host.js'
 import { humanBytes } from './human-bytes.js'
@@ -19,6 +20,14 @@ export interface PrefetchOptions {
   onProgress?: (done: PrefetchResult) => void
 }
 
+/** How much of files is on this host. */
+export interface CachedResult {
+  files: number
+  bytes: number
+  /** Of these bytes so many need not be read from the store. */
+  cachedBytes: number
+}
+
 /** See `OpenVolume.prefetch`. */
 export async function prefetch(
   name: string,
@@ -27,34 +36,73 @@ export async function prefetch(
   patterns: string | readonly string[],
   { onProgress }: PrefetchOptions = {},
 ): Promise<PrefetchResult> {
+  const done: PrefetchResult = { files: 0, bytes: 0, fetchedBytes: 0 }
+  const steps = stepsOf<Prefetched>(name, fs, patterns, (paths, offset) => opened.ask('prefetch', paths, offset))
+  for await (const { files, bytes, fetchedBytes, maxBytes } of steps) {
+    done.files += files
+    done.bytes += bytes
+    done.fetchedBytes += fetchedBytes
+    onProgress?.(done)
+    if (maxBytes !== undefined && done.bytes > maxBytes) throw tooMuch(name, maxBytes)
+  }
+  return done
+}
+
+/** See `OpenVolume.cached`. */
+export function cached(name: string, opened: Opened, fs: VolumeFs, patterns: string | readonly string[]): Promise<CachedResult> {
+  return lookedAt(name, opened, fs, patterns, false)
+}
+
+/** See `OpenVolume.uncache`. Counted before: what one step deletes may be a part of what the next one looks at. */
+export async function uncache(name: string, opened: Opened, fs: VolumeFs, patterns: string | readonly string[]): Promise<CachedResult> {
+  const found = await cached(name, opened, fs, patterns)
+  await lookedAt(name, opened, fs, patterns, true)
+  return found
+}
+
+async function lookedAt(name: string, opened: Opened, fs: VolumeFs, patterns: string | readonly string[], isDeleted: boolean): Promise<CachedResult> {
+  const found: CachedResult = { files: 0, bytes: 0, cachedBytes: 0 }
+  const steps = stepsOf<CachedStep>(name, fs, patterns, (paths, offset) => opened.ask('cachedFiles', paths, offset, isDeleted))
+  for await (const { files, bytes, cachedBytes } of steps) {
+    found.files += files
+    found.bytes += bytes
+    found.cachedBytes += cachedBytes
+  }
+  return found
+}
+
+/** Asks about the files that patterns mean, as many at a time as each answer says. */
+async function* stepsOf<Step extends { files: number; offset?: number }>(
+  name: string,
+  fs: VolumeFs,
+  patterns: string | readonly string[],
+  ask: (paths: readonly string[], offset: number) => Promise<unknown>,
+): AsyncGenerator<Step> {
   if (typeof patterns !== 'string' && !Array.isArray(patterns))
     throw new CairnError(
       'ERR_INVALID_ARG_VALUE',
       `${String(patterns)} is neither a path nor a glob.`,
       "Give one such as '/data/**/*.parquet', or an array of them.",
     )
-  const done: PrefetchResult = { files: 0, bytes: 0, fetchedBytes: 0 }
   const taken = new Taken()
   for (const pattern of typeof patterns === 'string' ? [patterns] : patterns) {
     taken.met = false
-    for await (const batch of inBatches(filesOf(fs, pattern, taken))) await bring(name, opened, batch, done, onProgress)
+    for await (const batch of inBatches(filesOf(fs, pattern, taken))) yield* stepsThrough<Step>(batch, ask)
     if (!taken.met && (await isNothing(fs, pattern)))
       throw new CairnError('ERR_PATH_UNKNOWN', `Nothing in ${name} matches ${pattern}.`, `\`cairn ls ${name}:/\` shows what there is.`)
   }
-  return done
 }
 
-async function bring(name: string, opened: Opened, batch: readonly string[], done: PrefetchResult, onProgress: PrefetchOptions['onProgress']): Promise<void> {
+async function* stepsThrough<Step extends { files: number; offset?: number }>(
+  batch: readonly string[],
+  ask: (paths: readonly string[], offset: number) => Promise<unknown>,
+): AsyncGenerator<Step> {
   let offset = 0
   for (let at = 0; at < batch.length; ) {
-    const step = (await opened.ask('prefetch', batch.slice(at), offset)) as Prefetched
+    const step = (await ask(batch.slice(at), offset)) as Step
     at += step.files
     offset = step.offset ?? 0
-    done.files += step.files
-    done.bytes += step.bytes
-    done.fetchedBytes += step.fetchedBytes
-    onProgress?.(done)
-    if (step.maxBytes !== undefined && done.bytes > step.maxBytes) throw tooMuch(name, step.maxBytes)
+    yield step
   }
 }
 

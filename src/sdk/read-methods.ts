@@ -2,5 +2,5 @@
 export const readMethods: readonly string[] = [
   ...['volumes', 'info', 'volumesById', 'status', 'statusOf', 'openVolumes', 'checkpoints', 'commits', 'versions', 'retention', 'quota', 'stats', 'holders'],
   ...['policy', 'auditRead', 'auditState', 'beginAuditVerify', 'tagged', 'beginHistoryUse', 'beginDirectoryUse'],
-  ...['checkStore', 'logOpen', 'blameOpen', 'diffOpen', 'contentsOpen', 'flush', 'cacheStats', 'localPlace', 'prefetch', 'server.status'],
+  ...['checkStore', 'logOpen', 'blameOpen', 'diffOpen', 'contentsOpen', 'flush', 'cacheStats', 'localPlace', 'prefetch', 'cachedFiles', 'server.status'],
 ]

@@ -33,7 +33,7 @@ import type { FindOptions, Found } from './find.js'
 import type { LeaseWait } from './lease-wait.js'
 import type { LocalCopy } from './local-copies.js'
 import type { CheckedCommand, CheckOptions } from './policy.js'
-import type { PrefetchOptions, PrefetchResult } from './prefetch.js'
+import type { CachedResult, PrefetchOptions, PrefetchResult } from './prefetch.js'
 import type { PurgeOptions, PurgeResult } from './purge.js'
 import type { QuotaReport } from './quota.js'
 import type { RotateKeyOptions } from './rotate-key.js'
@@ -56,7 +56,7 @@ export type { ExecChange, ExecCommand, ExecDecision, ExecEvent, ExecOptions, Exe
 export type { FindOptions, Found, FoundType } from './find.js'
 export type { LocalCopy } from './local-copies.js'
 export type { CheckedCommand, CheckOptions } from './policy.js'
-export type { PrefetchOptions, PrefetchResult } from './prefetch.js'
+export type { CachedResult, PrefetchOptions, PrefetchResult } from './prefetch.js'
 export type { HistoryReport, QuotaReport } from './quota.js'
 
 export interface CairnOptions {
@@ -596,6 +596,19 @@ export interface OpenVolume extends VolumeHistory {
    * @throws CairnError ERR_PATH_UNKNOWN when nothing matches, ERR_CACHE_FULL when it is more than the cache takes
    */
   prefetch(patterns: string | readonly string[], options?: PrefetchOptions): Promise<PrefetchResult>
+  /**
+   * How much of the content of files need not be read from the store; all of it where the volume lies on this host. The store is not asked, but for the names.
+   * @param patterns as of `prefetch`
+   * @throws CairnError ERR_PATH_UNKNOWN when nothing matches
+   */
+  cached(patterns: string | readonly string[]): Promise<CachedResult>
+  /**
+   * Deletes what is cached of the content of files, and what lies in the same chunks: it is read again when it is needed. What is not published stays.
+   * @param patterns as of `prefetch`
+   * @returns how much of them was cached
+   * @throws CairnError ERR_PATH_UNKNOWN when nothing matches
+   */
+  uncache(patterns: string | readonly string[]): Promise<CachedResult>
   /**
    * Runs `body` over a private copy of the volume, then applies all that it did at once, or nothing. Reads its own writes.
    * @param options retries: how often to run the body again after a conflict; default 0

@@ -1,6 +1,8 @@
 import { constants } from 'node:fs'
 import { CairnError } from '../errors.js'
+import type { LocalBackend } from '../node/backend.js'
 import { hasCache } from '../store/elsewhere.js'
+import { CachedContent, type CachedStep } from '../volume/cached-content.js'
 import type { Engine } from '../volume/engine.js'
 import { type Prefetched, PrefetchFiles } from '../volume/prefetch.js'
 import { cacheFolder } from '../volume/store-caches.js'
@@ -33,11 +35,19 @@ export function cacheMethods(engine: Engine, sessions: Sessions) {
     /** As much of these files as is brought near at once; see `PrefetchFiles`. */
     prefetch: (session: string, id: number, paths: readonly string[], offset?: number): Promise<Prefetched> => {
       const { open, fs, backend } = sessions.get(session, id)
-      // What is gone by now, and what is no file, is passed over.
-      const inodes = paths.map(path => fileAt(backend.ops.statIfExists(path, false)))
-      return new PrefetchFiles(open.volume.context.packs, fs.session, engine.remoteOf(open.volume)).run(inodes, offset)
+      return new PrefetchFiles(open.volume.context.packs, fs.session, engine.remoteOf(open.volume)).run(filesAt(backend, paths), offset)
+    },
+    /** How much of these files is here, as far as one step looks; see `CachedContent`. */
+    cachedFiles: (session: string, id: number, paths: readonly string[], offset?: number, isDeleted = false): CachedStep => {
+      const { open, fs, backend } = sessions.get(session, id)
+      return new CachedContent(open.volume.context.packs, fs.session, engine.remoteOf(open.volume), isDeleted).run(filesAt(backend, paths), offset)
     },
   }
+}
+
+/** Their inodes. What is gone by now, and what is no file, is passed over. */
+function filesAt(backend: LocalBackend, paths: readonly string[]): number[] {
+  return paths.map(path => fileAt(backend.ops.statIfExists(path, false)))
 }
 
 /** Its inode; of what is no file that of nothing. */

@@ -6,7 +6,7 @@ import type { Misses } from './when-near.js'
 const READING: ReadonlySet<string> = new Set([
   ...['blameOpen', 'blameStates', 'blameFile', 'logOpen', 'logNext', 'diffOpen', 'diffNext', 'diffFile'],
   ...['contentsOpen', 'contentsSince', 'contentsNext', 'contentsRead', 'contentsPlaces', 'tagged'],
-  ...['contentsWalk', 'contentsWalkNext', 'contentsFiles', 'contentsEntries', 'findOpen', 'findNext'],
+  ...['contentsWalk', 'contentsWalkNext', 'contentsFiles', 'contentsEntries', 'findOpen', 'findNext', 'cachedFiles'],
   ...['versions', 'retention', 'commits', 'checkpoints', 'status', 'quota', 'policy', 'auditRead', 'auditState'],
 ])
 

@@ -320,12 +320,12 @@ export class Packs {
   }
 
   /** Where a segment stands that a collection has moved; undefined when none has. */
-  movedTo(pointer: Uint8Array, at: number): { key: string; offset: number } | undefined {
+  movedTo(pointer: Uint8Array, at: number, looksAnew = true): { key: string; offset: number } | undefined {
     const find = (): { key: string; offset: number } | undefined => {
       const moved = this.#relocations.find(pointer, at + HASH_BYTES, pointerOffset(pointer, at))
       return moved === undefined ? undefined : { key: packKey(moved.newPack), offset: moved.newOffset }
     }
-    return find() ?? (this.#relocations.refresh() ? find() : undefined)
+    return find() ?? (looksAnew && this.#relocations.refresh() ? find() : undefined)
   }
 
   #source(id: Uint8Array, at: number): Source {

@@ -1,27 +1,12 @@
-import {
-  Attr,
-  ContentKind,
-  decodeAttr,
-  extentBlock,
-  extentKey,
-  getIno,
-  inodeKey,
-  MAX_KEY_BYTES,
-  POINTER_BYTES,
-  packKey,
-  pointerLength,
-  pointerOffset,
-  pointerPack,
-  Tag,
-} from '../codec/index.js'
+import { Attr, ContentKind, decodeAttr, inodeKey, MAX_KEY_BYTES, packKey, pointerLength, pointerOffset, pointerPack, Tag } from '../codec/index.js'
 import { CairnError } from '../errors.js'
 import type { Packs } from '../store/packs.js'
 import type { ChunkPlace } from '../store/remote/chunks.js'
 import { CHUNK_BYTES, chunkFile } from '../store/remote/chunks.js'
 import type { RemoteStore } from '../store/remote/index.js'
 import { limits } from '../sys/index.js'
-import { EXTENT_STORED } from './content.js'
 import type { Session } from './session.js'
+import { storedBlocks } from './stored-blocks.js'
 
 /** What one step of a prefetch did. JSON-safe. */
 export interface Prefetched {
@@ -97,12 +82,7 @@ export class PrefetchFiles {
   }
 
   #gatherBlocks(ino: number, from: number, until: number): void {
-    const cursor = this.#session.tree.cursor()
-    let more = cursor.seek(K, extentKey(K, ino, from))
-    for (; more && cursor.buf[cursor.kp] === Tag.extent && getIno(cursor.buf, cursor.kp + 1) === ino; more = cursor.next()) {
-      if (extentBlock(cursor.buf, cursor.kp) >= until) return
-      if (cursor.buf[cursor.vp] !== EXTENT_STORED) continue
-      const pointer = Buffer.from(cursor.buf.subarray(cursor.vp + 1, cursor.vp + 1 + POINTER_BYTES))
+    for (const { pointer } of storedBlocks(this.#session.tree, ino, from, until)) {
       const id = pointerPack(pointer, 0)
       if (!this.#packs.isSpooled(id)) this.#want(packKey(id), pointerOffset(pointer, 0), pointer)
     }

@@ -194,7 +194,17 @@ export class PackCache {
     this.space.adopt(key, path)
   }
 
-  /** Deletes what is cached of a part of an object, because it does not verify. @returns false when nothing was */
+  /** Whether all of a part of an object is here. */
+  holds(key: string, offset: number, length: number): boolean {
+    if (this.#whole(key, Math.floor(offset / CHUNK_BYTES)) !== undefined) return true
+    for (let chunk = Math.floor(offset / CHUNK_BYTES); chunk * CHUNK_BYTES < offset + length; chunk++) {
+      const path = chunkFile(key, chunk)
+      if (this.#source.arrived?.has(path) !== true && this.#files.chunk(key, chunk) === undefined && !this.#unkept.has(path)) return false
+    }
+    return true
+  }
+
+  /** Deletes what is cached of a part of an object, with what else lies in the same files: it does not verify, or is not wanted here. @returns false when nothing was */
   discard(key: string, offset: number, length: number): boolean {
     const paths = new Set([key])
     let found = false
