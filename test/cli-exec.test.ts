@@ -80,6 +80,9 @@ describe.skipIf(reason !== undefined)(`cairn exec${reason === undefined ? '' : `
       ['w', '--fork', '--in-place', '--', 'true'],
       ['w', '--'],
       ['w'],
+      ['w', '--outputfile', '/x', '--', 'true'],
+      ['w', 'v', '--', 'true'],
+      ['w', '--timeout'],
     ]) {
       expect(await code(...args), args.join(' ')).toBe(125)
     }

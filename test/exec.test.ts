@@ -214,6 +214,11 @@ with open('m', 'r+b') as f:
     expect(await refused('/x', { readOnly: true })).toBe('ERR_EXEC_OPTION')
     await cairn.setPolicy(name, 'version: 1\ndefault: allow\nlimits:\n  readOnly: [logs]\n')
     expect(await refused('/logs/all.txt')).toBe('ERR_EXEC_OUTPUT')
+    await cairn.setPolicy(name, null)
+    await cairn.setQuota(name, { bytes: 16_384 })
+    const { exitCode, outputFile } = await sh('head -c 30000 /dev/zero', { outputFile: '/logs/more' })
+    expect({ exitCode, outputFile }).toMatchObject({ exitCode: 0, outputFile: { path: '/logs/more', problem: 'EDQUOT' } })
+    await volume.fs.promises.rm('/logs/more')
     expect(await volume.fs.promises.readdir('/')).toEqual(['logs', 'out'])
   })
 

@@ -17,8 +17,9 @@ const TIMED_OUT = 124
 const BOUNDARY = 125
 
 /** Exits as the command did; 124 when its time was over, 125 when it could not be run, 126 when it may not be, 127 when there is no such program. */
-export const run: Run = async (context, [operand], options) => {
+export const run: Run = async (context, [operand, ...others], options) => {
   try {
+    if (others.length > 0) throw usageError(`${others[0]} is more than is taken here.`, 'Write one volume, and the command behind `--`.')
     const command = commandOf(context.globs, options)
     const asked = execOptions(options)
     const name = await context.volumeName(operand)

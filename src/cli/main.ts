@@ -3,6 +3,12 @@ import type { Context, OpenCairn } from './context.js'
 import { Output, type Streams } from './output.js'
 import { StandardOutput } from './standard-output.js'
 
+/** Commands whose exit code is that of what they run, and what it is where they ran nothing. */
+const RUNNING = new Set(['exec', 'proxy', 'race'])
+const NOT_RUN = 125
+
+const isWord = (word: string): boolean => !word.startsWith('-')
+
 const openCairn: OpenCairn = async options => {
   const { Cairn } = await import('../sdk/cairn.js')
   return Cairn.open(options)
@@ -40,7 +46,8 @@ export async function main(argv: readonly string[], streams: Streams, open: Open
     return (await run(context, args, parsed.options)) ?? 0
   } catch (error) {
     if ((error as NodeJS.ErrnoException | undefined)?.code === 'EPIPE') return 0
-    return context.failure(error)
+    const code = await context.failure(error)
+    return RUNNING.has(argv.find(isWord) ?? '') ? NOT_RUN : code
   } finally {
     await context.close().catch(error => out.note(`cairn: ${error instanceof Error ? error.message : error}`))
   }
@@ -50,7 +57,7 @@ async function parse(argv: readonly string[], out: Output) {
   const { buildProgram, CommanderError, overview, quiet, unknownCommand, usageFrom } = await import('./program.js')
   let parsed: import('./program.js').Parsed | undefined
   let help = ''
-  const first = argv.find(word => !word.startsWith('-'))
+  const first = argv.find(isWord)
   const program = buildProgram(found => {
     parsed = found
   }, first)

@@ -202,7 +202,8 @@ class Running {
     // What held it may have been killed before it could say so.
     const code = this.#isSpent ? SPENT : this.#isKilled ? KILLED : told
     const ended = this.#timedOut || this.#aborted || this.#isSpent
-    if (!ended && !this.#options.enclosure.wasStarted()) throw notStarted(this.#stderr.bytes().toString().trim() || `exit code ${code}`)
+    if (!ended && !this.#options.enclosure.wasStarted())
+      throw notStarted(this.#stderr.bytes().toString().trim() || (by === null ? `exit code ${code}` : `it was ended by ${by}`))
     const exitCode = code ?? 128 + (by === null ? 0 : constants.signals[by])
     return {
       exitCode,

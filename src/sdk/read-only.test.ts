@@ -150,7 +150,7 @@ test('every method of the server is known to read, or to be refused', () => {
         'rebase',
         'undo',
       ],
-      ...['auditAppend', 'beginPurge', 'prune', 'runEnded', 'setPolicy', 'setRetention', 'setQuota'],
+      ...['auditAppend', 'auditReady', 'beginPurge', 'prune', 'runEnded', 'setPolicy', 'setRetention', 'setQuota'],
       // By `open` of a host, whose backend refuses changes.
       ...['open', 'begin', 'commit', 'batch'],
     ].sort(),

@@ -214,23 +214,18 @@ export class MountTable {
   /** Serves the mount of a run, unless another policy is in force than the one that it was judged by. */
   #beginRun(record: MountRecord, name: string, fd: number, all: number[], options: BeginRunOptions): Begun {
     const { volumes } = this.#options
-    const { readOnly } = record
-    if (readOnly) volumes.closeIdleWriter(name)
-    return volumes.use(
-      name,
-      open => {
-        const { id, volume, fs } = open
-        if ((policyRevision(volume.state.history) ?? '') !== options.policy) return { policy: volume.policy ?? null }
-        const others = this.#groups.get(id)
-        const settle = others?.heldBack() ?? []
-        if (others !== undefined) this.#options.loop.catchUp()
-        const before = options.checkpoint && settle.length === 0 ? volume.presentCommit() : volume.history.newest()
-        const mine = { ...record, volumeId: id, rootIno: fs.resolve('/', true) }
-        const since = this.#attach(mine, fd, false, all, open)
-        return { volumeId: id, rootIno: mine.rootIno, ...told(before?.id, since), ...(settle.length === 0 ? {} : { settle }) }
-      },
-      { readOnly },
-    )
+    // For one that may change nothing too: that it ran is recorded in the volume.
+    return volumes.use(name, open => {
+      const { id, volume, fs } = open
+      if ((policyRevision(volume.state.history) ?? '') !== options.policy) return { policy: volume.policy ?? null }
+      const others = this.#groups.get(id)
+      const settle = others?.heldBack() ?? []
+      if (others !== undefined) this.#options.loop.catchUp()
+      const before = options.checkpoint && settle.length === 0 ? volume.presentCommit() : volume.history.newest()
+      const mine = { ...record, volumeId: id, rootIno: fs.resolve('/', true) }
+      const since = this.#attach(mine, fd, false, all, open)
+      return { volumeId: id, rootIno: mine.rootIno, ...told(before?.id, since), ...(settle.length === 0 ? {} : { settle }) }
+    })
   }
 
   /** What others wrote through their mounts is in by now. @returns the commit before the run */

@@ -126,6 +126,7 @@ class Exec {
   async #inFork(holding: Holding, decision: ExecDecision): Promise<ExecResult<string | Buffer> | undefined> {
     const { cairn } = this.#host
     const fork = forkName(this.#volume, this.#id)
+    await this.#host.call('auditReady', this.#volume)
     await cairn.fork(this.#volume, undefined, fork)
     let left: NonNullable<ExecResult['fork']>['state'] = 'dropped'
     try {

@@ -1,6 +1,6 @@
 import { closeSync, constants, openSync, writeSync } from 'node:fs'
 import { posix } from 'node:path'
-import { CairnError } from '../../errors.js'
+import { CairnError, errnoName } from '../../errors.js'
 import type { ExecResult } from './types.js'
 
 const { O_RDONLY, O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW, O_DIRECTORY, O_NONBLOCK } = constants
@@ -43,7 +43,7 @@ export class OutputFile {
       for (let done = 0; done < chunk.length; ) done += writeSync(this.#fd, chunk, done)
       this.#bytes += chunk.length
     } catch (error) {
-      this.#problem = (error as NodeJS.ErrnoException).code ?? 'EIO'
+      this.#problem = codeOf(error)
     }
   }
 
@@ -61,11 +61,16 @@ function inside(folder: number, name: string): number {
 }
 
 function refused(path: string, error: unknown): CairnError {
-  const { code } = error as NodeJS.ErrnoException
   return new CairnError(
     'ERR_EXEC_OUTPUT',
-    `The output of the command cannot be written to ${path}: ${code}.`,
+    `The output of the command cannot be written to ${path}: ${codeOf(error)}.`,
     'Name a file whose directory exists, that may be written, and to which no symbolic link leads.',
     { exitCode: 125, cause: error },
   )
+}
+
+/** Node has no names for some, such as EDQUOT. */
+function codeOf(error: unknown): string {
+  const { code = 'EIO', errno } = error as NodeJS.ErrnoException
+  return code === 'UNKNOWN' && errno !== undefined ? errnoName(-errno) : code
 }

@@ -54,6 +54,7 @@ export async function race(host: ExecHost, volume: string, attempts: ReadonlyArr
   const commands = attempts.map(commandOf)
   const forks = commands.map((_, i) => forkName(volume, `${raceId}-${i + 1}`))
   await host.settle(volume)
+  await host.call('auditReady', volume)
   await host.cairn.forkAll(volume, undefined, forks)
   const done: Attempt[] = []
   const order: number[] = []
