@@ -87,8 +87,8 @@ export class Line {
 interface Waiting {
   parts: readonly Uint8Array[]
   call: LineCall
-  /** Told which line carries it. */
-  sent: (line: Line) => void
+  /** What carries it, when it has had its turn. */
+  line?: Line
 }
 
 /** The lines of one client: as many as there are calls at once, within a limit. */
@@ -104,19 +104,28 @@ export class LinePool {
     this.#max = max
   }
 
-  /** @param sent told which line carries the call, when it has its turn */
-  send(parts: readonly Uint8Array[], call: LineCall, sent: (line: Line) => void): void {
-    this.#waiting.push({ parts, call, sent })
+  /** @returns gives the call up, until its answer begins */
+  send(parts: readonly Uint8Array[], call: LineCall): (error: Error) => void {
+    const waiting: Waiting = { parts, call }
+    this.#waiting.push(waiting)
     this.#next()
+    return error => {
+      if (waiting.line !== undefined) {
+        waiting.line.destroy(error)
+        return
+      }
+      this.#waiting.splice(this.#waiting.indexOf(waiting), 1)
+      call.failed(error)
+    }
   }
 
   #next(): void {
     while (this.#waiting.length > 0) {
       const line = this.#free.pop() ?? this.#another()
       if (line === undefined) return
-      const { parts, call, sent } = this.#waiting.shift() as Waiting
-      sent(line)
-      line.send(parts, call)
+      const waiting = this.#waiting.shift() as Waiting
+      waiting.line = line
+      line.send(waiting.parts, waiting.call)
     }
   }
 

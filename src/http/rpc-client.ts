@@ -135,9 +135,8 @@ export class RpcClient {
         over()
         reject(connectionError(error))
       }
-      this.#lines.send(parts, { begins: () => over(), answered: resolve, failed }, line => {
-        over = this.#watch(error => line.destroy(error), false)
-      })
+      const giveUp = this.#lines.send(parts, { begins: () => over(), answered: resolve, failed })
+      over = this.#watch(giveUp, false)
     })
   }
 
