@@ -47,7 +47,9 @@ interface Served {
 }
 
 /** What the main thread hears of a run that begins. */
-export type Begun = { policy: StoredPolicy | null } | { volumeId: string; rootIno: number; since?: string; before?: string; settle?: string[] }
+export type Begun =
+  | { policy: StoredPolicy | null }
+  | { volumeId: string; rootIno: number; negotiated?: unknown; since?: string; before?: string; settle?: string[] }
 
 export interface EndRunOptions {
   /** Whoever ran it has synced its mount. */
@@ -78,6 +80,7 @@ export class MountTable {
   /** The kernel is being told. */
   #telling: Promise<unknown> = Promise.resolve()
   #nextToken = 1
+  #isBeginning = false
 
   constructor(options: MountTableOptions) {
     this.#options = options
@@ -179,7 +182,7 @@ export class MountTable {
           const reply = group.answered(member, handler.handle(length, patient), loop.frame.out, makes)
           if (!isKnown && handler.negotiated !== undefined) {
             isKnown = true
-            say({ negotiated: id, value: handler.negotiated })
+            if (!this.#isBeginning) say({ negotiated: id, value: handler.negotiated })
           }
           return reply
         },
@@ -223,9 +226,21 @@ export class MountTable {
       if (others !== undefined) this.#options.loop.catchUp()
       const before = options.checkpoint && settle.length === 0 ? volume.presentCommit() : volume.history.newest()
       const mine = { ...record, volumeId: id, rootIno: fs.resolve('/', true) }
-      const since = this.#attach(mine, fd, false, all, open)
-      return { volumeId: id, rootIno: mine.rootIno, ...told(before?.id, since), ...(settle.length === 0 ? {} : { settle }) }
+      const since = this.#attachRun(mine, fd, all, open)
+      const negotiated = this.#served.get(record.id)?.member.handler?.negotiated
+      const begun = { volumeId: id, rootIno: mine.rootIno, ...told(before?.id, since), ...(settle.length === 0 ? {} : { settle }) }
+      return negotiated === undefined ? begun : { ...begun, negotiated }
     })
+  }
+
+  /** What INIT settled is told with the answer, where that was asked by then. */
+  #attachRun(record: MountRecord, fd: number, all: number[], open: OpenVolume): string | undefined {
+    this.#isBeginning = true
+    try {
+      return this.#attach(record, fd, false, all, open)
+    } finally {
+      this.#isBeginning = false
+    }
   }
 
   /** What others wrote through their mounts is in by now. @returns the commit before the run */

@@ -411,9 +411,10 @@ export class Mounts {
         void this.#leave(mounted)
         return begun
       }
-      const { volumeId, rootIno, since, ...rest } = begun
+      const { volumeId, rootIno, since, negotiated, ...rest } = begun
       Object.assign(record, { volumeId, rootIno })
       if (since !== undefined) record.view = { ...view, before: since }
+      if (negotiated !== undefined) this.onNegotiated(id, negotiated)
       await mounted.negotiated
       mounted.isHeld = true
       await this.#keeper.hold(record, fd)
