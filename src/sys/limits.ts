@@ -96,6 +96,8 @@ export const limits = {
   /** A remote store must accept a connection within this, and send or take something within that. */
   storeConnectMs: 5000,
   storeIdleMs: 30_000,
+  /** One that rests is used again only within this: servers close theirs after 5 s and more. */
+  storeRestMs: 4000,
   /** Connections to one remote store. */
   storeConnections: 64,
   /** Larger objects are sent to a remote store in parts of this size, so many at once. */
@@ -313,8 +315,9 @@ export const limits = {
   /** Requests at once for what is not asked for yet, and chunks of 256 KiB that one of them brings. */
   storeReadsAhead: 16,
   storeRunChunks: 16,
-  /** What the thread of a store hands to its engine in memory, beside the way through the folder of the cache. A multiple of such a run. */
+  /** What the thread of a store hands to its engine in memory, beside the way through the folder of the cache; and what it has besides. Multiples of such a run. */
   storeHandOverBytes: 64 * 1024 * 1024,
+  storeSpareBytes: 16 * 1024 * 1024,
   /** Chunks that may be expected at the same time. */
   storeExpected: 2048,
   /** Readers told apart who read on in the packs of a store. */
@@ -322,8 +325,9 @@ export const limits = {
   /** Pages of one inner page that are fetched ahead at once, and what may lie before an inner page that comes with it. */
   storeAheadPages: 64,
   storeAheadBytes: 1024 * 1024,
-  /** What is fetched ahead of who reads a file from its start to its end, where the cache has room. */
+  /** What is fetched ahead of who reads a file from its start to its end, where the cache has room; and what of it is read before more is asked for: one request. */
   fileAheadBytes: 32 * 1024 * 1024,
+  fileAheadStepBytes: 4 * 1024 * 1024,
   /** Files of a cache that are kept open. */
   cacheOpenFiles: 256,
   /** Chunks that the disk did not take are kept in memory, so many. */

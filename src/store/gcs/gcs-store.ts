@@ -1,7 +1,7 @@
 import { createHash, type Hash } from 'node:crypto'
 import { limits } from '../../sys/index.js'
 import type { GetOptions, ListPage, ObjectInfo, ObjectStore, PutOptions, StoredObject } from '../contract.js'
-import { type Agents, agentsFor } from '../http/agents.js'
+import { type Agents, agentsFor, closeAgents } from '../http/agents.js'
 import { type HttpRequest, type HttpResponse, send } from '../http/request.js'
 import { checkKey, checkPrefix, IS_CHANGED, IS_GONE, IS_THERE, preconditionFailed } from '../keys.js'
 import { type Parts, partsOf } from '../parts.js'
@@ -232,8 +232,7 @@ export class GcsStore implements ObjectStore {
   }
 
   async close(): Promise<void> {
-    this.#agents.httpAgent.destroy()
-    this.#agents.httpsAgent.destroy()
+    closeAgents(this.#agents)
   }
 }
 

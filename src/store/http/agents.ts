@@ -5,10 +5,13 @@ import type { HttpsProxyAgent } from 'https-proxy-agent'
 import { CairnError } from '../../errors.js'
 import { limits } from '../../sys/index.js'
 import { optionalPackage } from '../optional.js'
+import { Straight } from './straight.js'
 
 export interface Agents {
   httpAgent: HttpAgent
   httpsAgent: HttpsAgent
+  /** For answers that are received in memory that is given for them; not where a proxy is between. */
+  straight?: Straight
 }
 
 /**
@@ -19,7 +22,8 @@ export interface Agents {
 export function agentsFor(endpoint: string): Agents {
   const options = { keepAlive: true, maxSockets: limits.storeConnections, noDelay: true }
   const proxy = proxyFor(endpoint)
-  if (proxy === undefined) return { httpAgent: new HttpAgent(options), httpsAgent: new HttpsAgent(options) }
+  if (proxy === undefined)
+    return { httpAgent: new HttpAgent(options), httpsAgent: new HttpsAgent(options), ...(RECEIVES_ANYWHERE && { straight: new Straight() }) }
   const http = optionalPackage<{ HttpProxyAgent: typeof HttpProxyAgent }>('http-proxy-agent', 'A proxy')
   const https = optionalPackage<{ HttpsProxyAgent: typeof HttpsProxyAgent }>('https-proxy-agent', 'A proxy')
   return {
@@ -27,6 +31,16 @@ export function agentsFor(endpoint: string): Agents {
     httpsAgent: new https.HttpsProxyAgent(proxy, options) as unknown as HttpsAgent,
   }
 }
+
+/** Ends connections. */
+export function closeAgents({ httpAgent, httpsAgent, straight }: Agents): void {
+  httpAgent.destroy()
+  httpsAgent.destroy()
+  straight?.close()
+}
+
+/** Whether a socket takes memory to receive in, which is asked for anew before each read. */
+const RECEIVES_ANYWHERE = process.versions['bun'] === undefined
 
 /** The proxy for an address; undefined when there is none. */
 export function proxyFor(endpoint: string): URL | undefined {

@@ -10,7 +10,7 @@ export interface HttpRequest {
   headers?: Record<string, string>
   /** Sent one behind the other. */
   body?: readonly Uint8Array[]
-  /** Room for the answer's body, taken where it fits. */
+  /** Room for the answer's body, taken where it fits; of a GET. */
   into?: Uint8Array
   signal?: AbortSignal
 }
@@ -26,6 +26,8 @@ export interface HttpResponse {
  * @throws Node's errors of connections; the signal's reason
  */
 export async function send(agents: Agents, { method, url, headers = {}, body = [], into, signal }: HttpRequest): Promise<HttpResponse> {
+  if (into !== undefined && agents.straight?.isFree === true)
+    return agents.straight.send({ method, url, headers, into, ...(signal !== undefined && { signal }) })
   const isHttps = url.protocol === 'https:'
   const length = body.reduce((sum, part) => sum + part.length, 0)
   const hasBody = method !== 'GET' && method !== 'DELETE'

@@ -2,6 +2,7 @@ import type { GetObjectCommandOutput } from '@aws-sdk/client-s3'
 import { CairnError } from '../../errors.js'
 import { limits } from '../../sys/index.js'
 import type { GetOptions, ListPage, ObjectInfo, ObjectStore, PutOptions, StoredObject } from '../contract.js'
+import { type Agents, agentsFor, closeAgents } from '../http/agents.js'
 import { collect } from '../http/collect.js'
 import { checkKey, checkPrefix, IS_CHANGED, IS_GONE, IS_THERE, preconditionFailed } from '../keys.js'
 import { type Parts, partsOf } from '../parts.js'
@@ -9,6 +10,7 @@ import { type Attempted, otherProtocol } from '../remote-errors.js'
 import { Retry } from '../wrap/retry.js'
 import { codeOf, isPage, type S3Place, statusOf, translate } from './errors.js'
 import { putInParts } from './multipart.js'
+import { receiveInto } from './receive.js'
 import { type Client, createClient, givenRegion, loadSdk, type Sdk } from './sdk.js'
 
 /** How `If-Match` wants the etag: with the quotes that it came in, without, or found out by trying. */
@@ -40,6 +42,7 @@ export class S3Store implements ObjectStore {
   readonly description: string
   readonly #sdk: Sdk
   readonly #client: Client
+  readonly #agents: Agents
   readonly #bucket: string
   readonly #prefix: string
   readonly #place: S3Place
@@ -55,7 +58,9 @@ export class S3Store implements ObjectStore {
     this.#prefix = options.prefix ?? ''
     this.description = `s3://${options.bucket}${this.#prefix === '' ? '' : `/${this.#prefix.slice(0, -1)}`}`
     this.#sdk = loadSdk()
-    this.#client = createClient(this.#sdk, { ...options, pathStyle: options.pathStyle ?? (options.endpoint === undefined ? undefined : true) })
+    this.#agents = agentsFor(options.endpoint ?? 'https://s3.amazonaws.com')
+    const pathStyle = options.pathStyle ?? (options.endpoint === undefined ? undefined : true)
+    this.#client = createClient(this.#sdk, { ...options, pathStyle }, this.#agents)
     const region = givenRegion(options) ?? 'of the profile'
     this.#place = { description: this.description, bucket: options.bucket, where: options.endpoint ?? 'AWS', region }
     this.#retry = options.retry ?? new Retry()
@@ -75,8 +80,11 @@ export class S3Store implements ObjectStore {
     const { range } = options
     if (range?.length === 0) return this.#nothing(key)
     try {
-      const found = await this.#client.send(this.#getCommand(key, options), { abortSignal: options.signal })
-      return { bytes: await bodyOf(found, options), version: this.#versionOf(found.ETag) }
+      const command = this.#getCommand(key, options)
+      const { into, signal } = options
+      const received = into === undefined || this.#agents.straight === undefined ? undefined : receiveInto(command, this.#agents, into, signal)
+      const found = await this.#client.send(command, { abortSignal: signal })
+      return { bytes: received?.() ?? (await bodyOf(found, options)), version: this.#versionOf(found.ETag) }
     } catch (error) {
       const status = statusOf(error)
       if (status === 304) return { bytes: Buffer.alloc(0), version: options.unlessVersion ?? '', unchanged: true }
@@ -276,6 +284,7 @@ export class S3Store implements ObjectStore {
 
   async close(): Promise<void> {
     this.#client.destroy()
+    closeAgents(this.#agents)
   }
 }
 

@@ -1,6 +1,6 @@
 import type * as S3 from '@aws-sdk/client-s3'
 import { limits } from '../../sys/index.js'
-import { agentsFor } from '../http/agents.js'
+import type { Agents } from '../http/agents.js'
 import { optionalPackage } from '../optional.js'
 import { renewCredentials } from './renewal.js'
 
@@ -32,9 +32,8 @@ export function givenRegion({ region }: ClientOptions): string | undefined {
  * A client that makes each request once: retries are `wrap/retry.ts`. Credentials come from the SDK's own chain: environment, profile, web identity,
  * container, instance.
  */
-export function createClient(sdk: Sdk, options: ClientOptions): Client {
+export function createClient(sdk: Sdk, options: ClientOptions, { httpAgent, httpsAgent }: Agents): Client {
   const region = givenRegion(options)
-  const { httpAgent, httpsAgent } = agentsFor(options.endpoint ?? 'https://s3.amazonaws.com')
   const client = new sdk.S3Client({
     ...(region !== undefined && { region }),
     // Where the profile may have one, the SDK looks it up; else AWS is asked, and an endpoint of one's own mostly does not care.
