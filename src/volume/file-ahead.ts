@@ -15,7 +15,8 @@ interface Stream {
 }
 
 /**
- * Has the blocks of a file brought near ahead of who reads it in order, wherever they lie: twice as much as the last time, as soon as half of it is read.
+ * Has the blocks of a file brought near ahead of who reads it in order, wherever they lie: twice as much as the last time, as soon as half of it is read; at the
+ * bound a little at a time, so that always about as much is on its way.
  * Of a file that is read here and there nothing comes but what is asked for, which comes at once when it is several blocks.
  */
 export class FileAhead {
@@ -38,10 +39,16 @@ export class FileAhead {
     const end = offset + length
     const goesOn = i >= 0 && end > stream.next
     stream.next = Math.max(stream.next, end)
-    if (goesOn && stream.to - stream.next <= stream.window / 2) stream.window = Math.min(limits.fileAheadBytes, Math.max(stream.window * 2, length))
+    if (goesOn && stream.to - stream.next <= stream.window - stepOf(stream))
+      stream.window = Math.min(limits.fileAheadBytes, Math.max(stream.window * 2, length))
     else if (goesOn || length <= limits.blockBytes) return
     const from = goesOn ? Math.max(stream.to, offset) : offset
     stream.to = stream.next + stream.window
     if (stream.to > from) this.#prefetch(ino, from, stream.to)
   }
+}
+
+/** What is read before more is asked for. */
+function stepOf({ window }: Stream): number {
+  return Math.min(window / 2, limits.fileAheadStepBytes)
 }

@@ -8,17 +8,20 @@ import type { GetOptions, ObjectStore, StoredObject } from '../contract.js'
 import { MemoryStore } from '../memory/index.js'
 import { CacheSpace } from './cache-space.js'
 import { ChunkFetcher } from './chunk-fetcher.js'
-import { CHUNK_BYTES, chunkFile, GROUP_CHUNKS, runLength } from './chunks.js'
-import { Giver, Taker } from './hand-over.js'
+import { CHUNK_BYTES, chunkFile, GROUP_CHUNKS, groupFile, runLength } from './chunks.js'
+import { Giver, type Rooms, Taker } from './hand-over.js'
 
 let folder: string
 let asked: string[]
 let failing: Set<number>
+/** Where it was to be received. */
+let rooms: Set<ArrayBufferLike>
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'cairn-chunks-'))
   asked = []
   failing = new Set()
+  rooms = new Set()
 })
 
 afterEach(() => rmSync(folder, { recursive: true, force: true }))
@@ -28,13 +31,14 @@ class Counted extends MemoryStore {
     const { offset, length } = options.range ?? { offset: 0, length: 0 }
     // Of another object a test before this one may still be reading.
     if (key === 'packs/a') asked.push(`${offset / CHUNK_BYTES}+${length / CHUNK_BYTES}`)
+    if (options.into !== undefined) rooms.add(options.into.buffer)
     if (failing.delete(offset / CHUNK_BYTES)) throw new Error('no answer')
     return super.get(key, options)
   }
 }
 
 /** An object of so many chunks and a little more, each filled with its number. */
-function fetcher(chunks: number, giver?: Giver): ChunkFetcher {
+function fetcher(chunks: number, giver?: Rooms): ChunkFetcher {
   const store: ObjectStore = new Counted()
   const bytes = Buffer.concat([...Array.from({ length: chunks }, (_, i) => Buffer.alloc(CHUNK_BYTES, i)), Buffer.alloc(10, 0xff)])
   void store.put('packs/a', bytes)
@@ -145,6 +149,27 @@ it('hands runs over that were expected, also where the disk takes nothing; the n
   expect(await come(8, 2)).toEqual([false, false])
   expect(((await chunks.fetch('packs/a', 9)) as Uint8Array)[0]).toBe(9)
   taker.close()
+})
+
+it('where the engine has all buffers, few others are used again and again', async () => {
+  const runs = 7
+  const none: Rooms = { take: () => undefined, give: () => {}, release: () => {}, forfeit: () => {} }
+  const chunks = fetcher(runs * GROUP_CHUNKS, none)
+  const spare = limits.storeSpareBytes / (GROUP_CHUNKS * CHUNK_BYTES)
+  failing.add(GROUP_CHUNKS)
+  chunks.prefetch('packs/a', 0, runs * GROUP_CHUNKS)
+  while (asked.length < runs) await new Promise(resolve => setImmediate(resolve))
+  const last = (runs - 1) * GROUP_CHUNKS
+  expect(await chunks.fetch('packs/a', last)).toBe(CHUNK_BYTES)
+  expect(asked.sort()).toEqual(Array.from({ length: runs }, (_, i) => `${i * GROUP_CHUNKS}+${GROUP_CHUNKS}`).sort())
+  expect(rooms.size).toBeLessThanOrEqual(spare)
+  // What failed is asked for once more.
+  expect(await chunks.fetch('packs/a', GROUP_CHUNKS)).toBe(CHUNK_BYTES)
+  expect(
+    readFileSync(join(folder, groupFile('packs/a', last)))
+      .subarray(CHUNK_BYTES, 2 * CHUNK_BYTES)
+      .equals(Buffer.alloc(CHUNK_BYTES, last + 1)),
+  ).toBe(true)
 })
 
 it('what comes with one request makes whole groups where it can', () => {

@@ -2,7 +2,7 @@ import { limits, systemClock } from '../../sys/index.js'
 import type { ObjectStore } from '../contract.js'
 import type { CacheSpace } from './cache-space.js'
 import { CHUNK_BYTES, type ChunkPlace, chunkFile, GROUP_CHUNKS, groupFile, inGroup, runLength } from './chunks.js'
-import type { Giver } from './hand-over.js'
+import { type Rooms, SpareRooms } from './hand-over.js'
 import type { Brought } from './protocol.js'
 
 /** Length of a chunk; its bytes where the disk does not take them; 0 behind the end, -1 when there is no such object. */
@@ -21,7 +21,8 @@ const RUNNING_WELL = 2
 export class ChunkFetcher {
   readonly #store: Promise<ObjectStore>
   readonly #space: CacheSpace
-  readonly #giver: Giver | undefined
+  /** Where what is expected is received, best first. */
+  readonly #rooms: readonly Rooms[]
   readonly #underWay = new Map<string, { reading: Promise<Fetched>; sinceMs: number }>()
   /** The disk took nothing the last time: what is handed over can be read only once, and what is not read soon came in vain. */
   #isFull = false
@@ -36,10 +37,10 @@ export class ChunkFetcher {
   /** Number of chunks of objects whose end was seen. */
   readonly #ends = new Map<string, number>()
 
-  constructor(store: Promise<ObjectStore>, space: CacheSpace, giver?: Giver) {
+  constructor(store: Promise<ObjectStore>, space: CacheSpace, handOver?: Rooms) {
     this.#store = store
     this.#space = space
-    this.#giver = giver
+    this.#rooms = handOver === undefined ? [] : [handOver, new SpareRooms()]
   }
 
   /** @param asBytes whether it is kept or not @throws what the store says */
@@ -135,15 +136,27 @@ export class ChunkFetcher {
       const next = this.#nextRun()
       if (next === undefined) return
       const [key, first, count] = next
+      const place = this.#placeFor(count)
+      // One comes back when one of those under way is done.
+      if (place === 'none') return
       for (let i = 0; i < count; i++) this.#unexpect(key, first + i)
       this.#running++
-      const room = count > 1 && !this.#isFull ? this.#giver?.take() : undefined
       // What nobody asked for yet may fail.
-      void Promise.allSettled(this.#read(key, first, count, room)).then(() => {
+      void Promise.allSettled(this.#read(key, first, count, place)).then(() => {
         this.#running--
         this.#pump()
       })
     }
+  }
+
+  /** Undefined where it needs none, which a short one never waits for; 'none' while there is none. */
+  #placeFor(count: number): Place | undefined | 'none' {
+    if (count === 1 || this.#isFull || this.#rooms.length === 0) return undefined
+    for (const rooms of this.#rooms) {
+      const room = rooms.take()
+      if (room !== undefined) return { rooms, room }
+    }
+    return count < GROUP_CHUNKS / 2 ? undefined : 'none'
   }
 
   /** The run that is to come next, of those of one object the one that was named first. */
@@ -163,10 +176,10 @@ export class ChunkFetcher {
 
   /**
    * Reads chunks that lie together, by one request.
-   * @param room from which they are handed over
+   * @param place where they are received
    */
-  #read(key: string, first: number, count: number, room?: Uint8Array): Array<Promise<Fetched>> {
-    const reading = room === undefined ? this.#kept(key, first, count) : this.#handedOver(key, first, count, room)
+  #read(key: string, first: number, count: number, place?: Place): Array<Promise<Fetched>> {
+    const reading = place === undefined ? this.#kept(key, first, count) : this.#handedOver(key, first, count, place)
     return Array.from({ length: count }, (_, i) => {
       const file = chunkFile(key, first + i)
       const forget = (): void => {
@@ -186,14 +199,14 @@ export class ChunkFetcher {
     return bytes
   }
 
-  async #handedOver(key: string, first: number, count: number, room: Uint8Array): Promise<Come> {
+  async #handedOver(key: string, first: number, count: number, { rooms, room }: Place): Promise<Come> {
     let come: Come
     try {
       come = await this.#kept(key, first, count, room)
     } finally {
-      if (come instanceof Uint8Array) this.#giver?.forfeit()
-      else if (come === undefined || come === 0) this.#giver?.release(room)
-      else this.#giver?.give(room, key, first, come)
+      if (come instanceof Uint8Array) rooms.forfeit()
+      else if (come === undefined || come === 0) rooms.release(room)
+      else rooms.give(room, key, first, come)
     }
     return come
   }
@@ -235,6 +248,12 @@ export class ChunkFetcher {
     this.#isFull = !isKept
     return isKept
   }
+}
+
+/** Memory of those that it goes back to. */
+interface Place {
+  rooms: Rooms
+  room: Uint8Array
 }
 
 /** Chunks that came together: their length where they are kept, else their bytes; undefined when there is no such object. */

@@ -7,23 +7,61 @@ const RUN_BYTES = limits.storeRunChunks * CHUNK_BYTES
 /** Buffers that there are in all, and those of them that stay with the thread of the store, whatever its engine has not read yet. */
 const BUFFERS = limits.storeHandOverBytes / RUN_BYTES
 const BUFFERS_OF_GIVER = 4
+const SPARE_BUFFERS = limits.storeSpareBytes / RUN_BYTES
 /** Chunks remembered that were read: more than one read covers. */
 const CHUNKS_READ = 64
 
 /** Chunks of an object, from the first on, at an offset of a buffer. */
 interface Handed {
-  buffer: ArrayBuffer
+  buffer: SharedArrayBuffer
   offset: number
   key: string
   first: number
   length: number
 }
 
+/** Where runs of chunks are received. */
+export interface Rooms {
+  /** Room for a run, which a disk can be written from, until `give`, `release` or `forfeit`; undefined when there is none. */
+  take(): Uint8Array | undefined
+  /** In the first `length` bytes stand chunks of an object that are in the folder now, from `first` on. */
+  give(room: Uint8Array, key: string, first: number, length: number): void
+  /** There is nothing in it. */
+  release(room: Uint8Array): void
+  /** Somebody keeps it. */
+  forfeit(): void
+}
+
+/** Rooms of what is read from the folder only: used again and again, since what is thrown away by so much is collected at once. */
+export class SpareRooms implements Rooms {
+  readonly #free: Uint8Array[] = []
+  #made = 0
+
+  take(): Uint8Array | undefined {
+    const free = this.#free.pop()
+    if (free !== undefined || this.#made >= SPARE_BUFFERS) return free
+    this.#made++
+    return alignedMemory(RUN_BYTES)
+  }
+
+  give(room: Uint8Array): void {
+    this.release(room)
+  }
+
+  release(room: Uint8Array): void {
+    this.#free.push(room)
+  }
+
+  forfeit(): void {
+    this.#made--
+  }
+}
+
 /**
  * The thread of a store hands what it has just put into the folder of the cache to its engine in memory as well: who reads on needs no file. Buffers go to and
  * fro, each is used by one thread at a time. It is only a shorter way: what finds no buffer, or is not read soon, is read from the folder.
  */
-export class Giver {
+export class Giver implements Rooms {
   readonly #port: MessagePort
   readonly #free: Uint8Array[] = []
   /** Those that are anywhere. */
@@ -31,10 +69,9 @@ export class Giver {
 
   constructor(port: MessagePort) {
     this.#port = port
-    port.on('message', (buffer: ArrayBuffer) => this.#free.push(alignedPart(buffer, RUN_BYTES)))
+    port.on('message', (buffer: SharedArrayBuffer) => this.#free.push(alignedPart(buffer, RUN_BYTES)))
   }
 
-  /** Room for a run, which a disk can be written from, until `give`, `release` or `forfeit`; undefined when there is none. */
   take(): Uint8Array | undefined {
     const free = this.#free.pop()
     if (free !== undefined) return free
@@ -45,15 +82,13 @@ export class Giver {
 
   /** What stands in the first `length` bytes is the other thread's now. */
   give({ buffer, byteOffset: offset }: Uint8Array, key: string, first: number, length: number): void {
-    this.#port.postMessage({ buffer: buffer as ArrayBuffer, offset, key, first, length } satisfies Handed, [buffer as ArrayBuffer])
+    this.#port.postMessage({ buffer: buffer as SharedArrayBuffer, offset, key, first, length } satisfies Handed)
   }
 
-  /** There is nothing in it. */
   release(room: Uint8Array): void {
     this.#free.push(room)
   }
 
-  /** Somebody keeps it. */
   forfeit(): void {
     this.#made--
   }
@@ -160,7 +195,7 @@ export class Taker {
     this.#runs.delete(path)
     if (--run.left > 0) return
     this.#byUse.delete(run)
-    this.#port.postMessage(run.buffer, [run.buffer])
+    this.#port.postMessage(run.buffer)
   }
 
   close(): void {
