@@ -120,6 +120,8 @@ class Graft {
     for (const ino of this.#lost.keys()) if (!this.#gained.has(ino)) this.#drop(ino)
     for (const ino of this.#gained.keys()) this.#bring(ino)
     for (const entry of fresh) this.#name(entry, entry === fresh[0] ? place : undefined)
+    // What has its name already changes nothing in its directory.
+    if (present?.ino === (this.#renumbered.get(source.ino) ?? source.ino)) return
     touch(this.#options, place.parent, Number(isDirectoryEntry(source)) - Number(present !== undefined && isDirectoryEntry(present)))
   }
 

@@ -94,6 +94,18 @@ describe('restore', () => {
     isWhole()
   })
 
+  it('changes nothing where all is as it was, and of a file that changed the file alone', () => {
+    fs.mkdirSync('/d/e', { recursive: true })
+    fs.writeFileSync('/d/e/f', 'x')
+    volume.checkpoint('one')
+    for (const path of ['/d/e/f', '/d/e', '/d']) expect(restore(volume, { ref: 'one', path })).toMatchObject({ inodes: 0, names: 0 })
+    fs.writeFileSync('/d/e/f', 'y')
+    expect(restore(volume, { ref: 'one', path: '/d/e/f' })).toMatchObject({ inodes: 1, names: 0 })
+    fs.rmSync('/d/e/f')
+    expect(restore(volume, { ref: 'one', path: '/d/e/f' })).toMatchObject({ inodes: 2, names: 1 })
+    isWhole()
+  })
+
   it('keeps what is elsewhere now as another file', () => {
     fs.mkdirSync('/d/sub', { recursive: true })
     fs.writeFileSync('/d/sub/f', 'old')
