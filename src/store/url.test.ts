@@ -104,6 +104,12 @@ describe('mistakes', () => {
   it('options that do not belong', () => {
     expect(mistake('file:///x', { region: 'us-east-1' }).message).toBe('A store of file has no region, endpoint or path style.')
     expect(mistake('gs://bkt', { region: 'us-east-1' }).message).toBe('A store in GCS has neither region nor path style.')
+    const east = 'https://bkt.s3.us-east-2.amazonaws.com'
+    expect(mistake(east, { region: 'eu-west-1' }).message).toBe('The address is one of the region us-east-2, and the option says another.')
+    expect(parseStoreUrl(east, { region: 'us-east-2' })).toMatchObject({ region: 'us-east-2' })
+    expect(mistake('https://minio.local:9000/bkt', { endpoint: 'https://other' }).message).toMatch(
+      /^The address is one of the endpoint https:\/\/minio\.local:9000, and/,
+    )
     expect(mistake('s3://bkt', { endpoint: 'https://host/path' }).message).toBe('An endpoint is an address without a path.')
   })
 })

@@ -104,6 +104,11 @@ function byAddress(text: string, given: StoreUrlOptions): StoreLocation {
 function located(scheme: 's3' | 'gs', { bucket, prefix, ...place }: EndpointParts, given: StoreUrlOptions): StoreLocation {
   if (bucket === '')
     throw wrong('The address names no bucket', 'Put the bucket into the path, as in https://HOST/BUCKET, or write s3://BUCKET with `--endpoint`.')
+  for (const what of ['region', 'endpoint'] as const) {
+    const [own, other] = [place[what], given[what]]
+    if (own !== undefined && other !== undefined && own !== other)
+      throw wrong(`The address is one of the ${what} ${own}, and the option says another`, `Leave the ${what} out, or write s3://BUCKET/PREFIX.`)
+  }
   const rest = prefix === '' ? bucket : `${bucket}/${prefix}`
   return scheme === 's3' ? s3Location(rest, { ...place, ...given }) : gcsLocation(rest, { ...place, ...given })
 }
