@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { Cairn } from '../src/sdk/cairn.js'
+import type { AuditRecord } from '../src/sdk/types.js'
 import { CliRun } from './cli-run.js'
 
 const KIB = 1024
@@ -34,6 +35,44 @@ it('what only commits hold is told, and counts', async () => {
   await cli.ok('gc')
   expect(await cli.json('quota', 'w')).toMatchObject({ history: expect.not.objectContaining({ exceededBy: expect.anything() }) })
 })
+
+it('what only commits hold goes too, the oldest first and no more than a collection found too much', async () => {
+  const cairn = await Cairn.open({ home: cli.home, via: 'process', actor: 'ann' })
+  await cairn.createVolume({ name: 'w' })
+  await cairn.setRetention('w', { ...(await cairn.retention('w')), exclude: ['*.db'] })
+  const volume = await cairn.open('w')
+  const state = async (): Promise<string> => {
+    await volume.fs.promises.writeFile('/a.db', randomBytes(200 * KIB))
+    const { id } = await cairn.checkpoint('w', 'now')
+    await cairn.deleteCheckpoint('w', 'now')
+    return id
+  }
+  const ids: string[] = []
+  for (let i = 0; i < 6; i++) ids.push(await state())
+  await cairn.gc()
+  const after = await state()
+  await cairn.setQuota('w', { history: 500 * KIB })
+  expect(await cairn.prune('w')).toMatchObject({ dropped: 0, droppedCommits: 4 })
+  expect(await cairn.prune('w')).toMatchObject({ droppedCommits: 0 })
+  const left: string[] = []
+  for await (const { id } of cairn.log('w')) left.push(id)
+  expect(ids.filter(id => left.includes(id))).toEqual(ids.slice(4))
+  expect(left).toContain(after)
+  const [entry] = await entriesOf(cairn)
+  expect(entry).toMatchObject({ kind: 'prune', actor: 'cairn', detail: { why: 'limit', versions: 0, commits: 4 } })
+  await volume.close()
+  await cairn.gc()
+  expect((await cairn.quota('w')).history).not.toHaveProperty('exceededBy')
+  await cairn.prune('w', { keep: 0 })
+  expect((await entriesOf(cairn))[0]).toMatchObject({ kind: 'prune', actor: 'ann', detail: { why: 'asked' } })
+  await cairn.close()
+})
+
+async function entriesOf(cairn: Cairn): Promise<AuditRecord[]> {
+  const all: AuditRecord[] = []
+  for await (const entry of cairn.audit('w', { limit: 1 })) all.push(entry)
+  return all
+}
 
 it('a limit of the history lets versions go, and tells what checkpoints hold beside', async () => {
   await cli.ok('init', 'w')

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
+import { z } from 'zod'
 import { parsePolicy, tryExamples } from '../src/policy/index.js'
-import { wants } from '../src/policy/schema.js'
+import { policySchema, wants } from '../src/policy/schema.js'
 
 const page = readFileSync(fileURLToPath(new URL('../docs/policy.md', import.meta.url)), 'utf8')
 const policies = [...page.matchAll(/^## (.*)\n\n```yaml\n([\s\S]*?)```/gm)].map(([, title, text]) => ({ title, text }))
@@ -18,7 +19,37 @@ describe('docs/policy.md', () => {
     expect(tried.filter(one => !one.ok).map(one => `${one.run}: ${one.decision.effect} ${one.decision.reason}`)).toEqual([])
   })
 
-  test('names every key', () => {
-    for (const key of Object.keys(wants)) expect(page, key).toMatch(new RegExp(`\`${key}\`|${key}:`))
+  test('has every key of the schema in its table, and no other', () => {
+    type Shape = { properties?: Record<string, Shape>; items?: Shape }
+    const { properties: all = {} } = z.toJSONSchema(policySchema, { io: 'input', unrepresentable: 'any' }) as Shape
+    const keys = (shape: Shape | undefined): string[] => Object.keys(shape?.properties ?? {}).sort()
+    const table = (after: string): string[] => {
+      const rows = page
+        .slice(page.indexOf('| key | |', page.indexOf(after)))
+        .split('\n')
+        .slice(2)
+      const [, ...cells] = rows
+        .slice(0, rows.indexOf(''))
+        .map(row => row.split('|')[1])
+        .join('`')
+        .split('`')
+      return cells.filter(cell => /^\w+$/.test(cell)).sort()
+    }
+    const rule = all['rules'].items
+    expect(keys({ properties: all })).toHaveLength(7)
+    expect(table('## Keys')).toEqual(keys({ properties: all }))
+    expect(table('\nA rule:')).toEqual(keys(rule))
+    expect(table('What is in `match`')).toEqual(keys(rule?.properties?.['match']))
+    expect(table('\n`limits`:')).toEqual(keys(all['limits']))
+    expect(keys(rule?.properties?.['limits'])).toEqual(keys(all['limits']))
+    const line = (start: string): string => page.split('\n\n').find(one => one.includes(start)) ?? ''
+    for (const key of keys(all['examples'].items)) expect(line('An example: ')).toContain(`\`${key}\``)
+    for (const key of keys(all['ask'])) expect(/\| `ask` \|(.*)/.exec(page)?.[1]).toContain(`\`${key}\``)
+    // What a mistake is told.
+    for (const [map, shape] of [
+      ['limits', all['limits']],
+      ['match', rule?.properties?.['match']],
+    ] as const)
+      for (const key of keys(shape)) expect(wants[map]).toMatch(new RegExp(`\\b${key}\\b`))
   })
 })

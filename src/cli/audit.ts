@@ -14,6 +14,8 @@ export const run: Run = async (context, [operand], options) => {
   const volume = await context.volumeName(operand)
   if (options['verify'] !== true && (options['against'] !== undefined || options['key'] !== undefined))
     throw usageError('--against and --key belong to --verify.', `Write \`cairn audit ${volume} --verify …\`.`)
+  const modes = ['head', 'verify', 'follow'].filter(one => options[one] === true)
+  if (modes.length > 1) throw usageError(`--${modes[0]} and --${modes[1]} are two questions.`, 'Give one of them.')
   if (options['head'] === true) return head(context, volume)
   if (options['verify'] === true) return verify(context, volume, options)
   const cairn = await context.cairn()

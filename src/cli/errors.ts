@@ -16,6 +16,7 @@ export function usageError(message: string, remedy: string): CairnError {
 
 /** POSIX codes as sentences: what is wrong with the file, and what to do. */
 const sentences: Readonly<Record<string, readonly [what: string, remedy: string]>> = {
+  E2BIG: ['takes no value of that length', 'Write a shorter one, or keep it in a file.'],
   ENOENT: ['does not exist', 'Check the path with `cairn ls`.'],
   EEXIST: ['exists already', 'Choose another name, or remove it first.'],
   ENOTDIR: ['is not a directory, or a part of the path before it is not one', 'Check the path with `cairn ls`.'],

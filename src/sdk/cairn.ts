@@ -476,7 +476,7 @@ export class Cairn implements CairnApi {
   }
 
   async prune(name: string, options: PruneOptions = {}): Promise<PruneReport> {
-    return (await this.#call('prune', name, options)) as PruneReport
+    return (await this.#call('prune', name, { actor: this.actor, ...options })) as PruneReport
   }
 
   async quota(name: string): Promise<QuotaReport> {

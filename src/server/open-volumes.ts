@@ -1,5 +1,6 @@
 import { CairnError } from '../errors.js'
 import type { FileSystemApi } from '../fs/filesystem.js'
+import { heldByCommits } from '../history/gc/stats.js'
 import { limits, systemClock } from '../sys/index.js'
 import type { Engine } from '../volume/engine.js'
 import { type OpenOptions, refuseReader } from '../volume/pool.js'
@@ -65,6 +66,8 @@ export class OpenVolumes {
     const volume = this.engine.openVolume(name, options)
     const open: OpenVolume = { volume, id, fs: this.#makeFs(volume.session, id), users: 0, idleSinceMs: 0 }
     this.#byId.set(id, open)
+    // Elsewhere every look would be a request, for which everybody waits.
+    if (this.engine.storeOf(name) === undefined) volume.versions.heldByCommits = () => heldByCommits(this.engine.dev, id)
     this.#onOpen(open)
     if (options.resumed !== true && !volume.isReader) {
       volume.forgetHandles()

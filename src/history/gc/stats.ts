@@ -1,5 +1,6 @@
 import { CairnError } from '../../errors.js'
 import type { Pool } from '../../volume/pool.js'
+import type { HeldByCommits } from '../../volume/versions/versions.js'
 import type { StatsReport } from './report.js'
 import { lastReport } from './worth.js'
 
@@ -23,4 +24,12 @@ export function statsOf(pool: Pool, name?: string): StatsReport {
     shared: last.shared,
     volumes: volumes.map(volume => ({ ...volume, name: names.get(volume.id) ?? volume.name })),
   }
+}
+
+/** What versions and commits without a name held at the last collection; undefined of a volume that is newer. */
+export function heldByCommits(pool: Pool, id: string): HeldByCommits | undefined {
+  const last = lastReport(pool.context.store)
+  const usage = last?.volumes.find(volume => volume.id === id)
+  if (last === undefined || usage === undefined) return undefined
+  return { atMs: last.atMs, versionBytes: usage.versions.bytes, ...usage.commits }
 }

@@ -66,7 +66,20 @@ export interface PruneOptions {
   olderThanMs?: number
   /** Says what would be dropped, and drops nothing. */
   dryRun?: boolean
+  /** Who asked for it, as the audit says. */
+  actor?: string
 }
+
+/** What the last collection found that versions and commits without a name hold; of commits what versions do not. */
+export interface HeldByCommits {
+  atMs: number
+  versionBytes: number
+  bytes: number
+  count: number
+}
+
+/** Who prunes where nobody asked for it. */
+const OWN_ACTOR = 'cairn'
 
 export type PruneReport = VersionPruneReport & CommitPruneReport
 
@@ -82,6 +95,8 @@ export class Versions {
 
   /** What is being committed drops versions, and changes nothing else. */
   isPruning = false
+  /** Whoever opens the volume may know of a collection. */
+  heldByCommits: () => HeldByCommits | undefined = () => undefined
   #waiting: Array<{ options: PruneOptions; resolve: (report: PruneReport) => void; reject: (error: unknown) => void }> = []
   #job: Job | undefined
   /** When retention is looked after next; monotonic. */
@@ -170,7 +185,7 @@ export class Versions {
     })
   }
 
-  *#pruning({ keep, olderThanMs, dryRun = false }: PruneOptions): Generator<void, PruneReport> {
+  *#pruning({ keep, olderThanMs, dryRun = false, actor }: PruneOptions, why = 'asked'): Generator<void, PruneReport> {
     const { session, state, clock, neededCommits } = this.#parts
     checkPruneOptions(keep, olderThanMs)
     const rule =
@@ -180,7 +195,7 @@ export class Versions {
     const versions = yield* new Pruner(session, state, rule, clock.now(), dryRun).run()
     const commits = yield* new CommitPruner(session, state, rule, clock.now(), dryRun, neededCommits()).run()
     const report = { ...versions, ...commits }
-    if (!dryRun) this.#tell(report)
+    if (!dryRun) this.#tell(report, why, actor)
     const { history: limit } = session.quota
     if (rule.retention === undefined || limit === undefined || dryRun) return report
     const more = yield* this.#limiting(limit)
@@ -189,11 +204,11 @@ export class Versions {
   }
 
   /** A disk that takes nothing keeps nothing from being pruned. */
-  #tell({ dropped, droppedCommits, bytes }: PruneReport): void {
+  #tell({ dropped, droppedCommits, bytes }: PruneReport, why: string, actor: string | undefined): void {
     if (dropped === 0 && droppedCommits === 0) return
     const { session, audit } = this.#parts
     session.look()
-    putItems(session, audit({ kind: 'prune', detail: { versions: dropped, commits: droppedCommits, bytes } }))
+    putItems(session, audit({ kind: 'prune', ...(actor === undefined ? {} : { actor }), detail: { why, versions: dropped, commits: droppedCommits, bytes } }))
     if (session.commit() !== 0) session.discard()
   }
 
@@ -206,8 +221,30 @@ export class Versions {
   *#limiting(limit: number): Generator<void, PruneReport> {
     const { clock } = this.#parts
     const cutMs = (yield* this.use()).cutFor(limit)
-    if (cutMs === undefined) return { paths: 0, versions: 0, dropped: 0, bytes: 0, commits: 0, droppedCommits: 0 }
-    return yield* this.#pruning({ olderThanMs: Math.max(0, clock.now() - cutMs) })
+    if (cutMs === undefined) return yield* this.#limitingCommits(limit)
+    return yield* this.#pruning({ olderThanMs: Math.max(0, clock.now() - cutMs), actor: OWN_ACTOR }, 'limit')
+  }
+
+  /**
+   * States of files without versions are held by commits alone, and only a collection tells how much that is. So many of the commits that it found stay as fit beside
+   * what versions hold, were all of one size; the next collection tells how much is left. Looked after again before that, nothing more goes.
+   */
+  *#limitingCommits(limit: number): Generator<void, PruneReport> {
+    const { session, state, clock, neededCommits } = this.#parts
+    const none = { paths: 0, versions: 0, dropped: 0, bytes: 0, commits: 0, droppedCommits: 0 }
+    const held = this.heldByCommits()
+    if (held === undefined || held.bytes === 0 || held.versionBytes + held.bytes <= limit) return none
+    const fitting = Math.floor((held.count * Math.max(0, limit - held.versionBytes)) / held.bytes)
+    // The newest one stays anyhow.
+    let since = -1
+    for (const { timeMs, name } of new CommitLog(state).newestFirst()) {
+      if (timeMs <= held.atMs) break
+      if (name === undefined || since < 0) since++
+    }
+    const pruner = new CommitPruner(session, state, { keep: Math.max(0, since) + fitting }, clock.now(), false, neededCommits())
+    const report = { ...none, ...(yield* pruner.run()) }
+    this.#tell(report, 'limit', OWN_ACTOR)
+    return report
   }
 
   /** The limit, when it is time to look after it. */
@@ -270,7 +307,7 @@ export class Versions {
     else if (now >= this.#nextMs) {
       this.#nextMs = now + limits.pruneIntervalMs
       // What fails is tried again in an hour; a full disk is told to whoever writes.
-      if (this.retention.keep !== 'all') this.#job = { run: this.#pruning({}), resolve: () => {}, reject: () => {} }
+      if (this.retention.keep !== 'all') this.#job = { run: this.#pruning({ actor: OWN_ACTOR }, 'retention'), resolve: () => {}, reject: () => {} }
     } else if (limit !== undefined) {
       this.#limitMs = now + limits.historyCheckMs
       this.#limitedAt = this.#parts.session.sequence
