@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { limits } from '../sys/index.js'
+import type { KeptNamespace } from './kept-namespace.js'
 import { childrenOf, descendantsOf, processesWith, signal } from './processes.js'
 import { becoming, running } from './script.js'
 import type { Command, Enclosure, ResourceLimits, Start } from './types.js'
@@ -16,19 +17,24 @@ export interface NamespaceTools {
 export class PlainNamespace implements Enclosure {
   readonly sandbox = 'none'
   readonly #tools: NamespaceTools
+  readonly #kept: KeptNamespace | undefined
   #tries = 0
 
-  constructor(tools: NamespaceTools) {
+  /** @param kept where there is one already */
+  constructor(tools: NamespaceTools, kept?: KeptNamespace) {
     this.#tools = tools
+    this.#kept = kept
   }
 
   start(command: Command, bounds: ResourceLimits, groups: readonly string[]): Start {
     const { setpriv, unshare, asUser } = this.#tools
     const user = asUser ? ['--user', '--map-current-user'] : []
+    const namespace = [...user, '--pid', '--fork', '--mount-proc', '--kill-child=KILL']
+    const words = [...namespace, '/bin/sh', ...running(bounds, groups, [command.program, ...command.args])]
+    const within = this.#kept?.take()
     // Whoever starts it takes it along, however it ends.
-    const namespace = [unshare, ...user, '--pid', '--fork', '--mount-proc', '--kill-child=KILL']
-    const args = ['--pdeathsig', 'KILL', ...namespace, '/bin/sh', ...running(bounds, groups, [command.program, ...command.args])]
-    return { file: setpriv, args, cwd: command.cwd, env: command.env, descriptors: [] }
+    const [file, args] = within === undefined ? [setpriv, ['--pdeathsig', 'KILL', unshare, ...words]] : [unshare, words]
+    return { file, args, cwd: command.cwd, env: command.env, descriptors: [], ...(within === undefined ? {} : { within }) }
   }
 
   /** The first process of the namespace does not hear of it, and ends when the command does. */

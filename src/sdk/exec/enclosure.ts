@@ -6,6 +6,7 @@ import {
   Bubblewrap,
   type Enclosure,
   hiddenSettings,
+  KeptNamespace,
   knownTools,
   PlainGroup,
   PlainNamespace,
@@ -57,6 +58,8 @@ export async function holdingFor(home: string, wanted: Wanted): Promise<Holding>
   return { isSandboxed: true, network, enclosure: workspace => new Bubblewrap({ ...common, workspace }) }
 }
 
+let kept: KeptNamespace | undefined
+
 function plain({ namespace, setpriv }: Tools, { network }: Wanted): Holding {
   if (network === 'none') {
     throw new CairnError(
@@ -68,7 +71,8 @@ function plain({ namespace, setpriv }: Tools, { network }: Wanted): Holding {
       },
     )
   }
-  const enclosure = (_: string, mark: string): Enclosure => (namespace === undefined ? new PlainGroup(mark, setpriv) : new PlainNamespace(namespace))
+  if (namespace !== undefined) kept ??= new KeptNamespace(namespace)
+  const enclosure = (_: string, mark: string): Enclosure => (namespace === undefined ? new PlainGroup(mark, setpriv) : new PlainNamespace(namespace, kept))
   return { isSandboxed: false, network: 'allow', enclosure }
 }
 
