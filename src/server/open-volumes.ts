@@ -63,7 +63,7 @@ export class OpenVolumes {
   }
 
   #open(name: string, id: string, options: OpenOptions): OpenVolume {
-    const volume = this.engine.openVolume(name, options)
+    const volume = this.engine.openVolume(name, { ...options, id })
     const open: OpenVolume = { volume, id, fs: this.#makeFs(volume.session, id), users: 0, idleSinceMs: 0 }
     this.#byId.set(id, open)
     // Elsewhere every look would be a request, for which everybody waits.

@@ -50,6 +50,8 @@ export interface OpenOptions extends TakeOptions {
   readOnly?: boolean
   /** A mount shows what the last reader here saw: begin with that. */
   resumed?: boolean
+  /** Of the volume with the name, where the caller has just found it. */
+  id?: string
 }
 
 /** What the pools of an engine share. */
@@ -310,7 +312,7 @@ export class Pool {
 
   openVolume(name: string, options: OpenOptions = {}): Volume {
     checkVolumeName(name)
-    const id = this.#names.here(name)?.id ?? this.#find(name).value.volume
+    const id = options.id ?? this.#names.here(name)?.id ?? this.#find(name).value.volume
     const holder = this.#open.get(id)
     const isRemote = options.durability === 'remote' && options.readOnly !== true
     if (isRemote && this.#remote === undefined && this.context.store.logs === undefined) throw notRemote(name)
