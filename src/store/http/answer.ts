@@ -1,12 +1,15 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import { HTTPParser } from 'http-parser-js'
 
 /** Of its first line and its headers; as much as Node takes. */
 const MOST_HEAD_BYTES = 16 * 1024
-const END_OF_HEAD = Buffer.from('\r\n\r\n')
-const END_OF_LINE = Buffer.from('\r\n')
 
-/** How the end of a body is known (RFC 9112, section 6.3). */
-type Framing = 'head' | 'length' | 'chunks' | 'close' | 'done'
+/** As it is while it calls back: what it understood, and how far it is in the bytes that it was given. */
+type Parser = InstanceType<typeof HTTPParser> & {
+  info: { statusCode: number; headers: string[]; shouldKeepAlive: boolean }
+  offset: number
+  end: number
+}
 
 /**
  * One answer of HTTP/1.1, of the bytes of its connection as they come. The body of one that says how long it is goes into the memory that was given for it:
@@ -17,32 +20,40 @@ export class Answer {
   headers: IncomingHttpHeaders = {}
   /** Another request may follow on its connection. */
   keepsAlive = true
+  isDone = false
   readonly #into: Uint8Array
-  #framing: Framing = 'head'
-  /** Bytes of the head, or of the rest of a chunk, that are not understood yet. */
-  #rest: Buffer = Buffer.alloc(0)
-  #body: Buffer = Buffer.alloc(0)
-  /** Bytes of the body that are there. */
+  readonly #parser: Parser
+  /** Where a body of known length goes, and how much of it is there. */
+  #body: Buffer | undefined
   #at = 0
-  #chunks: ChunkedBody | undefined
+  /** Of a body whose length is not known. */
   readonly #parts: Buffer[] = []
+  /** Bytes that were behind the answer. */
+  #behind = 0
 
   /** @param into room for the body, taken where it fits */
   constructor(into: Uint8Array) {
     this.#into = into
-  }
-
-  get isDone(): boolean {
-    return this.#framing === 'done'
+    const parser = new HTTPParser(HTTPParser.RESPONSE) as Parser
+    parser.maxHeaderSize = MOST_HEAD_BYTES
+    parser[HTTPParser.kOnHeadersComplete] = () => (this.isDone ? undefined : this.#begin())
+    parser[HTTPParser.kOnBody] = part => {
+      if (!this.isDone) this.#add(part)
+    }
+    parser[HTTPParser.kOnMessageComplete] = () => {
+      // What was said before the answer itself is none.
+      if (!this.isDone && this.status >= 200) this.#end()
+    }
+    this.#parser = parser
   }
 
   /** Where what comes next is best received; undefined: anywhere. */
   get room(): Uint8Array | undefined {
-    return this.#framing === 'length' ? this.#body.subarray(this.#at) : undefined
+    return this.isDone ? undefined : this.#body?.subarray(this.#at)
   }
 
   get body(): Buffer {
-    return this.#parts.length > 0 ? Buffer.concat(this.#parts) : this.#body
+    return this.#body ?? Buffer.concat(this.#parts)
   }
 
   /**
@@ -51,157 +62,66 @@ export class Answer {
    * @throws Error that no server of HTTP answers so
    */
   take(bytes: Buffer): Buffer {
-    let left = bytes
-    if (this.#framing === 'head') left = this.#takeHead(left)
-    if (this.#framing === 'length') return this.#takeLength(left)
-    if (this.#framing === 'chunks') return this.#takeChunks(left)
-    if (this.#framing !== 'close') return left
-    this.#parts.push(Buffer.from(left))
-    return left.subarray(left.length)
+    const result = this.#parser.execute(bytes)
+    // What is behind it was not asked for, and may be anything.
+    if (result instanceof Error && !this.isDone) throw notHttp(result.message)
+    return bytes.subarray(bytes.length - this.#behind)
   }
 
   /** The connection has ended. @returns whether the answer is whole */
   end(): boolean {
-    if (this.#framing === 'close') this.#framing = 'done'
+    if (!this.isDone && this.status >= 200) this.#parser.finish()
     return this.isDone
   }
 
-  #takeHead(bytes: Buffer): Buffer {
-    let rest = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes])
-    this.#rest = Buffer.alloc(0)
-    while (this.#framing === 'head') {
-      const end = rest.indexOf(END_OF_HEAD)
-      if (end < 0 || end > MOST_HEAD_BYTES) {
-        if (rest.length > MOST_HEAD_BYTES) throw notHttp('its head does not end')
-        this.#rest = Buffer.from(rest)
-        return rest.subarray(rest.length)
-      }
-      this.#understand(rest.toString('latin1', 0, end))
-      rest = rest.subarray(end + END_OF_HEAD.length)
-    }
-    return rest
-  }
-
-  #understand(head: string): void {
-    const [first, ...lines] = head.split('\r\n')
-    const [, minor, status] = /^HTTP\/1\.([01]) (\d{3})(?: |$)/.exec(first) ?? []
-    if (status === undefined) throw notHttp('its first line is none')
-    // What is said before the answer itself.
-    if (status.startsWith('1')) return
-    this.status = Number(status)
-    this.headers = headersOf(lines)
-    const connection = (this.headers.connection ?? '').toLowerCase()
-    this.keepsAlive = minor === '1' ? !/\bclose\b/.test(connection) : /\bkeep-alive\b/.test(connection)
-    this.#frame()
-  }
-
-  #frame(): void {
+  /** The head is there. @returns what the parser is to do with the body */
+  #begin(): number | undefined {
+    const { statusCode, headers, shouldKeepAlive } = this.#parser.info
+    this.status = statusCode
+    if (statusCode < 200) return undefined
+    this.headers = joined(headers)
+    this.keepsAlive = shouldKeepAlive
+    if (statusCode === 204 || statusCode === 304) return WITHOUT_BODY
     const { 'transfer-encoding': encoding, 'content-length': length } = this.headers
-    if (this.status === 204 || this.status === 304) this.#framing = 'done'
-    else if (encoding !== undefined) this.#frameEncoded(encoding)
-    else if (length === undefined) this.#frameUntilClose()
-    else this.#frameLength(length)
-  }
-
-  #frameEncoded(encoding: string): void {
-    if (encoding.toLowerCase() !== 'chunked') throw notHttp('its transfer encoding is unknown')
+    if (encoding !== undefined && encoding.toLowerCase() !== 'chunked') throw notHttp('its transfer encoding is unknown')
     // Both may mean that somebody between us sees another end.
-    if (this.headers['content-length'] !== undefined) throw notHttp('it has two lengths')
-    this.#chunks = new ChunkedBody()
-    this.#framing = 'chunks'
+    if (encoding !== undefined && length !== undefined) throw notHttp('it has two lengths')
+    if (length !== undefined) this.#body = this.#roomFor(length)
+    return undefined
   }
 
-  #frameUntilClose(): void {
-    this.keepsAlive = false
-    this.#framing = 'close'
-  }
-
-  #frameLength(text: string): void {
+  #roomFor(text: string): Buffer {
     const length = Number(text)
     if (!/^\d+$/.test(text) || !Number.isSafeInteger(length)) throw notHttp('its length is no number')
     const { buffer, byteOffset } = this.#into
-    this.#body = length <= this.#into.length ? Buffer.from(buffer, byteOffset, length) : Buffer.allocUnsafeSlow(length)
-    this.#framing = length === 0 ? 'done' : 'length'
+    return length <= this.#into.length ? Buffer.from(buffer, byteOffset, length) : Buffer.allocUnsafeSlow(length)
   }
 
-  #takeLength(bytes: Buffer): Buffer {
+  #add(part: Buffer): void {
     const body = this.#body
-    const count = Math.min(bytes.length, body.length - this.#at)
-    const isThere = bytes.buffer === body.buffer && bytes.byteOffset === body.byteOffset + this.#at
-    if (!isThere) body.set(bytes.subarray(0, count), this.#at)
-    this.#at += count
-    if (this.#at === body.length) this.#framing = 'done'
-    return bytes.subarray(count)
-  }
-
-  #takeChunks(bytes: Buffer): Buffer {
-    const behind = this.#chunks?.take(bytes, this.#parts)
-    if (behind === undefined) return bytes.subarray(bytes.length)
-    this.#framing = 'done'
-    return behind
-  }
-}
-
-/** A body in chunks that each say how long they are (RFC 9112, section 7.1). */
-class ChunkedBody {
-  /** Of a line that has not ended. */
-  #line: Buffer = Buffer.alloc(0)
-  /** Bytes of the chunk that are to come, the end of its line included; 0 between chunks. */
-  #left = 0
-  #isTrailer = false
-
-  /** @returns what is behind the last chunk; undefined when it has not come */
-  take(bytes: Buffer, parts: Buffer[]): Buffer | undefined {
-    let rest = bytes
-    for (;;) {
-      if (this.#left > 0) {
-        rest = this.#takeData(rest, parts)
-        if (rest.length === 0) return undefined
-      }
-      const joined = this.#line.length === 0 ? rest : Buffer.concat([this.#line, rest])
-      const end = joined.indexOf(END_OF_LINE)
-      if (end < 0) {
-        if (joined.length > MOST_HEAD_BYTES) throw notHttp('a chunk has no length')
-        this.#line = Buffer.from(joined)
-        return undefined
-      }
-      this.#line = Buffer.alloc(0)
-      rest = joined.subarray(end + END_OF_LINE.length)
-      if (!this.#isTrailer) this.#begin(joined.toString('latin1', 0, end))
-      else if (end === 0) return rest
-    }
-  }
-
-  #begin(line: string): void {
-    const [, digits] = /^([0-9a-f]{1,8})(?:\s*;.*)?$/i.exec(line) ?? []
-    if (digits === undefined) throw notHttp('a chunk has no length')
-    const length = Number.parseInt(digits, 16)
-    this.#isTrailer = length === 0
-    this.#left = length === 0 ? 0 : length + END_OF_LINE.length
-  }
-
-  #takeData(bytes: Buffer, parts: Buffer[]): Buffer {
-    const count = Math.min(bytes.length, this.#left)
-    const data = Math.min(bytes.length, Math.max(0, this.#left - END_OF_LINE.length))
     // What is received next may be received where these are.
-    if (data > 0) parts.push(Buffer.from(bytes.subarray(0, data)))
-    const end = bytes.toString('latin1', data, count)
-    const expected = '\r\n'.slice(END_OF_LINE.length - (this.#left - data), END_OF_LINE.length - (this.#left - count))
-    if (this.#left - data <= END_OF_LINE.length && end !== expected) throw notHttp('a chunk is longer than it says')
-    this.#left -= count
-    return bytes.subarray(count)
+    if (body === undefined) this.#parts.push(Buffer.from(part))
+    else if (part.buffer !== body.buffer || part.byteOffset !== body.byteOffset + this.#at) body.set(part, this.#at)
+    this.#at += part.length
+  }
+
+  #end(): void {
+    const { end, offset } = this.#parser
+    this.#behind = end - offset
+    this.isDone = true
   }
 }
+
+/** What the parser takes for an answer that has no body, whatever its headers say. */
+const WITHOUT_BODY = 1
 
 /** Those that come twice stand with a comma between, as Node joins them. */
-function headersOf(lines: readonly string[]): IncomingHttpHeaders {
+function joined(list: readonly string[]): IncomingHttpHeaders {
   const headers = new Map<string, string>()
-  for (const line of lines) {
-    const [, name, value] = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*(.*?)[ \t]*$/.exec(line) ?? []
-    if (name === undefined) throw notHttp('a header is none')
-    const known = headers.get(name.toLowerCase())
-    if (known !== undefined && known !== value && name.toLowerCase() === 'content-length') throw notHttp('it has two lengths')
-    headers.set(name.toLowerCase(), known === undefined || known === value ? value : `${known}, ${value}`)
+  for (let at = 0; at < list.length; at += 2) {
+    const name = list[at].toLowerCase()
+    const known = headers.get(name)
+    headers.set(name, known === undefined || name === 'content-length' ? list[at + 1] : `${known}, ${list[at + 1]}`)
   }
   return Object.fromEntries(headers)
 }
