@@ -172,6 +172,18 @@ with open('m', 'r+b') as f:
     expect(stdout).not.toContain('secret')
   })
 
+  it('loses nothing of what could not be merged from its fork', async () => {
+    const onStdout = async (): Promise<void> => void (await cairn.setQuota(name, { bytes: 4096 }))
+    const failed = sh('head -c 100000 /dev/zero > f; echo done', { fork: true, onStdout })
+    const error = await failed.catch((one: CairnError) => one)
+    expect((error as CairnError).message).toMatch(/^The command succeeded, and its work could not be merged: .*quota/)
+    expect(error).toMatchObject({ code: 'ERR_EXEC_MERGE', exitCode: 125 })
+    const [fork] = /w\d+-run-[0-9a-f]+/.exec((error as CairnError).remedy) ?? ['']
+    await cairn.setQuota(name, {})
+    expect((await cairn.merge(fork, { into: name })).state).toBe('merged')
+    expect((await volume.fs.promises.stat('/f')).size).toBe(100_000)
+  })
+
   it('is told as it goes, and ended when nobody listens any more', async () => {
     const events: ExecEvent[] = []
     for await (const event of volume.execStream({ shell: 'echo one; echo two >&2; echo made > f' })) events.push(event)

@@ -9,6 +9,14 @@ async function ask(policy: string, run: string | readonly string[], more: Partia
 
 const effectOf = async (...args: Parameters<typeof ask>) => (await ask(...args)).effect
 
+test('what cannot be determined is told as that, whatever else the rule that decides is about', async () => {
+  const rules = 'default: allow\nrules: [{name: no removing, match: {program: rm}, effect: deny, reason: Removing is not for you.}]'
+  const { effect, rule, reason } = await ask(rules, 'echo "a')
+  expect({ effect, rule }).toEqual({ effect: 'deny', rule: 'no removing' })
+  expect(reason).toMatch(/^It cannot be determined what runs: .+\. Removing is not for you\.$/)
+  expect((await ask(rules, 'rm x')).reason).toBe('Removing is not for you.')
+})
+
 describe('rules', () => {
   const rules = `default: deny
 rules:

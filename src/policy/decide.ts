@@ -112,9 +112,11 @@ function reasonOf({ rule, problem, effect, isSoft }: Met, item: Item): string {
   if (problem !== undefined) return problem
   const what = item.program === undefined ? 'a command' : `${item.program}${isKnown(item.args) && item.args.length > 0 ? ` ${item.args[0]}` : ''}`
   const name = what.length > 60 ? `${what.slice(0, 59)}…` : what
-  if (rule?.reason !== undefined) return rule.reason
+  // What a rule says of removing, say, is no answer alone to a quotation mark that was forgotten.
+  const first = item.unknown === undefined || STRICTNESS[effect] < STRICTNESS.ask ? '' : `It cannot be determined what runs: ${item.unknown}. `
+  if (rule?.reason !== undefined) return first + rule.reason
   const does = { allow: 'allows', checkpoint: 'allows, after a checkpoint,', ask: 'asks about', deny: 'denies' }[effect]
-  if (rule !== undefined) return `The rule "${rule.name}" ${does} ${name}.`
+  if (rule !== undefined) return `${first}The rule "${rule.name}" ${does} ${name}.`
   if (item.unknown !== undefined) return `It cannot be determined what runs: ${item.unknown}.`
   return isSoft ? `${name} only serves the commands beside it.` : `No rule is about ${name}, and the policy ${does} what no rule is about.`
 }

@@ -135,6 +135,7 @@ class Exec {
         left = 'unchanged'
         return undefined
       }
+      if (!failed(result)) left = 'conflicts'
       const { state, conflicts, commit } = failed(result) ? { state: 'dropped' as const, conflicts: [], commit: undefined } : await this.#merge(fork)
       left = state
       await this.#host.call('auditAppend', this.#volume, this.#ofFork(fork, state, commit))
@@ -158,7 +159,9 @@ class Exec {
     const { cairn } = this.#host
     const trial = await cairn.merge(fork, { into: this.#volume, dryRun: true })
     if (trial.conflicts.length > 0) return { state: 'conflicts' as const, conflicts: trial.conflicts, commit: undefined }
-    const { state, commit, conflicts } = await cairn.merge(fork, { into: this.#volume, message: this.#title(), actor: this.#actor, run: this.#id })
+    const { state, commit, conflicts } = await cairn
+      .merge(fork, { into: this.#volume, message: this.#title(), actor: this.#actor, run: this.#id })
+      .catch(error => Promise.reject(notMerged(fork, error)))
     return { state: state === 'merged' ? ('merged' as const) : state === 'conflicts' ? ('conflicts' as const) : ('unchanged' as const), conflicts, commit }
   }
 
@@ -331,6 +334,12 @@ function shown({ path, kind, type, from, sizeBefore, sizeAfter }: Change): ExecC
     ...(sizeAfter === undefined ? {} : { sizeAfter }),
   }
   return { path, kind, type, ...known }
+}
+
+/** A full quota, for instance: what it did is not lost. */
+function notMerged(fork: string, error: unknown): CairnError {
+  const what = `The command succeeded, and its work could not be merged: ${(error as Error).message.replace(/\.$/, '')}.`
+  return new CairnError('ERR_EXEC_MERGE', what, `It is in the volume ${fork}: \`cairn merge ${fork}\` tries again.`, { exitCode: 125, cause: error })
 }
 
 /** What a command of a volume that this program has open itself cannot be mounted for. */

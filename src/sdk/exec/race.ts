@@ -121,7 +121,13 @@ function hasSucceeded({ result }: Attempt): boolean {
 /** What the score writes is not part of the attempt. */
 async function scored(host: ExecHost, of: Attempt, command: ExecCommand, options: ExecOptions): Promise<void> {
   const copy = `${of.fork}-score`
-  await host.cairn.fork(of.fork, undefined, copy)
+  try {
+    await host.cairn.fork(of.fork, undefined, copy)
+  } catch (error) {
+    // The others go on.
+    of.error = { code: 'ERR_RACE_SCORE', message: `Its work could not be scored: ${(error as Error).message}` }
+    return
+  }
   try {
     const judged = await attempt(host, copy, command, options)
     const score = scoreIn(judged.result?.stdout ?? '')
