@@ -1,5 +1,5 @@
 import { existsSync, openSync, realpathSync } from 'node:fs'
-import { limits } from '../sys/index.js'
+import { limits, systemClock } from '../sys/index.js'
 import { type Hidden, linkAt } from './hidden-settings.js'
 import { childrenOf, descendantsOf, signal } from './processes.js'
 import { becoming } from './script.js'
@@ -65,9 +65,7 @@ export class Bubblewrap implements Enclosure {
     const { workspace, readOnly, readable = [] } = this.#options
     return [
       ...this.#namespaces(),
-      ...SYSTEM.flatMap(systemFolder),
-      ...['--proc', '/proc', '--dev', '/dev'],
-      ...(process.getuid?.() === 0 ? KERNEL_SETTINGS.filter(existsSync).flatMap(path => ['--ro-bind', path, path]) : []),
+      ...systemFolders(),
       ...['/dev/shm', '/tmp'].flatMap(path => ['--size', `${limits.execTemporaryBytes}`, '--tmpfs', path]),
       ...['--remount-ro', '/dev', '--symlink', '/tmp', '/var/tmp', '--dir', '/run'],
       ...this.#names(),
@@ -133,6 +131,18 @@ export class Bubblewrap implements Enclosure {
   wasStarted(): boolean {
     return this.#status.includes('"exit-code"')
   }
+}
+
+/** What stands in the root of a system changes with its installation; to look at it for each command took a millisecond. */
+let system: { atMs: number; words: readonly string[] } | undefined
+
+function systemFolders(): readonly string[] {
+  const now = systemClock.monotonic()
+  if (system !== undefined && now - system.atMs < limits.execSystemMs) return system.words
+  const settings = process.getuid?.() === 0 ? KERNEL_SETTINGS.filter(existsSync) : []
+  const words = [...SYSTEM.flatMap(systemFolder), '--proc', '/proc', '--dev', '/dev', ...settings.flatMap(path => ['--ro-bind', path, path])]
+  system = { atMs: now, words }
+  return words
 }
 
 function systemFolder(path: string): string[] {

@@ -425,6 +425,8 @@ export const limits = {
   execDrainMs: 2000,
   /** Output of a command that its reader has not taken; then the command waits. */
   execUnreadBytes: 1024 * 1024,
+  /** How long what a system has, and what of its settings is secret, is taken for what it was. */
+  execSystemMs: 60_000,
   /** The namespace in which a program starts its commands goes when none was started for so long. */
   execKeptMs: 10_000,
   /** Commands that run are looked at so often, should the system not tell that one ended. */

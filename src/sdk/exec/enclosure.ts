@@ -15,7 +15,7 @@ import {
   type Tools,
 } from '../../exec/index.js'
 import { homePaths } from '../../server/home.js'
-import { systemClock } from '../../sys/index.js'
+import { limits, systemClock } from '../../sys/index.js'
 
 export interface Wanted {
   sandbox: 'auto' | 'strict' | 'none'
@@ -102,15 +102,13 @@ function namedFilter(filter: Buffer | undefined): typeof made {
   return filter && { filter, name: `calls-${createHash('sha256').update(filter).digest('hex').slice(0, 16)}.bpf` }
 }
 
-/** How long what is secret in /etc is taken for what it was. */
-const SECRETS_MS = 60_000
 let foundSecrets: { atMs: number; hidden: SandboxOptions['hidden'] } | undefined
 
 /** Others than root cannot read them anyway. */
 function secrets(): SandboxOptions['hidden'] {
   if (process.getuid?.() !== 0) return []
   const now = systemClock.monotonic()
-  if (foundSecrets === undefined || now - foundSecrets.atMs > SECRETS_MS) foundSecrets = { atMs: now, hidden: hiddenSettings('/etc') }
+  if (foundSecrets === undefined || now - foundSecrets.atMs > limits.execSystemMs) foundSecrets = { atMs: now, hidden: hiddenSettings('/etc') }
   return foundSecrets.hidden
 }
 

@@ -17,7 +17,8 @@ export interface EnvironmentOf {
 
 /** The whole environment of a command. */
 export function environmentOf({ execId, actor, isSandboxed, readable, own }: EnvironmentOf, ours: NodeJS.ProcessEnv = process.env): Record<string, string> {
-  const handed = Object.entries(ours).filter((entry): entry is [string, string] => entry[1] !== undefined && HANDED_ON.test(entry[0]))
+  // The values of all would be read from the system, one by one.
+  const handed = Object.keys(ours).flatMap(name => (HANDED_ON.test(name) && ours[name] !== undefined ? [[name, ours[name]] as const] : []))
   const user = userName()
   return {
     ...Object.fromEntries(handed),
