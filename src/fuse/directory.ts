@@ -13,6 +13,7 @@ const AFTER_DOT_DOT = 2
 let at = 0
 let end = 0
 let plusBytes = 0
+let isAll = false
 
 /** struct fuse_dirent, behind room for struct fuse_entry_out when attributes were asked for. False when it does not fit. */
 function putDirent(x: Exchange, name: string, ino: number, type: number, high: number, low: number): boolean {
@@ -42,21 +43,50 @@ function list(x: Exchange, parent: number, walk: Walk): number {
   end = at + Math.min(w[14], limits.fuseRequestBytes)
   let low = w[12]
   let high = w[13]
+  isAll = false
   if (high === 0 && low <= AFTER_DOT_DOT) {
     if (low < AFTER_DOT && !putDirent(x, '.', x.ino, DT_DIR, 0, AFTER_DOT)) return 0
     if (low < AFTER_DOT_DOT && !putDirent(x, '..', parent, DT_DIR, 0, AFTER_DOT_DOT)) return 0
     low = 0
     high = 0
   }
-  return walk(high, low, (name, ino, type, nextHigh, nextLow) => putDirent(x, name, ino, type, nextHigh, nextLow))
+  isAll = true
+  return walk(high, low, (name, ino, type, nextHigh, nextLow) => {
+    isAll = putDirent(x, name, ino, type, nextHigh, nextLow)
+    return isAll
+  })
+}
+
+/** What the last READDIRPLUS gave out. */
+export interface Listed {
+  /** It came to the end of its directory. */
+  isAll: boolean
+  /** Offset of its last entry. */
+  high: number
+  low: number
+  /** Inodes of the directories that it names, in their order. */
+  directories: number[]
+}
+
+export function noListing(): Listed {
+  return { isAll: false, high: 0, low: 0, directories: [] }
+}
+
+/** What asking for a listing does, whatever is listed. */
+function beginListing(x: Exchange): void {
+  const w = x.in32
+  if (w[12] === 0 && w[13] === 0 && !x.options.readOnly) {
+    const before = x.fs.session.changes
+    x.fs.touch(x.ino)
+    if (x.view === 0) x.ahead?.touched(x, before)
+  }
+  if (x.view === 0) x.options.looksInto?.(x.ino)
 }
 
 function listTree(x: Exchange): number {
-  const w = x.in32
-  if (w[12] === 0 && w[13] === 0 && !x.options.readOnly) x.fs.touch(x.ino)
-  if (x.view === 0) x.options.looksInto?.(x.ino)
   const shows = shownIn(x)
-  return list(x, parentOf(x), (high, low, visit) =>
+  const wantsParent = x.in32[13] === 0 && x.in32[12] < AFTER_DOT_DOT
+  return list(x, wantsParent ? parentOf(x) : 0, (high, low, visit) =>
     x.fs.readdir(x.ino, high, low, shows === undefined ? visit : (name, ino, ...rest) => !shows(name, ino) || visit(name, ino, ...rest)),
   )
 }
@@ -78,13 +108,26 @@ function parentOf(x: Exchange): number {
 }
 
 export function readdir(x: Exchange): number {
+  if (x.view === 0 && x.ahead?.isAtEnd(x) === true) return x.ok(0)
   plusBytes = 0
+  beginListing(x)
   const result = listTree(x)
   return result < 0 ? x.fail(result) : x.ok(at - OUT_HEADER_BYTES)
 }
 
-/** Attributes are filled in a second pass: while it walks, a visitor may not ask the filesystem for more. */
 export function readdirplus(x: Exchange): number {
+  beginListing(x)
+  const ahead = x.view === 0 ? x.ahead : undefined
+  const made = ahead?.take(x) ?? 0
+  if (made > 0) return made
+  const listed = noListing()
+  const bytes = listPlus(x, listed)
+  if (x.outI32[1] === 0) ahead?.answered(x, listed)
+  return bytes
+}
+
+/** Attributes are filled in a second pass: while it walks, a visitor may not ask the filesystem for more. */
+export function listPlus(x: Exchange, listed: Listed): number {
   plusBytes = ENTRY_OUT_BYTES
   const result = listTree(x)
   if (result < 0) return x.fail(result)
@@ -93,11 +136,15 @@ export function readdirplus(x: Exchange): number {
     const word = p >>> 2
     const dirent = word + ENTRY_OUT_BYTES / 4
     const nameBytes = o[dirent + 4]
+    listed.low = o[dirent + 2]
+    listed.high = o[dirent + 3]
     // Inode 0 says that no look-up is counted: for `.` and `..` as the kernel wants it.
-    const ino = o[dirent + 3] === 0 && o[dirent + 2] <= AFTER_DOT_DOT ? 0 : nodeIno(x, dirent)
+    const ino = listed.high === 0 && listed.low <= AFTER_DOT_DOT ? 0 : nodeIno(x, dirent)
+    if (ino !== 0 && o[dirent + 5] === DT_DIR) listed.directories.push(ino)
     x.putEntry(word, ino !== 0 && x.fs.getattr(ino) === 0 ? ino : 0)
     p += ENTRY_OUT_BYTES + ((DIRENT_BYTES + nameBytes + 7) & ~7)
   }
+  listed.isAll = isAll
   return x.ok(at - OUT_HEADER_BYTES)
 }
 

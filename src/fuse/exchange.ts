@@ -8,6 +8,7 @@ import type { Negotiated } from './init.js'
 import { generationOfIncarnation, IN_VIEW, isLiveView, LIVE_VIEW, VIEW_SHIFT, viewOfIncarnation } from './node-id.js'
 import type { OpenFiles } from './open-files.js'
 import { HeaderWord, OpenFlag, OpenReply, OUT_HEADER_BYTES, REPLY_WORD, UNIQUE_RESEND_HIGH } from './protocol.js'
+import type { WalkAhead } from './walk-ahead.js'
 
 /** What a mount is told about itself. */
 export interface MountOptions {
@@ -70,6 +71,8 @@ export class Exchange {
   keepsUnlinked = false
   /** `once` tied a batch to this request. */
   tagged = false
+  /** Answers that were made before they are asked for, where this is the live view. */
+  ahead: WalkAhead | undefined
 
   constructor(frame: Frame, fs: FileSystemApi, options: MountOptions) {
     this.in = frame.in

@@ -12,8 +12,16 @@ const SLACK_BYTES = 4096
 /** One request and its reply, in buffers used again and again. All connections of a loop share one. */
 export class Frame {
   /** The kernel refuses to read into less than the largest WRITE. */
-  readonly in = Buffer.from(new ArrayBuffer(limits.fuseRequestBytes + WRITE_DATA_AT + SLACK_BYTES)) as ByteBuffer
-  readonly in32 = new Uint32Array(this.in.buffer)
-  readonly out = Buffer.from(new ArrayBuffer(limits.fuseRequestBytes + SLACK_BYTES)) as ByteBuffer
-  readonly out32 = new Uint32Array(this.out.buffer)
+  readonly in: ByteBuffer
+  readonly in32: Uint32Array
+  readonly out: ByteBuffer
+  readonly out32: Uint32Array
+
+  /** @param bytes of the largest request, and of the largest reply */
+  constructor(bytes: number = limits.fuseRequestBytes) {
+    this.in = Buffer.from(new ArrayBuffer(bytes + WRITE_DATA_AT + SLACK_BYTES)) as ByteBuffer
+    this.in32 = new Uint32Array(this.in.buffer)
+    this.out = Buffer.from(new ArrayBuffer(bytes + SLACK_BYTES)) as ByteBuffer
+    this.out32 = new Uint32Array(this.out.buffer)
+  }
 }

@@ -13,6 +13,7 @@ import { isLiveView } from './node-id.js'
 import { forgetIn, inFolder } from './past.js'
 import { inVersions } from './past-versions.js'
 import { HeaderWord, OP_COUNT, Op } from './protocol.js'
+import { WalkAhead } from './walk-ahead.js'
 import * as xattr from './xattr.js'
 
 type Operation = (x: Exchange) => number
@@ -141,6 +142,8 @@ export class FuseHandler {
     this.frame = frame
     this.#hooks = hooks
     this.exchange = new Exchange(frame, fs, { readOnly: false, rootIno: fs.session.rootIno, mountId: undefined, space: undefined, past: undefined, ...options })
+    // Without `changes` nobody could say whether what was made still holds; rules may hide what is listed.
+    if (fs.session.changes !== undefined && options.guard === undefined) this.exchange.ahead = new WalkAhead(this.exchange, hooks.far)
   }
 
   /** Undefined until the kernel sent INIT; a server that takes over a mount never sees it. */
@@ -187,6 +190,11 @@ export class FuseHandler {
       if (hooks.far !== undefined) hooks.far.store.mayMiss = false
       hooks.answering?.(false, x.ino)
     }
+  }
+
+  /** While nobody asks: makes an answer that will most likely be asked for. @returns false when there is none to make */
+  workAhead(): boolean {
+    return this.exchange.ahead?.make() === true
   }
 
   /** What another state replaced: all that can be done with it is to let go of it. */

@@ -11,7 +11,11 @@ export interface Connection {
   /** /dev/fuse, non-blocking. The loop does not close it. */
   readonly fd: number
   /** Answers the request of `length` bytes in the loop's frame: bytes of the reply, 0 for none, -1 for later. */
-  readonly handler: { handle(length: number, patient?: boolean): number }
+  readonly handler: {
+    handle(length: number, patient?: boolean): number
+    /** Called when nobody asks for anything: does what will most likely be asked for next. False when there is nothing. */
+    workAhead?(): boolean
+  }
   /** The mount is gone: unmounted, or aborted. The connection was removed from the loop. */
   ended(errno: number): void
 }
@@ -53,6 +57,8 @@ export class FuseLoop {
   #served = false
   /** A connection may have more than its turn allowed. */
   #more = false
+  /** Whose request was answered last. */
+  #last: Connection | undefined
   #spinMisses = 0
   #spinsLeftOut = 0
   readonly #parking = new Parking()
@@ -72,6 +78,7 @@ export class FuseLoop {
     const at = this.#connections.indexOf(connection)
     if (at < 0) return
     this.#connections.splice(at, 1)
+    if (this.#last === connection) this.#last = undefined
     this.#parking.forget(connection)
     this.#arrange()
   }
@@ -109,7 +116,7 @@ export class FuseLoop {
       if (this.#stopped) break
       if (this.#parking.hasReady) this.#makeAgain()
       if (this.#turn() > 0 && performance.now() >= this.#pumpDue()) this.#pump(BUSY_SLICE_MS)
-      if (!this.#more && !this.#parking.hasReady && !this.waker.raised() && !this.#spin()) this.#sleep()
+      if (!this.#more && !this.#parking.hasReady && !this.waker.raised() && !this.#workAhead() && !this.#spin()) this.#sleep()
     }
     this.#stopped = false
   }
@@ -158,10 +165,16 @@ export class FuseLoop {
         if (length !== -EAGAIN) this.#readFailed(connection, length)
         return served
       }
+      this.#last = connection
       this.#reply(connection, connection.handler.handle(length))
     }
     this.#more = true
     return limits.fuseTurn
+  }
+
+  /** For whoever asked last. */
+  #workAhead(): boolean {
+    return this.#last?.handler.workAhead?.() === true
   }
 
   #reply(connection: Connection, length: number): void {

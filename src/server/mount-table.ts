@@ -186,6 +186,7 @@ export class MountTable {
           }
           return reply
         },
+        workAhead: () => handler.workAhead(),
       },
       ended: errno => this.#ended(id, errno),
     }

@@ -150,6 +150,11 @@ export const limits = {
   fuseCatchUpTurns: 256,
   /** A request that was given up so often, because what it needs was not here, waits for it the next time. */
   fuseMisses: 64,
+  /** Listings are made ahead where so many directories in a row were expected: so many, of so many bytes, of so many directories that are kept in mind. */
+  fuseAheadHits: 2,
+  fuseAheadListings: 4,
+  fuseAheadBytes: 64 * 1024,
+  fuseAheadDirectories: 4096,
   /** Views of one mount that the kernel forgot and that keep their numbers, in case somebody comes back to them. */
   idleViews: 64,
   /** Views of one mount that the kernel holds before it is asked to let go of those used longest ago. */
