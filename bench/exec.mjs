@@ -1,6 +1,6 @@
 // Commands in volumes beside plain ones: `node bench/exec.mjs [--files=N] [--runs=N]`. Needs `npm run build`. Prints a table for RESULTS.md.
 import { execFile, spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -154,6 +154,9 @@ for (const [kind, values] of Object.entries(time)) add(`processor time of one of
 
 console.log(`${machine()}, load ${loadavg()[0].toFixed(1)}\n`)
 table(['', 'median', 'range', 'aim'], rows)
+const { pid: supervisor } = JSON.parse(readFileSync(join(home, 'run', 'supervisor.json'), 'utf8'))
 await cairn.close()
-// The server may still be deleting what forks left.
+// It may still be deleting what forks left.
+process.kill(supervisor, 'SIGTERM')
+while (existsSync(`/proc/${supervisor}`)) await new Promise(resolve => setTimeout(resolve, 10))
 rmSync(root, { recursive: true, force: true, maxRetries: 20 })

@@ -31,6 +31,7 @@ const ACTIONS_BYTES = 256
 const ATTRIBUTES_BYTES = 512
 const SIGNALS_BYTES = 128
 const POINTER_BYTES = 8
+const ADDRESS_BYTES = 6
 const SETSIGDEF = 0x04
 const SETSIGMASK = 0x08
 const SETSID = 0x80
@@ -126,10 +127,11 @@ function pointers(words: readonly string[]): Buffer {
   const table = (words.length + 1) * POINTER_BYTES
   const block = Buffer.alloc(table + texts.length)
   texts.copy(block, table)
-  const base = ffi().address(block)
+  // Addresses of programs are below 2^48.
+  const base = Number(ffi().address(block))
   let at = table
   for (let i = 0; i < words.length; i++) {
-    block.writeBigUInt64LE(base + BigInt(at), i * POINTER_BYTES)
+    block.writeUIntLE(base + at, i * POINTER_BYTES, ADDRESS_BYTES)
     at = block.indexOf(0, at) + 1
   }
   return block
