@@ -331,7 +331,7 @@ export const limits = {
   storeAheadPages: 64,
   storeAheadBytes: 1024 * 1024,
   /** What is fetched ahead of who reads a file from its start to its end, where the cache has room; and what of it is read before more is asked for: one request. */
-  fileAheadBytes: 32 * 1024 * 1024,
+  fileAheadBytes: 48 * 1024 * 1024,
   fileAheadStepBytes: 4 * 1024 * 1024,
   /** Files of a cache that are kept open. */
   cacheOpenFiles: 256,
@@ -341,7 +341,7 @@ export const limits = {
   cacheUseMs: 1000,
   /** Large files of a cache are written past the page cache, so many at once, while no more than so many wait; not for a time after one took longer than this. */
   cacheDirectWrites: 2,
-  cacheDirectWaiting: 4,
+  cacheDirectWaiting: 8,
   cacheDirectMs: 500,
   cacheDirectPauseMs: 5000,
   /** A file that is being written to a cache and was not finished within this was left by a crash. */

@@ -272,3 +272,13 @@ describe('the fetcher of chunks', () => {
     space.close()
   })
 })
+
+it('where somebody said what he reads next nothing is guessed; behind that it is again', () => {
+  const told = 5
+  const { cache, expected } = host()
+  cache.prefetch(KEY, 0, told * CHUNK_BYTES)
+  for (let at = 0; at < told * CHUNK_BYTES; at += CHUNK_BYTES / 4) read(cache, at, CHUNK_BYTES / 4)
+  expect(expected).toEqual([told])
+  for (let at = told * CHUNK_BYTES; at < object.length; at += CHUNK_BYTES / 4) read(cache, at, CHUNK_BYTES / 4)
+  expect(expected.length).toBeGreaterThan(1)
+})

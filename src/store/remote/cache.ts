@@ -42,6 +42,8 @@ export class PackCache {
   readonly #files: CachedFiles
   /** Chunks that the disk did not take, the longest unused first: else each page of them were a request. */
   readonly #unkept = new Map<string, Uint8Array>()
+  /** Parts of objects that somebody asked for who knows what he will read: nothing is guessed there. */
+  readonly #led = new Map<string, { from: number; to: number }>()
   #hits = 0
   #misses = 0
   #sweptMs = 0
@@ -97,7 +99,7 @@ export class PackCache {
 
   #readChunk(key: string, chunk: number, from: number, into: Uint8Array, at: number, length: number): number {
     const path = chunkFile(key, chunk)
-    this.#ahead.reads(key, chunk)
+    if (!this.#isLed(key, chunk)) this.#ahead.reads(key, chunk)
     const n = this.#readHere(key, chunk, path, from, into, at, length)
     if (n >= 0) {
       this.#hits++
@@ -154,7 +156,24 @@ export class PackCache {
 
   /** Begins to bring a part of an object here. */
   prefetch(key: string, offset: number, length: number): void {
-    this.#expect(key, Math.floor(offset / CHUNK_BYTES), chunksIn(offset, length))
+    const [first, count] = [Math.floor(offset / CHUNK_BYTES), chunksIn(offset, length)]
+    if (length > limits.storeAheadBytes) this.#leads(key, first, first + count)
+    this.#expect(key, first, count)
+  }
+
+  /** Who asks for so much at once knows what is read next. */
+  #leads(key: string, first: number, to: number): void {
+    const before = this.#led.get(key)
+    this.#led.delete(key)
+    const goesOn = before !== undefined && first >= before.from && first <= before.to
+    this.#led.set(key, goesOn ? { from: before.from, to: Math.max(before.to, to) } : { from: first, to })
+    const oldest = this.#led.keys().next().value
+    if (this.#led.size > limits.storeStreams && oldest !== undefined) this.#led.delete(oldest)
+  }
+
+  #isLed(key: string, chunk: number): boolean {
+    const led = this.#led.get(key)
+    return led !== undefined && chunk >= led.from && chunk < led.to
   }
 
   /** Where the disk takes nothing it would be thrown away. */

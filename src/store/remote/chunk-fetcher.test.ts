@@ -172,6 +172,16 @@ it('where the engine has all buffers, few others are used again and again', asyn
   ).toBe(true)
 })
 
+it('the rest of an object does not wait for more to be expected when who reads on is in the next one', async () => {
+  const chunks = fetcher(GROUP_CHUNKS)
+  chunks.prefetch('packs/c', 0, 1)
+  chunks.prefetch('packs/a', 0, GROUP_CHUNKS + 1)
+  chunks.prefetch('packs/b', 0, 2)
+  await new Promise(resolve => setImmediate(resolve))
+  expect(asked).toEqual([`0+${GROUP_CHUNKS}`, `${GROUP_CHUNKS}+1`])
+  expect(await chunks.fetch('packs/a', GROUP_CHUNKS)).toBe(10)
+})
+
 it('what comes with one request makes whole groups where it can', () => {
   const wanted = (from: number, to: number) => runLength(from, chunk => chunk < to)
   expect(wanted(0, 100)).toBe(GROUP_CHUNKS)

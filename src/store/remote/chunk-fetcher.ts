@@ -31,6 +31,8 @@ export class ChunkFetcher {
   /** Chunks that are expected to be asked for, by object, in the order in which they were named. */
   readonly #expected = new Map<string, Set<number>>()
   #expecting = 0
+  /** Of which several chunks were named last. */
+  #namedLast = ''
   /** Requests for those. */
   #running = 0
   #isPumpDue = false
@@ -103,6 +105,7 @@ export class ChunkFetcher {
   /** Reads chunks when there is room. Beyond `limits.storeExpected` of them, those that were named first are forgotten. */
   prefetch(key: string, first: number, count: number): void {
     const end = Math.min(first + count, this.#ends.get(key) ?? Number.POSITIVE_INFINITY)
+    if (count > 1) this.#namedLast = key
     if (this.#space.sizeOf(key) >= 0) return
     for (let chunk = first; chunk < end; chunk++) if (!this.#underWay.has(chunkFile(key, chunk)) && this.#sizeHere(key, chunk) < 0) this.#expect(key, chunk)
     // What is named together comes together.
@@ -169,9 +172,18 @@ export class ChunkFetcher {
     return undefined
   }
 
-  /** The begin of a group behind one that is on its way is left until the rest of it is expected too, which one who reads on sees to; but not when little else is on its way. */
+  /**
+   * The begin of a group behind one that is on its way is left until the rest of it is expected too, which one who reads on sees to; but not when little else is on
+   * its way, nor when he reads on in another object already.
+   */
   #isToGrow(key: string, first: number, count: number): boolean {
-    return this.#running >= RUNNING_WELL && first % GROUP_CHUNKS === 0 && count < GROUP_CHUNKS && this.#underWay.has(chunkFile(key, first - 1))
+    return (
+      key === this.#namedLast &&
+      this.#running >= RUNNING_WELL &&
+      first % GROUP_CHUNKS === 0 &&
+      count < GROUP_CHUNKS &&
+      this.#underWay.has(chunkFile(key, first - 1))
+    )
   }
 
   /**
