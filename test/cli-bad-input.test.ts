@@ -34,6 +34,29 @@ async function refuses(argv: string[], { exit, code, message, remedy }: Refusal,
   expect([await cli.ok('log', 'v', '--json'), await cli.ok('ls', 'v', '--json')]).toEqual(before)
 }
 
+describe('what is recorded, found and tagged', () => {
+  test('two questions to the audit at once', async () => {
+    const remedy = 'Give one of them.'
+    await refuses(['audit', 'v', '--head', '--verify'], { exit: 2, code: 'ERR_USAGE', message: '--head and --verify are two questions.', remedy })
+    await refuses(['audit', 'v', '--verify', '--follow'], { exit: 2, code: 'ERR_USAGE', message: '--verify and --follow are two questions.', remedy })
+  })
+
+  test('operands behind an option that takes several words', async () => {
+    const { code, err } = await cli.cairn('grep', '--glob', '*.txt', 'one', 'v')
+    expect(code).toBe(2)
+    expect(err).toContain('What stands behind --glob belongs to it: write it last.')
+    expect((await cli.cairn('exec', '--env', 'A=1', 'v', '--', 'true')).err).toBe(
+      'cairn: v sets no variable. Write --env NAME=VALUE, and the volume before it.\n',
+    )
+  })
+
+  test('a value that is too long', async () => {
+    const { code, err } = await cli.cairn('meta', 'v:/f', 'key', 'x'.repeat(100_000))
+    expect({ code, err }).toEqual({ code: 1, err: expect.stringMatching(/takes no value of that length\. Write a shorter one, or keep it in a file\.\n$/) })
+    expect(await cli.json('meta', 'v:/f')).toMatchObject({ meta: {} })
+  })
+})
+
 describe('a ref', () => {
   test('that is unknown: what there is', async () => {
     const unknown = { exit: 1, code: 'ERR_REF_UNKNOWN', message: "There is no checkpoint or commit 'nope'." }

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { closeSync, mkdtempSync, openSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -186,6 +186,15 @@ except OSError as error: print('none')`
   it('what starts the sandbox has nothing of the environment of the command, such as a library to load', async () => {
     const { stdout } = await sh('tr "\\0" "\\n" < /proc/1/environ | grep -v ^PWD=', { env: { LD_PRELOAD: '/workspace/none.so', BASH_ENV: `${outside}/x` } })
     expect(stdout).toBe('')
+  })
+
+  it('a folder that is to be readable does not show that of the volumes, by whatever path', async () => {
+    symlinkSync(home.folder, join(outside, 'link'))
+    for (const folder of ['/', '/.', '/usr/..', home.home, join(home.home, 'run'), join(outside, 'link'), join(outside, 'link', 'home')])
+      await expect(sh('true', { readable: [folder] }), folder).rejects.toMatchObject({ code: 'ERR_EXEC_READABLE', exitCode: 125 })
+    const { stdout } = await sh(`ls -A ${home.home}; cat ${outside}/secret`, { readable: [home.folder, `${outside}/./`] })
+    expect(stdout).toBe('the secret')
+    rmSync(join(outside, 'link'))
   })
 
   it('the environment of this program is not handed on', async () => {

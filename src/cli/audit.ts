@@ -115,7 +115,7 @@ export function entryParts(entry: AuditRecord): string[] {
   if (reason !== undefined) parts.push(`(${printable(reason)})`)
   if (decision !== undefined && decision.effect !== 'allow')
     parts.push(
-      `[${decision.effect}${decision.by === undefined ? '' : ` by ${printable(decision.by)}`}${decision.reason === undefined ? '' : `: ${printable(decision.reason)}`}]`,
+      `[${decision.effect}${decision.by === undefined || decision.by === '' ? '' : ` by ${printable(decision.by)}`}${decision.reason === undefined ? '' : `: ${printable(decision.reason)}`}]`,
     )
   return parts
 }

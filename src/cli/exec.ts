@@ -7,7 +7,7 @@ import { limits } from '../sys/index.js'
 import { parseWait } from './age.js'
 import type { Context } from './context.js'
 import { tell, usageError } from './errors.js'
-import { duration, plural, printable } from './format.js'
+import { plural, printable } from './format.js'
 import type { Sink } from './output.js'
 import type { Options, Run } from './spec.js'
 import { StandardOutput } from './standard-output.js'
@@ -91,7 +91,7 @@ function variables(pairs: readonly string[]): Record<string, string> {
   return Object.fromEntries(
     pairs.map(pair => {
       const at = pair.indexOf('=')
-      if (at < 1) throw usageError(`${pair} sets no variable.`, 'Write --env NAME=VALUE.')
+      if (at < 1) throw usageError(`${pair} sets no variable.`, 'Write --env NAME=VALUE, and the volume before it.')
       return [pair.slice(0, at), pair.slice(at + 1)]
     }),
   )
@@ -122,8 +122,8 @@ function passedOn(stream: Sink, chunk: Buffer): Promise<void> | undefined {
 /** Whoever waits is told for what. It is answered elsewhere. */
 export function waits(context: Context): NonNullable<ExecOptions['onAsk']> {
   return ({ id, reason, untilMs }) => {
-    const left = duration(Math.max(0, untilMs - Date.now()))
-    context.out.note(`cairn: ${printable(reason)} Waiting for an answer, at most ${left}: \`cairn approve ${id}\` or \`cairn deny ${id}\`.`)
+    const left = Math.max(0, Math.ceil((untilMs - Date.now()) / 1000))
+    context.out.note(`cairn: ${printable(reason)} Waiting for an answer, at most ${left} s: \`cairn approve ${id}\` or \`cairn deny ${id}\`.`)
     return undefined
   }
 }

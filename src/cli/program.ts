@@ -93,7 +93,7 @@ export function usageFrom(error: CommanderError, program: Command, argv: readonl
       return usageError(`\`${name}\` has no option ${quoted}.`, close === undefined ? `Run \`${name} --help\` to see those it has.` : `Did you mean ${close}?`)
     }
     case 'commander.missingArgument':
-      return usageError(`\`${name}\` needs ${quoted.toUpperCase()}.`, `Usage: ${name} ${command.usage()}.`)
+      return usageError(`\`${name}\` needs ${quoted.toUpperCase()}.`, `Usage: ${name} ${command.usage()}.${swallowed(command)}`)
     case 'commander.excessArguments':
       return usageError(`\`${name}\` got more operands than it takes.`, `Usage: ${name} ${command.usage()}.`)
     case 'commander.optionMissingArgument':
@@ -101,6 +101,12 @@ export function usageFrom(error: CommanderError, program: Command, argv: readonl
     default:
       return usageError(`${error.message.replace(/^error: /, '')}.`.replace(/\.\.$/, '.'), `Run \`${name} --help\`.`)
   }
+}
+
+/** An option that takes several words takes operands, too. */
+function swallowed(command: Command): string {
+  const greedy = command.options.find(option => option.variadic && command.getOptionValue(option.attributeName()) !== undefined)
+  return greedy === undefined ? '' : ` What stands behind ${greedy.long} belongs to it: write it last.`
 }
 
 export function unknownCommand(word: string, parent: Command): CairnError {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { existsSync, realpathSync, renameSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, posix } from 'node:path'
 import { CairnError } from '../../errors.js'
 import {
   Bubblewrap,
@@ -53,7 +53,7 @@ export async function holdingFor(home: string, wanted: Wanted): Promise<Holding>
   const network = wanted.network ?? 'none'
   const seccompFile = filterFile(run)
   const hidden = [...secrets(), { path: real(home), isFolder: true }]
-  const readable = wanted.readable.map(checkedFolder)
+  const readable = wanted.readable.map(path => checkedFolder(path, real(home)))
   const common: Omit<SandboxOptions, 'workspace'> = { program, ...can, network, seccompFile, hidden, readable, readOnly: wanted.readOnly }
   return { isSandboxed: true, network, enclosure: workspace => new Bubblewrap({ ...common, workspace }) }
 }
@@ -112,11 +112,16 @@ function secrets(): SandboxOptions['hidden'] {
   return foundSecrets.hidden
 }
 
-function checkedFolder(path: string): string {
-  if (path.startsWith('/') && path !== '/' && existsSync(path)) return path
-  throw new CairnError('ERR_EXEC_READABLE', `${path} is no folder of this host that could be shown.`, 'Name one that exists, by its whole path.', {
-    exitCode: 125,
-  })
+/** What the folder of the volumes lies in is covered where it lies, which only the path of that itself says. */
+function checkedFolder(path: string, home: string): string {
+  const wrong = (what: string, remedy: string): CairnError => new CairnError('ERR_EXEC_READABLE', `${path} ${what}.`, remedy, { exitCode: 125 })
+  const folder = posix.resolve(path)
+  if (!path.startsWith('/') || folder === '/' || !existsSync(folder))
+    throw wrong('is no folder of this host that could be shown', 'Name one that exists, by its whole path.')
+  const is = real(folder)
+  const isWithin = is === home || is.startsWith(`${home}/`)
+  if (isWithin || (is !== folder && home.startsWith(`${is}/`))) throw wrong('leads to the folder of the volumes, which no command may see', 'Name another one.')
+  return folder
 }
 
 function real(path: string): string {

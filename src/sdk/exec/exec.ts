@@ -120,7 +120,7 @@ class Exec {
       ...(signal === undefined ? {} : { signal }),
     })
     const why = reason ?? (approved ? decision.reason : `${by} said no to it.`)
-    return { ...shownDecision(decision), effect: approved ? 'ask' : 'deny', reason: why, by }
+    return { ...shownDecision(decision), effect: approved ? 'ask' : 'deny', reason: why, ...(by === '' ? {} : { by }) }
   }
 
   async #inFork(holding: Holding, decision: ExecDecision): Promise<ExecResult<string | Buffer> | undefined> {
