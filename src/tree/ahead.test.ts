@@ -46,6 +46,13 @@ it('tells of most pages of a walk before they are read, and of none of another r
   expect(walked).toBeLessThan(pages.pages.length * 0.7)
 })
 
+it('tells of pages of a walk that goes back', () => {
+  const { tree, pages } = cold(20_000)
+  for (let i = 12_000; i >= 0; i--) expect(tree.get(key(1, i), 4)).toBe(true)
+  expect(pages.unexpected).toBeLessThan(30)
+  expect(pages.told.size).toBeLessThan(pages.pages.length * 0.7)
+})
+
 it('tells of pages of a region that is read in any order', () => {
   const { tree, pages } = cold(20_000)
   for (let i = 0; i < 2000; i++) expect(tree.get(key(2, (i * 7919) % 20_000), 4)).toBe(true)

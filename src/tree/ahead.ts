@@ -5,16 +5,16 @@ import type { PageSource } from './tree.js'
 
 /** What has been looked at below one inner page. */
 interface Seen {
-  /** How many children, by region. */
-  readonly children: Map<number, number>
+  /** How many children, and which one last, by region. */
+  readonly children: Map<number, { count: number; last: number }>
   /** 1 for each child that the source was told of. */
   told: Uint8Array
 }
 
 /**
  * Tells a source whose pages are far away which ones will most likely be wanted next, so that they come together instead of one after the other: below an
- * inner page of which several children of one region were looked at, twice as many more, those that follow first, then those before. So a scan soon has all of
- * its pages on the way, in whatever order it goes, and one look-up none. Never beyond the region of the tree (first byte of the keys).
+ * inner page of which several children of one region were looked at, twice as many more, first on the side to which the last step went. So a scan soon has
+ * all of its pages on the way, in whatever order it goes, and one look-up none. Never beyond the region of the tree (first byte of the keys).
  */
 export class Ahead {
   readonly #prefetch: NonNullable<PageSource['prefetchPage']>
@@ -35,11 +35,13 @@ export class Ahead {
     }
     seen.told[i] = 1
     const region = regionOf(bytesOf(pg), i)
-    const count = (seen.children.get(region) ?? 0) + 1
-    seen.children.set(region, count)
-    if (count < 2) return
-    const left = this.#tell(pg, seen, i, 1, Math.min(count * 2, limits.storeAheadPages))
-    if (left > 0) this.#tell(pg, seen, i, -1, left)
+    const before = seen.children.get(region)
+    const count = (before?.count ?? 0) + 1
+    seen.children.set(region, { count, last: i })
+    if (before === undefined) return
+    const step = i > before.last ? 1 : -1
+    const left = this.#tell(pg, seen, i, step, Math.min(count * 2, limits.storeAheadPages))
+    if (left > 0) this.#tell(pg, seen, i, step > 0 ? -1 : 1, left)
   }
 
   /** Tells of the children up to `count` steps from child `i`; returns how many steps there was no child for. */
