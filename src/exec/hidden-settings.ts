@@ -19,7 +19,10 @@ export function hiddenSettings(folder: string): Hidden[] {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name)
     if (entry.isSymbolicLink()) continue
-    const { mode } = statSync(path)
+    const stats = statSync(path, { throwIfNoEntry: false })
+    // Gone since the folder was listed.
+    if (stats === undefined) continue
+    const { mode } = stats
     if (entry.isDirectory()) {
       if ((mode & ALL_READ_AND_ENTER) !== ALL_READ_AND_ENTER) found.push({ path, isFolder: true })
       else found.push(...hiddenSettings(path))
