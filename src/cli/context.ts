@@ -7,7 +7,7 @@ import { keySettings } from '../sdk/keys.js'
 import { mountOf } from '../sdk/mount-table.js'
 import type { CairnApi, CairnOptions, MountInfo, OpenVolume } from '../sdk/types.js'
 import { assert } from '../sys/assert.js'
-import { about, type Told, tell, usageError } from './errors.js'
+import { about, NOT_RUN, type Told, tell, usageError } from './errors.js'
 import type { Output, Streams } from './output.js'
 import { type Place, type PlaceRules, Places } from './places.js'
 import { nearest } from './suggest.js'
@@ -228,6 +228,12 @@ export class Context {
     if (this.json) await this.out.write(`${JSON.stringify({ error: { code: told.code, message: told.message, remedy: told.remedy } })}\n`)
     else this.complain(told)
     return told.exitCode
+  }
+
+  /** The same for commands that run others. */
+  async notRun(error: unknown): Promise<number> {
+    const code = await this.failure(error)
+    return code > 2 ? code : NOT_RUN
   }
 
   private complain(told: Told): void {

@@ -14,6 +14,9 @@ export function usageError(message: string, remedy: string): CairnError {
   return new CairnError('ERR_USAGE', message, remedy, { exitCode: 2 })
 }
 
+/** Exit code of commands that run others, where nothing was run. */
+export const NOT_RUN = 125
+
 /** POSIX codes as sentences: what is wrong with the file, and what to do. */
 const sentences: Readonly<Record<string, readonly [what: string, remedy: string]>> = {
   E2BIG: ['takes no value of that length', 'Write a shorter one, or keep it in a file.'],

@@ -6,7 +6,7 @@ import type { ExecCommand, ExecOptions, ExecResult } from '../sdk/types.js'
 import { limits } from '../sys/index.js'
 import { parseWait } from './age.js'
 import type { Context } from './context.js'
-import { tell, usageError } from './errors.js'
+import { NOT_RUN, usageError } from './errors.js'
 import { plural, printable } from './format.js'
 import type { Sink } from './output.js'
 import type { Options, Run } from './spec.js'
@@ -14,7 +14,6 @@ import { StandardOutput } from './standard-output.js'
 
 /** What is not the command's own end. */
 const TIMED_OUT = 124
-const BOUNDARY = 125
 
 /** Exits as the command did; 124 when its time was over, 125 when it could not be run, 126 when it may not be, 127 when there is no such program. */
 export const run: Run = async (context, [operand, ...others], options) => {
@@ -36,9 +35,7 @@ export const run: Run = async (context, [operand, ...others], options) => {
       stop.forget()
     }
   } catch (error) {
-    const { exitCode } = tell(error)
-    await context.failure(error)
-    return exitCode > 2 ? exitCode : BOUNDARY
+    return context.notRun(error)
   }
 }
 
@@ -76,7 +73,7 @@ export function execOptions(options: Options): ExecOptions {
 function timeoutOf(text: string): number {
   const ms = parseWait(text)
   if (ms >= 1 && ms <= limits.execTimeoutMs) return ms
-  throw new CairnError('ERR_EXEC_OPTION', `--timeout is ${text}.`, 'Write a time from 1ms to 7d, such as 30s or 5m.', { exitCode: BOUNDARY })
+  throw new CairnError('ERR_EXEC_OPTION', `--timeout is ${text}.`, 'Write a time from 1ms to 7d, such as 30s or 5m.', { exitCode: NOT_RUN })
 }
 
 function oneOf<Name extends string, const Value extends string>(options: Options, name: Name, values: readonly Value[]): { [key in Name]?: Value } {
@@ -134,7 +131,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 function endedBySignals(): { signal: AbortSignal; forget: () => void } {
   const abort = new AbortController()
   const end = (): void =>
-    abort.abort(new CairnError('ERR_EXEC_ABORTED', 'The command was not run: it was ended before.', 'Run it again.', { exitCode: BOUNDARY }))
+    abort.abort(new CairnError('ERR_EXEC_ABORTED', 'The command was not run: it was ended before.', 'Run it again.', { exitCode: NOT_RUN }))
   for (const name of SIGNALS) process.on(name, end)
   return {
     signal: abort.signal,
@@ -165,5 +162,5 @@ function notes(context: Context, { fork, rolledBack, timedOut, changes, duration
 
 function exitCodeOf({ timedOut, exitCode, fork }: ExecResult<Buffer>): number {
   if (timedOut) return TIMED_OUT
-  return fork?.state === 'conflicts' ? BOUNDARY : exitCode
+  return fork?.state === 'conflicts' ? NOT_RUN : exitCode
 }

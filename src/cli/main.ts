@@ -3,9 +3,8 @@ import type { Context, OpenCairn } from './context.js'
 import { Output, type Streams } from './output.js'
 import { StandardOutput } from './standard-output.js'
 
-/** Commands whose exit code is that of what they run, and what it is where they ran nothing. */
+/** Commands whose exit code is that of what they run. */
 const RUNNING = new Set(['exec', 'proxy', 'race'])
-const NOT_RUN = 125
 
 const isWord = (word: string): boolean => !word.startsWith('-')
 
@@ -46,8 +45,7 @@ export async function main(argv: readonly string[], streams: Streams, open: Open
     return (await run(context, args, parsed.options)) ?? 0
   } catch (error) {
     if ((error as NodeJS.ErrnoException | undefined)?.code === 'EPIPE') return 0
-    const code = await context.failure(error)
-    return RUNNING.has(argv.find(isWord) ?? '') ? NOT_RUN : code
+    return await (RUNNING.has(argv.find(isWord) ?? '') ? context.notRun(error) : context.failure(error))
   } finally {
     await context.close().catch(error => out.note(`cairn: ${error instanceof Error ? error.message : error}`))
   }

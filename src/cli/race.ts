@@ -1,11 +1,9 @@
 import type { Attempt, RaceResult } from '../sdk/types.js'
 import type { Context } from './context.js'
-import { tell, usageError } from './errors.js'
+import { NOT_RUN, usageError } from './errors.js'
 import { execOptions, waits } from './exec.js'
 import { duration, plural } from './format.js'
 import type { Options, Run } from './spec.js'
-
-const BOUNDARY = 125
 
 /** Exits 0 when there is a winner and it was merged where that was wanted, 1 when no attempt succeeded, 125 when it could not be run or merged. */
 export const run: Run = async (context, [operand], options) => {
@@ -19,11 +17,9 @@ export const run: Run = async (context, [operand], options) => {
     const result = await context.helped(() => cairn.race(name, attempts, asked))
     await context.result(result, () => lines(context, result, options['merge'] === 'none'))
     if (result.winner === undefined) return 1
-    return result.merge?.state === 'conflicts' ? BOUNDARY : 0
+    return result.merge?.state === 'conflicts' ? NOT_RUN : 0
   } catch (error) {
-    const { exitCode } = tell(error)
-    await context.failure(error)
-    return exitCode > 2 ? exitCode : BOUNDARY
+    return context.notRun(error)
   }
 }
 

@@ -33,3 +33,8 @@ export function isRegular(mode: number): boolean {
 export function isSymlink(mode: number): boolean {
   return (mode & S_IFMT) === S_IFLNK
 }
+
+/** The kinds of files that content, names and links tell apart. */
+export function kindOf(mode: number): 'file' | 'directory' | 'symlink' | 'other' {
+  return isRegular(mode) ? 'file' : isDirectory(mode) ? 'directory' : isSymlink(mode) ? 'symlink' : 'other'
+}

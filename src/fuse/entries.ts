@@ -1,11 +1,12 @@
 /** Requests that find, make and remove names. */
+import { S_IFDIR, S_IFMT, S_IFREG } from '../codec/mode.js'
 import { EEXIST, EINVAL, ENOENT, EPERM } from '../errors.js'
 import type { FileSystemApi } from '../fs/filesystem.js'
 import { HISTORY_NAME } from '../fs/index.js'
 import type { Exchange } from './exchange.js'
 import { isLiveView } from './node-id.js'
 import { folderEntry, forgetIn } from './past.js'
-import { ENTRY_OUT_BYTES, OPEN_OUT_BYTES, OpenFlag, REPLY_WORD, S_IFDIR, S_IFMT, S_IFREG } from './protocol.js'
+import { ENTRY_OUT_BYTES, OPEN_OUT_BYTES, OpenFlag, REPLY_WORD } from './protocol.js'
 import { rollbackJournal, WATCHED } from './rollback-journal.js'
 
 /** Missing names are answered with inode 0, which the kernel remembers. */

@@ -1,4 +1,5 @@
 /** The rules of a view, asked before each request that names or changes something. */
+import { isDirectory } from '../codec/mode.js'
 import { EACCES, ENOENT, EROFS, ESTALE, EXDEV } from '../errors.js'
 import type { FileSystemApi } from '../fs/filesystem.js'
 import { Access, type PathRules } from '../views/index.js'
@@ -121,16 +122,13 @@ export class Guard {
   /** A directory moves as a whole only if nothing in it is treated otherwise there: what is told that it cannot is moved file by file. */
   #isMovable(fs: FileSystemApi, [dir, name]: [number, string], [toDir, toName]: [number, string]): boolean {
     const ino = fs.lookup(dir, name)
-    if (ino < 0 || (fs.attr.mode & S_IFMT) !== S_IFDIR) return true
+    if (ino < 0 || !isDirectory(fs.attr.mode)) return true
     const { names } = this
     const [from, to] = [names.ground(fs, dir), names.ground(fs, toDir)]
     if (from === undefined || to === undefined) return true
     return names.moves(ino, names.rules.below(from, name), names.rules.below(to, toName))
   }
 }
-
-const S_IFMT = 0o170000
-const S_IFDIR = 0o040000
 
 const looks: Check = (g, x) => g.uses(x, false)
 const changes: Check = (g, x) => g.uses(x, true)

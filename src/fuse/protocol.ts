@@ -129,7 +129,3 @@ export const Ioctl = {
   fsxImmutable: 0x8,
   fsxBytes: 28,
 } as const
-
-export const S_IFMT = 0o170000
-export const S_IFREG = 0o100000
-export const S_IFDIR = 0o040000

@@ -1,4 +1,5 @@
 import { CairnError } from '../errors.js'
+import { limits } from '../sys/index.js'
 import { looksLikeCommitId } from '../volume/refs.js'
 
 /** Where an operand points: into a volume, at a file of the host, or at stdin and stdout. */
@@ -19,7 +20,7 @@ function nameProblem(name: string): string | undefined {
   if (name === '') return 'is empty'
   if (name.includes('/')) return 'contains a slash'
   if (/\s/.test(name)) return 'contains a space'
-  if (name.length > 100) return `is ${name.length} characters long`
+  if (name.length > limits.volumeNameCharacters) return `is ${name.length} characters long`
   if (/^[.]+$/.test(name)) return 'is a directory of the host'
   if (!/^[A-Za-z0-9]/.test(name)) return 'does not start with a letter or a digit'
   if (!NAME.test(name)) return 'has characters other than letters, digits, dot, underscore and hyphen'
@@ -33,7 +34,7 @@ export function checkVolumeName(name: string): void {
   throw usage(
     'ERR_VOLUME_NAME',
     `The volume name ${quoted(name)} ${problem}.`,
-    'Use 1 to 100 letters, digits, dots, underscores and hyphens, starting with a letter or a digit.',
+    `Use 1 to ${limits.volumeNameCharacters} letters, digits, dots, underscores and hyphens, starting with a letter or a digit.`,
   )
 }
 

@@ -13,21 +13,25 @@ import type { RunChanges } from './runs.js'
 let home: string
 let engine: Engine
 let host: EngineHost
+let open: OpenVolume
 
 beforeEach(() => {
   home = mkdtempSync(join(tmpdir(), 'cairn-runs-'))
   engine = Engine.open({ home })
   host = new EngineHost(engine, { makeFs: session => new FileSystem(session) })
   engine.create('w')
+  open = host.volumes.acquire('w')
 })
 
 afterEach(() => {
+  host.volumes.release(open)
   engine.close()
   rmSync(home, { recursive: true, force: true })
 })
 
 /** Makes a file, as the view of a run does. */
-function makeFile({ volume, fs }: OpenVolume, exec: string, name: string): void {
+function makeFile(exec: string, name: string): void {
+  const { volume, fs } = open
   volume.session.exec = exec
   volume.runMessages.set(exec, `exec: touch ${name}`)
   fs.mknod(1, name, 0o100644, 0)
@@ -40,11 +44,10 @@ function ended(exec: string, before: string, event: Omit<AuditEvent, 'kind'>): R
 
 describe('the end of a run', () => {
   it('is told with a commit of what it changed', () => {
-    const open = host.volumes.acquire('w')
     const { volume } = open
     const before = volume.checkpoint('start').id
     volume.session.actor = 'robot'
-    makeFile(open, 'run-1', 'a.txt')
+    makeFile('run-1', 'a.txt')
     const { after } = ended('run-1', before, { actor: 'robot', argv: ['touch', 'a.txt'] })
     expect(volume.history.newest()).toMatchObject({ kind: 'exec', exec: 'run-1', actor: 'robot', message: 'exec: touch a.txt', id: after, parents: [before] })
     const recorded = () => readAudit(volume.state.history).entries[0]
@@ -52,15 +55,13 @@ describe('the end of a run', () => {
     expect(recorded().reason).toBeUndefined()
     expect(ended('run-2', after ?? '', { argv: ['true'] })).toEqual({ changes: [] })
     expect(recorded()).toMatchObject({ exec: 'run-2', before: after, exit: 0 })
-    host.volumes.release(open)
   })
 
   it('is told of each of two that were at work at once with the commit of its own changes', () => {
-    const open = host.volumes.acquire('w')
     const { volume } = open
     const before = volume.presentCommit().id
-    makeFile(open, 'run-1', 'one')
-    makeFile(open, 'run-2', 'two')
+    makeFile('run-1', 'one')
+    makeFile('run-2', 'two')
     const [first, second] = [ended('run-1', before, { argv: ['one'] }), ended('run-2', before, { argv: ['two'] })]
     expect(first.changes).toMatchObject([{ path: '/one' }])
     expect(second.changes).toMatchObject([{ path: '/two' }])
@@ -72,19 +73,16 @@ describe('the end of a run', () => {
       { exec: 'run-2', after: second.after },
       { exec: 'run-1', after: first.after },
     ])
-    host.volumes.release(open)
   })
 
   it('that is recorded a second time is told, and not recorded again', () => {
-    const open = host.volumes.acquire('w')
     const { volume } = open
     const before = volume.presentCommit().id
-    makeFile(open, 'run-1', 'f')
+    makeFile('run-1', 'f')
     const first = ended('run-1', before, { argv: ['make'] })
     expect(first).toMatchObject({ changes: [{ path: '/f', kind: 'created' }], after: volume.history.newest()?.id })
     expect(volume.history.newest()).toMatchObject({ kind: 'exec', exec: 'run-1', message: 'exec: touch f' })
     expect(ended('run-1', before, { argv: ['make'] })).toEqual(first)
     expect(readAudit(volume.state.history, { exec: 'run-1' }).entries).toMatchObject([{ exit: 0, changes: { created: 1 }, paths: ['/f'] }])
-    host.volumes.release(open)
   })
 })

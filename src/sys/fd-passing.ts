@@ -1,6 +1,6 @@
 /** Descriptors over Unix sockets (SCM_RIGHTS). Struct layouts of 64-bit Linux. */
 import { ENOTCONN } from '../errors.js'
-import { cFunction, ffi, orErrno } from './ffi.js'
+import { cFunction, descriptorPair, ffi, orErrno } from './ffi.js'
 
 type Bytes = Uint8Array
 
@@ -21,9 +21,7 @@ const CMSG_LENGTH_OF_ONE = 20
 
 /** Two connected stream sockets, closed on exec unless they are a child's stdio; or the negated errno. */
 export function socketpair(): [number, number] | number {
-  const pair = Buffer.alloc(8)
-  const failed = orErrno(cSocketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
-  return failed < 0 ? failed : [pair.readInt32LE(0), pair.readInt32LE(4)]
+  return descriptorPair(pair => cSocketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
 }
 
 /** struct msghdr, its one iovec, the control buffer and the bytes stand in one block, so that nothing it points to can move or go. */

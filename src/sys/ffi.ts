@@ -43,6 +43,13 @@ export function orErrno(result: number): number {
   return result < 0 ? -ffi().errno() : result
 }
 
+/** Two descriptors that a C call writes into a `int[2]`, or the negated errno. */
+export function descriptorPair(call: (pair: Uint8Array) => number): [number, number] | number {
+  const pair = Buffer.alloc(8)
+  const failed = orErrno(call(pair))
+  return failed < 0 ? failed : [pair.readInt32LE(0), pair.readInt32LE(4)]
+}
+
 /** Paths and names are passed as bytes, so that any name goes through. */
 export function cString(text: string | Uint8Array): Uint8Array {
   return typeof text === 'string' ? Buffer.from(`${text}\0`, 'utf8') : Buffer.concat([text, Buffer.alloc(1)])

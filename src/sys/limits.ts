@@ -127,7 +127,8 @@ export const limits = {
   sealSliceMs: 4,
   /** Changes are in a commit after this, whether anybody asks for one or not. */
   autoCommitMs: 5 * 60 * 1000,
-  /** Longest name of an actor. */
+  /** Longest name of a volume, and of an actor. */
+  volumeNameCharacters: 100,
   actorCharacters: 200,
   /** Changes of several actors who take turns get commits of their own: so many at once, and one more after each so many milliseconds. */
   authorCommits: 32,

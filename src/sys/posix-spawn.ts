@@ -4,7 +4,7 @@
  */
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { constants } from 'node:os'
-import { cFunction, cString, ffi, orErrno } from './ffi.js'
+import { cFunction, cString, descriptorPair, ffi, orErrno } from './ffi.js'
 
 type Bytes = Uint8Array
 
@@ -153,9 +153,7 @@ export function endOfChild(pid: number): [code: number | null, signal: NodeJS.Si
 
 /** Two ends of a pipe, closed on exec; or the negated errno. */
 export function pipe(): [from: number, to: number] | number {
-  const pair = Buffer.alloc(8)
-  const failed = orErrno(cPipe2(pair, O_CLOEXEC))
-  return failed < 0 ? failed : [pair.readInt32LE(0), pair.readInt32LE(4)]
+  return descriptorPair(pair => cPipe2(pair, O_CLOEXEC))
 }
 
 /** A file without a name that holds this, to be read from its start, closed on exec; or the negated errno. */

@@ -1,5 +1,5 @@
 import { Attr, AttrFlag, getIno, Tag } from '../codec/index.js'
-import { isDirectory, S_IFMT } from '../codec/mode.js'
+import { isDirectory, kindOf, typeOf } from '../codec/mode.js'
 import type { BTree } from '../tree/index.js'
 import type { Change } from './api.js'
 import { Differences, type Entry } from './differences.js'
@@ -32,8 +32,6 @@ const IMMUTABLE = AttrFlag.immutable
 const DIRENTS = Buffer.from([Tag.dirent])
 const one = new Attr()
 const two = new Attr()
-
-const typeOf = (mode: number) => mode & S_IFMT
 
 /**
  * The changes that lead from one state of a lineage to another, in the order of a walk: a directory before what is in it. Reads
@@ -330,17 +328,11 @@ function text(bytes: string): string {
   return Buffer.from(bytes, 'latin1').toString('utf8')
 }
 
-const types = new Map<number, Change['type']>([
-  [0o040000, 'directory'],
-  [0o100000, 'file'],
-  [0o120000, 'symlink'],
-])
-
 /** A change as the public sees it. */
 export function describe(change: FileChange, before: FileState, after: FileState): Change {
   const b = change.before === 0 ? undefined : attrOf(before, change.before, one)
   const a = change.after === 0 ? undefined : attrOf(after, change.after, two)
-  const type = types.get(typeOf((a ?? b)?.mode ?? 0)) ?? 'other'
+  const type = kindOf((a ?? b)?.mode ?? 0)
   const result: Change = { kind: change.kind, path: text(change.path), type }
   if (change.from !== undefined) result.from = text(change.from)
   if (type === 'file' || type === 'symlink') {

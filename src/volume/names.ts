@@ -2,6 +2,7 @@ import { CairnError, CorruptError } from '../errors.js'
 import type { LocalStore, Put } from '../store/contract.js'
 import { unlessRefused } from '../store/keys.js'
 import { encodeSmall, parseSmall } from '../store/small-object.js'
+import { limits } from '../sys/index.js'
 
 /** `names/<name>`: which volume has a name. The head's own name decides: an entry that it does not confirm is stale. */
 export interface NameEntry {
@@ -10,16 +11,15 @@ export interface NameEntry {
 }
 
 const FORMAT = 1
-const MAX_NAME = 100
 
 /** @throws CairnError ERR_VOLUME_NAME */
 export function checkVolumeName(name: string): void {
-  if (/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name) && name.length <= MAX_NAME && !name.includes('..')) return
+  if (/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(name) && name.length <= limits.volumeNameCharacters && !name.includes('..')) return
   const shown = name.length > 40 ? `${name.slice(0, 40)}…` : name
   throw new CairnError(
     'ERR_VOLUME_NAME',
     `'${shown}' cannot be the name of a volume.`,
-    `Use 1 to ${MAX_NAME} letters, digits, '.', '_' and '-', starting with a letter or digit.`,
+    `Use 1 to ${limits.volumeNameCharacters} letters, digits, '.', '_' and '-', starting with a letter or digit.`,
     { exitCode: 2 },
   )
 }

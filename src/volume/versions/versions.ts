@@ -1,5 +1,5 @@
 import { Ended } from '../../codec/index.js'
-import { S_IFMT } from '../../codec/mode.js'
+import { kindOf } from '../../codec/mode.js'
 import { CairnError } from '../../errors.js'
 import type { Packs } from '../../store/packs.js'
 import { type Clock, limits } from '../../sys/index.js'
@@ -24,11 +24,6 @@ import { type Retention, readRetention, retentionRecord } from './settings.js'
 
 const BLOCK = limits.blockBytes
 const endings = ['modified', 'replaced', 'deleted', 'renamed', 'unlinked'] as const
-const types: ReadonlyMap<number, VersionInfo['type']> = new Map([
-  [0o100000, 'file'],
-  [0o040000, 'directory'],
-  [0o120000, 'symlink'],
-])
 
 /** One version of a file, as a volume of its own that holds nothing else. */
 export interface OpenVersion {
@@ -363,7 +358,7 @@ export class Versions {
       ...(isCurrent ? {} : { endedMs: Math.floor(entry.sequence / 1000) }),
       size,
       mode: mode & 0o7777,
-      type: types.get(mode & S_IFMT) ?? 'other',
+      type: kindOf(mode),
       ino: entry.ino,
       ...(actor === '' ? {} : { endedBy: actor }),
       ...(ended === Ended.renamed && end?.to !== undefined ? { renamedTo: this.#pathTo(end.to) } : {}),
