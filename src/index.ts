@@ -72,6 +72,7 @@ export type {
   StatsReport,
   StatusReport,
   StoreCache,
+  UncachedResult,
   ViewChanges,
   ViewOptions,
   ViewRules,

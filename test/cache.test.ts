@@ -131,7 +131,7 @@ describe('files of a volume in a bucket', () => {
     const big = 40 * MIB + 17
     const small = bytes - big
     expect(await volume.cached(['/src', '/data'])).toEqual({ files: wanted.length, bytes, cachedBytes: bytes })
-    expect(await volume.uncache('/data/*.bin')).toEqual({ files: 1, bytes: big, cachedBytes: big })
+    expect(await volume.uncache('/data/*.bin')).toEqual({ files: 1, bytes: big, deletedBytes: big })
     expect(await volume.cached('/data')).toEqual({ files: 1, bytes: big, cachedBytes: 0 })
     // What lay in the same chunks went with it; the rest did not.
     expect((await volume.cached('/src')).cachedBytes).toBeGreaterThan(small / 2)
@@ -371,6 +371,11 @@ describe('cairn cache', () => {
     expect(await json(on.cairn('cache', 'stats', 'w:/', '--json'))).toEqual({ files: 1, bytes: 3 * MIB, cachedBytes: 0 })
     expect(await json(on.cairn('cache', 'stats', 'here', '--json'))).toEqual([])
     expect(await on.must('cache', 'clear', 'here')).toContain('no cache is needed')
+    // What only this host has is here, and is not deleted.
+    await on.must('cp', join(on.scratch, 'file'), 'here:/file')
+    expect(await on.must('cache', 'stats', 'here:/')).toBe('1 file with 3.0MB, of which 3.0MB are here.\n')
+    expect(await on.must('cache', 'clear', 'here:/')).toBe('1 file: 0B of 3.0MB deleted.\n')
+    expect(await on.must('cache', 'stats', 'here:/')).toBe('1 file with 3.0MB, of which 3.0MB are here.\n')
     for (const [args, code, text] of [
       [['cache', 'prefetch', 'w:/none'], 1, /Nothing in w matches \/none/],
       [['cache', 'stats', 'nobody'], 1, /nobody/],

@@ -6,7 +6,7 @@ export const run: Run = async (context, [target]) => {
   const { name, files } = await givenPlace(context, target)
   if (files !== undefined) {
     const found = await files((open, path) => open.uncache(path))
-    await context.result(found, () => [`${plural(found.files, 'file')}: ${humanSize(found.cachedBytes)}B of ${humanSize(found.bytes)}B deleted.`])
+    await context.result(found, () => [`${plural(found.files, 'file')}: ${humanSize(found.deletedBytes)}B of ${humanSize(found.bytes)}B deleted.`])
     return 0
   }
   const cairn = await context.cairn()

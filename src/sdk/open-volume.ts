@@ -4,7 +4,7 @@ import type { Batch, BatchOptions, BatchResult } from './batch.js'
 import type { FindOptions, Found } from './find.js'
 import type { Opened } from './host.js'
 import type { LocalCopy } from './local-copies.js'
-import type { CachedResult, PrefetchOptions, PrefetchResult } from './prefetch.js'
+import type { CachedResult, PrefetchOptions, PrefetchResult, UncachedResult } from './prefetch.js'
 import type { Tags } from './tags.js'
 import type { OpenVolume } from './types.js'
 import { type HistoryCalls, HistoryOfVolume } from './volume-history.js'
@@ -86,7 +86,7 @@ export class VolumeHandle extends HistoryOfVolume implements OpenVolume {
     return cached(this.name, this.#opened, this.fs, patterns)
   }
 
-  async uncache(patterns: string | readonly string[]): Promise<CachedResult> {
+  async uncache(patterns: string | readonly string[]): Promise<UncachedResult> {
     const { uncache } = await import('./prefetch.js')
     return uncache(this.name, this.#opened, this.fs, patterns)
   }

@@ -28,6 +28,14 @@ export interface CachedResult {
   cachedBytes: number
 }
 
+/** What was deleted of the cache. */
+export interface UncachedResult {
+  files: number
+  bytes: number
+  /** Of these bytes so many were in the cache. */
+  deletedBytes: number
+}
+
 /** See `OpenVolume.prefetch`. */
 export async function prefetch(
   name: string,
@@ -49,24 +57,26 @@ export async function prefetch(
 }
 
 /** See `OpenVolume.cached`. */
-export function cached(name: string, opened: Opened, fs: VolumeFs, patterns: string | readonly string[]): Promise<CachedResult> {
-  return lookedAt(name, opened, fs, patterns, false)
+export async function cached(name: string, opened: Opened, fs: VolumeFs, patterns: string | readonly string[]): Promise<CachedResult> {
+  const { files, bytes, cachedBytes } = await lookedAt(name, opened, fs, patterns, false)
+  return { files, bytes, cachedBytes }
 }
 
 /** See `OpenVolume.uncache`. Counted before: what one step deletes may be a part of what the next one looks at. */
-export async function uncache(name: string, opened: Opened, fs: VolumeFs, patterns: string | readonly string[]): Promise<CachedResult> {
-  const found = await cached(name, opened, fs, patterns)
+export async function uncache(name: string, opened: Opened, fs: VolumeFs, patterns: string | readonly string[]): Promise<UncachedResult> {
+  const { files, bytes, deletableBytes } = await lookedAt(name, opened, fs, patterns, false)
   await lookedAt(name, opened, fs, patterns, true)
-  return found
+  return { files, bytes, deletedBytes: deletableBytes }
 }
 
-async function lookedAt(name: string, opened: Opened, fs: VolumeFs, patterns: string | readonly string[], isDeleted: boolean): Promise<CachedResult> {
-  const found: CachedResult = { files: 0, bytes: 0, cachedBytes: 0 }
+async function lookedAt(name: string, opened: Opened, fs: VolumeFs, patterns: string | readonly string[], isDeleted: boolean): Promise<CachedStep> {
+  const found: CachedStep = { files: 0, bytes: 0, cachedBytes: 0, deletableBytes: 0 }
   const steps = stepsOf<CachedStep>(name, fs, patterns, (paths, offset) => opened.ask('cachedFiles', paths, offset, isDeleted))
-  for await (const { files, bytes, cachedBytes } of steps) {
+  for await (const { files, bytes, cachedBytes, deletableBytes } of steps) {
     found.files += files
     found.bytes += bytes
     found.cachedBytes += cachedBytes
+    found.deletableBytes += deletableBytes
   }
   return found
 }

@@ -33,7 +33,7 @@ import type { FindOptions, Found } from './find.js'
 import type { LeaseWait } from './lease-wait.js'
 import type { LocalCopy } from './local-copies.js'
 import type { CheckedCommand, CheckOptions } from './policy.js'
-import type { CachedResult, PrefetchOptions, PrefetchResult } from './prefetch.js'
+import type { CachedResult, PrefetchOptions, PrefetchResult, UncachedResult } from './prefetch.js'
 import type { PurgeOptions, PurgeResult } from './purge.js'
 import type { QuotaReport } from './quota.js'
 import type { RotateKeyOptions } from './rotate-key.js'
@@ -56,7 +56,7 @@ export type { ExecChange, ExecCommand, ExecDecision, ExecEvent, ExecOptions, Exe
 export type { FindOptions, Found, FoundType } from './find.js'
 export type { LocalCopy } from './local-copies.js'
 export type { CheckedCommand, CheckOptions } from './policy.js'
-export type { CachedResult, PrefetchOptions, PrefetchResult } from './prefetch.js'
+export type { CachedResult, PrefetchOptions, PrefetchResult, UncachedResult } from './prefetch.js'
 export type { HistoryReport, QuotaReport } from './quota.js'
 
 export interface CairnOptions {
@@ -603,12 +603,12 @@ export interface OpenVolume extends VolumeHistory {
    */
   cached(patterns: string | readonly string[]): Promise<CachedResult>
   /**
-   * Deletes what is cached of the content of files, and what lies in the same chunks: it is read again when it is needed. What is not published stays.
+   * Deletes what is cached of the content of files, and what lies in the same chunks: it is read again when it is needed. What is not published stays, and so do small files,
+   * which stand in pages of the tree; where the volume lies on this host there is nothing to delete.
    * @param patterns as of `prefetch`
-   * @returns how much of them was cached
    * @throws CairnError ERR_PATH_UNKNOWN when nothing matches
    */
-  uncache(patterns: string | readonly string[]): Promise<CachedResult>
+  uncache(patterns: string | readonly string[]): Promise<UncachedResult>
   /**
    * Runs `body` over a private copy of the volume, then applies all that it did at once, or nothing. Reads its own writes.
    * @param options retries: how often to run the body again after a conflict; default 0

@@ -6,8 +6,9 @@ import type { Session } from './session.js'
 
 /** What one step found. JSON-safe. */
 export interface CachedStep extends ContentStep {
-  /** Of its bytes so many were here. */
+  /** Of its bytes so many were here; and so many in a cache, which can be deleted: not what only this host has, nor what stands in pages of the tree. */
   cachedBytes: number
+  deletableBytes: number
 }
 
 /** How much of the content of files is on this host, a step at a time; the store is not asked. */
@@ -15,7 +16,7 @@ export class CachedContent {
   readonly #packs: Packs
   readonly #session: Session
   readonly #store: RemoteStore | undefined
-  /** Whether what is found is deleted. What is not published, and what stands in pages of the tree, stays. */
+  /** Whether what can be deleted is. */
   readonly #isDeleted: boolean
   /** What is to be deleted: when all is read that can be far away. */
   readonly #found: Array<[key: string, offset: number, length: number]> = []
@@ -31,13 +32,16 @@ export class CachedContent {
   /** See `contentStep`. */
   run(inodes: readonly number[], offset = 0): CachedStep {
     let absentBytes = 0
+    let deletableBytes = 0
     const step = contentStep(this.#session.tree, inodes, offset, {
       block: (pointer, bytes) => {
+        const found = this.#found.length
         if (!this.#isHere(pointer)) absentBytes += bytes
+        else if (this.#found.length > found) deletableBytes += bytes
       },
     })
     if (this.#isDeleted) for (const place of this.#found) this.#store?.cache.discard(...place)
-    return { ...step, cachedBytes: step.bytes - absentBytes }
+    return { ...step, cachedBytes: step.bytes - absentBytes, deletableBytes }
   }
 
   #isHere(pointer: Buffer): boolean {
