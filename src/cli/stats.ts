@@ -1,4 +1,5 @@
-import type { DirectoryUse, StatsReport, VolumeUsage } from '../sdk/types.js'
+import { CairnError } from '../errors.js'
+import type { CairnApi, DirectoryUse, StatsReport, VolumeUsage } from '../sdk/types.js'
 import { ago, fullTime, humanSize, plural, printable, table } from './format.js'
 import type { Run } from './spec.js'
 
@@ -10,7 +11,8 @@ export const run: Run = async (context, [target]) => {
     const { volume, ref } = side
     const of = await context.cairn()
     const found = await context.helped(() => of.directoryUse(volume, path, ref === undefined ? {} : { ref }))
-    await context.result(found, () => directoryLines(found))
+    const atMs = await collectedAt(of, volume)
+    await context.result(found, () => [...directoryLines(found), '', sharedAsOf(atMs)])
     return 0
   }
   const name = target === undefined ? undefined : await context.volumeName(target)
@@ -18,6 +20,21 @@ export const run: Run = async (context, [target]) => {
   const report = await context.helped(() => cairn.stats(name))
   await context.result(report, () => lines(report, name))
   return 0
+}
+
+/** Undefined where the volume is newer. */
+async function collectedAt(cairn: CairnApi, volume: string): Promise<number | undefined> {
+  try {
+    return (await cairn.stats(volume)).atMs
+  } catch (error) {
+    if (error instanceof CairnError && error.code === 'ERR_STATS_UNKNOWN') return undefined
+    throw error
+  }
+}
+
+function sharedAsOf(atMs: number | undefined): string {
+  if (atMs === undefined) return 'Shared with forks, and with what it was forked from, as they began; `cairn gc` finds out what they still hold.'
+  return `Shared as of the collection of ${fullTime(atMs)}, ${ago(atMs, Date.now())}, and with forks made since.`
 }
 
 function lines(report: StatsReport, name: string | undefined): string[] {
@@ -54,16 +71,16 @@ function directoryLines(found: readonly DirectoryUse[]): string[] {
     type: 'file' as const,
     files: sum(use => use.files),
     bytes: sum(use => use.bytes),
-    inheritedBytes: sum(use => use.inheritedBytes),
+    sharedBytes: sum(use => use.sharedBytes),
   }
-  const rows = [...found, all].map(({ name, type, files, bytes, inheritedBytes }) => [
+  const rows = [...found, all].map(({ name, type, files, bytes, sharedBytes }) => [
     `${printable(name)}${type === 'directory' ? '/' : ''}`,
     String(files),
     size(bytes),
-    size(bytes - inheritedBytes),
-    size(inheritedBytes),
+    size(bytes - sharedBytes),
+    size(sharedBytes),
   ])
-  return table([['NAME', 'FILES', 'BYTES', 'OWN', 'FROM BEFORE THE FORK'], ...rows], new Set([1, 2, 3, 4]))
+  return table([['NAME', 'FILES', 'BYTES', 'OWN', 'SHARED'], ...rows], new Set([1, 2, 3, 4]))
 }
 
 /** What keeps the history of one volume: largest first. */

@@ -354,7 +354,8 @@ export interface CairnApi {
   /** What each volume held when the store was collected last. @throws CairnError ERR_VOLUME_UNKNOWN, ERR_STATS_UNKNOWN */
   stats(name?: string): Promise<StatsReport>
   /**
-   * What each name of a directory holds now, or held at `ref`, the largest first, and how much of it was written before the volume was forked.
+   * What each name of a directory holds now, or held at `ref`, the largest first, and how much of it other volumes hold too: as of the last collection, and of
+   * forks made since (in a store elsewhere only as of the collection).
    * @throws POSIX errors of the path; CairnError ERR_VOLUME_UNKNOWN, ERR_REF_UNKNOWN. Cost: a look at each file below, and at its blocks
    */
   directoryUse(name: string, path: string, options?: { ref?: string }): Promise<DirectoryUse[]>

@@ -259,7 +259,7 @@ export class EngineHost {
         this.#flushed(name, () => this.#beginSteps(session, name, volume => purge(volume, path, options))),
       step: (session: string, target: number) => this.#step(session, target),
       beginDirectoryUse: (session: string, name: string, path: string, options?: { ref?: string }) =>
-        this.#beginSteps(session, name, volume => directoryUseOf(volume, path, options), READ),
+        this.#beginSteps(session, name, volume => directoryUseOf(engine, volume, path, options), READ),
       beginHistoryUse: (session: string, name: string) => this.#beginSteps(session, name, volume => countedUse(volume), READ),
       beginAuditVerify: (session: string, name: string, options?: AuditVerifyOptions) =>
         this.#beginSteps(session, name, volume => verifyAudit(() => volume.state.history, options), READ),

@@ -219,6 +219,8 @@ export const limits = {
   /** Packs below this size are merged, as soon as there are so many of a kind. */
   gcSmallPackBytes: 1024 * 1024,
   gcSmallPacks: 4,
+  /** Runs of what volumes share that a collection notes for `stats`; where there are more it notes none. */
+  gcSharedRuns: 200_000,
   /** The server collects by itself when packs have grown by this much and by this part of what the last collection kept … */
   gcGrowthBytes: 64 * 1024 * 1024,
   gcGrowthPart: 0.5,

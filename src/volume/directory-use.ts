@@ -12,11 +12,27 @@ export interface DirectoryUse {
   files: number
   /** That their content takes, as du(1) counts; what has several names counts where it is met first. */
   bytes: number
-  /** Of these, in blocks that were written before the volume was forked: shared with what it comes from, as long as that keeps them. */
+  /** Of these, in blocks that other volumes hold too: as of the last collection, and of forks made since. The rest is its own. */
+  sharedBytes: number
+  /** Of these, in blocks that other volumes wrote: before this one was forked from them, or merged from them. */
   inheritedBytes: number
 }
 
+/** Whose blocks are. */
+export interface BlockOwners {
+  /** Id of the volume. */
+  volume: Uint8Array
+  isShared: (b: Uint8Array, at: number) => boolean
+}
+
 const VOLUME_ID_BYTES = 8
+
+/** Whether the id of a volume stands at `at`. */
+export function isSameId(b: Uint8Array, at: number, id: Uint8Array): boolean {
+  for (let i = 0; i < VOLUME_ID_BYTES; i++) if (b[at + i] !== id[i]) return false
+  return true
+}
+
 /** Records looked at between two looks at the clock. */
 const AT_ONCE = 256
 const K = Buffer.alloc(MAX_KEY_BYTES)
@@ -25,14 +41,14 @@ const attr = new Attr()
 /**
  * What each name of a directory holds, the largest first. O(what is below), in pieces of a millisecond or so.
  * @param tree nobody changes it meanwhile
- * @param volume id of the volume
+ * @param of whose it is, and whether others hold the block that a pointer names
  * @param top inode of the directory
  */
-export function* directoryUse(tree: BTree, volume: Buffer, top: number): Generator<void, DirectoryUse[]> {
-  const count = new Counting(tree, volume)
+export function* directoryUse(tree: BTree, of: BlockOwners, top: number): Generator<void, DirectoryUse[]> {
+  const count = new Counting(tree, of)
   const found: DirectoryUse[] = []
   for (const entry of count.entriesOf(top)) {
-    const use: DirectoryUse = { name: entry.name, type: entry.isDirectory ? 'directory' : 'file', files: 0, bytes: 0, inheritedBytes: 0 }
+    const use: DirectoryUse = { name: entry.name, type: entry.isDirectory ? 'directory' : 'file', files: 0, bytes: 0, sharedBytes: 0, inheritedBytes: 0 }
     yield* count.all(entry.ino, use)
     found.push(use)
   }
@@ -47,14 +63,14 @@ interface Entry {
 
 class Counting {
   readonly #tree: BTree
-  readonly #volume: Buffer
+  readonly #of: BlockOwners
   /** Those with several names, which were met. */
   readonly #linked = new Set<number>()
   #looked = 0
 
-  constructor(tree: BTree, volume: Buffer) {
+  constructor(tree: BTree, of: BlockOwners) {
     this.#tree = tree
-    this.#volume = volume
+    this.#of = of
   }
 
   *entriesOf(dir: number): Generator<Entry> {
@@ -97,21 +113,24 @@ class Counting {
     }
     use.files++
     use.bytes += blocks * 512
-    if (kind === ContentKind.blocks) use.inheritedBytes += Math.min(blocks * 512, this.#inherited(ino) * limits.blockBytes)
+    if (kind === ContentKind.blocks) this.#addBlocks(ino, blocks * 512, use)
     return isFolder
   }
 
-  /** Blocks in packs of other volumes. */
-  #inherited(ino: number): number {
-    let blocks = 0
+  #addBlocks(ino: number, bytes: number, use: DirectoryUse): void {
+    const { volume, isShared } = this.#of
+    let [shared, inherited] = [0, 0]
     const cursor = this.#tree.cursor()
     for (let more = cursor.seek(K, inodeKey(K, Tag.extent, ino)); more; more = cursor.next()) {
       const { buf, kp, vp } = cursor
       if (buf[kp] !== Tag.extent || getIno(buf, kp + 1) !== ino) break
-      const pack = vp + 1 + HASH_BYTES
-      if (buf[vp] === EXTENT_STORED && Buffer.compare(buf.subarray(pack, pack + VOLUME_ID_BYTES), this.#volume) !== 0) blocks++
       this.#looked++
+      if (buf[vp] !== EXTENT_STORED) continue
+      const writer = vp + 1 + HASH_BYTES
+      if (isShared(buf, vp + 1)) shared++
+      if (!isSameId(buf, writer, volume)) inherited++
     }
-    return blocks
+    use.sharedBytes += Math.min(bytes, shared * limits.blockBytes)
+    use.inheritedBytes += Math.min(bytes, inherited * limits.blockBytes)
   }
 }

@@ -16,6 +16,7 @@ import { isOfLineage, type ListedPack, listPacks, type Plan, planOf } from './pl
 import { nameOf, placeOf } from './relocation-list.js'
 import type { GcProgress, GcReport } from './report.js'
 import { RootReader } from './roots.js'
+import { writeShared } from './shared-segments.js'
 
 export const GC_REPORT_KEY = 'gc/report'
 export const GC_REPORT_FORMAT = 1
@@ -122,6 +123,7 @@ class Collection {
     const outcome = dryRun ? { superseded: false, written: 0, writtenBytes: this.#estimate(plan) } : yield* this.#change(plan)
     if (!dryRun) this.#removePins(pins, over)
     const report = this.#report(plan, listing, marker, { ...outcome, erased })
+    if (!dryRun) writeShared(this.#store, report.atMs, marker.marks)
     if (!dryRun) this.#store.putSync(GC_REPORT_KEY, encodeSmall(GC_REPORT_FORMAT, report), { relaxed: true })
     return report
   }

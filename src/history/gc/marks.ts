@@ -74,6 +74,11 @@ export class Marks {
     return set
   }
 
+  /** The live segments of each pack that has any, in no order. */
+  all(): Iterable<[id: Uint8Array, set: SegmentSet]> {
+    return this.#packs.entries()
+  }
+
   /** The live segments of a pack; undefined when it has none. */
   of(packId: Uint8Array): SegmentSet | undefined {
     return this.#packs.get(packId, 0)

@@ -21,6 +21,12 @@ export class PackTable<T> {
     this.#size++
   }
 
+  /** What was added, in no order; the ids are valid until the next `add`. */
+  *entries(): Generator<[id: Uint8Array, value: T]> {
+    for (const [slot, value] of this.#values.entries())
+      if (value !== undefined) yield [this.#ids.subarray(slot * PACK_ID_BYTES, (slot + 1) * PACK_ID_BYTES), value]
+  }
+
   /** Where the id stands, or would. */
   #slot(id: Uint8Array, at: number): number {
     const mask = this.#values.length - 1

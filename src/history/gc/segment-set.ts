@@ -69,6 +69,20 @@ export class SegmentSet {
     this.#values[slot] |= SHARED
   }
 
+  /** Offsets where, from segment to segment, those that several volumes reach begin and end, in turns. Empty where there are none. */
+  sharedRuns(): number[] {
+    const offsets: number[] = []
+    for (const key of this.#keys) if (key !== 0) offsets.push((key - 1) * STEP)
+    let isShared = false
+    const runs: number[] = []
+    for (const offset of offsets.sort((a, b) => a - b)) {
+      if (this.isShared(this.find(offset)) === isShared) continue
+      isShared = !isShared
+      runs.push(offset)
+    }
+    return runs
+  }
+
   sum(slot: number): number {
     return this.#sums === undefined ? this.length(slot) : this.#sums[slot]
   }
