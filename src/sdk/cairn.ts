@@ -438,13 +438,13 @@ export class Cairn implements CairnApi {
 
   async merge(fork: string, options: MergeCall = {}): Promise<MergeResult> {
     const names = [fork, ...(options.into === undefined ? await this.#parentOf(fork) : [options.into])]
-    for (const name of names) await this.#settle(name)
+    await this.#settle(...names)
     return (await (await this.#host(...names)).call('merge', fork, { actor: this.actor, ...options })) as MergeResult
   }
 
   async rebase(fork: string, options: Omit<MergeCall, 'into'> = {}): Promise<MergeResult> {
     const names = [fork, ...(await this.#parentOf(fork))]
-    for (const name of names) await this.#settle(name)
+    await this.#settle(...names)
     return (await (await this.#host(...names)).call('rebase', fork, { actor: this.actor, ...options })) as MergeResult
   }
 
@@ -528,7 +528,7 @@ export class Cairn implements CairnApi {
 
   async openDiff(a: DiffSide | undefined, b: DiffSide, options: DiffOptions = {}): Promise<DiffReader> {
     const now = [a, b].flatMap(side => (side !== undefined && side.ref === undefined ? [side.volume] : []))
-    for (const name of new Set(now)) await this.#settle(name)
+    await this.#settle(...now)
     const { DiffReader } = await import('./diff.js')
     return DiffReader.open(await this.#host(...(a === undefined ? [] : [a.volume]), b.volume), a, b, options)
   }
@@ -703,11 +703,12 @@ export class Cairn implements CairnApi {
   }
 
   /** Programs that write through a mount may have bytes in the kernel that the server has not seen. */
-  async #settle(name: string): Promise<void> {
-    const host = await this.#host(name)
+  async #settle(...names: string[]): Promise<void> {
+    if (names.length === 0) return
+    const host = await this.#host(...names)
     if (!host.isServer) return
     const { mounts, views = [] } = (await host.call('server.status')) as ServerStatus
-    const writable = [...mounts, ...views].filter(mount => mount.name === name && !mount.readOnly)
+    const writable = [...mounts, ...views].filter(mount => names.includes(mount.name) && !mount.readOnly)
     if (writable.length === 0) return
     for (const mount of writable) syncMount(mount.mountpoint)
     await host.call('caughtUp')

@@ -237,7 +237,7 @@ export class EngineHost {
       storeOf: (_: string, name: string) => engine.storeOf(name),
       writtenElsewhere: () => writtenElsewhere(engine),
       volumesById: (_: string, ids: readonly string[]) => ids.map(id => engine.volumeById(id)),
-      ...lifeMethods(this.volumes, name => this.volumes.closeUnused(name, id => this.#options.isMounted?.(id) === true)),
+      ...lifeMethods(this.volumes, (name, isGoing) => this.volumes.closeUnused(name, id => this.#options.isMounted?.(id) === true, isGoing)),
       releaseLease: (_: string, name: string) => this.volumes.closeUnused(name, id => this.#options.isMounted?.(id) === true),
       flush: (_: string, name: string, options?: { timeoutMs?: number }) => this.#published(name, options?.timeoutMs),
       status: (_: string, name: string) => this.volumes.read(name, ({ volume }) => volume.status()),

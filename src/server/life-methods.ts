@@ -18,7 +18,7 @@ interface Removal extends By {
 }
 
 /** What becomes of volumes as a whole, by method name; the chain of each tells of it. @param close closes a volume that nobody uses */
-export function lifeMethods(volumes: OpenVolumes, close: (name: string) => void) {
+export function lifeMethods(volumes: OpenVolumes, close: (name: string, isGoing?: boolean) => void) {
   const { engine } = volumes
   /** What is done already stays done where it cannot be told: another host writes the volume, or it is damaged. */
   const told = (name: string, event: AuditEvent): void => {
@@ -35,7 +35,7 @@ export function lifeMethods(volumes: OpenVolumes, close: (name: string) => void)
       return info
     },
     remove: (_: string, name: string, { now = false, isScratch = false, ...by }: Removal = {}): void => {
-      close(name)
+      close(name, now)
       // Of what is gone at once the chain is gone as well.
       if (!now && !isScratch && volumes.get(engine.info(name).id) === undefined) {
         told(name, { kind: 'delete', ...by, detail: { name } })

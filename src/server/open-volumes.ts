@@ -138,8 +138,11 @@ export class OpenVolumes {
     return info.name
   }
 
-  /** Closes a volume, for an operation that needs it closed. @throws CairnError ERR_VOLUME_IN_USE, ERR_VOLUME_MOUNTED */
-  closeUnused(name: string, isMounted: (id: string) => boolean): void {
+  /**
+   * Closes a volume, for an operation that needs it closed. @throws CairnError ERR_VOLUME_IN_USE, ERR_VOLUME_MOUNTED
+   * @param isGoing the operation deletes it for good: nothing of it is sealed
+   */
+  closeUnused(name: string, isMounted: (id: string) => boolean, isGoing = false): void {
     const { id } = this.engine.info(name)
     if (isMounted(id)) throw new CairnError('ERR_VOLUME_MOUNTED', `The volume ${name} is mounted.`, `Unmount it first with \`cairn unmount ${name}\`.`)
     const open = this.#byId.get(id)
@@ -147,7 +150,7 @@ export class OpenVolumes {
     if (open.users > 0) {
       throw new CairnError('ERR_VOLUME_IN_USE', `The volume ${name} is in use.`, 'Close the programs that have it open, and try again.')
     }
-    this.#close(open)
+    this.#close(open, isGoing)
   }
 
   /** Closes a volume of a store that hosts share if nobody uses it and this host writes it: others may take it then. */
@@ -157,9 +160,10 @@ export class OpenVolumes {
     if (open !== undefined && open.users === 0 && !open.volume.isReader) this.#close(open)
   }
 
-  #close(open: OpenVolume): void {
+  #close(open: OpenVolume, isGoing = false): void {
     this.#byId.delete(open.id)
-    open.volume.close()
+    if (isGoing) open.volume.drop()
+    else open.volume.close()
   }
 
   /** Unless somebody came meanwhile, or it waits to be published. */

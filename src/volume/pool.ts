@@ -398,7 +398,7 @@ export class Pool {
       newArena: () => this.#takeArena(),
       forkPoints: () => this.#forkPoints(id),
       onClose: () => {},
-      release: closing => this.#closeOne(closing),
+      release: (closing, isDropped) => this.#closeOne(closing, isDropped),
     })
     const isNew = stored !== undefined
     const follower = new Follower({
@@ -531,7 +531,7 @@ export class Pool {
         this.#held--
         this.#closeStore()
       },
-      release: closing => this.#closeOne(closing),
+      release: (closing, isDropped) => this.#closeOne(closing, isDropped),
       ...this.#bound(claim),
     })
     this.#held++
@@ -630,7 +630,7 @@ export class Pool {
     return next
   }
 
-  #closeOne(volume: Volume): void {
+  #closeOne(volume: Volume, isDropped: boolean): void {
     const id = volume.head.value.volume
     const holder = this.#open.get(id)
     if (holder === undefined || --holder.count > 0) return
@@ -638,7 +638,8 @@ export class Pool {
     holder.follower?.end()
     // A reader holds no lock.
     if (holder.follower === undefined) this.#ending.set(id, [])
-    volume.shut()
+    if (isDropped) volume.abandon()
+    else volume.shut()
   }
 
   /** A volume that was closed here, and whose files a sync under way still uses: resolves when it may be opened again. Undefined where there is nothing to wait for. */

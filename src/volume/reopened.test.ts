@@ -27,3 +27,24 @@ it('a volume that is closed while a sync uses its files can be waited for, and o
   expect(engine.knock('w')).toBeUndefined()
   engine.openVolume('w').close()
 })
+
+it('of a volume that is closed to be deleted nothing is sealed; what it acknowledged is there until it is deleted', () => {
+  const home = mkdtempSync(join(tmpdir(), 'cairn-dropped-'))
+  const engine = Engine.open({ home })
+  onTestFinished(() => {
+    engine.close()
+    rmSync(home, { recursive: true, force: true })
+  })
+  engine.create('w')
+  const volume = engine.openVolume('w')
+  const sealed = volume.head.value.sequence
+  const made = new FileSystem(volume.session).mknod(1, 'f', 0o100644, 0)
+  volume.drop()
+  const again = engine.openVolume('w')
+  expect(again.head.value.sequence).toBe(sealed)
+  expect(new FileSystem(again.session).lookup(1, 'f')).toBe(made)
+  again.drop()
+  engine.remove('w', { now: true })
+  expect(engine.volumes()).toEqual([])
+  expect(engine.volumes({ deleted: true })).toEqual([])
+})

@@ -86,7 +86,8 @@ export interface VolumeOptions {
   /** Nobody sees to background work all the time: what must be sealed is sealed while the caller waits. */
   sealsAtOnce?: boolean
   /** Called by `close`: the engine counts who has the volume open. */
-  release: (volume: Volume) => void
+  /** @param isDropped it is deleted next: nothing is to be sealed */
+  release: (volume: Volume, isDropped: boolean) => void
   /** Of a store elsewhere: what may wait to be published, beside what waits in the store's outbox. */
   backlog?: Pick<BacklogParts, 'freeBytes' | 'maxBytes' | 'onFull'> & { outboxBytes: () => number }
 }
@@ -145,7 +146,7 @@ export class Volume implements VolumeApi {
   #isRemote = false
   readonly #onSettled: () => void
   readonly #onClose: () => void
-  readonly #release: (volume: Volume) => void
+  readonly #release: (volume: Volume, isDropped: boolean) => void
   #closed = false
   /** A hidden window is in the history tree that no seal has written yet. */
   #unsavedWindow = false
@@ -934,7 +935,12 @@ export class Volume implements VolumeApi {
 
   /** Ends one `openVolume`; the last one seals and lets go. */
   close(): void {
-    this.#release(this)
+    this.#release(this, false)
+  }
+
+  /** As `close`, of a volume that is deleted for good next: nothing is sealed for it. Until it is deleted the journal has what was acknowledged. */
+  drop(): void {
+    this.#release(this, true)
   }
 
   /** Seals, then lets go of the volume. What cannot be sealed (a full disk, a damaged page) stays in the journal for the next open. */

@@ -135,6 +135,19 @@ describe('a merge', () => {
     expect(ours.volume.commits()).toEqual(log)
     expect(waitingMerge(ours.volume.state.history, ours.volume.info.id)).toBeUndefined()
   })
+
+  it('with conflicts changes nothing where it shall be clean', () => {
+    const { ours, theirs } = rig.begin(w => w.make('/f', text()))
+    ours.save('/f', text([1, 'o']))
+    theirs.save('/f', text([1, 't']))
+    theirs.make('/g', Buffer.alloc(200_000, 1))
+    const before = ours.tree()
+    expect(rig.merge({ onlyClean: true })).toMatchObject({ state: 'trial', conflicts: [{ path: '/f' }] })
+    expect(ours.tree()).toEqual(before)
+    expect(waitingMerge(ours.volume.state.history, ours.volume.info.id)).toBeUndefined()
+    expect(rig.merge({ onlyClean: true, resolution: 'ours' })).toMatchObject({ state: 'merged' })
+    expect(ours.volume.fsck()).toMatchObject({ ok: true })
+  })
 })
 
 describe('a merge with conflicts', () => {

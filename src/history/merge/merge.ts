@@ -19,6 +19,8 @@ export interface MergeOptions {
   resolution?: Resolution
   /** Says what would happen; nothing is changed. */
   dryRun?: boolean
+  /** With conflicts it is a dry run: nothing is changed. */
+  onlyClean?: boolean
   /** Takes what was purged from the volume, too, where the other one still has it; default: it is left out. */
   withPurged?: boolean
   message?: string
@@ -176,8 +178,9 @@ function carryOut(plan: Plan, ours: BTree, theirs: BTree, options: MergeOptions)
   }
   if (options.dryRun === true) return { ...told, state: 'trial' }
   if (plan.base === plan.theirs) return { ...told, state: 'unchanged' }
-  if (result.conflicts.some(conflict => conflict.resolved === undefined))
-    return { ...told, state: 'conflicts', commit: taking(plan, result, () => wait(plan, result, options, left.items)) }
+  const isUnclear = result.conflicts.some(conflict => conflict.resolved === undefined)
+  if (isUnclear && options.onlyClean === true) return { ...told, state: 'trial' }
+  if (isUnclear) return { ...told, state: 'conflicts', commit: taking(plan, result, () => wait(plan, result, options, left.items)) }
   return { ...told, state: 'merged', commit: taking(plan, result, () => apply(plan, result, options, left.items)) }
 }
 

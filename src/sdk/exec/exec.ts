@@ -157,12 +157,10 @@ class Exec {
   /** Conflicts are left to whoever asked: the volume is not touched, and the fork stays. */
   async #merge(fork: string) {
     const { cairn } = this.#host
-    const trial = await cairn.merge(fork, { into: this.#volume, dryRun: true })
-    if (trial.conflicts.length > 0) return { state: 'conflicts' as const, conflicts: trial.conflicts, commit: undefined }
     const { state, commit, conflicts } = await cairn
-      .merge(fork, { into: this.#volume, message: this.#title(), actor: this.#actor, run: this.#id })
+      .merge(fork, { into: this.#volume, onlyClean: true, message: this.#title(), actor: this.#actor, run: this.#id })
       .catch(error => Promise.reject(notMerged(fork, error)))
-    return { state: state === 'merged' ? ('merged' as const) : state === 'conflicts' ? ('conflicts' as const) : ('unchanged' as const), conflicts, commit }
+    return { state: state === 'merged' ? ('merged' as const) : state === 'trial' ? ('conflicts' as const) : ('unchanged' as const), conflicts, commit }
   }
 
   /** Undefined when the volume has another policy than the one that it was judged by: nothing was done. */

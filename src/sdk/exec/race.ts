@@ -172,13 +172,13 @@ async function mergeBest(
   { fork, command, result }: Attempt,
   actor: string | undefined,
 ): Promise<NonNullable<RaceResult['merge']>> {
-  const trial = await cairn.merge(fork, { into: volume, dryRun: true })
-  if (trial.conflicts.length > 0) return { state: 'conflicts', conflicts: trial.conflicts }
-  const { state, commit } = await cairn.merge(fork, {
+  const { state, commit, conflicts } = await cairn.merge(fork, {
     into: volume,
+    onlyClean: true,
     message: command,
     ...(actor === undefined ? {} : { actor }),
     ...(result === undefined ? {} : { run: result.execId }),
   })
+  if (state === 'trial') return { state: 'conflicts', conflicts }
   return { state: state === 'unchanged' ? 'unchanged' : 'merged', ...(commit === undefined ? {} : { commit: commit.id }) }
 }
