@@ -1,7 +1,6 @@
 export { Bubblewrap, type SandboxOptions, WORKSPACE } from './bubblewrap.js'
 export { Capture } from './capture.js'
 export { hiddenSettings } from './hidden-settings.js'
-export { KeptNamespace } from './kept-namespace.js'
 export { PlainGroup, PlainNamespace } from './plain.js'
 export { type Ended, type RunOptions, runCommand } from './run.js'
 export { seccompProgram } from './seccomp.js'

@@ -32,7 +32,7 @@ let isFirst = true
  * less than half of the time, takes as long as ten of them.
  */
 export function launch(start: Start, standard: Standard): Launched {
-  const direct = start.within !== undefined || (!isFirst && canDirectly())
+  const direct = !isFirst && canDirectly()
   isFirst = false
   return direct ? launchDirectly(start, standard) : launchByNode(start, standard)
 }
@@ -40,7 +40,7 @@ export function launch(start: Start, standard: Standard): Launched {
 let works: boolean | undefined
 
 /** Signals are heard by the main thread alone; what is not Node may do otherwise with children and descriptors. */
-export function canDirectly(): boolean {
+function canDirectly(): boolean {
   works ??= isMainThread && process.platform === 'linux' && !('bun' in process.versions || 'deno' in process.versions) && tried()
   return works
 }
@@ -85,14 +85,9 @@ export function launchDirectly(start: Start, standard: Standard): Launched {
   try {
     for (const what of [standard.stdin === 'pipe' ? 'write' : standard.stdin, ...Array(2).fill(standard.output === 'pipe' ? 'read' : 'inherit')]) ends.add(what)
     for (const one of start.descriptors) ends.add('fd' in one ? one.fd : 'write' in one ? checked(fileOf(one.write)) : 'read')
-    const pid = checked(posixSpawn({ ...start, fds: ends.theirs, within: start.within?.fd }))
-    const over = (): void => {
-      start.within?.release()
-      ends.ours[0]?.destroy()
-    }
-    return { pid, stdio: ends.ours, ended: endOf(pid).finally(over) }
+    const pid = checked(posixSpawn({ ...start, fds: ends.theirs }))
+    return { pid, stdio: ends.ours, ended: endOf(pid).finally(() => ends.ours[0]?.destroy()) }
   } catch (error) {
-    start.within?.release()
     for (const stream of ends.ours) stream?.destroy()
     return { pid: undefined, stdio: ends.ours, ended: Promise.reject(error) }
   } finally {

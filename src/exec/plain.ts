@@ -1,14 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { limits } from '../sys/index.js'
-import type { KeptNamespace } from './kept-namespace.js'
 import { childrenOf, descendantsOf, processesWith, signal } from './processes.js'
 import { becoming, running } from './script.js'
 import type { Command, Enclosure, ResourceLimits, Start } from './types.js'
 
-/** Programs of util-linux that make a namespace of processes, and end it with its maker. */
-export interface NamespaceTools {
-  unshare: string
-  setpriv: string
+/** What makes a namespace of processes, and ends it with its maker: a program of ours (`native/start.c`), or two of util-linux, which take 2 ms more. */
+export type NamespaceTools = ({ start: string } | { unshare: string; setpriv: string }) & {
   /** Not root: a namespace of users comes with it, in which everybody is who they are. */
   asUser: boolean
 }
@@ -17,24 +14,16 @@ export interface NamespaceTools {
 export class PlainNamespace implements Enclosure {
   readonly sandbox = 'none'
   readonly #tools: NamespaceTools
-  readonly #kept: KeptNamespace | undefined
   #tries = 0
 
-  /** @param kept where there is one already */
-  constructor(tools: NamespaceTools, kept?: KeptNamespace) {
+  constructor(tools: NamespaceTools) {
     this.#tools = tools
-    this.#kept = kept
   }
 
-  start(command: Command, bounds: ResourceLimits, groups: readonly string[]): Start {
-    const { setpriv, unshare, asUser } = this.#tools
-    const user = asUser ? ['--user', '--map-current-user'] : []
-    const namespace = [...user, '--pid', '--fork', '--mount-proc', '--kill-child=KILL']
-    const words = [...namespace, '/bin/sh', ...running(bounds, groups, [command.program, ...command.args])]
-    const within = this.#kept?.take()
-    // Whoever starts it takes it along, however it ends.
-    const [file, args] = within === undefined ? [setpriv, ['--pdeathsig', 'KILL', unshare, ...words]] : [unshare, words]
-    return { file, args, cwd: command.cwd, env: command.env, descriptors: [], ...(within === undefined ? {} : { within }) }
+  start({ program, args, cwd, env }: Command, bounds: ResourceLimits, groups: readonly string[]): Start {
+    const words = [program, ...args]
+    const by = 'start' in this.#tools ? startedBy(this.#tools, bounds, groups, words) : unsharedBy(this.#tools, bounds, groups, words)
+    return { ...by, cwd, env, descriptors: [] }
   }
 
   /** The first process of the namespace does not hear of it, and ends when the command does. */
@@ -57,6 +46,26 @@ export class PlainNamespace implements Enclosure {
   wasStarted(): boolean {
     return true
   }
+}
+
+type By = Pick<Start, 'file' | 'args'>
+
+/** As the head of `native/start.c` says. */
+function startedBy({ start, asUser }: NamespaceTools & { start: string }, bounds: ResourceLimits, groups: readonly string[], words: string[]): By {
+  const { memoryBytes = -1, cpuSeconds = -1, processes = -1 } = bounds
+  const numbers = [process.pid, asUser ? 1 : 0, 0, memoryBytes, Math.ceil(cpuSeconds), processes, groups.length]
+  return { file: start, args: [...numbers.map(String), ...groups, ...words] }
+}
+
+function unsharedBy(
+  { setpriv, unshare, asUser }: NamespaceTools & { unshare: string; setpriv: string },
+  bounds: ResourceLimits,
+  groups: readonly string[],
+  words: string[],
+): By {
+  const namespace = [...(asUser ? ['--user', '--map-current-user'] : []), '--pid', '--fork', '--mount-proc', '--kill-child=KILL']
+  // Whoever starts it takes it along, however it ends.
+  return { file: setpriv, args: ['--pdeathsig', 'KILL', unshare, ...namespace, '/bin/sh', ...running(bounds, groups, words)] }
 }
 
 /**

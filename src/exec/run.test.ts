@@ -6,12 +6,11 @@ import { afterAll, describe, expect, it } from 'vitest'
 import type { CairnError } from '../errors.js'
 import { Bubblewrap, WORKSPACE } from './bubblewrap.js'
 import { ControlGroup, usedSecondsIn } from './control-group.js'
-import { KeptNamespace } from './kept-namespace.js'
-import { type NamespaceTools, PlainGroup, PlainNamespace } from './plain.js'
+import { PlainGroup, PlainNamespace } from './plain.js'
 import { processesWith } from './processes.js'
 import { type Ended, type RunOptions, runCommand } from './run.js'
 import { seccompProgram } from './seccomp.js'
-import { findTools } from './tools.js'
+import { findTools, tryUnshare } from './tools.js'
 import type { Enclosure } from './types.js'
 
 const tools = process.platform === 'linux' ? await findTools() : {}
@@ -21,19 +20,6 @@ writeFileSync(seccompFile, seccompProgram() ?? '')
 afterAll(() => rmSync(folder, { recursive: true }))
 let marks = 0
 
-/** Undefined for who may not start anything in another namespace. */
-async function keptBy(tools: NamespaceTools): Promise<KeptNamespace | undefined> {
-  if (tools.asUser) return undefined
-  const made = new KeptNamespace(tools)
-  for (let tries = 0; tries < 500; tries++) {
-    const within = made.take()
-    within?.release()
-    if (within !== undefined) return made
-    await new Promise(resolve => setTimeout(resolve, 10))
-  }
-  return undefined
-}
-afterAll(() => kept?.end())
 const tried = ControlGroup.make({ cpuSeconds: 1 })
 const countsTime = tried?.bounds('cpuSeconds') === true
 await tried?.remove()
@@ -42,8 +28,9 @@ await tried?.remove()
 const enclosures: Array<[name: string, make: (mark: string) => Enclosure]> = [['a process group', mark => new PlainGroup(mark, tools.setpriv)]]
 const { namespace, bubblewrap } = tools
 if (namespace !== undefined) enclosures.push(['a namespace of processes', () => new PlainNamespace(namespace)])
-const kept = namespace && (await keptBy(namespace))
-if (namespace !== undefined && kept !== undefined) enclosures.push(['a namespace in one that is kept', () => new PlainNamespace(namespace, kept)])
+// The same where nothing was compiled.
+const unshared = namespace !== undefined && 'start' in namespace ? await tryUnshare(namespace.asUser) : undefined
+if (unshared !== undefined) enclosures.push(['a namespace of programs of the system', () => new PlainNamespace(unshared)])
 if (bubblewrap !== undefined) {
   const { path: program, ...can } = bubblewrap
   const options = { program, ...can, workspace: folder, readOnly: false, network: 'none' as const, seccompFile, hidden: [] }
@@ -167,30 +154,6 @@ describe.each(enclosures)('a command in %s', (name, make) => {
   it('that does not exist ends with 127', async () => {
     const ended = await runCommand({ program: 'no-such-program', args: [], cwd, env: { PATH: '/usr/bin:/bin' } }, { enclosure: make('X_MARK=1') })
     expect(ended.exitCode).toBe(127)
-  })
-})
-
-describe.skipIf(namespace === undefined || kept === undefined)('a namespace that is kept', () => {
-  const tools = namespace as NamespaceTools
-  const long = (in_: KeptNamespace, tell: () => void): Promise<Ended> =>
-    runCommand(
-      {
-        program: 'sh',
-        args: ['-c', '(setsid sleep 1000 &); trap "" TERM; echo go; sleep 1000'],
-        cwd: folder,
-        env: { PATH: '/usr/bin:/bin', KEPT_MARK: `${process.pid}` },
-      },
-      { enclosure: new PlainNamespace(tools, in_), onStdout: tell },
-    )
-
-  it('takes all with it when it ends, and what comes then needs none', async () => {
-    const other = (await keptBy(tools)) as KeptNamespace
-    const ended = await long(other, () => other.end())
-    expect(ended).toMatchObject({ exitCode: 137, signal: 'SIGKILL' })
-    expect(processesWith(`KEPT_MARK=${process.pid}`)).toEqual([])
-    const next = await runCommand({ program: 'sh', args: ['-c', 'echo $$'], cwd: folder, env: {} }, { enclosure: new PlainNamespace(tools, other) })
-    expect(next).toMatchObject({ exitCode: 0 })
-    other.end()
   })
 })
 

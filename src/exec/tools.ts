@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { z } from 'zod'
-import { ifThere } from '../sys/index.js'
+import { ifThere, nativeProgram } from '../sys/index.js'
 
 const execute = promisify(execFile)
 
@@ -14,7 +14,9 @@ const toolsSchema = z.object({
   /** Why it cannot be used stands in `bubblewrapProblem`. */
   bubblewrap: z.object({ path: z.string(), ownUsers: z.boolean(), disablesUsers: z.boolean() }).optional(),
   bubblewrapProblem: z.string().optional(),
-  namespace: z.object({ unshare: z.string(), setpriv: z.string(), asUser: z.boolean() }).optional(),
+  namespace: z
+    .union([z.object({ start: z.string(), asUser: z.boolean() }), z.object({ unshare: z.string(), setpriv: z.string(), asUser: z.boolean() })])
+    .optional(),
   setpriv: z.string().optional(),
 })
 
@@ -70,10 +72,20 @@ async function tryBubblewrap(): Promise<Pick<Tools, 'bubblewrap' | 'bubblewrapPr
 }
 
 async function tryNamespace(): Promise<Tools['namespace']> {
+  const asUser = process.getuid?.() !== 0
+  const start = nativeProgram('start')
+  if (start !== undefined) {
+    const trial = [process.pid, asUser ? 1 : 0, 0, -1, -1, -1, 0].map(String)
+    if ((await works(start, [...trial, '/bin/true'])) === undefined) return { start, asUser }
+  }
+  return tryUnshare(asUser)
+}
+
+/** Where nothing was compiled, or what was may not be run. */
+export async function tryUnshare(asUser: boolean): Promise<Tools['namespace']> {
   const unshare = programAt('unshare')
   const setpriv = programAt('setpriv')
   if (unshare === undefined || setpriv === undefined) return undefined
-  const asUser = process.getuid?.() !== 0
   const user = asUser ? ['--user', '--map-current-user'] : []
   const trial = ['--pdeathsig', 'KILL', unshare, ...user, '--pid', '--fork', '--mount-proc', '--kill-child=KILL', '/bin/true']
   return (await works(setpriv, trial)) === undefined ? { unshare, setpriv, asUser } : undefined
@@ -108,8 +120,7 @@ function fromFile(file: string, key: string): Tools | undefined {
 /** Whatever the answer depends on. */
 function situation(): string {
   const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-  const programs = ['bwrap', 'unshare', 'setpriv'].map(name => {
-    const path = programAt(name)
+  const programs = [...['bwrap', 'unshare', 'setpriv'].map(name => programAt(name)), nativeProgram('start')].map(path => {
     return path === undefined ? '' : `${path} ${statSync(path).mtimeMs}`
   })
   const capabilities = /^CapEff:.*$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[0]

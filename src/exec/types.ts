@@ -31,15 +31,6 @@ export interface Start {
   env: Readonly<Record<string, string>>
   /** Descriptors from 3 on: one to write to (and what to write), one to read from, or one of this process, closed here when it was handed on. */
   descriptors: Array<{ write: Buffer } | { read: true } | { fd: number }>
-  /** Where all of it ends with this program; otherwise it sees to that itself. */
-  within?: Within
-}
-
-/** A namespace of processes to start in. */
-export interface Within {
-  fd: number
-  /** When what was started in it is over. */
-  release(): void
 }
 
 /** Where a command runs, and what ends it. */

@@ -19,6 +19,15 @@ export function entry(name: string): string {
   throw new CairnError('ERR_NOT_BUILT', `cairn is not compiled: ${missing} is missing.`, 'Run `npm run build`.')
 }
 
+/**
+ * The small program of this name, for this processor, where it was compiled with the others.
+ * @param name such as `start`
+ */
+export function nativeProgram(name: string): string | undefined {
+  const file = `native/${name}-${process.arch}`
+  return ['..', '../../dist'].map(dist => fileURLToPath(new URL(`${dist}/${file}`, import.meta.url))).find(path => changedMs(path) !== undefined)
+}
+
 function below(folder: string, name: string): string {
   return fileURLToPath(new URL(`${folder}/${name}.js`, import.meta.url))
 }

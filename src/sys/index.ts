@@ -1,7 +1,7 @@
 export { assert } from './assert.js'
 export { type Clock, systemClock } from './clock.js'
 export { type CrashPoint, crashPoint, crashPoints, crashPointsWatched, onCrashPoint } from './crash.js'
-export { entry } from './entry.js'
+export { entry, nativeProgram } from './entry.js'
 export { ifThere, NO_PATH, namesIn } from './if-there.js'
 export { limits } from './limits.js'
 export { makeFolders } from './make-folders.js'

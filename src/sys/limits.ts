@@ -435,8 +435,9 @@ export const limits = {
   execUnreadBytes: 1024 * 1024,
   /** How long what a system has, and what of its settings is secret, is taken for what it was. */
   execSystemMs: 60_000,
-  /** The namespace in which a program starts its commands goes when none was started for so long. */
-  execKeptMs: 10_000,
+  /** Of many commands that start at once, what is recorded of those that are over waits at most so long after the last start, and so long altogether. */
+  execStartGapMs: 25,
+  execStartsMs: 500,
   /** Commands that run are looked at so often, should the system not tell that one ended. */
   execLookMs: 1000,
   /** How often what a command left behind is looked for, where no namespace holds it. */

@@ -2,7 +2,7 @@
  * Programs started by posix_spawn(3). Node copies its own page tables for each child, which costs 1 ms and more for a large program; this borrows them until the child is another
  * program. Layouts of 64-bit Linux.
  */
-import { closeSync, openSync, writeSync } from 'node:fs'
+import { closeSync, writeSync } from 'node:fs'
 import { constants } from 'node:os'
 import { cFunction, cString, descriptorPair, ffi, orErrno } from './ffi.js'
 
@@ -20,7 +20,6 @@ const cAttributes = cFunction<[Bytes]>('int posix_spawnattr_init(void *attribute
 const cFlags = cFunction<[Bytes, number]>('int posix_spawnattr_setflags(void *attributes, short flags)')
 const cDefaults = cFunction<[Bytes, Bytes]>('int posix_spawnattr_setsigdefault(void *attributes, void *signals)')
 const cMask = cFunction<[Bytes, Bytes]>('int posix_spawnattr_setsigmask(void *attributes, void *signals)')
-const cSetns = cFunction<[number, number]>('int setns(int fd, int type)')
 const cWaitpid = cFunction<[number, Bytes, number]>('int waitpid(int pid, void *status, int options)')
 const cPipe2 = cFunction<[Bytes, number]>('int pipe2(void *pair, int flags)')
 const cMemfd = cFunction<[Bytes, number]>('int memfd_create(void *name, unsigned int flags)')
@@ -39,7 +38,6 @@ const O_CLOEXEC = 0o2000000
 const MFD_CLOEXEC = 1
 const F_DUPFD_CLOEXEC = 1030
 const WNOHANG = 1
-const CLONE_NEWPID = 0x20000000
 
 export interface Program {
   /** Its whole path. */
@@ -50,8 +48,6 @@ export interface Program {
   cwd: string | undefined
   /** What its descriptors 0, 1, 2, … are. It has no others. */
   fds: readonly number[]
-  /** A descriptor of the namespace of processes that it is to be in, which takes root. */
-  within?: number
 }
 
 /**
@@ -59,7 +55,7 @@ export interface Program {
  * @returns its number, or the negated errno
  * @throws Error where the C library cannot do that
  */
-export function posixSpawn({ file, args, env, cwd, fds, within }: Program): number {
+export function posixSpawn({ file, args, env, cwd, fds }: Program): number {
   const actions = Buffer.alloc(ACTIONS_BYTES)
   const aside: number[] = []
   cActions(actions)
@@ -76,31 +72,12 @@ export function posixSpawn({ file, args, env, cwd, fds, within }: Program): numb
     const argv = pointers([file, ...args])
     const envp = pointers(Object.entries(env).map(([name, value]) => `${name}=${value}`))
     const pid = Buffer.alloc(4)
-    const spawn = (): number => cSpawn(pid, cString(file), actions, attributes(), argv, envp)
-    const failed = within === undefined ? spawn() : inNamespace(within, spawn)
+    const failed = cSpawn(pid, cString(file), actions, attributes(), argv, envp)
     return failed === 0 ? pid.readInt32LE(0) : -failed
   } finally {
     cActionsEnd(actions)
     for (const fd of aside) closeSync(fd)
   }
-}
-
-let own: number | undefined
-
-/** What this thread starts meanwhile is in that namespace; the thread itself never is. */
-function inNamespace(fd: number, spawn: () => number): number {
-  own ??= openSync('/proc/thread-self/ns/pid_for_children', 'r')
-  const refused = orErrno(cSetns(fd, CLONE_NEWPID))
-  if (refused < 0) return -refused
-  try {
-    return spawn()
-  } finally {
-    goBack(own)
-  }
-}
-
-function goBack(fd: number): void {
-  if (cSetns(fd, CLONE_NEWPID) < 0) throw new Error('This thread cannot go back to its namespace of processes.')
 }
 
 function dupAbove(fd: number, least: number, made: number[]): number {

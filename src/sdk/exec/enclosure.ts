@@ -6,7 +6,6 @@ import {
   Bubblewrap,
   type Enclosure,
   hiddenSettings,
-  KeptNamespace,
   knownTools,
   PlainGroup,
   PlainNamespace,
@@ -58,8 +57,6 @@ export async function holdingFor(home: string, wanted: Wanted): Promise<Holding>
   return { isSandboxed: true, network, enclosure: workspace => new Bubblewrap({ ...common, workspace }) }
 }
 
-let kept: KeptNamespace | undefined
-
 function plain({ namespace, setpriv }: Tools, { network }: Wanted): Holding {
   if (network === 'none') {
     throw new CairnError(
@@ -71,8 +68,7 @@ function plain({ namespace, setpriv }: Tools, { network }: Wanted): Holding {
       },
     )
   }
-  if (namespace !== undefined) kept ??= new KeptNamespace(namespace)
-  const enclosure = (_: string, mark: string): Enclosure => (namespace === undefined ? new PlainGroup(mark, setpriv) : new PlainNamespace(namespace, kept))
+  const enclosure = (_: string, mark: string): Enclosure => (namespace === undefined ? new PlainGroup(mark, setpriv) : new PlainNamespace(namespace))
   return { isSandboxed: false, network: 'allow', enclosure }
 }
 

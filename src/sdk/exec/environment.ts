@@ -9,6 +9,8 @@ const SHOWN = /^\/(usr|bin|sbin|opt|nix\/store|gnu\/store)(\/|$)/
 export interface EnvironmentOf {
   execId: string
   actor: string
+  /** Where it runs, as it sees that. */
+  cwd: string
   isSandboxed: boolean
   /** Folders of this host that the sandbox shows too. */
   readable: readonly string[]
@@ -16,7 +18,10 @@ export interface EnvironmentOf {
 }
 
 /** The whole environment of a command. */
-export function environmentOf({ execId, actor, isSandboxed, readable, own }: EnvironmentOf, ours: NodeJS.ProcessEnv = process.env): Record<string, string> {
+export function environmentOf(
+  { execId, actor, cwd, isSandboxed, readable, own }: EnvironmentOf,
+  ours: NodeJS.ProcessEnv = process.env,
+): Record<string, string> {
   // The values of all would be read from the system, one by one.
   const handed = Object.keys(ours).flatMap(name => (HANDED_ON.test(name) && ours[name] !== undefined ? [[name, ours[name]] as const] : []))
   const user = userName()
@@ -25,6 +30,7 @@ export function environmentOf({ execId, actor, isSandboxed, readable, own }: Env
     PATH: pathFor(ours['PATH'] ?? '', isSandboxed, readable),
     HOME: isSandboxed ? '/tmp' : (ours['HOME'] ?? '/'),
     ...(isSandboxed ? { TMPDIR: '/tmp' } : ours['TMPDIR'] === undefined ? {} : { TMPDIR: ours['TMPDIR'] }),
+    PWD: cwd,
     SHELL: '/bin/sh',
     USER: user,
     LOGNAME: user,

@@ -18,6 +18,7 @@ import { OutputFile } from './output-file.js'
 import { checkProgram, type Place, workingDirectory } from './place.js'
 import type { Judge, PresumedPolicies } from './presumed.js'
 import { checkOptions, newExecId } from './request.js'
+import { Starts } from './starts.js'
 import type { ExecChange, ExecCommand, ExecDecision, ExecOptions, ExecResult } from './types.js'
 import { shownBy } from './workspace.js'
 
@@ -35,6 +36,8 @@ export interface ExecHost {
   view(info: RunInfo): View
   readonly policies: PresumedPolicies
 }
+
+const starts = new Starts()
 
 /** Runs a command in a volume, or in a fork of it. See `CairnApi.exec`. */
 export async function exec(host: ExecHost, volume: string, command: ExecCommand, options: ExecOptions): Promise<ExecResult<string | Buffer>> {
@@ -169,17 +172,27 @@ class Exec {
     const { checkpoint = true, readOnly = false } = this.#options
     const commits = checkpoint && !readOnly
     const asked = { exec: this.#id, actor: this.#actor, readOnly, ...shownBy(this.#limits), message: this.#message(), checkpoint: commits }
-    const begun = await this.#host.begin(volume, { ...asked, policy: this.#revision })
-    if ('policy' in begun) {
+    const started = starts.begin()
+    try {
+      const begun = await this.#host.begin(volume, { ...asked, policy: this.#revision })
+      if (!('policy' in begun)) return await this.#inView(volume, begun, { holding, decision, commits, started })
       policies.learn(volume, begun.policy)
       if (volume !== this.#volume) policies.learn(this.#volume, begun.policy)
       return undefined
+    } finally {
+      started()
     }
+  }
+
+  async #inView(volume: string, begun: RunInfo, { holding, decision, commits, started }: Begun): Promise<ExecResult<string | Buffer>> {
     const view = this.#host.view(begun)
     try {
       await view.here()
       const before = begun.settle === undefined ? begun.before : await view.started(begun.settle, commits)
-      const ended = await this.#ended(view.mountpoint, holding)
+      const ending = this.#ended(view.mountpoint, holding)
+      started()
+      const ended = await ending
+      await starts.quiet()
       return await this.#told({ volume, before, view, holding, decision, ended })
     } finally {
       await view.close()
@@ -210,9 +223,10 @@ class Exec {
     const { timeoutMs, graceMs, outputBytes, output, signal } = this.#options
     const { isSandboxed } = holding
     const place: Place = { mountpoint, isSandboxed }
-    const all = environmentOf({ execId: this.#id, actor: this.#actor, isSandboxed, readable, own: env })
+    const there = workingDirectory(place, cwd)
+    const all = environmentOf({ execId: this.#id, actor: this.#actor, cwd: there, isSandboxed, readable, own: env })
     const words = this.#words()
-    const command = { ...words, cwd: workingDirectory(place, cwd), env: all }
+    const command = { ...words, cwd: there, env: all }
     checkProgram(place, words.program, command.cwd, all['PATH'])
     return runCommand(command, {
       enclosure: holding.enclosure(mountpoint, `CAIRN_EXEC=${this.#id}`),
@@ -309,6 +323,13 @@ interface Run {
   holding: Holding
   decision: ExecDecision
   ended: Ended & Pick<ExecResult, 'outputFile'>
+}
+
+interface Begun extends Pick<Run, 'holding' | 'decision'> {
+  /** Whether what it changed becomes a commit. */
+  commits: boolean
+  /** To be called when the command has started. */
+  started(): void
 }
 
 function failed({ exitCode, timedOut, aborted }: { exitCode: number; timedOut: boolean; aborted: boolean }): boolean {
