@@ -36,9 +36,9 @@ it('what only commits hold is told, and counts', async () => {
   expect(await cli.json('quota', 'w')).toMatchObject({ history: expect.not.objectContaining({ exceededBy: expect.anything() }) })
 })
 
-it('what only commits hold goes too, the oldest first and no more than a collection found too much', async () => {
+it.each(['in the home', 'elsewhere'])('what only commits hold goes too, %s: the oldest first and no more than a collection found too much', async place => {
   const cairn = await Cairn.open({ home: cli.home, via: 'process', actor: 'ann' })
-  await cairn.createVolume({ name: 'w' })
+  await cairn.createVolume({ name: 'w', ...(place === 'elsewhere' && { store: `file://${cli.home}/there` }) })
   await cairn.setRetention('w', { ...(await cairn.retention('w')), exclude: ['*.db'] })
   const volume = await cairn.open('w')
   const state = async (): Promise<string> => {
@@ -49,7 +49,7 @@ it('what only commits hold goes too, the oldest first and no more than a collect
   }
   const ids: string[] = []
   for (let i = 0; i < 6; i++) ids.push(await state())
-  await cairn.gc()
+  await cairn.gc({ volume: 'w' })
   const after = await state()
   await cairn.setQuota('w', { history: 500 * KIB })
   expect(await cairn.prune('w')).toMatchObject({ dropped: 0, droppedCommits: 4 })
@@ -61,7 +61,7 @@ it('what only commits hold goes too, the oldest first and no more than a collect
   const [entry] = await entriesOf(cairn)
   expect(entry).toMatchObject({ kind: 'prune', actor: 'cairn', detail: { why: 'limit', versions: 0, commits: 4 } })
   await volume.close()
-  await cairn.gc()
+  await cairn.gc({ volume: 'w' })
   expect((await cairn.quota('w')).history).not.toHaveProperty('exceededBy')
   await cairn.prune('w', { keep: 0 })
   expect((await entriesOf(cairn))[0]).toMatchObject({ kind: 'prune', actor: 'ann', detail: { why: 'asked' } })

@@ -1,6 +1,10 @@
 import { CairnError } from '../errors.js'
 import type { FileSystemApi } from '../fs/filesystem.js'
+import { KnownReport } from '../history/gc/known-report.js'
+import type { GcReport } from '../history/gc/report.js'
 import { heldByCommits } from '../history/gc/stats.js'
+import { lastReport } from '../history/gc/worth.js'
+import type { RemoteStore } from '../store/remote/index.js'
 import { limits, systemClock } from '../sys/index.js'
 import type { Engine } from '../volume/engine.js'
 import { type OpenOptions, refuseReader } from '../volume/pool.js'
@@ -28,6 +32,7 @@ export class OpenVolumes {
   readonly #idleMs: number
   readonly #onOpen: (open: OpenVolume) => void
   readonly #byId = new Map<string, OpenVolume>()
+  readonly #reports = new WeakMap<RemoteStore, KnownReport>()
 
   /** @param idleMs how long a volume stays open when nobody uses it; 0 closes it at once */
   constructor(engine: Engine, makeFs: MakeFs, idleMs: number, onOpen: (open: OpenVolume) => void = () => {}) {
@@ -66,8 +71,7 @@ export class OpenVolumes {
     const volume = this.engine.openVolume(name, { ...options, id })
     const open: OpenVolume = { volume, id, fs: this.#makeFs(volume.session, id), users: 0, idleSinceMs: 0 }
     this.#byId.set(id, open)
-    // Elsewhere every look would be a request, for which everybody waits.
-    if (this.engine.storeOf(name) === undefined) volume.versions.heldByCommits = () => heldByCommits(this.engine.dev, id)
+    volume.versions.heldByCommits = isAsked => heldByCommits(this.#collectionOf(volume, isAsked), id)
     this.#onOpen(open)
     if (options.resumed !== true && !volume.isReader) {
       volume.forgetHandles()
@@ -75,6 +79,23 @@ export class OpenVolumes {
       if (volume.tookFrom !== undefined) tellAudit(volume, { kind: 'take-over', detail: { from: volume.tookFrom } })
     }
     return open
+  }
+
+  /** Elsewhere every look would be a request, for which everybody waits: only who was asked to prune does that. */
+  #collectionOf(volume: Volume, isAsked: boolean): GcReport | undefined {
+    const store = this.engine.remoteOf(volume)
+    if (store === undefined) return lastReport(volume.context.store)
+    let known = this.#reports.get(store)
+    if (known === undefined) {
+      known = new KnownReport(store, systemClock, () => this.#limitSoon(store))
+      this.#reports.set(store, known)
+    }
+    return isAsked ? known.now() : known.get()
+  }
+
+  /** Volumes of a store that was collected, on this host or another: what they hold too much is known now. */
+  #limitSoon(store: RemoteStore): void {
+    for (const { volume } of this.list()) if (this.engine.remoteOf(volume) === store) volume.versions.limitSoon()
   }
 
   release(open: OpenVolume): void {

@@ -219,6 +219,8 @@ export const limits = {
   /** Packs below this size are merged, as soon as there are so many of a kind. */
   gcSmallPackBytes: 1024 * 1024,
   gcSmallPacks: 4,
+  /** Whether another host has collected a store elsewhere is asked at most this often, while a volume with a limit of its history changes. */
+  gcReportMs: 10 * 60 * 1000,
   /** Runs of what volumes share that a collection notes for `stats`; where there are more it notes none. */
   gcSharedRuns: 200_000,
   /** The server collects by itself when packs have grown by this much and by this part of what the last collection kept … */

@@ -725,6 +725,7 @@ export class Pool {
     const store = this.#remote
     if (store === undefined)
       return this.context.store.logs === undefined ? {} : { remote: { ...fileStatus(head, lease, this.#open.get(id)?.volume.durability), ...this.#encrypted } }
+    store.feel()
     const { bytes, maxBytes, hits, misses } = store.cacheStats
     const problem = lease?.lost ?? lease?.failed ?? follower?.failed ?? store.unreachable
     const volume = this.#open.get(id)?.volume

@@ -1,7 +1,7 @@
 import { CairnError } from '../../errors.js'
 import type { Pool } from '../../volume/pool.js'
 import type { HeldByCommits } from '../../volume/versions/versions.js'
-import type { StatsReport } from './report.js'
+import type { GcReport, StatsReport } from './report.js'
 import { lastReport } from './worth.js'
 
 /**
@@ -26,9 +26,8 @@ export function statsOf(pool: Pool, name?: string): StatsReport {
   }
 }
 
-/** What versions and commits without a name held at the last collection; undefined of a volume that is newer. */
-export function heldByCommits(pool: Pool, id: string): HeldByCommits | undefined {
-  const last = lastReport(pool.context.store)
+/** What versions and commits without a name of a volume held at the last collection; undefined of a volume that is newer. */
+export function heldByCommits(last: GcReport | undefined, id: string): HeldByCommits | undefined {
   const usage = last?.volumes.find(volume => volume.id === id)
   if (last === undefined || usage === undefined) return undefined
   return { atMs: last.atMs, versionBytes: usage.versions.bytes, ...usage.commits }

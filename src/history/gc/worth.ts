@@ -9,9 +9,13 @@ import type { GcReport } from './report.js'
 /** What the last collection found; undefined when there was none, or its report does not read. */
 export function lastReport(store: LocalStore): GcReport | undefined {
   const found = store.getSync(GC_REPORT_KEY)
-  if (found === undefined) return undefined
+  return found && decodeReport(found.bytes)
+}
+
+/** Undefined when it does not read. */
+export function decodeReport(bytes: Uint8Array): GcReport | undefined {
   try {
-    return decodeSmall(found.bytes, GC_REPORT_KEY, GC_REPORT_FORMAT) as unknown as GcReport
+    return decodeSmall(bytes, GC_REPORT_KEY, GC_REPORT_FORMAT) as unknown as GcReport
   } catch {
     // Nothing depends on it; the next collection writes another.
     return undefined

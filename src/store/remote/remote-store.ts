@@ -11,6 +11,7 @@ import { type DirectoryStore, openDirectoryStore } from '../directory/index.js'
 import type { CredentialVariables } from '../environment.js'
 import { unlessRefused } from '../keys.js'
 import { isAway, unreachable } from '../remote-errors.js'
+import { STORE_INFO_KEY } from '../store-info.js'
 import { formatStoreUrl, type StoreLocation } from '../url.js'
 import { openedObject, plainInfo, plainPage, sealedObject } from '../wrap/sealed-store.js'
 import { type CacheStats, PackCache } from './cache.js'
@@ -77,6 +78,7 @@ export class RemoteStore extends AsyncLocal {
   #away: CairnError | undefined
   #isWatched = false
   #reachedMs = Number.NEGATIVE_INFINITY
+  #isFelt = false
   /** Objects as they were when somebody knocked. */
   readonly #knocked = new Map<string, StoredObject | undefined>()
   /** How often it answered again after it had been out of reach. */
@@ -206,6 +208,18 @@ export class RemoteStore extends AsyncLocal {
         resolve()
       })
     })
+  }
+
+  /** Finds out whether the store answers, where nobody has asked it lately, for whoever looks next how it stands. Nobody waits. */
+  feel(): void {
+    if (this.isAway || this.#isFelt || systemClock.monotonic() - this.#reachedMs < limits.storeKnockMs) return
+    this.#isFelt = true
+    const done = (error: Error | undefined): void => {
+      this.#isFelt = false
+      if (error === undefined) this.#reached()
+      else this.#heard(error)
+    }
+    this.#thread.request('knock', [STORE_INFO_KEY], done, true)
   }
 
   /** What came with a knock is too old for whoever comes next. */

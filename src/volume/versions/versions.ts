@@ -90,8 +90,8 @@ export class Versions {
 
   /** What is being committed drops versions, and changes nothing else. */
   isPruning = false
-  /** Whoever opens the volume may know of a collection. */
-  heldByCommits: () => HeldByCommits | undefined = () => undefined
+  /** Whoever opens the volume may know of a collection. `isAsked`: somebody waits for what comes of it. */
+  heldByCommits: (isAsked: boolean) => HeldByCommits | undefined = () => undefined
   #waiting: Array<{ options: PruneOptions; resolve: (report: PruneReport) => void; reject: (error: unknown) => void }> = []
   #job: Job | undefined
   /** When retention is looked after next; monotonic. */
@@ -193,7 +193,7 @@ export class Versions {
     if (!dryRun) this.#tell(report, why, actor)
     const { history: limit } = session.quota
     if (rule.retention === undefined || limit === undefined || dryRun) return report
-    const more = yield* this.#limiting(limit)
+    const more = yield* this.#limiting(limit, why === 'asked')
     const [dropped, droppedCommits] = [report.dropped + more.dropped, report.droppedCommits + more.droppedCommits]
     return { ...report, dropped, droppedCommits, bytes: report.bytes + more.bytes }
   }
@@ -213,10 +213,10 @@ export class Versions {
   }
 
   /** Drops the oldest versions until no more than `limit` is left, and the commits from before, but for those that somebody named. */
-  *#limiting(limit: number): Generator<void, PruneReport> {
+  *#limiting(limit: number, isAsked = false): Generator<void, PruneReport> {
     const { clock } = this.#parts
     const cutMs = (yield* this.use()).cutFor(limit)
-    if (cutMs === undefined) return yield* this.#limitingCommits(limit)
+    if (cutMs === undefined) return yield* this.#limitingCommits(limit, isAsked)
     return yield* this.#pruning({ olderThanMs: Math.max(0, clock.now() - cutMs), actor: OWN_ACTOR }, 'limit')
   }
 
@@ -224,10 +224,10 @@ export class Versions {
    * States of files without versions are held by commits alone, and only a collection tells how much that is. So many of the commits that it found stay as fit beside
    * what versions hold, were all of one size; the next collection tells how much is left. Looked after again before that, nothing more goes.
    */
-  *#limitingCommits(limit: number): Generator<void, PruneReport> {
+  *#limitingCommits(limit: number, isAsked: boolean): Generator<void, PruneReport> {
     const { session, state, clock, neededCommits } = this.#parts
     const none = { paths: 0, versions: 0, dropped: 0, bytes: 0, commits: 0, droppedCommits: 0 }
-    const held = this.heldByCommits()
+    const held = this.heldByCommits(isAsked)
     if (held === undefined || held.bytes === 0 || held.versionBytes + held.bytes <= limit) return none
     const fitting = Math.floor((held.count * Math.max(0, limit - held.versionBytes)) / held.bytes)
     // The newest one stays anyhow.
