@@ -46,7 +46,7 @@ async function library() {
 /** What starts as a process or a thread of its own, by the name that `entry` of src/sys has for it. */
 const entries = [
   ...['server/supervise', 'server/main', 'server/engine-thread', 'server/job-thread', 'fuse/sync-worker', 'fuse/notify-thread'],
-  ...['store/remote/thread', 'search/search-thread', 'search/grep-thread', 'sdk/blocking-thread'],
+  ...['store/remote/thread', 'search/search-thread', 'search/grep-thread', 'sdk/blocking-thread', 'exec/tree-thread'],
 ]
 
 /** They run the code of a server, each a part of it. All lie in one folder, as deep as those of the library: paths from each of them are the same. */

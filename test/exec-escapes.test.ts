@@ -20,12 +20,14 @@ describe.skipIf(why !== undefined)(`from inside the sandbox${why === undefined ?
   let cairn: Cairn
   let volume: OpenVolume
   let outside: string
+  let empty: string
   let web: Server
 
   beforeAll(async () => {
     home = new MountedHome()
     outside = realpathSync(mkdtempSync(join(tmpdir(), 'cairn-outside-')))
     writeFileSync(join(outside, 'secret'), 'the secret')
+    empty = realpathSync(mkdtempSync(join(tmpdir(), 'cairn-empty-')))
     cairn = await Cairn.open({ home: home.home, via: 'server' })
     await cairn.createVolume({ name: 'other' })
     const other = await cairn.open('other')
@@ -39,26 +41,36 @@ describe.skipIf(why !== undefined)(`from inside the sandbox${why === undefined ?
     web.close()
     await cairn.close()
     await home.end()
-    rmSync(outside, { recursive: true })
+    for (const folder of [outside, empty]) rmSync(folder, { recursive: true })
   })
 
+  /** The first is what shows a folder of the host, the second what a program that runs many commands comes to. */
+  const ways: Array<[name: string, options: () => ExecOptions & { encoding?: 'utf8' }]> = [
+    ['mounted by bubblewrap for itself', () => ({ readable: [empty] })],
+    ['that is kept where it can be', () => ({})],
+  ]
   const sh = (shell: string, options: ExecOptions & { encoding?: 'utf8' } = {}): Promise<ExecResult> =>
     volume.exec({ shell }, { sandbox: 'strict', ...options })
-  const python = (program: string): Promise<ExecResult> => volume.exec('python3', ['-c', program], { sandbox: 'strict' })
+  const python = (program: string, options: ExecOptions & { encoding?: 'utf8' } = {}): Promise<ExecResult> =>
+    volume.exec('python3', ['-c', program], { sandbox: 'strict', ...options })
 
-  it('no path leads to the host: "..", symbolic links, absolute paths, names in /proc', async () => {
+  it.each(ways)('no path leads to the host: "..", symbolic links, absolute paths, names in /proc (a tree %s)', async (_, way) => {
     const up = '../'.repeat(20)
-    const { stdout, stderr } = await sh(`
+    const { stdout, stderr } = await sh(
+      `
       cat ${up}${outside}/secret; cat ${outside}/secret; ln -s ${outside} link; cat link/secret; echo spoilt > link/secret; echo spoilt > ${up}${outside}/secret
-      cat /proc/1/root${outside}/secret /proc/self/root${outside}/secret /proc/self/cwd/..${outside}/secret; ls ${home.home}; ls /root /home /var/lib /sys /mnt /srv`)
+      cat /proc/1/root${outside}/secret /proc/self/root${outside}/secret /proc/self/cwd/..${outside}/secret; ls ${home.home}; ls /root /home /var/lib /sys /mnt /srv`,
+      way(),
+    )
     expect(stdout).toBe('')
     expect(stderr).toContain('No such file or directory')
     expect(readFileSync(join(outside, 'secret'), 'utf8')).toBe('the secret')
     await volume.fs.promises.rm('/link')
   })
 
-  it('the system cannot be written, nor the settings of the kernel', async () => {
-    const { stdout } = await python(`
+  it.each(ways)('the system cannot be written, nor the settings of the kernel (a tree %s)', async (_, way) => {
+    const { stdout } = await python(
+      `
 import os, pathlib
 folders = ['/', '/usr/bin', '/etc', '/opt', '/dev', '/run', '/var', '/proc/sys/kernel']
 settings = [str(path) for folder in ('kernel', 'vm', 'fs', 'net') for path in pathlib.Path('/proc/sys/' + folder).rglob('*') if path.is_file()]
@@ -71,12 +83,14 @@ try:
     os.link('/etc/passwd', 'hard')
     print('linked')
 except OSError: pass
-print(len(settings) > 50)`)
+print(len(settings) > 50)`,
+      way(),
+    )
     expect(stdout).toBe('True\n')
   })
 
-  it('what takes memory beside its own is bounded: /tmp and /dev/shm', async () => {
-    const { stdout } = await sh('df -B1 --output=size /tmp /dev/shm | tail -n +2; : > /dev/shm/x && echo written')
+  it.each(ways)('what takes memory beside its own is bounded: /tmp and /dev/shm (a tree %s)', async (_, way) => {
+    const { stdout } = await sh('df -B1 --output=size /tmp /dev/shm | tail -n +2; : > /dev/shm/x && echo written', way())
     expect(stdout.replaceAll(' ', '')).toBe(`${limits.execTemporaryBytes}\n${limits.execTemporaryBytes}\nwritten\n`)
   })
 
@@ -97,8 +111,8 @@ print(len(settings) > 50)`)
     expect({ stdout, status }).toEqual({ stdout: 'over\n', status: 0 })
   })
 
-  it('secrets of /etc are covered, whoever runs it', async () => {
-    const { stdout } = await sh('cat /etc/shadow /etc/gshadow /etc/sudoers /etc/ssh/ssh_host_*_key 2>/dev/null; grep -c root: /etc/passwd')
+  it.each(ways)('secrets of /etc are covered, whoever runs it (a tree %s)', async (_, way) => {
+    const { stdout } = await sh('cat /etc/shadow /etc/gshadow /etc/sudoers /etc/ssh/ssh_host_*_key 2>/dev/null; grep -c root: /etc/passwd', way())
     expect(stdout).toBe('1\n')
   })
 
@@ -116,12 +130,15 @@ print(libc.ptrace(16, ${server}, 0, 0))`)
     expect(traced.stdout).toBe('-1\n')
   })
 
-  it('no more rights are to be had: setuid, capabilities, user namespaces, mounts', async () => {
-    const { stdout } = await sh(`
+  it.each(ways)('no more rights are to be had: setuid, capabilities, user namespaces, mounts (a tree %s)', async (_, way) => {
+    const { stdout } = await sh(
+      `
       grep -E '^(CapEff|CapPrm|CapBnd|NoNewPrivs)' /proc/self/status | tr -d '\\t '
       cp /bin/sh mine && chmod 4755 mine; ./mine -p -c 'grep ^CapEff /proc/self/status' | tr -d '\\t '
       unshare -U true 2>/dev/null && echo unshared; unshare -m true 2>/dev/null && echo unshared; mount -t tmpfs none /tmp 2>/dev/null && echo mounted
-      mkdir -p d; mount --bind / d 2>/dev/null && echo bound; umount /workspace 2>/dev/null && echo unmounted; mknod dev b 8 0 2>/dev/null && cat dev && echo device; chroot / true 2>/dev/null && echo chrooted`)
+      mkdir -p d; mount --bind / d 2>/dev/null && echo bound; umount /workspace 2>/dev/null && echo unmounted; mknod dev b 8 0 2>/dev/null && cat dev && echo device; chroot / true 2>/dev/null && echo chrooted`,
+      way(),
+    )
     expect(stdout.trim().split('\n')).toEqual([
       'CapPrm:0000000000000000',
       'CapEff:0000000000000000',
@@ -158,9 +175,10 @@ except OSError as error: print('none')`
     expect(allowed).toMatchObject({ stdout: 'the web secret\n', network: 'allow' })
   })
 
-  it('other volumes and the socket of the server are not there', async () => {
+  it.each(ways)('other volumes and the socket of the server are not there (a tree %s)', async (_, way) => {
     const { stdout } = await sh(
       `find / -xdev \\( -type s -o -name '*.sock' -o -name 'server.json' \\) -not -path '/proc/*' 2>/dev/null; ls -A /workspace/.cairn/at 2>/dev/null | grep -c other; cat /proc/mounts | grep -c fuse`,
+      way(),
     )
     expect(stdout).toBe('0\n1\n')
   })

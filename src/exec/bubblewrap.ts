@@ -1,12 +1,12 @@
 import { existsSync, openSync, realpathSync } from 'node:fs'
-import { limits, systemClock } from '../sys/index.js'
+import { limits } from '../sys/index.js'
 import { type Hidden, linkAt } from './hidden-settings.js'
+import { type KeptTree, treeWords } from './kept-tree.js'
 import { childrenOf, descendantsOf, signal } from './processes.js'
 import { becoming } from './script.js'
-import type { Command, Enclosure, ResourceLimits, Start } from './types.js'
-
-/** Where a sandboxed command finds its workspace. */
-export const WORKSPACE = '/workspace'
+import { SYSTEM, type SystemFolders, systemFolders } from './system-folders.js'
+import { WORKSPACE } from './tree-places.js'
+import type { Command, Enclosure, ResourceLimits, Room, Start } from './types.js'
 
 export interface SandboxOptions {
   program: string
@@ -24,12 +24,10 @@ export interface SandboxOptions {
   hidden: readonly Hidden[]
   /** More folders of this host that can be read, under their own path. */
   readable?: readonly string[]
+  /** What is the same for all of them, where that is kept; and which state of it, see `Secrets`. */
+  kept?: { tree: KeptTree; stamp: string }
 }
 
-/** Read-only where they are there; a symbolic link stays one. */
-const SYSTEM = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32', '/etc', '/opt', '/nix/store', '/gnu/store']
-/** Root is their owner and may write them, without any capability. Bubblewrap itself takes /proc/sys for read-only, which its folder is, and its files are not. */
-const KERNEL_SETTINGS = ['/proc/sys', '/proc/sysrq-trigger', '/proc/mtrr']
 const ARGUMENTS_FD = 3
 const STATUS_FD = 4
 const SECCOMP_FD = 5
@@ -51,8 +49,11 @@ export class Bubblewrap implements Enclosure {
     // From inside they could not be opened.
     const entered = groups.map(file => openSync(file, 'w'))
     const entering = { firstFd: SECCOMP_FD + filter.length, count: entered.length }
-    const all = [...this.#arguments(command), ...(seccompFile === undefined ? [] : ['--seccomp', `${SECCOMP_FD}`])]
+    const room = this.#room()
+    const arguments_ = [...this.#namespaces(), ...(room === undefined ? this.#mounts() : treeWords(systemFolders())), ...inside(command)]
+    const all = [...arguments_, ...(seccompFile === undefined ? [] : ['--seccomp', `${SECCOMP_FD}`])]
     return {
+      ...(room === undefined ? {} : { room }),
       file: program,
       args: ['--args', `${ARGUMENTS_FD}`, '--', '/bin/sh', ...becoming(bounds, entering, [command.program, ...command.args])],
       cwd: '/',
@@ -61,20 +62,26 @@ export class Bubblewrap implements Enclosure {
     }
   }
 
-  #arguments(command: Command): string[] {
+  /** Undefined where it has to mount all by itself. */
+  #room(): Room | undefined {
+    const { kept, program, ownUsers, workspace, readOnly, readable = [] } = this.#options
+    const system = systemFolders()
+    if (kept === undefined || readable.length > 0 || this.#names().length > 0 || !system.folders.some(folder => isWithin(program, folder))) return undefined
+    return kept.tree.take({ program, ownUsers, system, hidden: this.#covered(), stamp: kept.stamp }, workspace, readOnly)
+  }
+
+  #mounts(): string[] {
     const { workspace, readOnly, readable = [] } = this.#options
     return [
-      ...this.#namespaces(),
-      ...systemFolders(),
+      ...systemWords(systemFolders()),
       ...['/dev/shm', '/tmp'].flatMap(path => ['--size', `${limits.execTemporaryBytes}`, '--tmpfs', path]),
       ...['--remount-ro', '/dev', '--symlink', '/tmp', '/var/tmp', '--dir', '/run'],
       ...this.#names(),
       ...readable.flatMap(path => ['--ro-bind', path, path]),
-      ...this.#covers(),
+      ...this.#covered().flatMap(({ path, isFolder }) => (isFolder ? ['--tmpfs', path, '--remount-ro', path] : ['--ro-bind', '/dev/null', path])),
       ...[readOnly ? '--ro-bind' : '--bind', workspace, WORKSPACE],
       // What bubblewrap made to hold all this.
-      ...['--remount-ro', '/', '--chdir', command.cwd, '--clearenv'],
-      ...Object.entries(command.env).flatMap(([name, value]) => ['--setenv', name, value]),
+      ...['--remount-ro', '/'],
     ]
   }
 
@@ -89,10 +96,9 @@ export class Bubblewrap implements Enclosure {
     ]
   }
 
-  #covers(): string[] {
+  #covered(): readonly Hidden[] {
     const shown = [...SYSTEM, ...(this.#options.readable ?? [])]
-    const seen = this.#options.hidden.filter(({ path }) => shown.some(folder => path === folder || path.startsWith(`${folder}/`)))
-    return seen.flatMap(({ path, isFolder }) => (isFolder ? ['--tmpfs', path, '--remount-ro', path] : ['--ro-bind', '/dev/null', path]))
+    return this.#options.hidden.filter(({ path }) => shown.some(folder => isWithin(path, folder)))
   }
 
   /** How names of hosts are looked up is often said in a file outside of /etc. */
@@ -133,20 +139,19 @@ export class Bubblewrap implements Enclosure {
   }
 }
 
-/** What stands in the root of a system changes with its installation; to look at it for each command took a millisecond. */
-let system: { atMs: number; words: readonly string[] } | undefined
-
-function systemFolders(): readonly string[] {
-  const now = systemClock.monotonic()
-  if (system !== undefined && now - system.atMs < limits.execSystemMs) return system.words
-  const settings = process.getuid?.() === 0 ? KERNEL_SETTINGS.filter(existsSync) : []
-  const words = [...SYSTEM.flatMap(systemFolder), '--proc', '/proc', '--dev', '/dev', ...settings.flatMap(path => ['--ro-bind', path, path])]
-  system = { atMs: now, words }
-  return words
+function inside({ cwd, env }: Command): string[] {
+  return ['--chdir', cwd, '--clearenv', ...Object.entries(env).flatMap(([name, value]) => ['--setenv', name, value])]
 }
 
-function systemFolder(path: string): string[] {
-  const link = linkAt(path)
-  if (link !== undefined) return ['--symlink', link, path]
-  return existsSync(path) ? ['--ro-bind', path, path] : []
+function isWithin(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(`${folder}/`)
+}
+
+function systemWords({ folders, links, settings }: SystemFolders): string[] {
+  return [
+    ...folders.flatMap(path => ['--ro-bind', path, path]),
+    ...links.flatMap(([target, path]) => ['--symlink', target, path]),
+    ...['--proc', '/proc', '--dev', '/dev'],
+    ...settings.flatMap(path => ['--ro-bind', path, path]),
+  ]
 }

@@ -32,7 +32,7 @@ let isFirst = true
  * less than half of the time, takes as long as ten of them.
  */
 export function launch(start: Start, standard: Standard): Launched {
-  const direct = !isFirst && canDirectly()
+  const direct = start.room !== undefined || (!isFirst && canDirectly())
   isFirst = false
   return direct ? launchDirectly(start, standard) : launchByNode(start, standard)
 }
@@ -40,7 +40,7 @@ export function launch(start: Start, standard: Standard): Launched {
 let works: boolean | undefined
 
 /** Signals are heard by the main thread alone; what is not Node may do otherwise with children and descriptors. */
-function canDirectly(): boolean {
+export function canDirectly(): boolean {
   works ??= isMainThread && process.platform === 'linux' && !('bun' in process.versions || 'deno' in process.versions) && tried()
   return works
 }
@@ -85,9 +85,15 @@ export function launchDirectly(start: Start, standard: Standard): Launched {
   try {
     for (const what of [standard.stdin === 'pipe' ? 'write' : standard.stdin, ...Array(2).fill(standard.output === 'pipe' ? 'read' : 'inherit')]) ends.add(what)
     for (const one of start.descriptors) ends.add('fd' in one ? one.fd : 'write' in one ? checked(fileOf(one.write)) : 'read')
-    const pid = checked(posixSpawn({ ...start, fds: ends.theirs }))
-    return { pid, stdio: ends.ours, ended: endOf(pid).finally(() => ends.ours[0]?.destroy()) }
+    const { file, args, cwd, env, room } = start
+    const pid = checked((room?.spawn ?? posixSpawn)({ file, args, cwd, env, fds: ends.theirs }))
+    const over = (): void => {
+      room?.release()
+      ends.ours[0]?.destroy()
+    }
+    return { pid, stdio: ends.ours, ended: endOf(pid).finally(over) }
   } catch (error) {
+    start.room?.release()
     for (const stream of ends.ours) stream?.destroy()
     return { pid: undefined, stdio: ends.ours, ended: Promise.reject(error) }
   } finally {

@@ -4,13 +4,16 @@ import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
 import { afterAll, describe, expect, it } from 'vitest'
 import type { CairnError } from '../errors.js'
-import { Bubblewrap, WORKSPACE } from './bubblewrap.js'
+import { Bubblewrap, type SandboxOptions } from './bubblewrap.js'
 import { ControlGroup, usedSecondsIn } from './control-group.js'
+import { KeptTree } from './kept-tree.js'
 import { PlainGroup, PlainNamespace } from './plain.js'
 import { processesWith } from './processes.js'
 import { type Ended, type RunOptions, runCommand } from './run.js'
 import { seccompProgram } from './seccomp.js'
+import { systemFolders } from './system-folders.js'
 import { findTools, tryUnshare } from './tools.js'
+import { WORKSPACE } from './tree-places.js'
 import type { Enclosure } from './types.js'
 
 const tools = process.platform === 'linux' ? await findTools() : {}
@@ -20,6 +23,19 @@ writeFileSync(seccompFile, seccompProgram() ?? '')
 afterAll(() => rmSync(folder, { recursive: true }))
 let marks = 0
 
+/** Undefined for who may not keep one. */
+async function treeOf(options: Pick<SandboxOptions, 'program' | 'ownUsers' | 'hidden'>): Promise<{ tree: KeptTree; stamp: string } | undefined> {
+  if (process.getuid?.() !== 0) return undefined
+  const made = new KeptTree()
+  for (let tries = 0; tries < 500; tries++) {
+    const { program, ownUsers, hidden } = options
+    const room = made.take({ program, ownUsers, system: systemFolders(), hidden, stamp: '' }, folder, true)
+    room?.release()
+    if (room !== undefined) return { tree: made, stamp: '' }
+    await new Promise(resolve => setTimeout(resolve, 10))
+  }
+  return undefined
+}
 const tried = ControlGroup.make({ cpuSeconds: 1 })
 const countsTime = tried?.bounds('cpuSeconds') === true
 await tried?.remove()
@@ -35,10 +51,15 @@ if (bubblewrap !== undefined) {
   const { path: program, ...can } = bubblewrap
   const options = { program, ...can, workspace: folder, readOnly: false, network: 'none' as const, seccompFile, hidden: [] }
   enclosures.push(['bubblewrap', () => new Bubblewrap(options)])
+  const tree = await treeOf(options)
+  if (tree !== undefined) {
+    enclosures.push(['bubblewrap with a tree that is kept', () => new Bubblewrap({ ...options, kept: tree })])
+    afterAll(() => tree.tree.end())
+  }
 }
 
 describe.each(enclosures)('a command in %s', (name, make) => {
-  const cwd = name === 'bubblewrap' ? WORKSPACE : folder
+  const cwd = name.startsWith('bubblewrap') ? WORKSPACE : folder
   async function run(script: string, options: Partial<RunOptions> = {}): Promise<Ended> {
     const mark = `CAIRN_TEST_MARK=${process.pid}-${++marks}`
     const [key, value] = mark.split('=')

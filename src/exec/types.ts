@@ -1,4 +1,5 @@
 /** What runs a command, and what is said of how it ran. */
+import type { Program } from '../sys/posix-spawn.js'
 
 /** How a command is kept from the rest of the machine. */
 export type SandboxKind = 'bubblewrap' | 'none'
@@ -31,6 +32,16 @@ export interface Start {
   env: Readonly<Record<string, string>>
   /** Descriptors from 3 on: one to write to (and what to write), one to read from, or one of this process, closed here when it was handed on. */
   descriptors: Array<{ write: Buffer } | { read: true } | { fd: number }>
+  /** Where it is started instead, by somebody else. */
+  room?: Room
+}
+
+/** A place among whose mounts a program is started. */
+export interface Room {
+  /** As `posixSpawn` does it. */
+  spawn(program: Program): number
+  /** When what was started in it is over, or was not started. */
+  release(): void
 }
 
 /** Where a command runs, and what ends it. */

@@ -5,16 +5,16 @@ import { CairnError } from '../../errors.js'
 import {
   Bubblewrap,
   type Enclosure,
-  hiddenSettings,
+  KeptTree,
   knownTools,
   PlainGroup,
   PlainNamespace,
   type SandboxOptions,
+  Secrets,
   seccompProgram,
   type Tools,
 } from '../../exec/index.js'
 import { homePaths } from '../../server/home.js'
-import { limits, systemClock } from '../../sys/index.js'
 
 export interface Wanted {
   sandbox: 'auto' | 'strict' | 'none'
@@ -51,9 +51,19 @@ export async function holdingFor(home: string, wanted: Wanted): Promise<Holding>
   const { path: program, ...can } = bubblewrap
   const network = wanted.network ?? 'none'
   const seccompFile = filterFile(run)
-  const hidden = [...secrets(), { path: real(home), isFolder: true }]
+  const { hidden: settings, stamp } = secrets()
+  const hidden = [...settings, { path: real(home), isFolder: true }]
   const readable = wanted.readable.map(path => checkedFolder(path, real(home)))
-  const common: Omit<SandboxOptions, 'workspace'> = { program, ...can, network, seccompFile, hidden, readable, readOnly: wanted.readOnly }
+  const common: Omit<SandboxOptions, 'workspace'> = {
+    program,
+    ...can,
+    network,
+    seccompFile,
+    hidden,
+    readable,
+    readOnly: wanted.readOnly,
+    kept: { tree, stamp },
+  }
   return { isSandboxed: true, network, enclosure: workspace => new Bubblewrap({ ...common, workspace }) }
 }
 
@@ -98,14 +108,12 @@ function namedFilter(filter: Buffer | undefined): typeof made {
   return filter && { filter, name: `calls-${createHash('sha256').update(filter).digest('hex').slice(0, 16)}.bpf` }
 }
 
-let foundSecrets: { atMs: number; hidden: SandboxOptions['hidden'] } | undefined
+const ofSettings = new Secrets('/etc')
+const tree = new KeptTree()
 
 /** Others than root cannot read them anyway. */
-function secrets(): SandboxOptions['hidden'] {
-  if (process.getuid?.() !== 0) return []
-  const now = systemClock.monotonic()
-  if (foundSecrets === undefined || now - foundSecrets.atMs > limits.execSystemMs) foundSecrets = { atMs: now, hidden: hiddenSettings('/etc') }
-  return foundSecrets.hidden
+function secrets(): ReturnType<Secrets['look']> {
+  return process.getuid?.() === 0 ? ofSettings.look() : { hidden: [], stamp: '' }
 }
 
 /** What the folder of the volumes lies in is covered where it lies, which only the path of that itself says. */
