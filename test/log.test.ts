@@ -146,7 +146,7 @@ describe('cairn log', () => {
       const lines = (await run.ok('log', 'work')).split('\n')
       expect(lines[0]).toMatch(/^[0-9a-z]{10} {2}\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}checkpoint {2}alice {2}>1 {2}\(second\)$/)
       expect(lines[1]).toMatch(/\+1 {2}\(first\) {2}the start$/)
-      expect(await run.ok('log', 'work', '-n', '1')).toBe(`${lines[0]}\n`)
+      for (const option of ['-n', '--limit', '--number']) expect(await run.ok('log', 'work', option, '1')).toBe(`${lines[0]}\n`)
       // The short id is a ref.
       expect(await run.ok('cat', `work@${lines[1].slice(0, 10)}:/f`)).toBe('one\n')
       expect(await run.ok('log', 'work:/g', '--names')).toContain('R /f -> /g  (4 -> 4 bytes)\n')

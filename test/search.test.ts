@@ -47,6 +47,21 @@ describe('full-text search', () => {
     expect(await found('missing')).toEqual([])
   })
 
+  it('shows each name of a file that has several', async () => {
+    const { promises: fs } = volume.fs
+    await fs.mkdir('/a')
+    await fs.mkdir('/b')
+    await write('/a/one', 'linked words')
+    await fs.link('/a/one', '/b/two')
+    await write('/a/other', 'words of another')
+    expect(await found('words')).toEqual(['/a/one', '/a/other', '/b/two'])
+    expect(await found('words', { path: '/b' })).toEqual(['/b/two'])
+    expect(await found('nked wo', { mode: 'substring' })).toEqual(['/a/one', '/b/two'])
+    expect((await cairn.search('w', 'linked', { limit: 1 })).more).toBe(true)
+    await fs.unlink('/a/one')
+    expect(await found('linked')).toEqual(['/b/two'])
+  })
+
   it('follows what changes, without reading again what it knows', async () => {
     for (let i = 0; i < 50; i++) await write(`/f${i}`, `content number${i} ${i % 2 === 0 ? 'even' : 'odd'}`)
     const first = await cairn.search('w', 'even', { limit: 100 })

@@ -16,11 +16,12 @@ const NOW_WIDTH = 19
 
 export const run: Run = async (context, [target], options) => {
   const { volume, ref, path } = await context.side(target ?? '')
+  const most = options['limit'] ?? options['number']
   const asked = {
     ...(path === undefined || path === '/' ? {} : { path }),
     ...(ref === undefined ? {} : { until: ref }),
     ...textOptions(options),
-    ...(options['number'] === undefined ? {} : { limit: numberOf(options['number']) }),
+    ...(most === undefined ? {} : { limit: numberOf(most) }),
     counts: true,
   }
   const cairn = await context.cairn()

@@ -751,7 +751,8 @@ export const groups: readonly CommandGroup[] = [
         operands: '[address]',
         about: 'Commits of a volume, newest first, or those that changed one path, followed through renames',
         options: [
-          ['-n, --number <commits>', 'at most so many'],
+          ['-n, --limit <commits>', 'at most so many'],
+          ['--number <commits>', 'another word for --limit'],
           ['-p, --patch', 'what each changed, as a patch'],
           ['--stat', 'lines added and removed in each file'],
           ['--names', 'what each changed, a line for each path'],
@@ -771,7 +772,7 @@ export const groups: readonly CommandGroup[] = [
         operands: '[volume]',
         about: 'Who did what, when and why, newest first, and whether any of it was changed',
         options: [
-          ['--limit <n>', 'at most so many (default 100; of --follow 10)'],
+          ['-n, --limit <n>', 'at most so many (default 100; of --follow 10)'],
           ['--since <time>', 'from a time on (2026-11-20T10:00, -2h)'],
           ['--actor <name>', 'only those of an actor'],
           ['--exec <id>', 'only those of a run'],
@@ -795,7 +796,7 @@ export const groups: readonly CommandGroup[] = [
         operands: '[volume]',
         about: 'What happened, for people to read: runs, sessions, commits, with sizes and results',
         options: [
-          ['--limit <n>', 'at most so many lines (default 50)'],
+          ['-n, --limit <n>', 'at most so many lines (default 50)'],
           ['--since <time>', 'from a time on (2026-11-20T10:00, -2h)'],
         ],
         examples: [['cairn timeline work --since -1d', '']],

@@ -36,6 +36,8 @@ export const limits = {
   searchBatchBytes: 8 * 1024 * 1024,
   /** Contents that are looked at for one search at most, whatever of them the state has. */
   searchHits: 20_000,
+  /** Names that are looked at to find the others of files that have several. */
+  searchNames: 200_000,
   /** Matches that one search gives at most. */
   searchMatches: 10_000,
   /** Characters of a line that are shown. */

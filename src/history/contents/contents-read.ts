@@ -21,10 +21,12 @@ export interface FoundContent {
   size: number
 }
 
-/** Where a file is in a state: its path, UTF-8, and its bytes. */
+/** Where a file is in a state, and its bytes. */
 export interface FilePlace {
+  /** One of its names, UTF-8. */
   path: string
   size: number
+  nlink: number
 }
 
 /** A file by its number. */
@@ -145,9 +147,9 @@ export class ContentsRead {
   place({ ino, content }: Pick<FoundContent, 'ino' | 'content'>): FilePlace | undefined {
     const found = attrOf(this.#state, ino, attr)
     if (found === undefined || !isFile(found) || !Buffer.from(contentIdentity(this.#state, ino, found)).equals(content)) return undefined
-    const { size } = found
+    const { size, nlink } = found
     const path = pathOfInode(this.#state.tree, ino)
-    return path === undefined ? undefined : { path: Buffer.from(path, 'latin1').toString('utf8'), size }
+    return path === undefined ? undefined : { path: Buffer.from(path, 'latin1').toString('utf8'), size, nlink }
   }
 
   *#contents(): Slices<FoundContent> {
