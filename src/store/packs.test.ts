@@ -347,6 +347,45 @@ describe('reading by pointer', () => {
     expect(packs.checkPack(packKey(idOf(1)))).toBeDefined()
   })
 
+  it('checkPack finds nothing in a pack that a collection moves between any two of its reads, but that it went without having moved', () => {
+    class Watched extends MemoryStore {
+      reads = 0
+      onRead = (_nth: number): void => {}
+      override readSync(...args: Parameters<MemoryStore['readSync']>): number {
+        this.onRead(++this.reads)
+        return super.readSync(...args)
+      }
+      override headSync(...args: Parameters<MemoryStore['headSync']>): ReturnType<MemoryStore['headSync']> {
+        this.onRead(++this.reads)
+        return super.headSync(...args)
+      }
+    }
+    /** Checks a pack that goes before the read of this number; what was found, and how many reads that took. */
+    const check = (goesAt: number, moves: boolean): { problem: string | undefined; reads: number } => {
+      const watched = new Watched()
+      store = watched
+      const pointer = onePack(1, randomBytes(5000))
+      onePack(2, randomBytes(5000))
+      watched.onRead = nth => {
+        if (nth !== goesAt) return
+        const place = { oldPack: idOf(1), oldOffset: pointerOffset(pointer, 0), newPack: idOf(2), newOffset: PACK_HEADER_BYTES }
+        watched.putSync('gc/relocations/1', RelocationIndex.from([place]).encode())
+        if (moves) swapGcRecord(watched, readGcRecord(watched), { epoch: 1, relocations: 'gc/relocations/1' })
+        watched.deleteSync([packKey(idOf(1))])
+      }
+      const checked = new Packs(watched, { blockCacheBytes: 0 })
+      const problem = checked.checkPack(packKey(idOf(1)))
+      checked.close()
+      return { problem, reads: watched.reads }
+    }
+    const { reads } = check(0, false)
+    expect(reads).toBeGreaterThan(3)
+    for (let nth = 1; nth <= reads; nth++) {
+      expect(check(nth, true).problem).toBe(undefined)
+      expect(check(nth, false).problem).toBeDefined()
+    }
+  })
+
   it('serves a block again from memory, within its bound, and never what was removed from it', () => {
     const small = new Packs(store, { blockCacheBytes: 10_000 })
     const pointers = Array.from({ length: 8 }, (_, i) => onePack(i + 1, Buffer.alloc(3000, i)))

@@ -249,8 +249,10 @@ export class Packs {
     if (id === undefined) return 'its name is not that of a pack'
     // What a crash left in a local file has no footer yet; its segments are checked through their pointers.
     if (this.isSpooled(id)) return undefined
-    const isGone = this.#store.headSync(key) === undefined
-    return isGone && this.#relocations.explains(id, isCopy(id)) ? undefined : packProblem(this.#store, id)
+    const problem = packProblem(this.#store, id)
+    // A collection may take it away before it was read to its end.
+    const hasMoved = problem !== undefined && this.#store.headSync(key) === undefined && this.#relocations.explains(id, isCopy(id))
+    return hasMoved ? undefined : problem
   }
 
   /** What a cache has damaged is read again, where the object is. */
