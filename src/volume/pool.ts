@@ -132,6 +132,8 @@ export class Pool {
   #isClosing = false
   #isCrashed = false
   #forgetAtMs = 0
+  /** Of the open volumes, whose turn it is first when background work goes on. */
+  #pumpFrom = 0
   #nextArena = 0
   #arenas = 0
 
@@ -1021,14 +1023,28 @@ export class Pool {
     return [...open.map(({ info }) => ({ name: info.name })), ...[...this.#leaving.values()].map(({ head, problem }) => ({ name: head.value.name, problem }))]
   }
 
+  /**
+   * Background work of all open volumes for at most `budgetMs` together, and one step; who had no time is the first the next time.
+   * @returns in how many milliseconds it wants to be called again
+   */
   pump(budgetMs: number): number {
     // Others collect too, and say nothing.
     if (this.#clock.monotonic() >= this.#forgetAtMs) this.collected()
     let next = Number.POSITIVE_INFINITY
     let failed: unknown
-    for (const { volume, lease, follower } of this.#open.values()) {
+    const deadline = this.#clock.monotonic() + budgetMs
+    const open = [...this.#open.values()]
+    const first = this.#pumpFrom
+    for (let i = 0; i < open.length; i++) {
+      const at = (first + i) % open.length
+      const { volume, lease, follower } = open[at]
+      const leftMs = Math.max(0, deadline - this.#clock.monotonic())
+      // Where hundreds have something to do, whoever asks for something meanwhile would wait for all of them.
+      if (leftMs > 0) this.#pumpFrom = (at + 1) % open.length
+      else next = 0
       try {
-        next = Math.min(next, volume.pump(budgetMs), this.#pumpLease(volume, lease), follower?.pump(budgetMs) ?? Number.POSITIVE_INFINITY)
+        next = Math.min(next, volume.pump(leftMs), this.#pumpLease(volume, lease))
+        if (leftMs > 0 && follower !== undefined) next = Math.min(next, follower.pump(leftMs))
         volume.log?.pump()
       } catch (error) {
         // The others have their turn all the same.

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { FileSystem } from '../fs/index.js'
+import { limits } from '../sys/index.js'
 import { Engine } from './engine.js'
 import type { Session } from './session.js'
 
@@ -239,6 +240,38 @@ describe('a volume', () => {
     expect(names(again)).toHaveLength(2001)
     expect(read(again, 'meanwhile').equals(bytes(10, slices - 1))).toBe(true)
     expect(engine.openVolume('w').fsck()).toMatchObject({ ok: true, findings: [] })
+  })
+
+  it('is not held up by what many others do in the background, and each of them is synced in time', async () => {
+    const clock = { at: 1, each: 0, now: () => 1e12, monotonic: () => (clock.at += clock.each) }
+    const synced = new Set<number>()
+    const syncer = {
+      request(fds: readonly number[], done: (errno: number) => void): void {
+        for (const fd of fds) synced.add(fd)
+        setImmediate(() => done(0))
+      },
+    }
+    engine.close()
+    engine = Engine.open({ home, clock, syncer })
+    const volumes = Array.from({ length: 12 }, (_, i) => {
+      engine.create(`v${i}`)
+      const volume = engine.openVolume(`v${i}`)
+      write(filesystem(volume.session), 'file', bytes(10, i))
+      return volume
+    })
+    clock.at += 2 * limits.sealIdleMs
+    clock.each = 1
+    expect(engine.pump(5)).toBe(0)
+    expect(synced.size).toBeGreaterThanOrEqual(volumes.length)
+    let passes = 1
+    for (let before = 0; volumes.some(volume => volume.isDirty); passes++) {
+      const sealed = volumes.filter(volume => !volume.isDirty).length
+      expect(sealed - before).toBeLessThan(volumes.length / 2)
+      before = sealed
+      engine.pump(5)
+      await new Promise(resolve => setImmediate(resolve))
+    }
+    expect(passes).toBeGreaterThan(3)
   })
 
   it('knows after a seal and a kill which requests it has done', () => {

@@ -429,12 +429,13 @@ export class Volume implements VolumeApi {
 
   /**
    * Background work for at most `budgetMs`: the sync of the commit interval, and sealing. Returns in how many milliseconds it
-   * wants to be called again.
+   * wants to be called again. Without any time, only what others do in its place: the sync.
    */
   pump(budgetMs: number): number {
     if (this.isReader) return Number.POSITIVE_INFINITY
     const due = this.#durability.dueInMs()
     if (due === 0) this.#durability.startRound()
+    if (budgetMs <= 0) return due === 0 ? Number.POSITIVE_INFINITY : due
     const commit = this.#commitInTime(budgetMs)
     return Math.min(due === 0 ? Number.POSITIVE_INFINITY : due, commit, this.versions.pump(budgetMs), this.#sealing.pump(budgetMs))
   }
