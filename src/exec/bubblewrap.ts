@@ -3,7 +3,7 @@ import { limits } from '../sys/index.js'
 import { type Hidden, linkAt } from './hidden-settings.js'
 import { type KeptTree, treeWords } from './kept-tree.js'
 import { childrenOf, descendantsOf, signal } from './processes.js'
-import { becoming } from './script.js'
+import { becoming, becomingBy } from './script.js'
 import { SYSTEM, type SystemFolders, systemFolders } from './system-folders.js'
 import { WORKSPACE } from './tree-places.js'
 import type { Command, Enclosure, ResourceLimits, Room, Start } from './types.js'
@@ -14,6 +14,8 @@ export interface SandboxOptions {
   ownUsers: boolean
   /** It can forbid further ones. */
   disablesUsers: boolean
+  /** What becomes the command (`native/start.c`); without it `sh` does. */
+  start?: string
   /** The folder of this host that is the workspace. */
   workspace: string
   readOnly: boolean
@@ -44,21 +46,25 @@ export class Bubblewrap implements Enclosure {
 
   /** Arguments and environment go through a pipe: bubblewrap itself must not be led astray by the command's, and nobody else shall read them. */
   start(command: Command, bounds: ResourceLimits, groups: readonly string[]): Start {
-    const { program, seccompFile } = this.#options
+    const { program, seccompFile, start } = this.#options
     const filter = seccompFile === undefined ? [] : [openSync(seccompFile, 'r')]
     // From inside they could not be opened.
     const entered = groups.map(file => openSync(file, 'w'))
     const entering = { firstFd: SECCOMP_FD + filter.length, count: entered.length }
+    const starter = start === undefined ? [] : [openSync(start, 'r')]
+    const words = [command.program, ...command.args]
+    const becomes =
+      start === undefined ? ['/bin/sh', ...becoming(bounds, entering, words)] : becomingBy(entering.firstFd + entering.count, bounds, entering, words)
     const room = this.#room()
     const arguments_ = [...this.#namespaces(), ...(room === undefined ? this.#mounts() : treeWords(systemFolders())), ...inside(command)]
     const all = [...arguments_, ...(seccompFile === undefined ? [] : ['--seccomp', `${SECCOMP_FD}`])]
     return {
       ...(room === undefined ? {} : { room }),
       file: program,
-      args: ['--args', `${ARGUMENTS_FD}`, '--', '/bin/sh', ...becoming(bounds, entering, [command.program, ...command.args])],
+      args: ['--args', `${ARGUMENTS_FD}`, '--', ...becomes],
       cwd: '/',
       env: {},
-      descriptors: [{ write: Buffer.from(all.map(one => `${one}\0`).join('')) }, { read: true }, ...[...filter, ...entered].map(fd => ({ fd }))],
+      descriptors: [{ write: Buffer.from(all.map(one => `${one}\0`).join('')) }, { read: true }, ...[...filter, ...entered, ...starter].map(fd => ({ fd }))],
     }
   }
 

@@ -51,6 +51,9 @@ if (bubblewrap !== undefined) {
   const { path: program, ...can } = bubblewrap
   const options = { program, ...can, workspace: folder, readOnly: false, network: 'none' as const, seccompFile, hidden: [] }
   enclosures.push(['bubblewrap', () => new Bubblewrap(options)])
+  // The same where nothing was compiled.
+  const { start: _, ...withoutStart } = options
+  if (options.start !== undefined) enclosures.push(['bubblewrap and sh', () => new Bubblewrap(withoutStart)])
   const tree = await treeOf(options)
   if (tree !== undefined) {
     enclosures.push(['bubblewrap with a tree that is kept', () => new Bubblewrap({ ...options, kept: tree })])
@@ -199,7 +202,8 @@ it('reads how much processor time was used from both versions of control groups'
 })
 
 describe.skipIf(bubblewrap === undefined)('the sandbox', () => {
-  const options = { program: bubblewrap?.path ?? '', ownUsers: bubblewrap?.ownUsers ?? false, disablesUsers: false }
+  const { path: program = '', ownUsers = false, start } = bubblewrap ?? {}
+  const options = { program, ownUsers, disablesUsers: false, ...(start === undefined ? {} : { start }) }
   const common = { ...options, workspace: folder, readOnly: false, network: 'none' as const, seccompFile, hidden: [] }
   const sandboxed = (script: string, more: Partial<typeof common> & { readable?: string[] } = {}, env: Record<string, string> = {}): Promise<Ended> =>
     runCommand(

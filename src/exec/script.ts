@@ -11,7 +11,12 @@ export function limitLines({ memoryBytes, cpuSeconds, processes }: ResourceLimit
 }
 
 /** Control groups to enter: their files, or descriptors from a number on, which are closed then. */
-export type Entering = readonly string[] | { firstFd: number; count: number }
+export type Entering = readonly string[] | Descriptors
+
+interface Descriptors {
+  firstFd: number
+  count: number
+}
 
 /** Enters control groups, by the files that come first, and the number of them before. */
 const ENTERING = 'n=$1; shift; while [ "$n" -gt 0 ]; do echo 0 >"$1" || exit 125; shift; n=$((n - 1)); done'
@@ -22,13 +27,25 @@ function shell(lines: string, groups: Entering, words: readonly string[]): strin
   return groups.length === 0 ? ['-c', lines, 'sh', ...words] : ['-c', `${ENTERING}; ${lines}`, 'sh', `${groups.length}`, ...groups, ...words]
 }
 
-function enteringBy({ firstFd, count }: { firstFd: number; count: number }): string[] {
+function enteringBy({ firstFd, count }: Descriptors): string[] {
   return Array.from({ length: count }, (_, i) => `{ echo 0 >&${firstFd + i}; } || exit 125; exec ${firstFd + i}>&-`)
 }
 
 /** Arguments of `sh` with which it becomes a program, bounded and in these control groups. */
 export function becoming(limits: ResourceLimits, groups: Entering, words: readonly string[]): string[] {
   return shell(`${limitLines(limits)}; exec "$@"`, groups, words)
+}
+
+/** The same by `native/start.c`, which is open at a descriptor. */
+export function becomingBy(
+  fd: number,
+  { memoryBytes = -1, cpuSeconds = -1, processes = -1 }: ResourceLimits,
+  groups: Descriptors,
+  words: readonly string[],
+): string[] {
+  const entered = Array.from({ length: groups.count }, (_, i) => groups.firstFd + i)
+  const numbers = [fd, 2, 0, memoryBytes, Math.ceil(cpuSeconds), processes, groups.count, ...entered]
+  return [`/proc/self/fd/${fd}`, ...numbers.map(String), ...words]
 }
 
 /**

@@ -1,5 +1,5 @@
-import { execFile } from 'node:child_process'
-import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { execFile, spawn } from 'node:child_process'
+import { closeSync, existsSync, openSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { z } from 'zod'
 import { ifThere, nativeProgram } from '../sys/index.js'
@@ -12,7 +12,7 @@ const TRIAL_MS = 10_000
 
 const toolsSchema = z.object({
   /** Why it cannot be used stands in `bubblewrapProblem`. */
-  bubblewrap: z.object({ path: z.string(), ownUsers: z.boolean(), disablesUsers: z.boolean() }).optional(),
+  bubblewrap: z.object({ path: z.string(), ownUsers: z.boolean(), disablesUsers: z.boolean(), start: z.string().optional() }).optional(),
   bubblewrapProblem: z.string().optional(),
   namespace: z
     .union([z.object({ start: z.string(), asUser: z.boolean() }), z.object({ unshare: z.string(), setpriv: z.string(), asUser: z.boolean() })])
@@ -66,9 +66,25 @@ async function tryBubblewrap(): Promise<Pick<Tools, 'bubblewrap' | 'bubblewrapPr
   ]
   const run = (...more: string[]): Promise<string | undefined> => works(path, [...more, ...trial, '/bin/true'])
   const problem = await run('--unshare-user')
-  if (problem === undefined) return { bubblewrap: { path, ownUsers: true, disablesUsers: (await run('--unshare-user', '--disable-userns')) === undefined } }
-  if (process.getuid?.() === 0 && (await run()) === undefined) return { bubblewrap: { path, ownUsers: false, disablesUsers: false } }
+  const start = (...more: string[]): Promise<{ start?: string }> => tryWithin(path, [...more, ...trial])
+  if (problem === undefined) {
+    const disablesUsers = (await run('--unshare-user', '--disable-userns')) === undefined
+    return { bubblewrap: { path, ownUsers: true, disablesUsers, ...(await start('--unshare-user')) } }
+  }
+  if (process.getuid?.() === 0 && (await run()) === undefined) return { bubblewrap: { path, ownUsers: false, disablesUsers: false, ...(await start()) } }
   return { bubblewrapProblem: `bubblewrap does not work here (${problem})` }
+}
+
+/** The program that becomes a command within a sandbox, which has it as a descriptor alone: where it was compiled, and bubblewrap can run it so. */
+async function tryWithin(bubblewrap: string, words: readonly string[]): Promise<{ start?: string }> {
+  const start = nativeProgram('start')
+  if (start === undefined) return {}
+  const fd = openSync(start, 'r')
+  const trial = ['3', '2', '0', '-1', '-1', '-1', '0', '/bin/true']
+  const child = spawn(bubblewrap, [...words, '/proc/self/fd/3', ...trial], { stdio: ['ignore', 'ignore', 'ignore', fd], env: {}, timeout: TRIAL_MS })
+  closeSync(fd)
+  const code = await new Promise(resolve => child.once('exit', resolve).once('error', resolve))
+  return code === 0 ? { start } : {}
 }
 
 async function tryNamespace(): Promise<Tools['namespace']> {

@@ -8,6 +8,8 @@
  * CORE MEMORY SECONDS PROCESSES  bounds of the command, bytes and counts; -1 for none
  * GROUPS     how many control groups it enters; the FILEs are where
  *
+ * With 2 for USER there is such a namespace already, and this becomes the command: PARENT is the descriptor by which it was run, the FILEs are descriptors, and all of them are closed.
+ *
  * Ends as the command does: its exit code, 128 + n after signal n, 126 and 127 as shells mean them, 125 when it could not be started.
  * No C library: half of what a small program costs is loading that. Everything is a system call and the numbers below.
  */
@@ -16,7 +18,7 @@ typedef long word;
 
 #if defined(__x86_64__)
 
-enum { OPENAT = 257, WRITE = 1, CLONE = 56, EXECVE = 59, EXIT = 231, WAIT4 = 61, GETUID = 102, GETGID = 104, GETPPID = 110, PRCTL = 157, MOUNT = 165, UNSHARE = 272, PRLIMIT = 302 };
+enum { OPENAT = 257, CLOSE = 3, WRITE = 1, CLONE = 56, EXECVE = 59, EXIT = 231, WAIT4 = 61, GETUID = 102, GETGID = 104, GETPPID = 110, PRCTL = 157, MOUNT = 165, UNSHARE = 272, PRLIMIT = 302 };
 
 static word call(word number, word a, word b, word c, word d, word e)
 {
@@ -31,7 +33,7 @@ __asm__(".globl _start\n_start: xor %ebp, %ebp\nmov %rsp, %rdi\nand $-16, %rsp\n
 
 #elif defined(__aarch64__)
 
-enum { OPENAT = 56, WRITE = 64, CLONE = 220, EXECVE = 221, EXIT = 94, WAIT4 = 260, GETUID = 174, GETGID = 176, GETPPID = 173, PRCTL = 167, MOUNT = 40, UNSHARE = 97, PRLIMIT = 261 };
+enum { OPENAT = 56, CLOSE = 57, WRITE = 64, CLONE = 220, EXECVE = 221, EXIT = 94, WAIT4 = 260, GETUID = 174, GETGID = 176, GETPPID = 173, PRCTL = 167, MOUNT = 40, UNSHARE = 97, PRLIMIT = 261 };
 
 static word call(word number, word a, word b, word c, word d, word e)
 {
@@ -191,11 +193,33 @@ static void become(char **words, char **environment)
 	end(missing ? NOT_FOUND : CANNOT_RUN);
 }
 
+static void bound_by(char **words)
+{
+	bound(CORE, number(words[3]));
+	bound(MEMORY, number(words[4]));
+	bound(SECONDS, number(words[5]));
+	bound(PROCESSES, number(words[6]));
+}
+
+static void become_within(char **words, char **environment)
+{
+	word groups = number(words[7]);
+	for (word i = 0; i < groups; i++) {
+		word fd = number(words[8 + i]);
+		if (call(WRITE, fd, (word) "0", 1, 0, 0) < 0) fail("a control group could not be entered");
+		call(CLOSE, fd, 0, 0, 0, 0);
+	}
+	call(CLOSE, number(words[1]), 0, 0, 0, 0);
+	bound_by(words);
+	become(words + 8 + groups, environment);
+}
+
 __attribute__((used)) void begin(word *stack)
 {
 	word count = stack[0];
 	char **words = (char **)(stack + 1), **environment = words + count + 1;
 	if (count < 9) fail("start: not by itself");
+	if (number(words[2]) == 2) become_within(words, environment);
 
 	/* One that ended before this asked is not its parent any more. */
 	call(PRCTL, DIES_WITH_PARENT, SIGNAL_KILL, 0, 0, 0);
@@ -222,10 +246,7 @@ __attribute__((used)) void begin(word *stack)
 	call(PRCTL, DIES_WITH_PARENT, SIGNAL_KILL, 0, 0, 0);
 	if (call(MOUNT, (word) "none", (word) "/", 0, RECURSIVE | PRIVATE, 0) < 0) fail("its mounts could not be kept apart");
 	if (call(MOUNT, (word) "proc", (word) "/proc", (word) "proc", NO_SETUID | NO_DEVICES | NO_PROGRAMS, 0) < 0) fail("/proc could not be mounted");
-	bound(CORE, number(words[3]));
-	bound(MEMORY, number(words[4]));
-	bound(SECONDS, number(words[5]));
-	bound(PROCESSES, number(words[6]));
+	bound_by(words);
 	word command = fork_();
 	if (command < 0) fail("no process could be started");
 	if (command == 0) become(words + 8 + groups, environment);
