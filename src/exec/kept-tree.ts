@@ -8,7 +8,7 @@ import { endOf } from './children.js'
 import type { Hidden } from './hidden-settings.js'
 import { canDirectly } from './launch.js'
 import type { SystemFolders } from './system-folders.js'
-import { DEVICES, TREE } from './tree-places.js'
+import { TREE } from './tree-places.js'
 import type { Room } from './types.js'
 
 /** What is the same for all sandboxes of a time. */
@@ -26,8 +26,6 @@ export interface TreeLayout {
 export interface Furniture {
   proc: number
   folders: ReadonlyArray<readonly [path: string, fd: number]>
-  /** Of `DEVICES`. */
-  devices: readonly number[]
   links: SystemFolders['links']
   hidden: readonly Hidden[]
 }
@@ -179,7 +177,6 @@ class TreeThread {
     const furniture: Furniture = {
       proc: copy('/proc', NO_SETUID | NO_DEVICES),
       folders: system.folders.map(path => [path, copy(path, READ_ONLY | NO_SETUID | NO_DEVICES)]),
-      devices: DEVICES.map(path => copy(path, NO_SETUID)),
       links: system.links,
       hidden,
     }

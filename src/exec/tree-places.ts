@@ -4,5 +4,12 @@
 export const WORKSPACE = '/workspace'
 /** What becomes the root of the sandbox. */
 export const TREE = '/tree'
-/** Those of /dev that a sandbox has, as bubblewrap makes it. */
-export const DEVICES = ['/dev/null', '/dev/zero', '/dev/full', '/dev/random', '/dev/urandom', '/dev/tty']
+/** Those of /dev that a sandbox has, as bubblewrap makes it, by the numbers that Linux gives them. */
+export const DEVICES: ReadonlyArray<readonly [name: string, major: number, minor: number]> = [
+  ['null', 1, 3],
+  ['zero', 1, 5],
+  ['full', 1, 7],
+  ['random', 1, 8],
+  ['urandom', 1, 9],
+  ['tty', 5, 0],
+]

@@ -2,11 +2,11 @@
  * The thread of `KeptTree`: it has mounts of its own, among which all that is the same for every sandbox stands ready, and starts bubblewrap in a copy of them that has what is a
  * command's own. The rest of the program keeps its root, its mounts and its current folder; nothing of them is seen from here, so that all code is loaded before the first request.
  */
-import { closeSync, mkdirSync, openSync, symlinkSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, symlinkSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { getSystemErrorName } from 'node:util'
 import { limits } from '../sys/index.js'
-import { MS_NODEV, MS_NOSUID, MS_RDONLY, mount } from '../sys/libc.js'
+import { MS_NODEV, MS_NOSUID, MS_RDONLY, mknod, mount } from '../sys/libc.js'
 import {
   becomeRoot,
   bindMount,
@@ -27,6 +27,7 @@ import type { Furniture, InTree, TreeThreadData } from './kept-tree.js'
 import { DEVICES, TREE, WORKSPACE } from './tree-places.js'
 
 const MS_NOEXEC = 8
+const S_IFCHR = 0o20000
 const EIO = -5
 /** Where the root is put together: in a folder that every system has, and that root has as well. */
 const BASE = '/tmp'
@@ -60,7 +61,7 @@ function build(furniture: Furniture): string | undefined {
     must('a namespace of mounts', ownMounts())
     must('a namespace apart', keepMounts())
     makeRoot(furniture)
-    makeDevices(furniture.devices)
+    makeDevices()
     for (const { path, isFolder } of furniture.hidden) must(path, cover(TREE + path, isFolder))
     must('a tree that is only read', restrictMount(TREE, ONLY_READ))
     if (kept !== undefined) closeSync(kept)
@@ -94,19 +95,19 @@ function link(target: string, path: string): void {
   symlinkSync(target, path)
 }
 
-function makeDevices(devices: readonly number[]): void {
-  must('/dev', mountMemory(`${TREE}/dev`))
-  for (const [i, path] of DEVICES.entries()) {
-    writeFileSync(TREE + path, '')
-    must(path, putMount(devices[i], TREE + path))
-  }
+/** One mount with the devices themselves: bubblewrap would have one for each, and read the table of all mounts so much longer. What runs in there cannot make any. */
+function makeDevices(): void {
+  must('/dev', mount('tmpfs', `${TREE}/dev`, 'tmpfs', MS_NOSUID, 'mode=0755'))
+  setMask(0)
+  for (const [name, major, minor] of DEVICES) must(name, mknod(`${TREE}/dev/${name}`, S_IFCHR | 0o666, (major << 8) | minor))
+  setMask(0o022)
   for (const name of ['shm', 'pts']) mkdirSync(`${TREE}/dev/${name}`)
   for (const [target, path] of LINKS) symlinkSync(target, TREE + path)
-  must('/dev that is only read', restrictMount(`${TREE}/dev`, ONLY_READ))
+  must('/dev that is only read', restrictMount(`${TREE}/dev`, READ_ONLY | NO_SETUID))
 }
 
 function cover(path: string, isFolder: boolean): number {
-  return isFolder ? mount('tmpfs', path, 'tmpfs', MS_RDONLY | MS_NOSUID | MS_NODEV, 'mode=0755') : bindMount('/tree/dev/null', path, ONLY_READ)
+  return isFolder ? mount('tmpfs', path, 'tmpfs', MS_RDONLY | MS_NOSUID | MS_NODEV, 'mode=0755') : bindMount(`${TREE}/dev/null`, path, ONLY_READ)
 }
 
 function mountMemory(path: string, options = ''): number {
