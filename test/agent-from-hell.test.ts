@@ -159,6 +159,8 @@ describe.skipIf(reason !== undefined)(`an agent from hell${reason === undefined 
     const full = await agent('mkdir junk; yes > junk/yes; for i in 1 2 3; do head -c 100000 /dev/zero > junk/$i || echo refused; done')
     expect(full.stderr).toContain('Disk quota exceeded')
     expect(full.stdout).toBe('refused\n'.repeat(3))
+    expect(full.quotaReached).toBe(true)
+    expect(await agent('true')).not.toHaveProperty('quotaReached')
     expect(full.changes.find(({ path }) => path === '/junk/yes')?.sizeAfter).toBeGreaterThan(2 ** 19)
   })
 

@@ -65,6 +65,7 @@ describe('cairn audit', () => {
     for (const exec of ['run-1', 'run-2', 'run-1']) await cairn.recordAudit('w', { kind: 'exec', exec, argv: ['make', exec], exit: 0 })
     await cairn.close()
     expect((await cli.json<AuditRecord[]>('audit', 'w', '--exec', 'run-1')).map(({ sequence }) => sequence)).toEqual([4, 2])
+    expect((await cli.cairn('audit', 'w', '--exec', 'run-9')).err).toBe('The audit of w has no such entries.\n')
     expect(await cli.ok('audit', 'w', '--exec', 'run-2')).toMatch(/^ {4}3 {2}\S+ \S+ {2}exec {2}\S+ {2}exit 0 {2}make run-2\n$/)
     const child = spawn(process.execPath, [launcher, 'audit', 'w', '--follow', '--limit', '1', '--json'], {
       env: cli.env,

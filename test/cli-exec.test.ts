@@ -96,6 +96,8 @@ describe.skipIf(reason !== undefined)(`cairn exec${reason === undefined ? '' : `
     expect(out.split('\n').slice(0, 2).join()).toMatch(/^ {4}1 {2}exit 1 +echo a > won; exit 1,\* {3}2 {2}.*echo b > won$/)
     expect(out).toContain('Attempt 2 is the best; 1 change merged into w.')
     expect((await here('race', 'w', '--attempts', 'false')).code).toBe(1)
+    const unscored = await here('race', 'w', '--attempts', 'true', '--score', 'echo good')
+    expect(unscored).toMatchObject({ code: 1, out: expect.stringContaining('Attempt 1: The score ended with 0 and said no number.') })
     expect((await here('race', 'w')).code).toBe(125)
     expect((await here('race', 'w', '--attempts', 'true', '--jobs', '0')).code).toBe(125)
   })

@@ -96,6 +96,7 @@ describe('cairn find', () => {
         [['-size', 'big'], "'big' is no size"],
         [['-type', 'x'], "'x' is no type"],
         [['-frobnicate', '1'], 'knows no test -frobnicate'],
+        [['-frobnicate'], 'knows no test -frobnicate'],
         [['-name'], '-name needs a value'],
         [['-newer', 'tomorrow'], 'tomorrow is no time'],
         [['w:/other'], 'a second place to look in'],

@@ -22,13 +22,16 @@ export const run: Run = async (context, [operand], options) => {
   const follow = options['follow'] === true
   const entries = cairn.audit(volume, { ...auditOptions(options, follow ? FOLLOWED : SHOWN), follow })
   const found: AuditRecord[] = []
+  let isEmpty = true
   await context.helped(async () => {
     for await (const entry of entries) {
+      isEmpty = false
       if (context.json && !follow) found.push(entry)
       else await context.out.lines([context.json ? JSON.stringify(entry) : entryLine(entry)])
     }
   })
   if (context.json && !follow) await context.result(found, () => [])
+  else if (isEmpty && !follow) context.out.note(`The audit of ${volume} has no such entries.`)
   return 0
 }
 

@@ -120,7 +120,9 @@ function passedOn(stream: Sink, chunk: Buffer): Promise<void> | undefined {
 export function waits(context: Context): NonNullable<ExecOptions['onAsk']> {
   return ({ id, reason, untilMs }) => {
     const left = Math.max(0, Math.ceil((untilMs - Date.now()) / 1000))
-    context.out.note(`cairn: ${printable(reason)} Waiting for an answer, at most ${left} s: \`cairn approve ${id}\` or \`cairn deny ${id}\`.`)
+    context.out.note(
+      `cairn: ${printable(reason).replace(/(?<![.!?…])$/, '.')} Waiting for an answer, at most ${left} s: \`cairn approve ${id}\` or \`cairn deny ${id}\`.`,
+    )
     return undefined
   }
 }
@@ -152,8 +154,9 @@ function textOf(name: string, bytes: Buffer): object {
 }
 
 /** What a person must know who saw the output go by. */
-function notes(context: Context, { fork, rolledBack, timedOut, changes, durationMs }: ExecResult<Buffer>): void {
+function notes(context: Context, { fork, rolledBack, timedOut, changes, durationMs, quotaReached, volume }: ExecResult<Buffer>): void {
   if (timedOut) context.out.note(`cairn: The command was ended after ${Math.round(durationMs)} ms: its time was over.`)
+  if (quotaReached === true) context.out.note(`cairn: Not all that it wrote is there: a quota of ${volume} is reached. See \`cairn quota ${volume}\`.`)
   if (rolledBack === true) context.out.note(`cairn: ${plural(changes.length, 'change')} taken back.`)
   if (rolledBack === false) context.out.note('cairn: Its changes were not taken back, because others changed the same since. See `cairn undo --exec`.')
   if (fork?.state === 'conflicts')

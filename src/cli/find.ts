@@ -26,6 +26,9 @@ const units = new Map([
   ['T', 1024 ** 4],
 ])
 
+/** Those that take a value. */
+const tests: ReadonlySet<string> = new Set(['name', 'iname', 'path', 'ipath', 'type', 'size', 'newer', 'maxdepth', 'mindepth', 'tag', 'at'])
+
 /** Tests are written as find(1) writes them, which no parser of options takes. */
 export const run: Run = async (context, [target, ...tests]) => {
   const asked = parseTests(tests)
@@ -59,6 +62,7 @@ function parseTests(words: readonly string[]): Asked {
       asked[word] = true
       continue
     }
+    if (!tests.has(word)) throw usageError(`cairn find knows no test -${word}.`, 'Run `cairn find --help` to see those it knows.')
     const value = words[++at]
     if (value === undefined) throw usageError(`${words[at - 1]} needs a value.`, 'Run `cairn find --help` to see the tests.')
     takeTest(asked, word, value)
@@ -100,8 +104,6 @@ function takeTest(asked: Asked, word: string, value: string): void {
     case 'at':
       asked.at = value
       break
-    default:
-      throw usageError(`cairn find knows no test -${word}.`, 'Run `cairn find --help` to see those it knows.')
   }
 }
 

@@ -38,7 +38,12 @@ function lines(context: Context, { volume, attempts, winner, merge }: RaceResult
     const row = `${i === winner ? '*' : ' '} ${`${i + 1}`.padStart(3)}  ${endOf(one).padEnd(10)}  ${one.command}${keeps ? `  (${one.fork})` : ''}`
     return i === winner ? context.out.bold(row) : row
   })
-  return [...rows, verdict(volume, attempts, winner, merge)]
+  return [...rows, ...problems(attempts), verdict(volume, attempts, winner, merge)]
+}
+
+/** What kept attempts from being compared, or run. */
+function problems(attempts: readonly Attempt[]): string[] {
+  return attempts.flatMap(({ error }, i) => (error === undefined ? [] : [`Attempt ${i + 1}: ${error.message}`]))
 }
 
 function endOf({ result, score, error }: Attempt): string {

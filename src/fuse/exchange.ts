@@ -1,4 +1,4 @@
-import { ESTALE, EXDEV } from '../errors.js'
+import { EDQUOT, EFBIG, ESTALE, EXDEV } from '../errors.js'
 import type { Cred, FileSystemApi } from '../fs/filesystem.js'
 import { limits } from '../sys/index.js'
 import type { Past } from '../views/index.js'
@@ -36,6 +36,8 @@ export interface MountOptions {
   misses?: ((dir: number, name: string) => void) | undefined
   /** Called with each inode of which the kernel learns something by a request that is about another one. */
   tellsOf?: ((ino: number) => void) | undefined
+  /** Called when something is refused for a quota. */
+  overQuota?: (() => void) | undefined
 }
 
 const TWO_32 = 4294967296
@@ -166,6 +168,7 @@ export class Exchange {
 
   /** @param errno negated */
   fail(errno: number): number {
+    if (errno === -EDQUOT || errno === -EFBIG) this.options.overQuota?.()
     this.ok(0)
     this.outI32[1] = errno
     return OUT_HEADER_BYTES

@@ -46,6 +46,14 @@ describe('a policy that is broken is refused with its line and column', () => {
     expect(told.message).toContain(message)
   })
 
+  test.each([
+    ['program: git', 'It belongs into match: `match: {program: …}`.'],
+    ['timeout: 5m', 'It belongs into limits: `limits: {timeout: …}`.'],
+    ['permission: yes', 'The keys of a rule are name, match, effect, reason and limits.'],
+  ])('a rule with the key %s says where it belongs', async (key, remedy) => {
+    await expect(parsePolicy(`${start}rules:\n  - effect: deny\n    ${key}\n`)).rejects.toMatchObject({ remedy })
+  })
+
   test('aliases that stand for very much', async () => {
     const bomb = ['a: &a [x,x,x,x,x,x,x,x,x]', ...'bcdefghi'.split('').map((name, i) => `${name}: &${name} [${Array(9).fill(`*${'abcdefgh'[i]}`).join(',')}]`)]
     await problem(`${start}${bomb.join('\n')}\n`)

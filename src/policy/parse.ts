@@ -70,7 +70,12 @@ function told(issue: core.$ZodIssue, document: Document): { path: Path; isKey?: 
   if (inner.code === 'unrecognized_keys') {
     const key = inner.keys[0]
     const where = path.length === 0 ? 'a policy' : inWords(path)
-    return { path: [...path, key], isKey: true, problem: `there is no key ${JSON.stringify(key)} in ${where}`, remedy: remedyOf(path, true) }
+    return {
+      path: [...path, key],
+      isKey: true,
+      problem: `there is no key ${JSON.stringify(key)} in ${where}`,
+      remedy: belongsElsewhere(path, key) ?? remedyOf(path, true),
+    }
   }
   const value = path.length === 0 ? document.toJS() : document.getIn(path, false)
   const key = nameOf(path)
@@ -103,6 +108,13 @@ function inWords(path: Path): string {
 
 function nameOf(path: Path): string {
   return String(path.filter(part => typeof part === 'string').at(-1))
+}
+
+/** Of a key of a rule that stands beside `match` or `limits` instead of in it. */
+function belongsElsewhere(path: Path, key: string): string | undefined {
+  if (path[0] !== 'rules' || path.length !== 2) return undefined
+  const within = ['match', 'limits'].find(one => wants[one].split(/\W+/).slice(3).includes(key))
+  return within === undefined ? 'The keys of a rule are name, match, effect, reason and limits.' : `It belongs into ${within}: \`${within}: {${key}: …}\`.`
 }
 
 function remedyOf(path: Path, isMap = false): string {

@@ -55,6 +55,8 @@ export class Member {
   beingTold = 0
   /** It is being unmounted, by the thread that would tell the others. */
   isLeaving = false
+  /** Something was refused for a quota. */
+  isOverQuota = false
   handler: FuseHandler | undefined
   readonly #isResumed: boolean
 

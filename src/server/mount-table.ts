@@ -265,7 +265,7 @@ export class MountTable {
     const found = { changes, ...(after === undefined ? {} : { after }) }
     recordEnd(volume, event, found, again)
     this.#end(id)
-    return found
+    return { ...found, ...(member.isOverQuota && { quotaReached: true as const }) }
   }
 
   #of(id: number): Served {
@@ -305,6 +305,9 @@ export class MountTable {
       looksInto: dir => member.seen.add(dir),
       misses: (dir, name) => member.missed.add(`${dir}/${name}`),
       tellsOf: ino => member.told.delete(ino),
+      overQuota: () => {
+        member.isOverQuota = true
+      },
     }
   }
 

@@ -93,7 +93,7 @@ export interface RunInfo extends ViewInfo {
 }
 
 /** What a run changed, recorded; or its mount may hold something back: whoever asks syncs it, and asks again. */
-export type EndedRun = { changes: Change[]; after?: string } | { sync: true }
+export type EndedRun = { changes: Change[]; after?: string; quotaReached?: true } | { sync: true }
 
 /** A view as lists show it. */
 export interface ViewStatus extends MountInfo {

@@ -9,6 +9,8 @@ import type { Volume } from '../volume/volume.js'
 export interface RunChanges {
   changes: Change[]
   after?: string
+  /** Something that it wrote was refused for a quota. */
+  quotaReached?: true
 }
 
 /** What commits after `since` say that a run changed. Yields now and then. */

@@ -520,8 +520,8 @@ export function checkFree({ name, lease }: Head, now: number, { steal, force }: 
     'ERR_LEASE_HELD',
     `The volume ${name} is written by ${lease.holder} since ${since}.`,
     left < 0
-      ? 'Its lease has run out: take the volume with --steal.'
-      : 'Unmount it there, wait for it, open it read-only, or take it with --steal --force; what was not published there stays on that host.',
+      ? `Its lease has run out: take the volume with \`cairn lease steal ${name}\`.`
+      : `Unmount it there, wait for it, open it read-only, or take it with \`cairn lease steal ${name} --force\`; what was not published there stays on that host.`,
     { retry: 'same-call' },
   )
 }

@@ -245,7 +245,7 @@ class Exec {
     const { volume, before, view, holding, decision, ended } = run
     const sandbox = holding.isSandboxed ? 'bubblewrap' : 'none'
     const event = { ...this.#event(ended), decision, sandbox, ...(before === undefined ? {} : { before }) }
-    const { changes, after } = await view.finish(volume, event)
+    const { changes, after, quotaReached } = await view.finish(volume, event)
     this.#recorded = { ...event, ...changedIn(changes), ...(after === undefined ? {} : { after }) }
     const result: ExecResult<string | Buffer> = {
       execId: this.#id,
@@ -261,6 +261,7 @@ class Exec {
       ...(after === undefined ? {} : { commit: after }),
       decision,
       ...omitted(ended),
+      ...(quotaReached && { quotaReached }),
       ...(ended.outputFile === undefined ? {} : { outputFile: ended.outputFile }),
       sandbox,
       network: holding.network,

@@ -94,6 +94,8 @@ export interface ExecResult<Output = string> {
   /** Bytes in the middle of an output were let go of. */
   truncated: boolean
   omittedBytes?: { stdout: number; stderr: number }
+  /** Something that it wrote was refused because a quota of the volume is reached: with EDQUOT, or EFBIG for a file that is too long. */
+  quotaReached?: true
   /** With `outputFile`: where all of it is, and how much; `problem` when not all could be written, such as `EDQUOT`. */
   outputFile?: { path: string; bytes: number; problem?: string }
   sandbox: SandboxKind
