@@ -5,7 +5,7 @@ set -euo pipefail
 cairn=${CAIRN:-$(dirname "$0")/../bin/cairn}
 folder=$(mktemp -d)
 export CAIRN_HOME=$folder/home
-trap '"$cairn" unmount work --force >/dev/null 2>&1; "$cairn" unmount again --force >/dev/null 2>&1; rm -rf "$folder"' EXIT
+trap 'for name in work again; do "$cairn" unmount $name --force >/dev/null 2>&1 || true; done; rm -rf "$folder"' EXIT
 
 "$cairn" init work
 "$cairn" mount work "$folder/work"
