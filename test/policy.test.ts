@@ -147,10 +147,13 @@ describe('the policy of a volume', () => {
         err: expect.stringContaining('line 1, column 1: default is missing'),
       })
       expect(await run.cairn('policy', 'set', 'w')).toMatchObject({ code: 2 })
-      expect(await run.cairn('policy', 'set', 'w', '/no/such/file')).toMatchObject({
-        code: 1,
-        err: 'cairn: /no/such/file cannot be read (ENOENT). Name a file of this host that you may read.\n',
-      })
+      for (const verb of ['set', 'test'])
+        expect(await run.cairn('policy', verb, 'w', '/no/such/file')).toMatchObject({
+          code: 1,
+          err: 'cairn: /no/such/file cannot be read (ENOENT). Name a file of this host that you may read.\n',
+        })
+      writeFileSync(run.path('p.yaml'), 'version: 1\n')
+      expect((await run.cairn('policy', 'set', 'w', run.path('p.yaml'))).err).toContain(`${run.path('p.yaml')}, line 1, column 1: default is missing`)
       expect(await run.cairn('policy', 'check', 'w')).toMatchObject({ code: 2 })
       expect(await run.cairn('policy', 'check', 'w', '--cwd', 'x', '--', 'ls')).toMatchObject({ code: 2 })
       expect(await run.cairn('policy', 'show', 'nosuch')).toMatchObject({ code: 1, err: expect.stringContaining('nosuch') })
