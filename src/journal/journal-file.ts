@@ -187,14 +187,16 @@ function unlinkSoon(path: string): void {
   })
 }
 
-/** Removes what a killed process had released. */
-export function removeReleased(dir: string): void {
-  for (const name of readdirSync(dir)) if (name.endsWith(RELEASED)) unlinkIfThere(join(dir, name))
+/** Paths of the files of a journal, by first sequence, after what a killed process had released was removed. */
+export function cleanJournal(dir: string): string[] {
+  const names = readdirSync(dir)
+  for (const name of names) if (name.endsWith(RELEASED)) unlinkIfThere(join(dir, name))
+  return listJournal(dir, names)
 }
 
 /** Paths of the files of a journal, by first sequence. */
-export function listJournal(dir: string): string[] {
-  return readdirSync(dir)
+export function listJournal(dir: string, names: readonly string[] = readdirSync(dir)): string[] {
+  return names
     .map(name => NAME.exec(name))
     .filter(match => match !== null)
     .sort((a, b) => Number(a[1]) - Number(b[1]))

@@ -5,7 +5,7 @@ import { crcOf } from '../codec/pack-bytes.js'
 import { CairnError, EIO, posixError } from '../errors.js'
 import { makeFolder } from '../store/sync-folder.js'
 import { assert, crashPoint, limits, type Random } from '../sys/index.js'
-import { JournalFile, listJournal, removeReleased, unlinkIfThere } from './journal-file.js'
+import { cleanJournal, JournalFile, unlinkIfThere } from './journal-file.js'
 import type { RedoLog } from './redo-log.js'
 import { type ScanEnd, scanFrames } from './scan.js'
 import { openFrame, sealFrame } from './sealed-frame.js'
@@ -82,8 +82,7 @@ export class Journal implements RedoLog {
   /** Opens the journal in folder `dir`, which is made when missing. When it has frames, `replay` must come before the first append. */
   static open(dir: string, options: JournalOptions): Journal {
     makeFolder(dir)
-    removeReleased(dir)
-    const found = listJournal(dir)
+    const found = cleanJournal(dir)
     return new Journal(dir, options, openSync(dir, 'r'), found)
   }
 

@@ -1,5 +1,6 @@
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs'
 import { CorruptError } from '../errors.js'
+import { ifThere } from '../sys/index.js'
 
 const FORMAT = 1
 
@@ -27,7 +28,7 @@ export class Holds {
   /** Forgets what an earlier process held. */
   constructor(path: string) {
     this.#path = path
-    rmSync(path, { force: true })
+    ifThere(() => unlinkSync(path))
   }
 
   /**
@@ -62,7 +63,7 @@ export class Holds {
     const roots = [...new Set([...this.#held].flatMap(held => held.roots))].sort()
     const text = roots.length === 0 ? '' : `${JSON.stringify({ format: FORMAT, roots })}\n`
     if (text === this.#saved) return
-    if (text === '') rmSync(this.#path, { force: true })
+    if (text === '') ifThere(() => unlinkSync(this.#path))
     else {
       // Readers see one list or the other. It dies with this process, and need not outlive the power.
       writeFileSync(`${this.#path}~`, text, { mode: 0o600 })
@@ -73,19 +74,14 @@ export class Holds {
 
   clear(): void {
     this.#held.clear()
-    rmSync(this.#path, { force: true })
+    ifThere(() => unlinkSync(this.#path))
   }
 }
 
 /** The roots that the process which has the volume open holds. @throws CorruptError */
 export function readHolds(path: string): string[] {
-  let text: string
-  try {
-    text = readFileSync(path, 'utf8')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
-    throw error
-  }
+  const text = ifThere(() => readFileSync(path, 'utf8'))
+  if (text === undefined) return []
   const roots = (parse(text, path) as { roots?: unknown }).roots
   if (!Array.isArray(roots) || !roots.every(root => typeof root === 'string')) throw new CorruptError(path, 'it names no roots')
   return roots as string[]

@@ -241,11 +241,23 @@ export class Pool {
   }
 
   #find(name: string): HeadFile {
+    const written = this.#written(name)
+    if (written !== undefined) return written
     checkVolumeName(name)
     const entry = this.#names.get(name)
     const head = entry === undefined ? undefined : this.#confirmed(name, entry.id)
     if (head === undefined) throw unknown(name, this.#names.all())
     return head
+  }
+
+  /** The head of a volume of this name that this process writes: nobody else can give the name to another one meanwhile. */
+  #written(name: string): HeadFile | undefined {
+    for (const { volume, follower } of this.#open.values()) {
+      const { head, nameHere } = volume
+      const isFound = head.value.name === name && head.value.deletedMs === undefined && head.value.pending !== true
+      if (isFound && follower === undefined && nameHere === undefined) return head
+    }
+    return undefined
   }
 
   #infoOf(head: HeadFile): VolumeInfo {

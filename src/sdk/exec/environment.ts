@@ -1,7 +1,12 @@
 import { userInfo } from 'node:os'
 
 /** Variables of this program that a command is given; all others might be secrets. */
-const HANDED_ON = /^(LANG|LANGUAGE|LC_[A-Z]+|TERM|COLORTERM|NO_COLOR|FORCE_COLOR|COLUMNS|LINES|TZ|CI)$/
+const HANDED_ON = [
+  ...['LANG', 'LANGUAGE', 'LC_ALL', 'TERM', 'COLORTERM', 'NO_COLOR', 'FORCE_COLOR', 'COLUMNS', 'LINES', 'TZ', 'CI'],
+  ...['ADDRESS', 'COLLATE', 'CTYPE', 'IDENTIFICATION', 'MEASUREMENT', 'MESSAGES', 'MONETARY', 'NAME', 'NUMERIC', 'PAPER', 'TELEPHONE', 'TIME'].map(
+    name => `LC_${name}`,
+  ),
+]
 const SYSTEM_PATH = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin']
 /** What a sandbox shows of the system; a PATH may lead there, and nowhere else. */
 const SHOWN = /^\/(usr|bin|sbin|opt|nix\/store|gnu\/store)(\/|$)/
@@ -22,8 +27,8 @@ export function environmentOf(
   { execId, actor, cwd, isSandboxed, readable, own }: EnvironmentOf,
   ours: NodeJS.ProcessEnv = process.env,
 ): Record<string, string> {
-  // The values of all would be read from the system, one by one.
-  const handed = Object.keys(ours).flatMap(name => (HANDED_ON.test(name) && ours[name] !== undefined ? [[name, ours[name]] as const] : []))
+  // Each look at one of them is a call of the system's.
+  const handed = HANDED_ON.map(name => [name, ours[name]] as const).filter((one): one is [string, string] => one[1] !== undefined)
   const user = userName()
   return {
     ...Object.fromEntries(handed),
