@@ -259,6 +259,8 @@ with open('m', 'r+b') as f:
     expect(await code(sh('true', { cwd: '/out' }))).toBe('ERR_EXEC_CWD')
     expect(await code(volume.exec('no-such-program'))).toBe('ERR_EXEC_PROGRAM')
     expect(await code(volume.exec('./no-such-script'))).toBe('ERR_EXEC_PROGRAM')
+    await expect(volume.exec('no such-program')).rejects.toMatchObject({ code: 'ERR_EXEC_PROGRAM', remedy: expect.stringContaining('--shell') })
+    await expect(volume.exec('echo', 'a b' as unknown as string[])).rejects.toMatchObject({ message: 'That is no command.' })
     expect(await code(cairn.exec('no-such-volume', 'true'))).toBe('ERR_VOLUME_UNKNOWN')
     expect(await code(sh('true', { sandbox: 'none', network: 'none' }))).toBe('ERR_SANDBOX_NETWORK')
     expect(await code(sh('true', { readable: ['/no/such/folder'] }))).toBe('ERR_EXEC_READABLE')

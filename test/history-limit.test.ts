@@ -83,6 +83,7 @@ it('a limit of the history lets versions go, and tells what checkpoints hold bes
   await cairn.checkpoint('w', 'kept')
   for (let i = 0; i < 5; i++) await change()
   expect(await cairn.quota('w')).not.toHaveProperty('history')
+  await expect(cairn.setQuota('w', { size: 1 } as object)).rejects.toMatchObject({ code: 'ERR_QUOTA', message: 'There is no limit size.' })
   const { history } = await cairn.setQuota('w', { history: 300 * KIB })
   expect(history).toMatchObject({ limit: 300 * KIB, exceededBy: expect.any(Number) })
   expect(history?.used).toBeGreaterThan(900 * KIB)

@@ -28,6 +28,7 @@ import { codingOf, storeOf } from './new-volume.js'
 import { VolumeHandle } from './open-volume.js'
 import { type CheckedCommand, type CheckOptions, checkText, decideFor, infoOf, requestOf } from './policy.js'
 import type { PurgeOptions, PurgeResult } from './purge.js'
+import { auditOptions, grepOptions, logOptions, searchOptions } from './query-options.js'
 import { isReadOnlyByEnvironment, readOnly } from './read-only.js'
 import type { RotateKeyOptions } from './rotate-key.js'
 import { answered, statusOf } from './status.js'
@@ -87,6 +88,7 @@ import type {
   ViewOptions,
   VolumeView,
 } from './types.js'
+import { checkGiven, checkGivenText } from './wanted.js'
 
 /**
  * The volumes of one CAIRN_HOME. Calls go to its server where one runs, else the volumes are opened in this process; mounts are
@@ -469,6 +471,7 @@ export class Cairn implements CairnApi {
   }
 
   async *log(name: string, options: LogOptions = {}): AsyncGenerator<LogEntry> {
+    checkGiven(options, logOptions)
     const host = await this.#hosts.of(name)
     const id = await host.call('logOpen', name, options)
     try {
@@ -489,6 +492,7 @@ export class Cairn implements CairnApi {
   }
 
   async *audit(name: string, options: AuditOptions = {}): AsyncGenerator<AuditRecord> {
+    checkGiven(options, auditOptions)
     const { auditEntries } = await import('./audit.js')
     yield* auditEntries(() => this.#hosts.of(name), name, options)
   }
@@ -552,11 +556,15 @@ export class Cairn implements CairnApi {
   }
 
   async search(name: string, query: string, options: SearchOptions = {}): Promise<SearchResult> {
+    checkGivenText('query', query)
+    checkGiven(options, searchOptions)
     if (options.ref === undefined) await this.#hosts.settle(name)
     return (await this.#searching()).search(name, query, options)
   }
 
   async *grep(name: string, pattern: string, options: GrepOptions = {}, skipped?: GrepSkipped): AsyncGenerator<GrepFile> {
+    checkGivenText('pattern', pattern)
+    checkGiven(options, grepOptions)
     if (options.ref === undefined) await this.#hosts.settle(name)
     yield* (await this.#searching()).grep(name, pattern, options, skipped)
   }

@@ -5,9 +5,11 @@ import type { FindOptions, Found } from './find.js'
 import type { Opened } from './host.js'
 import type { LocalCopy } from './local-copies.js'
 import type { CachedResult, PrefetchOptions, PrefetchResult, UncachedResult } from './prefetch.js'
+import { findOptions } from './query-options.js'
 import type { Tags } from './tags.js'
 import type { OpenVolume } from './types.js'
 import { type HistoryCalls, HistoryOfVolume } from './volume-history.js'
+import { checkGiven } from './wanted.js'
 
 /** Most attempts that `retries` may ask for. */
 const MAX_RETRIES = 1000
@@ -62,6 +64,7 @@ export class VolumeHandle extends HistoryOfVolume implements OpenVolume {
   }
 
   async *find(options: FindOptions = {}): AsyncGenerator<Found> {
+    checkGiven(options, findOptions)
     const { find } = await import('./find.js')
     yield* find(this.#opened, this.fs, options, tag => this.tagged(tag))
   }

@@ -22,8 +22,12 @@ export function readQuota(history: Tree): Quota {
 }
 
 /** @throws CairnError ERR_QUOTA for what is no number */
-export function quotaRecord({ bytes, files, fileSize, history }: Quota): { key: Buffer; value: Buffer } {
+export function quotaRecord({ bytes, files, fileSize, history, ...others }: Quota): { key: Buffer; value: Buffer } {
   const given = Object.entries({ bytes, files, fileSize, history }).filter((entry): entry is [string, number] => entry[1] !== undefined)
+  // Whoever writes one wrongly would take the limits away.
+  const [unknown] = Object.keys(others)
+  if (unknown !== undefined)
+    throw new CairnError('ERR_QUOTA', `There is no limit ${unknown}.`, 'There are bytes, files, fileSize and history.', { exitCode: 2 })
   for (const [name, limit] of given) {
     if (!Number.isSafeInteger(limit) || limit < 0)
       throw new CairnError('ERR_QUOTA', `'${limit}' is no limit for ${name}.`, 'Give a whole number of bytes or files.', { exitCode: 2 })

@@ -40,7 +40,10 @@ export function checkProgram(place: Place, program: string, cwd: string, path: s
   const candidates = program.includes('/') ? [posix.resolve(cwd, program)] : path.split(':').map(folder => posix.resolve(cwd, folder, program))
   if (candidates.some(candidate => existsSync(onHost(place, candidate)))) return
   const shown = place.isSandboxed ? ' in the sandbox, which shows the system, not the home of anybody' : ''
-  throw new CairnError('ERR_EXEC_PROGRAM', `There is no program ${program}${shown}.`, 'Check its name, or install it for all users.', { exitCode: 127 })
+  const remedy = /\s/.test(program)
+    ? 'A whole command line is given as text for a shell: behind --shell, or as { shell } in the SDK.'
+    : 'Check its name, or install it for all users.'
+  throw new CairnError('ERR_EXEC_PROGRAM', `There is no program ${program}${shown}.`, remedy, { exitCode: 127 })
 }
 
 function onHost({ mountpoint, isSandboxed }: Place, path: string): string {
