@@ -67,11 +67,10 @@ export class KeptTree {
   take(layout: TreeLayout, workspace: string, readOnly: boolean): Room | undefined {
     if (this.#isRefused || process.getuid?.() !== 0 || !canDirectly() || ++this.#asked < 2) return undefined
     const key = JSON.stringify(layout)
-    if (this.#thread === undefined || this.#ready?.key !== key || systemClock.monotonic() - this.#ready.atMs >= limits.execSystemMs) {
-      void this.#prepare(layout, key)
-      return undefined
-    }
-    return this.#room(this.#thread, workspace, readOnly)
+    if (this.#ready?.key !== key) this.#ready = undefined
+    // An old one serves until the next stands: what it covers is the same.
+    if (this.#ready === undefined || systemClock.monotonic() - this.#ready.atMs >= limits.execSystemMs) void this.#prepare(layout, key)
+    return this.#thread === undefined || this.#ready === undefined ? undefined : this.#room(this.#thread, workspace, readOnly)
   }
 
   #room(thread: TreeThread, workspace: string, readOnly: boolean): Room | undefined {
@@ -100,14 +99,13 @@ export class KeptTree {
   async #prepare(layout: TreeLayout, key: string): Promise<void> {
     if (this.#isBuilding) return
     this.#isBuilding = true
-    this.#ready = undefined
     const atMs = systemClock.monotonic()
     try {
       const isFirst = this.#thread === undefined
       this.#thread ??= new TreeThread()
       const problem = (await this.#thread.build(layout)) ?? (isFirst ? await this.#trial(layout) : undefined)
-      if (problem === undefined) this.#ready = { key, atMs }
-      else if (isFirst) this.#refuse()
+      this.#ready = problem === undefined ? { key, atMs } : undefined
+      if (problem !== undefined && isFirst) this.#refuse()
     } catch {
       this.#refuse()
     } finally {

@@ -4,8 +4,8 @@ import { linkAt } from './hidden-settings.js'
 
 /** Read-only where they are there; a symbolic link stays one. */
 export const SYSTEM = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32', '/etc', '/opt', '/nix/store', '/gnu/store']
-/** Root is their owner and may write them, without any capability. Bubblewrap itself takes /proc/sys for read-only, which its folder is, and its files are not. */
-const KERNEL_SETTINGS = ['/proc/sys', '/proc/sysrq-trigger', '/proc/mtrr']
+/** Root is their owner and may write them, without any capability. Bubblewrap itself takes /proc/sys for read-only, which its folder is, and its files are not. Others, such as /proc/mtrr, take a capability. */
+const KERNEL_SETTINGS = ['/proc/sys', '/proc/sysrq-trigger']
 
 /** What a sandbox shows of this system. */
 export interface SystemFolders {

@@ -440,7 +440,7 @@ export const limits = {
   /** How long what a system has, and what of its settings is secret, is taken for what it was. */
   execSystemMs: 60_000,
   /** What is the same for all sandboxes of a program is mounted until none was started for so long. */
-  execKeptMs: 10_000,
+  execKeptMs: 60_000,
   /** Of many commands that start at once, what is recorded of those that are over waits at most so long after the last start, and so long altogether. */
   execStartGapMs: 25,
   execStartsMs: 500,
