@@ -18,7 +18,7 @@ typedef long word;
 
 #if defined(__x86_64__)
 
-enum { OPENAT = 257, CLOSE = 3, WRITE = 1, CLONE = 56, EXECVE = 59, EXIT = 231, WAIT4 = 61, GETUID = 102, GETGID = 104, GETPPID = 110, PRCTL = 157, MOUNT = 165, UNSHARE = 272, PRLIMIT = 302 };
+enum { OPENAT = 257, CLOSE = 3, PIPE = 293, READ = 0, WRITE = 1, CLONE = 56, EXECVE = 59, EXIT = 231, WAIT4 = 61, GETUID = 102, GETGID = 104, GETPPID = 110, PRCTL = 157, MOUNT = 165, UNSHARE = 272, PRLIMIT = 302 };
 
 static word call(word number, word a, word b, word c, word d, word e)
 {
@@ -33,7 +33,7 @@ __asm__(".globl _start\n_start: xor %ebp, %ebp\nmov %rsp, %rdi\nand $-16, %rsp\n
 
 #elif defined(__aarch64__)
 
-enum { OPENAT = 56, CLOSE = 57, WRITE = 64, CLONE = 220, EXECVE = 221, EXIT = 94, WAIT4 = 260, GETUID = 174, GETGID = 176, GETPPID = 173, PRCTL = 167, MOUNT = 40, UNSHARE = 97, PRLIMIT = 261 };
+enum { OPENAT = 56, CLOSE = 57, PIPE = 59, READ = 63, WRITE = 64, CLONE = 220, EXECVE = 221, EXIT = 94, WAIT4 = 260, GETUID = 174, GETGID = 176, GETPPID = 173, PRCTL = 167, MOUNT = 40, UNSHARE = 97, PRLIMIT = 261 };
 
 static word call(word number, word a, word b, word c, word d, word e)
 {
@@ -53,7 +53,7 @@ __asm__(".globl _start\n_start: mov x29, #0\nmov x0, sp\nbl begin\n");
 #error "no system calls are known for this processor"
 #endif
 
-enum { SIGNAL_CHILD = 17, SIGNAL_KILL = 9, DIES_WITH_PARENT = 1, CURRENT_FOLDER = -100, TO_WRITE = 1, CLOSED_ON_EXEC = 02000000 };
+enum { SIGNAL_CHILD = 17, SIGNAL_KILL = 9, DIES_WITH_PARENT = 1, CURRENT_FOLDER = -100, TO_WRITE = 1, NEVER_WAITS = 04000, CLOSED_ON_EXEC = 02000000 };
 enum { NEW_MOUNTS = 0x00020000, NEW_USERS = 0x10000000, NEW_PROCESSES = 0x20000000 };
 enum { NO_SETUID = 2, NO_DEVICES = 4, NO_PROGRAMS = 8, RECURSIVE = 0x4000, PRIVATE = 0x40000 };
 enum { MEMORY = 9, CORE = 4, SECONDS = 0, PROCESSES = 6 };
@@ -238,12 +238,19 @@ __attribute__((used)) void begin(word *stack)
 		call(PRCTL, DIES_WITH_PARENT, SIGNAL_KILL, 0, 0, 0);
 	}
 
+	/* Has an end as long as its maker lives. */
+	int life[2];
+	if (call(PIPE, (word)life, NEVER_WAITS | CLOSED_ON_EXEC, 0, 0, 0) < 0) fail("no pipe could be made");
 	word first = fork_();
 	if (first < 0) fail("no process could be started");
 	if (first > 0) end_with(first);
 
-	/* The first process in there. Signals mean other things to it than to any other, so that it is not the command itself. */
+	/* The first process in there. Signals mean other things to it than to any other, so that it is not the command itself; and its parent, which may be gone by now, has no number there. */
+	char nothing;
 	call(PRCTL, DIES_WITH_PARENT, SIGNAL_KILL, 0, 0, 0);
+	call(CLOSE, life[1], 0, 0, 0, 0);
+	if (call(READ, life[0], (word)&nothing, 1, 0, 0) == 0) end(FAILED);
+	call(CLOSE, life[0], 0, 0, 0, 0);
 	if (call(MOUNT, (word) "none", (word) "/", 0, RECURSIVE | PRIVATE, 0) < 0) fail("its mounts could not be kept apart");
 	if (call(MOUNT, (word) "proc", (word) "/proc", (word) "proc", NO_SETUID | NO_DEVICES | NO_PROGRAMS, 0) < 0) fail("/proc could not be mounted");
 	bound_by(words);
