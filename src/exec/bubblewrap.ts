@@ -1,8 +1,9 @@
 import { existsSync, openSync, realpathSync } from 'node:fs'
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { limits } from '../sys/index.js'
 import { type Hidden, linkAt } from './hidden-settings.js'
 import { type KeptTree, treeWords } from './kept-tree.js'
-import { childrenOf, descendantsOf, signal } from './processes.js'
+import { childrenOf, descendantsOf, isGone, signal } from './processes.js'
 import { becoming, becomingBy } from './script.js'
 import { SYSTEM, type SystemFolders, systemFolders } from './system-folders.js'
 import { WORKSPACE } from './tree-places.js'
@@ -33,6 +34,8 @@ export interface SandboxOptions {
 const ARGUMENTS_FD = 3
 const STATUS_FD = 4
 const SECCOMP_FD = 5
+/** What was written before an end is read within so many turns of the event loop. */
+const UNREAD_TURNS = 5
 
 /** A command in namespaces of its own: sees the system read-only, its workspace, and nothing else of this machine. */
 export class Bubblewrap implements Enclosure {
@@ -118,10 +121,14 @@ export class Bubblewrap implements Enclosure {
     this.#status += text
   }
 
+  #told(): number | undefined {
+    const told = /"child-pid": (\d+)/.exec(this.#status)?.[1]
+    return told === undefined ? undefined : Number(told)
+  }
+
   /** The first process of the namespace, as this process sees it. */
   #first(pid: number): number | undefined {
-    const told = /"child-pid": (\d+)/.exec(this.#status)?.[1]
-    return told === undefined ? childrenOf(pid)[0] : Number(told)
+    return this.#told() ?? childrenOf(pid)[0]
   }
 
   terminate(pid: number): void {
@@ -137,7 +144,13 @@ export class Bubblewrap implements Enclosure {
     else signal(pid, 'SIGKILL')
   }
 
-  async sweep(): Promise<void> {}
+  /** The kernel ends the first process after what started it, which is told first; and that one after all others in there. */
+  async sweep(): Promise<void> {
+    // It said which one that is; that may not be read yet.
+    for (let tries = 0; tries < UNREAD_TURNS && this.#told() === undefined; tries++) await setImmediate()
+    const first = this.#told()
+    for (let tries = 0; tries < limits.execSweeps && first !== undefined && !isGone(first); tries++) await sleep(tries)
+  }
 
   /** Bubblewrap tells the exit code of a command that it started, and of no other. */
   wasStarted(): boolean {

@@ -49,6 +49,11 @@ function isDead(pid: number): boolean {
   return /^\d+ \(.*\) [ZX]/s.test(readText(`/proc/${pid}/stat`))
 }
 
+/** It ended, whether or not whoever has to ask how did so. */
+export function isGone(pid: number): boolean {
+  return readText(`/proc/${pid}/stat`) === '' || isDead(pid)
+}
+
 /** False when there is no such process, or it is not ours. */
 export function signal(pid: number, name: NodeJS.Signals): boolean {
   try {
