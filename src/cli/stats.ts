@@ -1,5 +1,6 @@
 import { CairnError } from '../errors.js'
 import type { CairnApi, DirectoryUse, StatsReport, VolumeUsage } from '../sdk/types.js'
+import { isAway } from '../store/remote-errors.js'
 import { ago, fullTime, humanSize, plural, printable, table } from './format.js'
 import type { Run } from './spec.js'
 
@@ -22,12 +23,12 @@ export const run: Run = async (context, [target]) => {
   return 0
 }
 
-/** Undefined where the volume is newer. */
+/** Undefined where the volume is newer, or its store is out of reach. */
 async function collectedAt(cairn: CairnApi, volume: string): Promise<number | undefined> {
   try {
     return (await cairn.stats(volume)).atMs
   } catch (error) {
-    if (error instanceof CairnError && error.code === 'ERR_STATS_UNKNOWN') return undefined
+    if (isAway(error) || (error instanceof CairnError && error.code === 'ERR_STATS_UNKNOWN')) return undefined
     throw error
   }
 }

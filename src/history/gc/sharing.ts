@@ -1,5 +1,6 @@
 import { HASH_BYTES, pointerBirth } from '../../codec/index.js'
 import { CairnError } from '../../errors.js'
+import { isAway } from '../../store/remote-errors.js'
 import { isSameId } from '../../volume/directory-use.js'
 import { isHidden } from '../../volume/hidden-heads.js'
 import type { Pool } from '../../volume/pool.js'
@@ -27,7 +28,7 @@ export class Sharing {
   constructor(pool: Pool, volume: Volume, isElsewhere: boolean) {
     this.#pool = pool
     this.#volume = Buffer.from(volume.info.id, 'hex')
-    this.#found = SharedSegments.of(pool.context.store)
+    this.#found = foundIn(pool)
     this.#isNew = this.#isSince(volume.info.createdMs)
     this.#forkedAt = isElsewhere ? -1 : this.#newestFork(volume)
   }
@@ -65,5 +66,15 @@ export class Sharing {
     const is = head !== undefined && (this.#isNew || this.#isSince(head.value.createdMs))
     this.#writers.set(writer, is)
     return is
+  }
+}
+
+/** Of a store that is out of reach nothing is known; what its writers were is told by the blocks themselves. */
+function foundIn({ context: { store } }: Pool): SharedSegments | undefined {
+  try {
+    return SharedSegments.of(store)
+  } catch (error) {
+    if (isAway(error)) return undefined
+    throw error
   }
 }
