@@ -7,11 +7,12 @@ import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type CrashPoint, crashPoints } from '../src/sys/index.js'
 import { churn, differences, openEngine } from './programs/churn.mjs'
+import { bundledProgram } from './support/bundled-program.js'
 import { seeded } from './support/seeded.js'
 
 const run = promisify(execFile)
-const collector = join(import.meta.dirname, 'programs/gc-child.mjs')
-const worker = join(import.meta.dirname, 'programs/churn-child.mjs')
+const collector = await bundledProgram('gc-child')
+const worker = await bundledProgram('churn-child')
 /** More rounds look longer: CAIRN_GC_ROUNDS=50 npx vitest run test/gc-crash.test.ts. CAIRN_GC_SEED replays one. */
 const ROUNDS = Number(process.env['CAIRN_GC_ROUNDS'] ?? 1)
 const SEED = Number(process.env['CAIRN_GC_SEED'] ?? 1)

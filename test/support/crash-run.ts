@@ -1,5 +1,4 @@
 import { execFile } from 'node:child_process'
-import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect } from 'vitest'
 import { FileSystem } from '../../src/fs/index.js'
@@ -7,13 +6,14 @@ import { createFs, LocalBackend, LocalOps } from '../../src/node/index.js'
 import type { CrashPoint } from '../../src/sys/index.js'
 import { Engine } from '../../src/volume/engine.js'
 import { applyToModel, contents, operations, sameContents } from '../programs/workload.mjs'
+import { bundledProgram } from './bundled-program.js'
 
 const run = promisify(execFile)
+const child = await bundledProgram('crash-child')
 const OPERATIONS = 60
 
 /** Runs the workload in a process that kills itself at the n-th pass of a point, in the home's own store or in a SQLite file; how many operations it acknowledged, -1 before the volume was made. */
 export async function crashAt(home: string, point: CrashPoint, nth: number, seed: number, sqlite = ''): Promise<{ acknowledged: number; killed: boolean }> {
-  const child = join(import.meta.dirname, '../programs/crash-child.mjs')
   const env = { ...process.env, CAIRN_TEST_CRASH: `${point}*${nth}` }
   try {
     const { stdout } = await run(process.execPath, [child, home, String(seed), String(OPERATIONS), sqlite], { env })
