@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { limits } from '../sys/index.js'
-import { childrenOf, descendantsOf, processesWith, signal } from './processes.js'
+import { childrenOf, descendantsOf, isAnyStarting, nowInTicks, processesWith, signal } from './processes.js'
 import { becoming, running } from './script.js'
 import type { Command, Enclosure, ResourceLimits, Start } from './types.js'
 
@@ -76,6 +76,7 @@ export class PlainGroup implements Enclosure {
   readonly sandbox = 'none'
   readonly #mark: string
   readonly #setpriv: string | undefined
+  readonly #sinceTicks = nowInTicks()
 
   /** @param mark an entry of the environment that no other command has, `NAME=value`, which the command is given */
   constructor(mark: string, setpriv: string | undefined) {
@@ -99,12 +100,12 @@ export class PlainGroup implements Enclosure {
     for (const one of processesWith(this.#mark)) signal(one, 'SIGKILL')
   }
 
-  /** Who forks while the others are looked for is found the next time. */
+  /** Who forks, or becomes another program, while the others are looked for is found the next time. */
   async sweep(pid: number): Promise<void> {
     signal(-pid, 'SIGKILL')
     for (let tries = 0; tries < limits.execSweeps; tries++) {
       const left = processesWith(this.#mark)
-      if (left.length === 0) return
+      if (left.length === 0 && !isAnyStarting(this.#sinceTicks)) return
       for (const one of left) signal(one, 'SIGKILL')
       await sleep(tries)
     }
