@@ -332,12 +332,21 @@ export class Mounts {
     if (result < 0 && result !== -EINVAL) {
       throw new CairnError('ERR_UNMOUNT', `${mountpoint} could not be unmounted: errno ${-result}.`, 'Try again with --force.')
     }
-    if (!force) await mounted.gone
+    if (!force) await this.#letGo(mounted)
     // What was written back while it was unmounted.
     await this.#engine.call('', 'mount.end', [id, volumeId])
     this.#forget(mounted)
     await this.#engine.call('', 'mount.leave', [volumeId])
     return true
+  }
+
+  /**
+   * The kernel ends the connection with the last copy of a mount. A sandbox or a container that began meanwhile has copies of all mounts of its host, for as long as it
+   * lives: nobody waits for that.
+   */
+  async #letGo({ gone, record }: Mounted): Promise<void> {
+    const lives = await Promise.race([gone, sleep(limits.mountGoneMs, true, { ref: false })])
+    if (lives === true) this.#log(`${record.mountpoint} is unmounted, and ended for other mount namespaces that had a copy of it`)
   }
 
   async #clearDeadAt(path: string): Promise<boolean> {

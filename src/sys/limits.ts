@@ -295,6 +295,8 @@ export const limits = {
   statusAnswerMs: 12_000,
   /** A mount that was made must answer within this. */
   mountAnswerMs: 15_000,
+  /** A mount that was unmounted and is still there after this lives on in another mount namespace, for which it is ended. */
+  mountGoneMs: 1000,
   /** A server that crashes more often than this within `serverRestartWindowMs` is not started again. */
   serverRestarts: 30,
   serverRestartWindowMs: 60_000,

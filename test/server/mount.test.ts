@@ -1,4 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -131,6 +132,23 @@ f.close()`
     }
     await mount()
     expect(await readFile(join(home.mountpoint, 'still'), 'utf8')).toBe('there')
+  })
+
+  test('that another mount namespace has a copy of is unmounted all the same, and ends there', async () => {
+    await mount()
+    await writeFile(join(home.mountpoint, 'a'), 'acknowledged')
+    const script = `echo there; read go; said=$(cat ${join(home.mountpoint, 'a')} 2>&1); echo "$said"`
+    const container = spawn('unshare', ['--mount', '--propagation', 'private', 'sh', '-c', script], { stdio: ['pipe', 'pipe', 'ignore'] })
+    try {
+      await once(container.stdout, 'data')
+      expect(await cairn.unmount('v')).toBe(true)
+      container.stdin.end('go\n')
+      expect(String(await once(container.stdout, 'data'))).toMatch(/Transport endpoint is not connected|Software caused connection abort/)
+    } finally {
+      container.kill('SIGKILL')
+    }
+    await mount()
+    expect(await readFile(join(home.mountpoint, 'a'), 'utf8')).toBe('acknowledged')
   })
 
   test('that somebody else unmounted is known to be gone', async () => {
