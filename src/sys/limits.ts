@@ -265,8 +265,8 @@ export const limits = {
   rpcRequestBytes: 8 * 1024 * 1024,
   /** What a server says before it takes calls on a connection is shorter. */
   lineHeadBytes: 4096,
-  /** Connections that one client keeps to its server. */
-  rpcConnections: 8,
+  /** Most connections that one client keeps to its server: calls beyond wait for an answer, which this client may be too busy to read. */
+  rpcConnections: 64,
   /** A synchronous call that the server does not answer within this fails. */
   blockingCallMs: 60_000,
   /** Requests of clients that the engine handles before it looks at the mounts again. */

@@ -9,7 +9,9 @@ import { dirname, resolve } from 'node:path'
 export function makeFolders(path: string, mode = 0o700): string | undefined {
   const missing: string[] = []
   let folder = resolve(path)
-  while (statSync(folder, { throwIfNoEntry: false }) === undefined) {
+  let found = statSync(folder, { throwIfNoEntry: false })
+  if (found?.isDirectory() === true) return undefined
+  for (; found === undefined; found = statSync(folder, { throwIfNoEntry: false })) {
     missing.push(folder)
     folder = dirname(folder)
   }

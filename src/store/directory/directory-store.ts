@@ -61,11 +61,12 @@ export class DirectoryStore extends AsyncLocal {
     const fd = openIfThere(this.#path(key))
     if (fd < 0) return undefined
     try {
-      if (fstatSync(fd).isDirectory()) return undefined
-      const size = fstatSync(fd).size
+      const found = fstatSync(fd, { bigint: true })
+      if (found.isDirectory()) return undefined
+      const size = Number(found.size)
       const offset = Math.min(options?.range?.offset ?? 0, size)
       const bytes = readRange(fd, offset, Math.min(options?.range?.length ?? size, size - offset))
-      return { bytes, version: versionOf(fd, offset === 0 && bytes.length === size ? bytes : undefined) }
+      return { bytes, version: versionOf(fd, offset === 0 && bytes.length === size ? bytes : undefined, found) }
     } finally {
       closeSync(fd)
     }
@@ -360,8 +361,7 @@ function renameOrMissing(path: string, target: string): void {
  * Names one put of an object: the file's identity and time, and the hash of small bytes, because a freed inode number can come
  * back within one tick of the clock.
  */
-function versionOf(fd: number, bytes?: Uint8Array): string {
-  const { ino, size, mtimeNs } = fstatSync(fd, { bigint: true })
+function versionOf(fd: number, bytes?: Uint8Array, { ino, size, mtimeNs } = fstatSync(fd, { bigint: true })): string {
   const identity = `${ino.toString(36)}-${mtimeNs.toString(36)}-${size.toString(36)}`
   if (size > HASHED_BYTES) return identity
   const hashed = sha256(bytes ?? readRange(fd, 0, Number(size)))
