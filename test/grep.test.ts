@@ -124,6 +124,9 @@ describe('cairn grep', () => {
         matches: 2,
         files: [{ path: '/a.ts', matches: [{ line: 1, column: 1, text: 'one' }, { line: 6 }] }],
       })
+      expect((await cli.cairn('grep', '-e', 'one', 'w', '--', '*.ts')).out).toBe('/a.ts:one\n/a.ts:one\n')
+      expect(await cli.cairn('grep', '-e', '-one', 'w')).toMatchObject({ code: 1, out: '', err: '' })
+      expect(await cli.cairn('grep')).toMatchObject({ code: 2, err: expect.stringContaining('No pattern is given.') })
       expect(await cli.cairn('grep', 'nothing', 'w')).toMatchObject({ code: 1, out: '', err: '' })
       expect(await cli.cairn('grep', '(', 'w')).toMatchObject({ code: 2, err: expect.stringContaining('is no regular expression') })
       expect(await cli.cairn('grep', 'x', 'nosuch')).toMatchObject({ code: 2, err: expect.stringContaining('There is no volume') })

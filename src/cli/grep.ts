@@ -9,7 +9,12 @@ import { orTrouble } from './trouble.js'
 /** As grep: 1 when no line matched, 2 for what went wrong. */
 const NO_MATCH = 1
 
-export const run: Run = async (context, [pattern, address, third], options) => {
+export const run: Run = async (context, operands, options) => {
+  const [pattern, address, third] = typeof options['regexp'] === 'string' ? [options['regexp'], ...operands] : operands
+  if (pattern === undefined) {
+    const swallowed = options['glob'] === undefined ? '' : ' What stands behind --glob belongs to it: write it last.'
+    throw usageError('No pattern is given.', `Write \`cairn grep PATTERN VOLUME\`, see \`cairn grep --help\`.${swallowed}`)
+  }
   if (third !== undefined) throw usageError(`${third} is a third operand.`, 'Write `--` before globs, and quotes around a pattern with blanks.')
   return orTrouble(address, async () => ((await matches(context, pattern, address, options)) > 0 ? 0 : NO_MATCH))
 }

@@ -688,10 +688,11 @@ export const groups: readonly CommandGroup[] = [
       },
       {
         name: 'grep',
-        operands: '<pattern> <address> [globs...]',
+        operands: '[pattern] [address] [globs...]',
         usage: '<pattern> <volume[@ref][:/path]> [-- <glob>...]',
         about: 'Lines that match a regular expression, now or at any time; exit code 1 when there are none',
         options: [
+          ['-e, --regexp <pattern>', 'the pattern, also one that begins with a -'],
           ['-i, --ignore-case', 'case makes no difference'],
           ['-n, --line-number', 'with the number of each line'],
           ['-l, --files-with-matches', 'only the paths'],
